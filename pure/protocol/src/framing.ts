@@ -1,0 +1,66 @@
+/** spec/frames.md §1: a frame is a u32 big-endian length and that many payload bytes. */
+
+export const maximumFrameBytes = 16 * 1024 * 1024;
+
+/** One frame around `payload`. Throws RangeError when it is empty or too large. */
+export function frame(payload: Uint8Array): Uint8Array {
+  if (payload.length === 0 || payload.length > maximumFrameBytes)
+    throw new RangeError(`frame payload of ${payload.length} bytes`);
+  const bytes = new Uint8Array(4 + payload.length);
+  new DataView(bytes.buffer).setUint32(0, payload.length);
+  bytes.set(payload, 4);
+  return bytes;
+}
+
+/**
+ * Cuts a byte stream into payloads. Every payload is a copy: it may outlive the chunk it came in.
+ * Throws RangeError on a length of zero or above the maximum, before any allocation of that size;
+ * the stream is unusable afterwards and must be closed.
+ */
+export class FrameReader {
+  #pending: Uint8Array[] = [];
+  #pendingLength = 0;
+  #broken = false;
+
+  push(chunk: Uint8Array): Uint8Array[] {
+    if (this.#broken) throw new RangeError('frame stream is broken');
+    this.#pending.push(chunk);
+    this.#pendingLength += chunk.length;
+    const payloads: Uint8Array[] = [];
+    while (this.#pendingLength >= 4) {
+      const length = this.#peekLength();
+      if (length === 0 || length > maximumFrameBytes) {
+        this.#broken = true;
+        throw new RangeError(`frame length ${length}`);
+      }
+      if (this.#pendingLength < 4 + length) break;
+      this.#take(4);
+      payloads.push(this.#take(length));
+    }
+    return payloads;
+  }
+
+  #peekLength(): number {
+    const head = this.#pending[0];
+    if (head.length >= 4) return ((head[0] << 24) | (head[1] << 16) | (head[2] << 8) | head[3]) >>> 0;
+    const four = this.#take(4);
+    this.#pending.unshift(four);
+    this.#pendingLength += 4;
+    return ((four[0] << 24) | (four[1] << 16) | (four[2] << 8) | four[3]) >>> 0;
+  }
+
+  #take(length: number): Uint8Array {
+    const taken = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
+      const head = this.#pending[0];
+      const part = Math.min(head.length, length - filled);
+      taken.set(head.subarray(0, part), filled);
+      filled += part;
+      if (part === head.length) this.#pending.shift();
+      else this.#pending[0] = head.subarray(part);
+    }
+    this.#pendingLength -= length;
+    return taken;
+  }
+}
