@@ -1,0 +1,179 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  getHashes,
+  hash,
+  hkdfSync,
+  type KeyObject,
+  pbkdf2Sync,
+  sign,
+  verify,
+} from 'node:crypto';
+import { blake2b } from '@noble/hashes/blake2.js';
+import { ripemd160 as nobleRipemd160 } from '@noble/hashes/legacy.js';
+import { keccak_256 } from '@noble/hashes/sha3.js';
+import type { Backend } from './backend.ts';
+
+// A Buffer's slice() is a view where a Uint8Array's is a copy, so no Buffer leaves this file.
+function plain(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
+}
+
+export const sha256: Backend['sha256'] = (data) => plain(hash('sha256', data, 'buffer'));
+
+export const sha512: Backend['sha512'] = (data) => plain(hash('sha512', data, 'buffer'));
+
+// OpenSSL 3.2 brought keccak-256; RIPEMD-160 may be missing where the legacy provider is off.
+const available = new Set(getHashes());
+
+export const keccak256: Backend['keccak256'] = available.has('keccak-256')
+  ? (data) => plain(hash('keccak-256', data, 'buffer'))
+  : (data) => keccak_256(data);
+
+export const ripemd160: Backend['ripemd160'] = available.has('ripemd160')
+  ? (data) => plain(hash('ripemd160', data, 'buffer'))
+  : (data) => nobleRipemd160(data);
+
+// OpenSSL has BLAKE2b with 64 bytes only, and the length is an input of the hash.
+export const blake2b256: Backend['blake2b256'] = (data) => blake2b(data, { dkLen: 32 });
+
+export const hmacSha256: Backend['hmacSha256'] = (key, data) =>
+  plain(createHmac('sha256', key).update(data).digest());
+
+export const hmacSha512: Backend['hmacSha512'] = (key, data) =>
+  plain(createHmac('sha512', key).update(data).digest());
+
+export const hkdfSha256: Backend['hkdfSha256'] = (ikm, salt, info, length) => {
+  // hkdfSync caps info at 1024 bytes; RFC 5869 does not.
+  if (info.length <= 1024) return new Uint8Array(hkdfSync('sha256', ikm, salt, info, length));
+  const pseudorandomKey = hmacSha256(salt, ikm);
+  const out = new Uint8Array(Math.ceil(length / 32) * 32);
+  let block: Uint8Array = new Uint8Array(0);
+  for (let counter = 1; (counter - 1) * 32 < length; counter++) {
+    block = plain(
+      createHmac('sha256', pseudorandomKey)
+        .update(block)
+        .update(info)
+        .update(Uint8Array.of(counter))
+        .digest(),
+    );
+    out.set(block, (counter - 1) * 32);
+  }
+  return out.slice(0, length);
+};
+
+export const pbkdf2HmacSha512: Backend['pbkdf2HmacSha512'] = (password, salt, iterations, length) =>
+  plain(pbkdf2Sync(password, salt, iterations, length, 'sha512'));
+
+// DER headers of RFC 8410: PKCS #8 and SubjectPublicKeyInfo up to the 32 raw bytes.
+const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex');
+const PKCS8_X25519 = Buffer.from('302e020100300506032b656e04220420', 'hex');
+const SPKI_ED25519 = Buffer.from('302a300506032b6570032100', 'hex');
+const SPKI_X25519 = Buffer.from('302a300506032b656e032100', 'hex');
+// SubjectPublicKeyInfo of RFC 5480 for an uncompressed P-256 point.
+const SPKI_P256 = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex');
+
+function privateKey(header: Buffer, raw: Uint8Array): KeyObject {
+  const der = Buffer.alloc(header.length + raw.length);
+  der.set(header);
+  der.set(raw, header.length);
+  try {
+    return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  } finally {
+    der.fill(0);
+  }
+}
+
+function publicKey(header: Buffer, raw: Uint8Array): KeyObject {
+  const der = Buffer.allocUnsafe(header.length + raw.length);
+  der.set(header);
+  der.set(raw, header.length);
+  return createPublicKey({ key: der, format: 'der', type: 'spki' });
+}
+
+function rawPublicKey(key: KeyObject): Uint8Array {
+  return Uint8Array.from(createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32));
+}
+
+export const ed25519PublicKey: Backend['ed25519PublicKey'] = (seed) =>
+  rawPublicKey(privateKey(PKCS8_ED25519, seed));
+
+export const ed25519Sign: Backend['ed25519Sign'] = (seed, message) =>
+  plain(sign(null, message, privateKey(PKCS8_ED25519, seed)));
+
+// OpenSSL checks S < L and compares the encoding of [S]B - [k]A with R: the cofactorless rule itself.
+export const ed25519Verify: Backend['ed25519Verify'] = (key, message, signature) =>
+  verify(null, message, publicKey(SPKI_ED25519, key), signature);
+
+export const p256Verify: Backend['p256Verify'] = (key, message, signature) => {
+  let imported: KeyObject;
+  try {
+    imported = publicKey(SPKI_P256, key);
+  } catch {
+    return false;
+  }
+  return verify('sha256', message, { key: imported, dsaEncoding: 'ieee-p1363' }, signature);
+};
+
+export const x25519PublicKey: Backend['x25519PublicKey'] = (key) =>
+  rawPublicKey(privateKey(PKCS8_X25519, key));
+
+export const x25519SharedSecret: Backend['x25519SharedSecret'] = (ours, theirs) => {
+  const keys = { privateKey: privateKey(PKCS8_X25519, ours), publicKey: publicKey(SPKI_X25519, theirs) };
+  try {
+    return plain(diffieHellman(keys));
+  } catch {
+    // OpenSSL refuses a shared secret of zeros; 32-byte keys leave it no other reason.
+    return undefined;
+  }
+};
+
+type Aead = 'chacha20-poly1305' | 'aes-128-gcm' | 'aes-256-gcm';
+
+function seal(name: Aead, key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array): Uint8Array {
+  const cipher = createCipheriv(name as 'aes-256-gcm', key, nonce, { authTagLength: 16 });
+  cipher.setAAD(aad);
+  const out = new Uint8Array(data.length + 16);
+  const body = cipher.update(data);
+  out.set(body);
+  cipher.final();
+  out.set(cipher.getAuthTag(), data.length);
+  return out;
+}
+
+function open(
+  name: Aead,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+  data: Uint8Array,
+): Uint8Array | undefined {
+  if (data.length < 16) return undefined;
+  const decipher = createDecipheriv(name as 'aes-256-gcm', key, nonce, { authTagLength: 16 });
+  decipher.setAAD(aad);
+  decipher.setAuthTag(data.subarray(data.length - 16));
+  const body = decipher.update(data.subarray(0, data.length - 16));
+  try {
+    decipher.final();
+  } catch {
+    body.fill(0);
+    return undefined;
+  }
+  return Uint8Array.from(body);
+}
+
+export const chacha20Poly1305Seal: Backend['chacha20Poly1305Seal'] = (key, nonce, aad, data) =>
+  seal('chacha20-poly1305', key, nonce, aad, data);
+
+export const chacha20Poly1305Open: Backend['chacha20Poly1305Open'] = (key, nonce, aad, data) =>
+  open('chacha20-poly1305', key, nonce, aad, data);
+
+export const aesGcmSeal: Backend['aesGcmSeal'] = (key, nonce, aad, data) =>
+  seal(key.length === 16 ? 'aes-128-gcm' : 'aes-256-gcm', key, nonce, aad, data);
+
+export const aesGcmOpen: Backend['aesGcmOpen'] = (key, nonce, aad, data) =>
+  open(key.length === 16 ? 'aes-128-gcm' : 'aes-256-gcm', key, nonce, aad, data);

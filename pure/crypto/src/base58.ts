@@ -1,0 +1,94 @@
+import { assertBytes } from './bytes.ts';
+import { CryptoError } from './crypto-error.ts';
+
+const ALPHABET = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
+const VALUES = new Int8Array(128).fill(-1);
+for (let i = 0; i < 58; i++) VALUES[ALPHABET.charCodeAt(i)] = i;
+
+// Five base-58 digits per limb: limb * 2^16 stays below 2^53.
+const LIMB = 58 ** 5;
+
+/** Most bytes that `base58Decode` returns unless told otherwise: a Solana packet (1232 bytes) fits. */
+export const BASE58_MAX_BYTES = 2048;
+
+/** Base58 with Bitcoin's alphabet; each leading zero byte is one leading `1`. The work grows with the square of the length. */
+export function base58Encode(bytes: Uint8Array): string {
+  assertBytes('bytes', bytes);
+  if (bytes.length > BASE58_MAX_BYTES)
+    throw new RangeError(`base58Encode takes at most ${BASE58_MAX_BYTES} bytes`);
+  let zeros = 0;
+  while (zeros < bytes.length && bytes[zeros] === 0) zeros++;
+  const limbs: number[] = [];
+  for (let at = zeros; at < bytes.length; ) {
+    const pair = at + 1 < bytes.length;
+    let carry = pair ? (bytes[at]! << 8) | bytes[at + 1]! : bytes[at]!;
+    const scale = pair ? 0x10000 : 0x100;
+    at += pair ? 2 : 1;
+    for (let i = 0; i < limbs.length; i++) {
+      carry += limbs[i]! * scale;
+      limbs[i] = carry % LIMB;
+      carry = Math.floor(carry / LIMB);
+    }
+    while (carry > 0) {
+      limbs.push(carry % LIMB);
+      carry = Math.floor(carry / LIMB);
+    }
+  }
+  let digits = '';
+  for (let i = limbs.length - 1; i >= 0; i--) {
+    let limb = limbs[i]!;
+    let group = '';
+    for (let j = 0; j < 5; j++) {
+      group = ALPHABET[limb % 58]! + group;
+      limb = Math.floor(limb / 58);
+    }
+    digits += group;
+  }
+  let skip = 0;
+  while (skip < digits.length && digits.charCodeAt(skip) === 0x31) skip++;
+  return '1'.repeat(zeros) + digits.slice(skip);
+}
+
+/**
+ * Bytes of base58 text. Throws CryptoError `base58-malformed` on another character, whitespace included, or when the
+ * result would exceed `maxBytes` (default 2048).
+ */
+export function base58Decode(text: string, maxBytes: number = BASE58_MAX_BYTES): Uint8Array {
+  if (typeof text !== 'string') throw new TypeError('text must be a string');
+  // One byte needs at least 1 and at most 1.37 characters.
+  if (text.length > Math.ceil(maxBytes * 1.37) + 1) throw new CryptoError('base58-malformed', 'too long');
+  let zeros = 0;
+  while (zeros < text.length && text.charCodeAt(zeros) === 0x31) zeros++;
+  // Limbs of 24 bits, least significant first.
+  const limbs: number[] = [];
+  for (let at = zeros; at < text.length; ) {
+    let carry = 0;
+    let scale = 1;
+    for (let j = 0; j < 4 && at < text.length; j++, at++) {
+      const unit = text.charCodeAt(at);
+      const value = unit < 128 ? VALUES[unit]! : -1;
+      if (value < 0) throw new CryptoError('base58-malformed', `character ${at}`);
+      carry = carry * 58 + value;
+      scale *= 58;
+    }
+    for (let i = 0; i < limbs.length; i++) {
+      carry += limbs[i]! * scale;
+      limbs[i] = carry % 0x1000000;
+      carry = Math.floor(carry / 0x1000000);
+    }
+    while (carry > 0) {
+      limbs.push(carry % 0x1000000);
+      carry = Math.floor(carry / 0x1000000);
+    }
+  }
+  let length = limbs.length * 3;
+  const top = limbs[limbs.length - 1];
+  if (top !== undefined) length -= top < 0x100 ? 2 : top < 0x10000 ? 1 : 0;
+  if (zeros + length > maxBytes) throw new CryptoError('base58-malformed', 'too long');
+  const out = new Uint8Array(zeros + length);
+  for (let i = 0; i < length; i++) {
+    const limb = limbs[Math.floor(i / 3)]!;
+    out[out.length - 1 - i] = (limb >>> (8 * (i % 3))) & 0xff;
+  }
+  return out;
+}

@@ -1,0 +1,16 @@
+import * as backend from '#backend';
+import { assertBytes } from './bytes.ts';
+
+/** HMAC-SHA-256 (RFC 2104), key of any length: 32 bytes. Compare tags with `equalBytes`. */
+export function hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array {
+  assertBytes('key', key);
+  assertBytes('data', data);
+  return backend.hmacSha256(key, data);
+}
+
+/** HMAC-SHA-512 (RFC 2104), key of any length: 64 bytes. */
+export function hmacSha512(key: Uint8Array, data: Uint8Array): Uint8Array {
+  assertBytes('key', key);
+  assertBytes('data', data);
+  return backend.hmacSha512(key, data);
+}
