@@ -1,0 +1,56 @@
+import type { SecretBytes } from '@keystead/crypto/secret-bytes';
+import type { DeploymentKeys, Edge, Role } from '@keystead/protocol/deployment';
+import type { Sealed } from '@keystead/protocol/frames';
+import type { SealedKind } from '@keystead/protocol/sealed';
+
+/** Milliseconds since 1970. Enclaves use the later of this and the newest time mark they have seen. */
+export type Clock = () => number;
+
+/** Cryptographically strong random bytes. */
+export type Random = (length: number) => Uint8Array;
+
+/** What an unlocked enclave program has: nothing else of the machine is in its reach. */
+export interface EnclaveContext {
+  readonly role: Role;
+  readonly profile: 'development' | 'production';
+  /** The role's root seed; programs take HKDF branches of it (`branch` of @keystead/protocol/deployment). */
+  readonly seed: SecretBytes;
+  /** The role's own Ed25519 signing seed. */
+  readonly signSeed: SecretBytes;
+  readonly deployment: DeploymentKeys;
+  readonly deploymentId: Uint8Array;
+  /** 16 random bytes that name this start of the process. */
+  readonly boot: Uint8Array;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Operator's settings that enclaves honour, from the launcher: never from a frame. */
+  readonly settings: EnclaveSettings;
+  seal(edge: Edge, kind: SealedKind, bytes: Uint8Array): Sealed;
+  /** Throws KmsError `frame-forged`. */
+  open(edge: Edge, kind: SealedKind, sealed: Sealed): Uint8Array;
+  /** One JSON line to standard error; never a secret. */
+  log(event: string, fields?: Readonly<Record<string, string | number | boolean>>): void;
+}
+
+export interface EnclaveSettings {
+  /** Who may create organizations: anyone who stamps, or nobody but operators' public keys. */
+  readonly organizationCreation: 'open' | 'operators';
+  /** base64url of authenticator public keys that may create organizations when it is not open. */
+  readonly operatorKeys: readonly string[];
+  /** Organizations that one key may create when creation is open in production; 0 is no bound. */
+  readonly organizationQuota: number;
+  /** Import through the compatibility surface. */
+  readonly compatibilityImport: boolean;
+}
+
+/**
+ * A program is a state machine: messages in, messages out. The runtime turns both into frames and writes once per
+ * turn. `receive` never throws for bad input; an exception ends the process.
+ */
+export interface Program<Incoming, Outgoing> {
+  receive(message: Incoming): void;
+  /** Called once after all messages of one turn: the place where batches are closed. */
+  turn(): void;
+  /** Set by the runtime before the first message. */
+  send: (message: Outgoing) => void;
+}

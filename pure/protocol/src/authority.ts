@@ -1,0 +1,106 @@
+import { utf8Encode } from '@keystead/crypto/bytes';
+import { bool, bytes, fixed, list, option, type Static, struct, text, u8, u32, u53, variant } from '@keystead/crypto/pack';
+import { domainHash } from './domain.ts';
+
+/** spec/state.md §4: the authority set, split out of an organization's configuration, as leaves of a Merkle map. */
+
+export const algorithmEd25519 = 1;
+export const algorithmSecp256r1 = 2;
+
+export const stampKindNative = 1;
+export const stampKindPki = 2;
+
+export const credentialKeypair = 1;
+export const credentialPasskey = 2;
+
+export const walletMnemonic = 1;
+export const walletKeypair = 2;
+
+/** Bounds what any policy can give this key; null means no bound of that sort. */
+export const Ceiling = struct({
+  actions: option(list(text(64), 64)),
+  wallets: option(list(fixed(16), 64)),
+  approvals: u8,
+});
+
+export const OrganizationLeaf = struct({
+  createdAt: u53,
+  /** Root authenticators that must stamp a change of the authority set. */
+  rootThreshold: u8,
+  /** Authenticators of root users that never expire; never falls to zero. */
+  permanentRootAuthenticators: u32,
+  users: u32,
+});
+
+export const UserLeaf = struct({
+  username: text(64),
+  root: bool,
+  createdAt: u53,
+  expiresAt: option(u53),
+  /** Key hashes of its authenticators, in order of registration. */
+  authenticators: list(fixed(32), 64),
+});
+
+export const Passkey = struct({ credentialId: bytes(1023), rpIdHash: fixed(32), origin: text(256) });
+
+export const AuthenticatorLeaf = struct({
+  id: fixed(16),
+  username: text(64),
+  credential: u8,
+  algorithm: u8,
+  /** Ed25519: 32 bytes. Secp256r1: 65 bytes, uncompressed. */
+  publicKey: bytes(65),
+  passkey: option(Passkey),
+  /** Bit set of stampKindNative and stampKindPki, fixed at registration. */
+  stampKinds: u8,
+  createdAt: u53,
+  expiresAt: option(u53),
+  ceiling: Ceiling,
+});
+
+export const WalletLeaf = struct({
+  walletId: fixed(16),
+  kind: u8,
+  /** Hash of the sealed row; the signer opens no other. */
+  secret: fixed(32),
+  createdAt: u53,
+});
+
+/** A grant stands in the owner's authority set. */
+export const GrantLeaf = struct({
+  walletId: fixed(16),
+  target: fixed(16),
+  name: text(64),
+  scopes: list(text(32), 8),
+  derivationAllowlist: option(list(text(128), 64)),
+  createdAt: u53,
+});
+
+export const AuthorityLeaf = variant('kind', {
+  organization: [1, OrganizationLeaf],
+  user: [2, UserLeaf],
+  authenticator: [3, AuthenticatorLeaf],
+  wallet: [4, WalletLeaf],
+  grant: [5, GrantLeaf],
+});
+export type AuthorityLeaf = Static<typeof AuthorityLeaf>;
+export type OrganizationLeaf = Static<typeof OrganizationLeaf>;
+export type UserLeaf = Static<typeof UserLeaf>;
+export type AuthenticatorLeaf = Static<typeof AuthenticatorLeaf>;
+export type WalletLeaf = Static<typeof WalletLeaf>;
+export type GrantLeaf = Static<typeof GrantLeaf>;
+
+/** Hash of (algorithm, public key): the name under which an authenticator stands in its organization. */
+export function keyHashOf(algorithm: number, publicKey: Uint8Array): Uint8Array {
+  return domainHash('keystead/authenticator-key/v1', new Uint8Array([algorithm]), publicKey);
+}
+
+export const organizationLeafKey: Uint8Array = domainHash('keystead/authority/organization/v1');
+export const userLeafKey = (username: string): Uint8Array =>
+  domainHash('keystead/authority/user/v1', utf8Encode(username));
+export const authenticatorLeafKey = (keyHash: Uint8Array): Uint8Array =>
+  domainHash('keystead/authority/authenticator/v1', keyHash);
+export const walletLeafKey = (walletId: Uint8Array): Uint8Array =>
+  domainHash('keystead/authority/wallet/v1', walletId);
+export const grantLeafKey = (walletId: Uint8Array, target: Uint8Array, name: string): Uint8Array =>
+  domainHash('keystead/authority/grant/v1', walletId, target, utf8Encode(name));

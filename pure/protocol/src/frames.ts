@@ -1,0 +1,153 @@
+import { bool, bytes, fixed, list, option, type Static, struct, text, u8, u16, u53, variant } from '@keystead/crypto/pack';
+import { FinishedAnswer } from './answer.ts';
+import { Inclusion } from './receipt.ts';
+
+/**
+ * spec/frames.md. Each enclave has one duplex stream to the gateway. Messages between enclaves travel through it as
+ * opaque bytes with a MAC of their edge (`Sealed`); the gateway reads only what it must store, attach or route.
+ */
+
+/** Bytes one enclave wrote for another, with HMAC-SHA-256 over domain, type and bytes under the edge's key. */
+export const Sealed = struct({ bytes: bytes(15728640), mac: fixed(32) });
+export type Sealed = Static<typeof Sealed>;
+
+export const surfaceNative = 1;
+export const surfaceCompatibility = 2;
+
+export const routeRpc = 1;
+export const routePrepare = 2;
+export const routeSimulations = 3;
+
+/** A request as it came from the socket: nothing parsed, nothing added (spec/stamp.md §1). */
+export const RawRequest = struct({
+  surface: u8,
+  route: u8,
+  /** Path as received, without query. */
+  path: text(256),
+  signatureInput: option(text(4096)),
+  signature: option(text(16384)),
+  contentDigest: option(text(256)),
+  deployment: option(text(256)),
+  origin: option(text(512)),
+  seen: option(text(256)),
+  phantomStamp: option(text(16384)),
+  body: bytes(262144),
+});
+export type RawRequest = Static<typeof RawRequest>;
+
+/** `ref` is the gateway's name for a waiting caller; `owner` is its hint which organization owns the wallet. */
+export const RequestItem = struct({ ref: u53, owner: option(fixed(16)), request: bytes(524288) });
+
+export const StoreRows = struct({
+  entries: list(struct({ organization: fixed(16), position: u53, bytes: bytes(2097152), checkpoint: bool }), 4096),
+  nodes: list(struct({ hash: fixed(32), bytes: bytes(8448) }), 65536),
+  secrets: list(struct({ hash: fixed(32), bytes: bytes(4096) }), 4096),
+  owners: list(struct({ walletId: fixed(16), organization: fixed(16) }), 4096),
+});
+export type StoreRows = Static<typeof StoreRows>;
+
+/** What an enclave asks of the store. Answers are untrusted and checked against hashes and heads. */
+export const RowQuery = variant('kind', {
+  entries: [1, struct({ organization: fixed(16), from: u53, limit: u16 })],
+  newestCheckpoint: [2, struct({ organization: fixed(16), atMost: u53 })],
+  node: [3, struct({ hash: fixed(32) })],
+  ownerOf: [4, struct({ walletId: fixed(16) })],
+});
+export type RowQuery = Static<typeof RowQuery>;
+
+export const RowAnswer = struct({
+  id: u53,
+  /** The rows found, in order: entries, one node, one 16-byte organization, or one u53 position as 8 bytes. */
+  rows: list(bytes(2097152), 4096),
+});
+
+/** Gateway to policy engine. */
+export const ToPolicy = variant('type', {
+  requests: [1, struct({ items: list(RequestItem, 4096) })],
+  receipt: [2, struct({ receipt: Sealed })],
+  made: [3, struct({ made: Sealed })],
+  rows: [4, struct({ answers: list(RowAnswer, 4096) })],
+  head: [5, struct({ answer: Sealed })],
+  /** Result of a broadcast, as JSON text; the host's word. */
+  outcome: [6, struct({ organization: fixed(16), position: u53, network: text(64), outcome: bytes(8192) })],
+  /** A batch was lost on its way (store, certifier): drop every speculative tail and begin from certified heads. */
+  resync: [7, struct({})],
+  ping: [8, struct({ id: u53 })],
+});
+export type ToPolicy = Static<typeof ToPolicy>;
+
+/** Policy engine to gateway. */
+export const FromPolicy = variant('type', {
+  batch: [
+    1,
+    struct({
+      batch: u53,
+      rows: StoreRows,
+      /** AdvanceOrder for the certifier; absent when the batch moves no head. */
+      advance: option(Sealed),
+      /** ReceiptQuery for the certifier. */
+      query: option(Sealed),
+      /** TicketBatch for the signer, held until the receipt is there. */
+      tickets: option(Sealed),
+      /** Per ticket: whose answer it is, and which sealed row to attach. */
+      waiting: list(struct({ identity: fixed(32), refs: list(u53, 4096), secret: option(fixed(32)) }), 4096),
+    }),
+  ],
+  answers: [2, struct({ answers: list(struct({ refs: list(u53, 4096), answer: FinishedAnswer }), 4096) })],
+  make: [3, struct({ make: Sealed })],
+  queryRows: [4, struct({ queries: list(struct({ id: u53, query: RowQuery }), 4096) })],
+  queryHead: [5, struct({ query: Sealed })],
+  pong: [8, struct({ id: u53, metrics: bytes(65536) })],
+});
+export type FromPolicy = Static<typeof FromPolicy>;
+
+/** Gateway to certifier. */
+export const ToCertifier = variant('type', {
+  /** `entries`: the same entry rows that the store committed, kept in the heads log for rolling forward. */
+  advance: [1, struct({ order: Sealed, entries: list(bytes(2097152), 65536) })],
+  query: [2, struct({ query: Sealed })],
+  queryHead: [3, struct({ query: Sealed })],
+  ping: [8, struct({ id: u53 })],
+});
+export type ToCertifier = Static<typeof ToCertifier>;
+
+/** Certifier to gateway. */
+export const FromCertifier = variant('type', {
+  receipt: [
+    1,
+    struct({
+      batch: u53,
+      forPolicy: Sealed,
+      forSigner: Sealed,
+      /** Signed note over the tree that contains the batch. */
+      checkpoint: text(4096),
+      inclusions: list(Inclusion, 65536),
+    }),
+  ],
+  head: [2, struct({ answer: Sealed })],
+  /** At start: the sealed entries of the last minutes, so that a lost database tail rolls forward. */
+  tail: [3, struct({ entries: list(bytes(2097152), 4096), last: bool })],
+  pong: [8, struct({ id: u53, metrics: bytes(65536) })],
+});
+export type FromCertifier = Static<typeof FromCertifier>;
+
+/** Gateway to signer. */
+export const ToSigner = variant('type', {
+  requests: [1, struct({ items: list(RequestItem, 4096) })],
+  make: [2, struct({ make: Sealed })],
+  /** `secrets` stands in the order of the tickets that name one. */
+  tickets: [
+    3,
+    struct({ tickets: option(Sealed), receipt: Sealed, secrets: list(struct({ hash: fixed(32), sealed: bytes(4096) }), 4096) }),
+  ],
+  ping: [8, struct({ id: u53 })],
+});
+export type ToSigner = Static<typeof ToSigner>;
+
+/** Signer to gateway. */
+export const FromSigner = variant('type', {
+  made: [1, struct({ made: Sealed })],
+  answers: [2, struct({ answers: list(FinishedAnswer, 4096) })],
+  pong: [8, struct({ id: u53, metrics: bytes(65536) })],
+});
+export type FromSigner = Static<typeof FromSigner>;
