@@ -1,0 +1,70 @@
+/**
+ * One reproducible bundle per enclave program: the bytes that the launcher measures.
+ *
+ * The options stand here once. The stack bundles with them at start and tests/measured-inputs.ts compares the
+ * list of files that went in with the committed one, so that a change that lets new code into an enclave shows
+ * it in its diff.
+ */
+import { createHash } from 'node:crypto';
+import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+
+/** The measured programs, each in `enclave/<name>/src/main.ts`. */
+export const ENCLAVE_PROGRAMS = ['policy', 'signer', 'certifier', 'launcher'] as const;
+
+export type EnclaveProgram = (typeof ENCLAVE_PROGRAMS)[number];
+
+export type EnclaveBundle = {
+  /** The program: one ES module, UTF-8. */
+  code: Uint8Array;
+  /** SHA-384 of `code`, lowercase hexadecimal: the measurement of the program. */
+  sha384: string;
+  /** Every file that went in, relative to the root of the repository, with slashes, sorted. */
+  inputs: string[];
+  /** Every module that stays outside, all of them built-ins of Node, sorted. */
+  externals: string[];
+};
+
+/** Real path, so that the output does not depend on a link on the way to the repository. */
+const ROOT = realpathSync(join(import.meta.dirname, '../..'));
+
+/**
+ * Bundles one enclave program. The same sources give the same bytes in whatever folder the repository lies.
+ *
+ * @throws Error of esbuild when a module is missing or does not parse, or when an import does not resolve.
+ */
+export async function bundleEnclave(name: EnclaveProgram, root: string = ROOT): Promise<EnclaveBundle> {
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: [`enclave/${name}/src/main.ts`],
+    outfile: `enclave-${name}.mjs`,
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    conditions: ['node'],
+    mainFields: ['module', 'main'],
+    external: ['node:*'],
+    charset: 'utf8',
+    legalComments: 'none',
+    minifyWhitespace: true,
+    minifyIdentifiers: false,
+    minifySyntax: false,
+    treeShaking: true,
+    sourcemap: false,
+    metafile: true,
+    logLevel: 'silent',
+    // A tsconfig found on the way up could change the output; nothing of ours may depend on one.
+    tsconfigRaw: { compilerOptions: { target: 'es2024', verbatimModuleSyntax: true } },
+  });
+  const code = result.outputFiles[0]!.contents;
+  const imports = Object.values(result.metafile.outputs).flatMap((output) => output.imports);
+  return {
+    code,
+    sha384: createHash('sha384').update(code).digest('hex'),
+    inputs: Object.keys(result.metafile.inputs).sort(),
+    externals: [...new Set(imports.map((entry) => entry.path))].sort(),
+  };
+}

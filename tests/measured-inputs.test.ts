@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { test } from 'node:test';
+import { bundleEnclave } from '@keystead/stack/bundle';
+import { checkMeasuredInputs, difference, foreign } from './measured-inputs.ts';
+import { withTree } from './seeded-tree.ts';
+
+const ROOT = resolve(import.meta.dirname, '..');
+
+const manifest = (name: string) => JSON.stringify({ name: `@keystead/${name}` });
+
+/** A repository with one program of two files. */
+const PROGRAM: Record<string, string> = {
+  'floors.json': readFileSync(join(ROOT, 'floors.json'), 'utf8'),
+  'package.json': JSON.stringify({ workspaces: ['pure/*', 'enclave/*'], type: 'module' }),
+  'pure/crypto/package.json': manifest('crypto'),
+  'enclave/runtime/package.json': manifest('enclave-runtime'),
+  'enclave/policy/package.json': manifest('enclave-policy'),
+  'enclave/signer/package.json': manifest('enclave-signer'),
+  'enclave/signer/src/main.ts': "import { one } from './one.ts';\nconsole.log(one);\n",
+  'enclave/signer/src/one.ts': 'export const one: number = 1;\n',
+};
+
+test('one source gives the same bytes in two folders', async () => {
+  const bundle = (root: string) => bundleEnclave('signer', root);
+  const first = await withTree(PROGRAM, bundle);
+  const second = await withTree(PROGRAM, bundle);
+  const other = await withTree({ ...PROGRAM, 'enclave/signer/src/one.ts': 'export const one = 2;' }, bundle);
+  assert.deepEqual(first, second);
+  assert.match(first.sha384, /^[0-9a-f]{96}$/);
+  assert.deepEqual(first.inputs, ['enclave/signer/src/main.ts', 'enclave/signer/src/one.ts']);
+  assert.notEqual(first.sha384, other.sha384);
+});
+
+test('a new file in a program differs from the committed list until the list is written anew', async () => {
+  await withTree(PROGRAM, async (root) => {
+    assert.deepEqual(await checkMeasuredInputs(root, true), []);
+    assert.deepEqual(await checkMeasuredInputs(root), []);
+    writeFileSync(join(root, 'enclave/signer/src/two.ts'), 'export const two = 2;\n');
+    writeFileSync(
+      join(root, 'enclave/signer/src/main.ts'),
+      "import { two } from './two.ts';\nconsole.log(two);\n",
+    );
+    assert.deepEqual(await checkMeasuredInputs(root), [
+      'enclave/signer/measured-inputs.txt: + enclave/signer/src/two.ts',
+      'enclave/signer/measured-inputs.txt: - enclave/signer/src/one.ts',
+    ]);
+  });
+});
+
+test('a list without a program is reported', async () => {
+  const files = { ...PROGRAM, 'enclave/policy/measured-inputs.txt': 'enclave/policy/src/main.ts\n' };
+  await withTree(files, async (root) => {
+    const lines = await checkMeasuredInputs(root, true);
+    assert.deepEqual(lines, ['enclave/policy: a list of measured inputs, but no src/main.ts']);
+  });
+});
+
+test('code of another enclave, of a host or of an unlisted package does not enter a program', () => {
+  const inputs = [
+    'enclave/runtime/src/boot.ts',
+    'enclave/signer/src/main.ts',
+    'pure/crypto/src/sha256.ts',
+    'node_modules/@noble/hashes/sha2.js',
+    'enclave/policy/src/main.ts',
+    'host/storage/src/store.ts',
+    'node_modules/left-pad/index.js',
+    'enclave/signer/src/main.test.ts',
+  ];
+  const externals = ['node:crypto', 'node:net', 'node:child_process', 'fs'];
+  assert.deepEqual(foreign(ROOT, 'signer', inputs, externals), [
+    ...inputs.slice(4),
+    'node:child_process',
+    'fs',
+  ]);
+});
+
+test('a difference names what came and what went', () => {
+  assert.deepEqual(difference(['a', 'b'], ['b', 'c']), ['+ c', '- a']);
+});
