@@ -76,7 +76,7 @@ export const GrantLeaf = struct({
   createdAt: u53,
 });
 
-export const AuthorityLeaf = variant('kind', {
+export const AuthorityLeaf = variant('leaf', {
   organization: [1, OrganizationLeaf],
   user: [2, UserLeaf],
   authenticator: [3, AuthenticatorLeaf],

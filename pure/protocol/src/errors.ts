@@ -390,6 +390,18 @@ export const errorCodes = {
     'The request was shed before it was decided.',
   ),
   unavailable: kind(503, 'Unavailable', retryAsIs, 'A part of the service does not answer at the moment.'),
+  'frame-forged': kind(
+    500,
+    'Message between enclaves refused',
+    'Report it to the operator: something between the enclaves altered a message.',
+    'A message between two enclaves carries a MAC that its sender did not make. Nothing was decided or signed.',
+  ),
+  'signer-refused': kind(
+    503,
+    'The signer refused',
+    retryAsIs,
+    'One of the checks that the signer makes by itself failed; `detail` names it. Nothing was signed.',
+  ),
   internal: kind(
     500,
     'Internal error',

@@ -94,7 +94,8 @@ export const FromPolicy = variant('type', {
     }),
   ],
   answers: [2, struct({ answers: list(struct({ refs: list(u53, 4096), answer: FinishedAnswer }), 4096) })],
-  make: [3, struct({ make: Sealed })],
+  /** `secret`: the existing sealed row that the gateway attaches. */
+  make: [3, struct({ make: Sealed, secret: option(fixed(32)) })],
   queryRows: [4, struct({ queries: list(struct({ id: u53, query: RowQuery }), 4096) })],
   queryHead: [5, struct({ query: Sealed })],
   pong: [8, struct({ id: u53, metrics: bytes(65536) })],
@@ -134,7 +135,7 @@ export type FromCertifier = Static<typeof FromCertifier>;
 /** Gateway to signer. */
 export const ToSigner = variant('type', {
   requests: [1, struct({ items: list(RequestItem, 4096) })],
-  make: [2, struct({ make: Sealed })],
+  make: [2, struct({ make: Sealed, sealed: option(bytes(4096)) })],
   /** `secrets` stands in the order of the tickets that name one. */
   tickets: [
     3,

@@ -1,4 +1,4 @@
-import { bytes, fixed, list, option, type Static, struct, u53 } from '@keystead/crypto/pack';
+import { bytes, fixed, list, option, type Static, struct, text, u53 } from '@keystead/crypto/pack';
 
 /**
  * spec/signer.md §3. A ticket hands one committed entry to the signer. It permits nothing by itself:
@@ -22,8 +22,18 @@ export type Ticket = Static<typeof Ticket>;
 export const TicketBatch = struct({ boot: fixed(16), batch: u53, tickets: list(Ticket, 4096) });
 export type TicketBatch = Static<typeof TicketBatch>;
 
-/** Policy engine to signer: make the secret that this request asks for. */
-export const Make = struct({ boot: fixed(16), identity: fixed(32), organization: fixed(16), walletId: fixed(16) });
+/**
+ * Policy engine to signer, before the decision: make the secret that this request asks for, or, when `secret` names
+ * an existing row, tell the accounts of that wallet for `paths` (a signing path that was never derived before).
+ */
+export const Make = struct({
+  boot: fixed(16),
+  identity: fixed(32),
+  organization: fixed(16),
+  walletId: fixed(16),
+  secret: option(fixed(32)),
+  paths: list(struct({ curve: text(16), derivationPath: text(128), addressFormat: text(32) }), 64),
+});
 export type Make = Static<typeof Make>;
 
 /** Signer to policy engine: the sealed row and what can be seen of it. */
@@ -32,8 +42,9 @@ export const Made = struct({
   identity: fixed(32),
   organization: fixed(16),
   walletId: fixed(16),
-  /** Empty when made, else the error code (the request's parameters cannot be met). */
+  /** Empty when made, else canonical JSON {code, detail, field?}: why it cannot be. */
   refusal: bytes(8192),
+  /** Zeros and empty when the wallet existed already. */
   secret: fixed(32),
   sealed: bytes(4096),
   /** Canonical JSON: {type, accounts:[DerivedAccount]} or {type, account}. */
