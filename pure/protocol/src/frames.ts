@@ -40,7 +40,7 @@ export const RequestItem = struct({ ref: u53, owner: option(fixed(16)), request:
 
 export const StoreRows = struct({
   entries: list(struct({ organization: fixed(16), position: u53, bytes: bytes(2097152), checkpoint: bool }), 4096),
-  nodes: list(struct({ hash: fixed(32), bytes: bytes(8448) }), 65536),
+  nodes: list(struct({ hash: fixed(32), bytes: bytes(270336) }), 65536),
   secrets: list(struct({ hash: fixed(32), bytes: bytes(4096) }), 4096),
   owners: list(struct({ walletId: fixed(16), organization: fixed(16) }), 4096),
 });

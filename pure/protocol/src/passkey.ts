@@ -1,0 +1,142 @@
+import { equalBytes, utf8Decode } from '@keystead/crypto/bytes';
+import { base64urlEncode } from '@keystead/crypto/base64url';
+import { sha256 } from '@keystead/crypto/sha256';
+import { utf8Encode } from '@keystead/crypto/bytes';
+import { parseStrictJson } from '@keystead/crypto/strict-json';
+import { KmsError } from './errors.ts';
+
+/** What a WebAuthn registration says of the new credential (WebAuthn Level 3 §7.1, without attestation trust). */
+export interface PasskeyRegistration {
+  /** 65 bytes, uncompressed P-256: the only algorithm that is offered (COSE -7). */
+  readonly publicKey: Uint8Array;
+  readonly credentialId: Uint8Array;
+  readonly rpIdHash: Uint8Array;
+  readonly origin: string;
+  /** base64url, as the client data states it. */
+  readonly challenge: string;
+}
+
+/**
+ * Reads a registration. Attestation statements are not evaluated: the key is trusted because the stamped request
+ * that carries it is. Throws KmsError `parameter-invalid` naming `field`.
+ */
+export function readPasskeyRegistration(
+  registration: {
+    readonly credentialId: Uint8Array;
+    readonly attestationObject: Uint8Array;
+    readonly clientDataJSON: Uint8Array;
+  },
+  field: string,
+): PasskeyRegistration {
+  const refuse = (member: string, detail: string) =>
+    new KmsError('parameter-invalid', { field: `${field}.${member}`, detail: `${field}.${member} ${detail}` });
+  let client: Record<string, unknown>;
+  try {
+    client = parseStrictJson(registration.clientDataJSON, { maxBytes: 4096, maxDepth: 4 }) as Record<string, unknown>;
+  } catch {
+    throw refuse('clientDataJSON', 'is not strict JSON');
+  }
+  if (typeof client !== 'object' || client === null || client.type !== 'webauthn.create')
+    throw refuse('clientDataJSON', 'is not the client data of a registration');
+  if (typeof client.challenge !== 'string' || typeof client.origin !== 'string' || client.origin.length > 256)
+    throw refuse('clientDataJSON', 'has no challenge or origin');
+  if (client.crossOrigin !== undefined && client.crossOrigin !== false)
+    throw refuse('clientDataJSON', 'comes from another origin');
+
+  let data: unknown;
+  try {
+    const attestation = decodeCbor(registration.attestationObject);
+    data = attestation instanceof Map ? attestation.get('authData') : undefined;
+  } catch {
+    throw refuse('attestationObject', 'is not definite-length CBOR');
+  }
+  if (!(data instanceof Uint8Array) || data.length < 55) throw refuse('attestationObject', 'has no authenticator data');
+  const flags = data[32];
+  if ((flags & 0x45) !== 0x45)
+    throw refuse('attestationObject', 'lacks user presence, user verification or the credential');
+  const idLength = (data[53] << 8) | data[54];
+  const credentialId = data.slice(55, 55 + idLength);
+  if (!equalBytes(credentialId, registration.credentialId)) throw refuse('credentialId', 'is not the one attested');
+  let key: unknown;
+  let rest: Uint8Array;
+  try {
+    [key, rest] = decodeCborPrefix(data.subarray(55 + idLength));
+  } catch {
+    throw refuse('attestationObject', 'holds a malformed key');
+  }
+  if (rest.length !== 0 && (flags & 0x80) === 0) throw refuse('attestationObject', 'has bytes behind the key');
+  if (!(key instanceof Map) || key.get(1) !== 2 || key.get(3) !== -7 || key.get(-1) !== 1 || key.size !== 5)
+    throw refuse('attestationObject', 'holds no P-256 key for ES256');
+  const x = key.get(-2);
+  const y = key.get(-3);
+  if (!(x instanceof Uint8Array) || !(y instanceof Uint8Array) || x.length !== 32 || y.length !== 32)
+    throw refuse('attestationObject', 'holds a malformed key');
+  const publicKey = new Uint8Array(65);
+  publicKey[0] = 4;
+  publicKey.set(x, 1);
+  publicKey.set(y, 33);
+  return { publicKey, credentialId, rpIdHash: data.slice(0, 32), origin: client.origin, challenge: client.challenge };
+}
+
+/** The relying party that an origin's host may use: the hash of the host itself. */
+export function rpIdHashOf(rpId: string): Uint8Array {
+  return sha256(utf8Encode(rpId));
+}
+
+/** base64url of the challenge that a registration in a stamped request carries. */
+export function registrationChallenge(possession: Uint8Array): string {
+  return base64urlEncode(possession);
+}
+
+type Cbor = number | string | Uint8Array | boolean | null | Cbor[] | Map<number | string, Cbor>;
+
+/** CTAP2 canonical CBOR, as far as registrations use it: definite lengths, shortest forms, distinct keys. */
+function decodeCbor(bytes: Uint8Array): Cbor {
+  const [value, rest] = decodeCborPrefix(bytes);
+  if (rest.length !== 0) throw new RangeError('trailing bytes');
+  return value;
+}
+
+function decodeCborPrefix(bytes: Uint8Array): [Cbor, Uint8Array] {
+  let at = 0;
+  const take = (length: number): Uint8Array => {
+    if (length > bytes.length - at) throw new RangeError('truncated');
+    at += length;
+    return bytes.subarray(at - length, at);
+  };
+  const read = (depth: number): Cbor => {
+    if (depth > 8) throw new RangeError('too deep');
+    const [head] = take(1);
+    const major = head >> 5;
+    const info = head & 31;
+    let argument = info;
+    if (info === 24) {
+      argument = take(1)[0];
+      if (argument < 24) throw new RangeError('not shortest');
+    } else if (info === 25) {
+      const [high, low] = take(2);
+      argument = (high << 8) | low;
+      if (argument < 256) throw new RangeError('not shortest');
+    } else if (info > 25) throw new RangeError('not used in registrations');
+    if (major === 0) return argument;
+    if (major === 1) return -1 - argument;
+    if (major === 2) return take(argument).slice();
+    if (major === 3) return utf8Decode(take(argument));
+    if (major === 4) return Array.from({ length: argument }, () => read(depth + 1));
+    if (major === 5) {
+      const map = new Map<number | string, Cbor>();
+      for (let index = 0; index < argument; index += 1) {
+        const key = read(depth + 1);
+        if ((typeof key !== 'number' && typeof key !== 'string') || map.has(key)) throw new RangeError('key');
+        map.set(key, read(depth + 1));
+      }
+      return map;
+    }
+    if (head === 0xf4) return false;
+    if (head === 0xf5) return true;
+    if (head === 0xf6) return null;
+    throw new RangeError('not used in registrations');
+  };
+  const value = read(0);
+  return [value, bytes.subarray(at)];
+}
