@@ -25,6 +25,7 @@ const SOUND: Record<string, string> = {
   'pure/crypto/package.json': manifest('crypto', ['@noble/hashes']),
   'pure/crypto/src/sha256.ts': "export { sha256 } from '@noble/hashes/sha2.js';\n",
   'pure/crypto/src/sha256.test.ts': "import 'node:test';\nimport 'fast-check';\nimport './sha256.ts';\n",
+  'pure/crypto/testing/vectors.ts': "import 'node:fs';\n",
   'pure/crypto/src/backend/node.ts': "import { createHash } from 'node:crypto';\nexport { createHash };\n",
   'pure/protocol/package.json': manifest('protocol', ['@keystead/crypto']),
   'pure/protocol/src/entry.ts': "import { sha256 } from '@keystead/crypto/sha256';\nexport { sha256 };\n",
@@ -148,6 +149,14 @@ describe('floors', () => {
       { 'pure/protocol/src/entry.ts': "import '../../crypto/src/sha256.ts';\n" },
     ],
     ['source that imports a test', 'test-import', { 'pure/crypto/src/sha256.ts': "import './a.test.ts';\n" }],
+    [
+      'source that imports what only tests use',
+      'test-import',
+      {
+        'pure/crypto/src/sha256.ts': "import '../testing/vectors.ts';\n",
+        'pure/crypto/testing/vectors.ts': "import 'node:fs';\n",
+      },
+    ],
     ['a file named utils', 'name', { 'pure/crypto/src/utils.ts': '' }],
     ['a file whose name ends in a helper', 'name', { 'client/sdk/src/stamp-helpers.ts': '' }],
     ['a manager in capitals', 'name', { 'client/sdk/src/walletManager.ts': '' }],

@@ -59,7 +59,8 @@ export type Workspace = { folder: string; manifest: Manifest };
 const SOURCE = /\.(ts|mts|cts|tsx|js|mjs|cjs|jsx)$/;
 const IGNORED = new Set(['node_modules', 'dist', 'coverage', 'generated']);
 
-const isTest = (file: string) => /\.test\.[a-z]+$/.test(file);
+/** Tests, and what only tests use: `*.test.ts`, and the folder `testing` of a package. */
+const isTest = (file: string) => /\.test\.[a-z]+$/.test(file) || /^[^/]+(\/[^/]+)?\/testing\//.test(file);
 
 /** True when `path` (slashes, relative to the root) is `pattern`, or inside it, where `*` is one name. */
 export function matches(pattern: string, path: string): boolean {
