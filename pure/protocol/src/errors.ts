@@ -402,6 +402,12 @@ export const errorCodes = {
     retryAsIs,
     'One of the checks that the signer makes by itself failed; `detail` names it. Nothing was signed.',
   ),
+  'answer-unverified': kind(
+    502,
+    'Answer not verified',
+    'Do not use the answer. Check that the pinned deployment is the one that you talk to.',
+    'Made by a client, never sent: no enclave of the pinned deployment states this answer to this request.',
+  ),
   internal: kind(
     500,
     'Internal error',

@@ -1,0 +1,135 @@
+/**
+ * JSON Schemas of results, for the OpenAPI document. They describe what is answered and are not parsed with.
+ */
+import type { JsonSchema } from './schema.ts';
+
+const text = { type: 'string' } as const;
+const uuid = { type: 'string', format: 'uuid' } as const;
+const milliseconds = { type: 'integer', description: 'Milliseconds since 1970-01-01T00:00:00Z' } as const;
+const timestamp = { type: 'string', format: 'date-time' } as const;
+const base64url = { type: 'string', contentEncoding: 'base64url' } as const;
+
+/** An answered object: `optional` names the members that can be absent. */
+export function answered(
+  properties: Readonly<Record<string, JsonSchema>>,
+  optional: readonly string[] = [],
+): JsonSchema {
+  return {
+    type: 'object',
+    properties,
+    required: Object.keys(properties).filter((key) => !optional.includes(key)),
+  };
+}
+
+export const list = (items: JsonSchema): JsonSchema => ({ type: 'array', items });
+
+const curve = { enum: ['Ed25519', 'Secp256k1'] } as const;
+const addressFormat = { enum: ['Solana', 'Ethereum', 'BitcoinSegwit', 'BitcoinTaproot', 'Sui'] } as const;
+
+export const derivedAccount = answered({
+  curve,
+  derivationPath: text,
+  addressFormat,
+  address: text,
+  publicKey: text,
+});
+
+export const authenticator = answered(
+  {
+    id: uuid,
+    authenticatorName: text,
+    authenticatorKind: { enum: ['keypair', 'passkey'] },
+    publicKey: base64url,
+    algorithm: { enum: ['Ed25519', 'Secp256r1'] },
+    credentialId: base64url,
+    createdAtMs: timestamp,
+    expiresAtMs: timestamp,
+  },
+  ['credentialId', 'expiresAtMs'],
+);
+
+export const user = answered(
+  {
+    username: text,
+    policy: { type: 'object' },
+    traits: { type: 'object', additionalProperties: text },
+    authenticators: list(authenticator),
+    createdAtMs: milliseconds,
+    expiresAtMs: milliseconds,
+  },
+  ['expiresAtMs'],
+);
+
+export const organization = answered({
+  organizationId: uuid,
+  organizationName: text,
+  parentOrganizationId: { type: ['string', 'null'] },
+  tags: list(text),
+  users: list(user),
+});
+
+export const wallet = answered(
+  {
+    walletId: uuid,
+    walletName: text,
+    tags: list(text),
+    type: { enum: ['MNEMONIC', 'KEYPAIR'] },
+    accounts: list(derivedAccount),
+    account: answered({ curve, addressFormat, address: text, publicKey: text }),
+  },
+  ['accounts', 'account'],
+);
+
+export const page = (member: string, items: JsonSchema): JsonSchema =>
+  answered({
+    [member]: list(items),
+    totalCount: { type: 'integer' },
+    limit: { type: 'integer' },
+    offset: { type: 'integer' },
+  });
+
+/** `signature`: base64url of the raw signature (EVM: 65 bytes r, s, v). */
+export const signature = answered({ signature: base64url, address: text, publicKey: text });
+
+export const signedTransaction = answered(
+  {
+    kind: { enum: ['SOLANA', 'ETHEREUM', 'BITCOIN', 'SUI'] },
+    transaction: base64url,
+    signature: text,
+    address: text,
+    publicKey: text,
+  },
+  ['signature'],
+);
+
+export const walletGrant = answered(
+  {
+    ownerOrganizationId: uuid,
+    targetOrganizationId: uuid,
+    walletId: uuid,
+    policy: { type: 'object' },
+    policyName: { type: ['string', 'null'] },
+    createdAtMs: milliseconds,
+    deletedAtMs: milliseconds,
+  },
+  ['policyName', 'deletedAtMs'],
+);
+
+/** What a dry run says: effects read from the bytes, and the decision that would be taken. */
+export const preview = answered(
+  {
+    success: { type: 'boolean' },
+    simulationId: text,
+    effects: { type: 'object' },
+    decision: answered({ outcome: { enum: ['allow', 'deny'] }, rule: text, trace: list(text) }),
+    logs: list(text),
+    unitsConsumed: { type: 'integer' },
+    error: text,
+  },
+  ['effects', 'decision', 'logs', 'unitsConsumed', 'error'],
+);
+
+export const prepared = answered({ transaction: base64url, simulationResult: {} });
+export const importEnvelope = answered({ envelope: base64url, publicKey: base64url });
+export const exportBundle = answered({ encryptedBundle: base64url });
+export const nothing: JsonSchema = { type: 'null' };
