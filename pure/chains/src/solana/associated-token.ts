@@ -1,0 +1,56 @@
+import { associatedTokenAddress } from './address.ts';
+import { DataReader, type EffectsCollector, type Instruction } from './instruction.ts';
+import { SOL, TOKEN_2022_PROGRAM, TOKEN_PROGRAM } from './programs.ts';
+
+/** Rent exemption of a token account of 165 bytes: (128 + 165) × 6,960 lamports. */
+const TOKEN_ACCOUNT_RENT = 2_039_280n;
+/**
+ * Token-2022 accounts also hold what the mint's extensions require (transfer fee, hook, pause, non-transferable,
+ * immutable owner): at most 195 bytes today; this is the rent of 200.
+ */
+const TOKEN_2022_ACCOUNT_RENT = 2_282_880n;
+
+/** Effects of one instruction of the Associated Token Account program. */
+export function readAssociatedToken(instruction: Instruction, effects: EffectsCollector): void {
+  const reader = new DataReader(instruction.data);
+  const discriminator = instruction.data.length === 0 ? 0 : reader.u8();
+  if (discriminator > 1) {
+    effects.unknownInstruction(instruction, 'associated-token', discriminator);
+    return;
+  }
+  const name = discriminator === 0 ? 'associated-token.create' : 'associated-token.create-idempotent';
+  const details: Record<string, string> = { discriminator: String(discriminator) };
+  if (effects.complete(instruction, reader, 6)) {
+    const { accounts } = instruction;
+    Object.assign(details, { payer: accounts[0]!.label, account: accounts[1]!.label });
+    Object.assign(details, { owner: accounts[2]!.label, mint: accounts[3]!.label });
+    details.tokenProgram = accounts[5]!.label;
+    const account = effects.resolve(instruction, 1);
+    const owner = effects.resolve(instruction, 2);
+    const mint = effects.resolve(instruction, 3);
+    const program = effects.resolve(instruction, 5);
+    if (program !== null && program !== TOKEN_PROGRAM && program !== TOKEN_2022_PROGRAM) {
+      effects.doubt('unknown-program', `${instruction.field}.accounts[5]`, `${program} is no token program`);
+    } else if (account !== null && owner !== null && mint !== null && program !== null) {
+      if (account === associatedTokenAddress(owner, mint, program)) {
+        effects.tokenAccounts.set(account, { owner, mint });
+      } else {
+        effects.doubt(
+          'derived-address-mismatch',
+          `${instruction.field}.accounts[1]`,
+          'the account is not the one that owner, token program and mint derive',
+        );
+      }
+    }
+    if (accounts[0]!.ours) {
+      effects.outflows.push({
+        asset: SOL,
+        amount: program === TOKEN_PROGRAM ? TOKEN_ACCOUNT_RENT : TOKEN_2022_ACCOUNT_RENT,
+        from: effects.ours,
+        to: owner ?? account,
+        kind: 'rent',
+      });
+    }
+  }
+  effects.call(instruction, name, details);
+}
