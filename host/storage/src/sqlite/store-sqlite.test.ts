@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { storeConformance } from '../conformance.ts';
@@ -36,6 +36,13 @@ const oneNode: StoreBatch = {
   entries: [],
   nodes: [{ hash: new Uint8Array(32), bytes: new Uint8Array(5_000) }],
   secrets: [],
+  owners: [],
+};
+
+const secretOfZeros: StoreBatch = {
+  entries: [],
+  nodes: [],
+  secrets: [{ hash: new Uint8Array(32), bytes: new Uint8Array(9) }],
   owners: [],
 };
 
@@ -132,6 +139,56 @@ it('says that there is no room, keeps nothing, and goes on', async (context) => 
   opened.exec('PRAGMA max_page_count = 100000');
   await store.commit([large]);
   assert.equal((await store.secret(new Uint8Array(32)))?.length, 200_000);
+});
+
+it('refuses everything after a failed sync, and a new opening finds what was acknowledged', async (context) => {
+  const path = freshPathFor(context);
+  const store = openSqliteStore(path);
+  await store.commit([oneNode]);
+  const probe = new DatabaseSync(':memory:');
+  context.after(() => probe.close());
+  const statement = Object.getPrototypeOf(probe.prepare('SELECT 1')) as StatementSync;
+  const run = statement.run;
+  const mocked = context.mock.method(
+    statement,
+    'run',
+    function (this: StatementSync, ...values: SQLInputValue[]) {
+      // SQLITE_IOERR_FSYNC
+      if (this.sourceSQL === 'COMMIT') throw Object.assign(new Error('disk I/O error'), { errcode: 1034 });
+      return Reflect.apply(run, this, values);
+    },
+  );
+  const failed = (error: unknown) => error instanceof StoreError && error.code === 'store-failed';
+  await assert.rejects(store.commit([secretOfZeros]), failed);
+  mocked.mock.restore();
+  await assert.rejects(store.commit([secretOfZeros]), failed);
+  await assert.rejects(store.node(new Uint8Array(32)), failed);
+  await store.close();
+  const again = openSqliteStore(path);
+  context.after(() => again.close());
+  assert.equal((await again.node(new Uint8Array(32)))?.length, 5_000);
+  assert.equal(await again.secret(new Uint8Array(32)), undefined);
+});
+
+it('says of a damaged page that it is unreadable, and still answers from the others', async (context) => {
+  const path = freshPathFor(context);
+  const store = openSqliteStore(path);
+  await store.commit([oneNode, secretOfZeros]);
+  await store.close();
+  const database = new DatabaseSync(path);
+  const page = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'nodes'").get()!;
+  database.close();
+  const file = readFileSync(path);
+  const begin = ((page.rootpage as number) - 1) * 4096;
+  file.fill(0x77, begin, begin + 4096);
+  writeFileSync(path, file);
+  const again = openSqliteStore(path);
+  context.after(() => again.close());
+  await assert.rejects(
+    again.node(new Uint8Array(32)),
+    (error: unknown) => error instanceof StoreError && error.code === 'store-unreadable',
+  );
+  assert.equal((await again.secret(new Uint8Array(32)))?.length, 9);
 });
 
 function locked(path: string) {
