@@ -112,7 +112,7 @@ export function zoneOf(floors: Floors, folder: string): Zone | undefined {
 }
 
 /** The built-ins that a file may import: those of its zone and those listed for the file. */
-function allowedBuiltins(zone: Zone, file: string): string[] {
+export function allowedBuiltins(zone: Zone, file: string): string[] {
   const byFile = Object.entries(zone.files ?? {}).filter(([pattern]) => matches(pattern, file));
   return [...zone.builtins, ...byFile.flatMap(([, builtins]) => builtins)];
 }

@@ -68,12 +68,31 @@ test('code of another enclave, of a host or of an unlisted package does not ente
     'node_modules/left-pad/index.js',
     'enclave/signer/src/main.test.ts',
   ];
-  const externals = ['node:crypto', 'node:net', 'node:child_process', 'fs'];
-  assert.deepEqual(foreign(ROOT, 'signer', inputs, externals), [
+  const allowed = [
+    { module: 'node:crypto', importer: 'enclave/signer/src/main.ts' },
+    { module: 'node:net', importer: 'enclave/runtime/src/boot.ts' },
+    { module: 'node:crypto', importer: 'pure/crypto/src/backend/node.ts' },
+  ];
+  const refused = [
+    { module: 'node:net', importer: 'enclave/signer/src/main.ts' },
+    { module: 'node:child_process', importer: 'enclave/runtime/src/boot.ts' },
+    { module: 'node:crypto', importer: 'pure/crypto/src/sha256.ts' },
+    { module: 'node:fs', importer: 'node_modules/@noble/hashes/sha2.js' },
+    { module: 'crypto', importer: 'enclave/signer/src/main.ts' },
+  ];
+  assert.deepEqual(foreign(ROOT, 'signer', { inputs, externals: [...allowed, ...refused] }), [
     ...inputs.slice(4),
-    'node:child_process',
-    'fs',
+    ...refused.map(({ module, importer }) => `${module} in ${importer}`),
   ]);
+});
+
+test('a built-in that a program may not use is found in its bundle', async () => {
+  const source = "import { connect } from 'node:net';\nconnect(1);\n";
+  await withTree({ ...PROGRAM, 'enclave/signer/src/main.ts': source }, async (root) => {
+    assert.deepEqual(foreign(root, 'signer', await bundleEnclave('signer', root)), [
+      'node:net in enclave/signer/src/main.ts',
+    ]);
+  });
 });
 
 test('a difference names what came and what went', () => {

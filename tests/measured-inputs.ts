@@ -6,8 +6,13 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { bundleEnclave, ENCLAVE_PROGRAMS, type EnclaveProgram } from '@keystead/stack/bundle';
-import { matches, packageOf, readFloors, readWorkspaces, zoneOf } from './floors.ts';
+import {
+  bundleEnclave,
+  ENCLAVE_PROGRAMS,
+  type EnclaveBundle,
+  type EnclaveProgram,
+} from '@keystead/stack/bundle';
+import { allowedBuiltins, matches, packageOf, readFloors, readWorkspaces, zoneOf } from './floors.ts';
 
 /** Where the committed list of one program lies, relative to the root. */
 export const listOf = (name: EnclaveProgram) => `enclave/${name}/measured-inputs.txt`;
@@ -24,27 +29,33 @@ export function difference(before: string[], after: string[]): string[] {
 
 /**
  * Inputs that floors.json does not let into a program, whatever path of imports brought them, and built-ins that
- * stay outside without being listed.
+ * their importer may not use. A package uses none.
  */
-export function foreign(root: string, name: EnclaveProgram, inputs: string[], externals: string[]): string[] {
+export function foreign(
+  root: string,
+  name: EnclaveProgram,
+  { inputs, externals }: Pick<EnclaveBundle, 'inputs' | 'externals'>,
+): string[] {
   const floors = readFloors(root);
   const folder = `enclave/${name}`;
   const zone = zoneOf(floors, folder)!;
   const reached = readWorkspaces(root)
     .map((workspace) => workspace.folder)
     .filter((other) => other === folder || zone.imports.some((pattern) => matches(pattern, other)));
-  const zones = reached.map((other) => zoneOf(floors, other)!);
-  const packages = new Set(zones.flatMap((other) => other.packages));
-  const builtins = new Set(
-    zones.flatMap((other) => [...other.builtins, ...Object.values(other.files ?? {}).flat()]),
-  );
+  const packages = new Set(reached.flatMap((other) => zoneOf(floors, other)!.packages));
+  const folderOf = (path: string) => reached.find((other) => path.startsWith(`${other}/src/`));
   return [
     ...inputs.filter((path) => {
       const inPackage = path.lastIndexOf('node_modules/');
       if (inPackage >= 0) return !packages.has(packageOf(path.slice(inPackage + 'node_modules/'.length)));
-      return !reached.some((other) => path.startsWith(`${other}/src/`)) || path.includes('.test.');
+      return folderOf(path) === undefined || path.includes('.test.');
     }),
-    ...externals.filter((external) => !builtins.has(external)),
+    ...externals
+      .filter(({ module, importer }) => {
+        const from = folderOf(importer);
+        return from === undefined || !allowedBuiltins(zoneOf(floors, from)!, importer).includes(module);
+      })
+      .map(({ module, importer }) => `${module} in ${importer}`),
   ];
 }
 
@@ -60,7 +71,7 @@ export async function checkMeasuredInputs(root: string, write = false): Promise<
     const bundle = await bundleEnclave(name, root);
     const again = await bundleEnclave(name, root);
     if (again.sha384 !== bundle.sha384) lines.push(`enclave/${name}: two bundles of one source differ`);
-    for (const path of foreign(root, name, bundle.inputs, bundle.externals)) {
+    for (const path of foreign(root, name, bundle)) {
       lines.push(`enclave/${name}: floors.json does not let in ${path}`);
     }
     if (write) writeFileSync(list, `${bundle.inputs.join('\n')}\n`);

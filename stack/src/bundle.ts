@@ -22,8 +22,8 @@ export type EnclaveBundle = {
   sha384: string;
   /** Every file that went in, relative to the root of the repository, with slashes, sorted. */
   inputs: string[];
-  /** Every module that stays outside, all of them built-ins of Node, sorted. */
-  externals: string[];
+  /** Every import that stays outside: the module, a built-in of Node, and the input that imports it. */
+  externals: { module: string; importer: string }[];
 };
 
 /** Real path, so that the output does not depend on a link on the way to the repository. */
@@ -60,11 +60,16 @@ export async function bundleEnclave(name: EnclaveProgram, root: string = ROOT): 
     tsconfigRaw: { compilerOptions: { target: 'es2024', verbatimModuleSyntax: true } },
   });
   const code = result.outputFiles[0]!.contents;
-  const imports = Object.values(result.metafile.outputs).flatMap((output) => output.imports);
+  const inputs = Object.keys(result.metafile.inputs).sort();
   return {
     code,
     sha384: createHash('sha384').update(code).digest('hex'),
-    inputs: Object.keys(result.metafile.inputs).sort(),
-    externals: [...new Set(imports.map((entry) => entry.path))].sort(),
+    inputs,
+    externals: inputs.flatMap((importer) =>
+      result.metafile.inputs[importer]!.imports.filter((entry) => entry.external).map((entry) => ({
+        module: entry.path,
+        importer,
+      })),
+    ),
   };
 }
