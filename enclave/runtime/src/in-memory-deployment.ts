@@ -1,0 +1,45 @@
+import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import type { DeploymentKeys, Role } from '@keystead/protocol/deployment';
+import { createContext, systemRandom } from './context.ts';
+import type { Clock, EnclaveContext, EnclaveSettings, Random } from './program.ts';
+import { roleKeysOf } from './role-keys.ts';
+import { defaultSettings } from './settings.ts';
+
+export interface InMemoryOptions {
+  readonly clock?: Clock;
+  /** Makes the three root seeds too: a counting source gives the same deployment each time. */
+  readonly random?: Random;
+  readonly settings?: Partial<EnclaveSettings>;
+  readonly log?: EnclaveContext['log'];
+}
+
+/**
+ * The contexts of the three roles of a new deployment in one process: the rung `inproc`, for unit tests.
+ * It isolates nothing, and its profile is always development.
+ */
+export function inMemoryDeployment(options: InMemoryOptions = {}): Record<Role, EnclaveContext> {
+  const { random = systemRandom, clock, log } = options;
+  const settings = { ...defaultSettings, ...options.settings };
+  const seeds = {
+    policy: SecretBytes.take(random(32)),
+    signer: SecretBytes.take(random(32)),
+    certifier: SecretBytes.take(random(32)),
+  };
+  const deployment: DeploymentKeys = {
+    policy: roleKeysOf('policy', seeds.policy),
+    signer: roleKeysOf('signer', seeds.signer),
+    certifier: roleKeysOf('certifier', seeds.certifier),
+  };
+  const contextOf = (role: Role) =>
+    createContext({
+      role,
+      profile: 'development',
+      seed: seeds[role],
+      deployment,
+      settings,
+      random,
+      clock,
+      log,
+    });
+  return { policy: contextOf('policy'), signer: contextOf('signer'), certifier: contextOf('certifier') };
+}

@@ -1,0 +1,135 @@
+import type { Codec } from '@keystead/crypto/pack';
+import type { Role } from '@keystead/protocol/deployment';
+import { BootError, createBoot } from './boot.ts';
+import { FromEnclave } from './control.ts';
+import type { HeadsPort } from './heads-port.ts';
+import { openHeadsStream } from './heads-stream.ts';
+import { probe } from './probe.ts';
+import type { EnclaveContext, Program } from './program.ts';
+import { reduceGlobals } from './reduce-globals.ts';
+import { FrameStream } from './stream.ts';
+
+/** Descriptors that an enclave is started with (spec/boot.md §1). */
+export const gatewayDescriptor = 3;
+export const controlDescriptor = 4;
+export const headsDescriptor = 5;
+
+export interface EnclaveProgram<Incoming, Outgoing> {
+  readonly role: Role;
+  readonly incoming: Codec<Incoming>;
+  readonly outgoing: Codec<Outgoing>;
+  /** Makes the program, once, after unlock. `heads` opens the stream to the keeper; only the certifier has it. */
+  create(context: EnclaveContext, ports: { heads(): HeadsPort }): Program<Incoming, Outgoing>;
+}
+
+/**
+ * Runs one measured program until its streams close: the whole of an enclave's `main.ts`.
+ *
+ * A turn is one round of the event loop: every frame that has arrived is received, then `turn()` is called, then
+ * what was sent leaves in one write. Nothing is read from the gateway before unlock. The process ends with 0 when
+ * the gateway, the launcher or the keeper closes its stream and after SIGTERM; with 1 after an exception.
+ */
+export function runEnclave<Incoming, Outgoing>(enclave: EnclaveProgram<Incoming, Outgoing>): void {
+  const { role } = enclave;
+  const log: EnclaveContext['log'] = (event, fields = {}) => writeLog(role, event, fields);
+  const leave = (reason: string, code = 0): never => {
+    log('ended', { reason, code });
+    process.exit(code);
+  };
+  // Only names and codes: a message or a stack can hold what the program worked on.
+  const fail = (error: unknown): never => leave(nameOf(error), 1);
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
+  process.stderr.on('error', () => {});
+  process.title = `keystead-${role}`;
+
+  const control = new FrameStream(controlDescriptor);
+  const gateway = new FrameStream(gatewayDescriptor);
+  const streams: FrameStream[] = [control, gateway];
+  let program: Program<Incoming, Outgoing> | undefined;
+  let scheduled = false;
+  let ending = false;
+
+  const schedule = () => {
+    if (scheduled || ending) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      program?.turn();
+      for (const stream of streams) stream.flush();
+    });
+  };
+  const answer = (message: FromEnclave) => {
+    control.send(FromEnclave.encode(message));
+    schedule();
+  };
+
+  const heads = (): HeadsPort => {
+    const stream = new FrameStream(headsDescriptor);
+    streams.push(stream);
+    return openHeadsStream(stream, schedule, (reason) => leave(reason, reason === 'heads-closed' ? 0 : 1));
+  };
+
+  const unlocked = (context: EnclaveContext) => {
+    program = enclave.create(context, { heads });
+    const running = program;
+    running.send = (message) => {
+      gateway.send(enclave.outgoing.encode(message));
+      schedule();
+    };
+    gateway.start(
+      (payloads) => {
+        for (const payload of payloads) {
+          let message: Incoming;
+          try {
+            message = enclave.incoming.decode(payload);
+          } catch {
+            // The gateway is not trusted to speak the protocol, and a stream out of step cannot be mended.
+            return leave('gateway-malformed', 1);
+          }
+          running.receive(message);
+        }
+        schedule();
+      },
+      () => leave('gateway-closed'),
+    );
+  };
+
+  const probes = probe();
+  reduceGlobals();
+  const boot = createBoot({ role, probes, log, answer, unlocked });
+  control.start(
+    (payloads) => {
+      try {
+        for (const payload of payloads) boot.receive(payload);
+      } catch (error) {
+        if (!(error instanceof BootError)) throw error;
+        ending = true;
+        control.send(FromEnclave.encode({ type: 'failed', code: error.code, detail: error.message }));
+        control.end(() => leave(error.code, 1));
+      }
+    },
+    () => leave('launcher-closed'),
+  );
+
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => {
+    setImmediate(() => gateway.end(() => leave('SIGTERM')));
+  });
+}
+
+function nameOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'exception';
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === 'string' ? `exception ${error.name} ${code}` : `exception ${error.name}`;
+}
+
+function writeLog(
+  role: Role,
+  event: string,
+  fields: Readonly<Record<string, string | number | boolean>>,
+): void {
+  process.stderr.write(
+    `${JSON.stringify({ time: new Date().toISOString(), program: role, event, ...fields })}\n`,
+  );
+}
