@@ -58,10 +58,9 @@ describe('documents', () => {
   });
 
   test('every package says what may change in it and what must never', () => {
-    for (const { folder, manifest } of readWorkspaces(ROOT)) {
+    for (const { folder } of readWorkspaces(ROOT)) {
       const text = readFileSync(join(ROOT, folder, 'README.md'), 'utf8');
-      assert.ok(text.startsWith(`# ${manifest.name}\n`), folder);
-      assert.match(text, /What may change: .*What must never: /, folder);
+      assert.match(text, /What may change: [^]+What must never: /, folder);
     }
   });
 
