@@ -287,6 +287,30 @@ export const errorCodes = {
     'Build it without the construct that `field` names.',
     'The transaction holds a construct that is always refused.',
   ),
+  'transaction-already-signed': kind(
+    400,
+    'Transaction already signed',
+    'Send the transaction unsigned, or broadcast it as it is.',
+    'The place of our signature is taken. Nothing is signed twice.',
+  ),
+  'transaction-incomplete': kind(
+    400,
+    'Transaction incomplete',
+    'Add what `field` names, so that the effects follow from the bytes.',
+    'A part that is needed to decide or to sign is missing, e.g. the spent output of a PSBT input.',
+  ),
+  'typed-data-malformed': kind(
+    400,
+    'Malformed typed data',
+    'Send EIP-712 typed data whose types, domain and message agree.',
+    'The typed data is not valid EIP-712: a type is missing, unused or recursive, or a value does not fit its type.',
+  ),
+  'address-malformed': kind(
+    400,
+    'Malformed address',
+    'Write the address as its chain does, with a correct checksum.',
+    'A text is no address of that chain.',
+  ),
   'address-format-unsupported': kind(
     400,
     'Address format not supported',
@@ -469,8 +493,10 @@ export class KmsError extends Error {
  */
 export function toKmsError(thrown: unknown, field?: string): KmsError {
   if (thrown instanceof KmsError) return thrown;
-  if (thrown instanceof ChainError && isErrorCode(thrown.code)) {
-    return new KmsError(thrown.code, { detail: thrown.message, field: thrown.field ?? field, cause: thrown });
+  if (thrown instanceof ChainError) {
+    const code = thrown.code === 'derivation-path-malformed' ? 'derivation-path-invalid' : thrown.code;
+    if (!isErrorCode(code)) return new KmsError('internal', { cause: thrown });
+    return new KmsError(code, { detail: thrown.message, field: thrown.field ?? field, cause: thrown });
   }
   return new KmsError('internal', { cause: thrown });
 }

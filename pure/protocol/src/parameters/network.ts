@@ -1,6 +1,6 @@
 import type { ChainName } from '@keystead/chains/effects';
 import { caip2Of } from '@keystead/chains/networks';
-import { KmsError, toKmsError } from '../errors.ts';
+import { KmsError } from '../errors.ts';
 import { object, refine, type Schema, string, transform } from '../schema.ts';
 
 /** Sign and send: the network to broadcast to. */
@@ -41,20 +41,19 @@ export const network: Schema<string> = refine(
   },
 );
 
-const word = string({ min: 1, max: 32, pattern: /^[a-z0-9-]+$/, description: 'a lower-case name' });
+const word = string({
+  min: 1,
+  max: 64,
+  pattern: /^[A-Za-z0-9_:.-]+$/,
+  description: 'the name of a chain or network',
+});
 
-/** The compatibility form: {chain: 'solana', network: 'devnet'}. */
+/** The compatibility form: {chain: 'solana', network: 'devnet'}; the main network when `network` is absent. */
 export const submissionConfig: Schema<Submission> = transform(
-  object({ required: { chain: word, network: word } }),
-  ({ chain, network: name }, path) => {
-    let found: string | undefined;
-    try {
-      found = caip2Of({ chain, network: name });
-    } catch (error) {
-      throw unknownNetwork(path, `${chain} ${name}`, toKmsError(error));
-    }
-    if (found === undefined || chainOfNetwork(found) === undefined)
-      throw unknownNetwork(path, `${chain} ${name}`);
+  object({ required: { chain: word }, optional: { network: word } }),
+  (named, path) => {
+    const found = caip2Of(named);
+    if (found === null) throw unknownNetwork(path, `${named.chain} ${named.network ?? ''}`.trim());
     return { network: found };
   },
 );

@@ -1,0 +1,58 @@
+import type { MethodName } from '@keystead/protocol/method-table';
+
+/** Methods that policies treat alike. */
+export type ActionClass =
+  | 'found-organization'
+  | 'read'
+  | 'change-users'
+  | 'change-authenticators'
+  | 'change-grants'
+  | 'make-wallet'
+  | 'import-wallet'
+  | 'export-wallet'
+  | 'use-accounts'
+  | 'sign-message'
+  | 'sign-ethereum-message'
+  | 'sign-typed-data'
+  | 'sign-transaction'
+  | 'sign-raw-payload'
+  | 'unsupported';
+
+const classes: Readonly<Record<MethodName, ActionClass>> = {
+  createOrganization: 'found-organization',
+  getOrganization: 'read',
+  getOrganizationWallets: 'read',
+  getWalletAccessGrants: 'read',
+  listPendingMigrations: 'read',
+  prepareTransaction: 'sign-transaction',
+  simulateTransaction: 'sign-transaction',
+  addUserToOrganization: 'change-users',
+  updateUserInOrganization: 'change-users',
+  deleteUserFromOrganization: 'change-users',
+  createAuthenticator: 'change-authenticators',
+  updateAuthenticator: 'change-authenticators',
+  deleteAuthenticator: 'change-authenticators',
+  grantOrganizationAccess: 'change-grants',
+  revokeOrganizationAccess: 'change-grants',
+  transferOrganizationWallet: 'change-grants',
+  createWallet: 'make-wallet',
+  getOrCreateWalletWithTag: 'make-wallet',
+  initWalletImport: 'import-wallet',
+  completeImportWallet: 'import-wallet',
+  exportWallet: 'export-wallet',
+  getWalletWithTag: 'use-accounts',
+  getAccounts: 'use-accounts',
+  signUtf8Message: 'sign-message',
+  ethereumSignMessage: 'sign-ethereum-message',
+  ethereumSignTypedData: 'sign-typed-data',
+  signTransaction: 'sign-transaction',
+  signRawPayload: 'sign-raw-payload',
+  getOrCreatePhantomOrganization: 'unsupported',
+  getPhantomOrganization: 'unsupported',
+  completeWalletTransfer: 'unsupported',
+};
+
+/** The class of a method; unknown names are unsupported. */
+export function actionClassOf(method: MethodName): ActionClass {
+  return Object.hasOwn(classes, method) ? classes[method] : 'unsupported';
+}

@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Effects } from '@keystead/chains/effects';
+import { type MethodName, methodNames } from '@keystead/protocol/method-table';
+import { type GrantScope, grantScopes } from '@keystead/protocol/parameters/grant';
+import type { UserPolicy } from '@keystead/protocol/parameters/user';
+import fc from 'fast-check';
+import { type DecisionInput, decide } from './decide.ts';
+
+const quiet: Effects = {
+  chain: 'solana',
+  network: null,
+  version: 'v0',
+  signers: ['A'],
+  feePayer: 'A',
+  maxFee: null,
+  outflows: [{ asset: 'solana:x/slip44:501', amount: 5n, from: 'A', to: 'B', kind: 'transfer' }],
+  grants: [],
+  takeovers: [],
+  validity: { uniqueness: 'blockhash', key: 'x', notBefore: null, notAfter: null },
+  unresolved: [],
+  calls: [],
+};
+
+const input = (
+  over: Partial<DecisionInput> & { ownUser?: boolean; path?: string | string[] | null },
+): DecisionInput => ({
+  policy: { type: 'ROOT' },
+  grant: null,
+  subject: {
+    organizationId: 'o',
+    username: 'u',
+    root: over.policy === undefined || over.policy.type === 'ROOT',
+    authenticatorId: 'a',
+  },
+  action: 'signTransaction',
+  surface: 'native',
+  resource: {
+    ownUser: over.ownUser ?? false,
+    rawPayload: over.action === 'signRawPayload',
+    derivationPath: over.path === undefined ? "m/44'/501'/0'/0'" : over.path,
+    addressFormat: 'Solana',
+  },
+  effects: null,
+  usage: {},
+  now: 1,
+  ...over,
+});
+
+/** Columns: ROOT, ALLOW_ALL, LEGACY_USER_ROLE, DENY_ALL on the native surface, about another user. y allows, - denies. */
+const table: Readonly<Record<MethodName, string>> = {
+  createOrganization: 'y---',
+  getOrganization: 'yyy-',
+  getOrganizationWallets: 'yyy-',
+  getWalletAccessGrants: 'yyy-',
+  listPendingMigrations: 'yyy-',
+  prepareTransaction: 'yyy-',
+  simulateTransaction: 'yyy-',
+  addUserToOrganization: 'y---',
+  updateUserInOrganization: 'y---',
+  deleteUserFromOrganization: 'y---',
+  createAuthenticator: 'y---',
+  updateAuthenticator: 'y---',
+  deleteAuthenticator: 'y---',
+  grantOrganizationAccess: 'y---',
+  revokeOrganizationAccess: 'y---',
+  transferOrganizationWallet: 'y---',
+  createWallet: 'yyy-',
+  getOrCreateWalletWithTag: 'yyy-',
+  getWalletWithTag: 'yyy-',
+  getAccounts: 'yyy-',
+  signUtf8Message: 'yyy-',
+  ethereumSignMessage: 'yyy-',
+  ethereumSignTypedData: 'yyy-',
+  signTransaction: 'yyy-',
+  signRawPayload: '----',
+  initWalletImport: 'yy--',
+  completeImportWallet: 'yy--',
+  exportWallet: 'yy--',
+  getOrCreatePhantomOrganization: '----',
+  getPhantomOrganization: '----',
+  completeWalletTransfer: '----',
+};
+const columns: readonly UserPolicy[] = [
+  { type: 'ROOT' },
+  { type: 'CEL', preset: 'ALLOW_ALL' },
+  { type: 'CEL', preset: 'LEGACY_USER_ROLE' },
+  { type: 'CEL', preset: 'DENY_ALL' },
+];
+const ownKeys: readonly MethodName[] = ['createAuthenticator', 'updateAuthenticator', 'deleteAuthenticator'];
+
+const outcomes = (over: Partial<DecisionInput> & { ownUser?: boolean }): string =>
+  columns.map((policy) => (decide(input({ ...over, policy })).outcome === 'allow' ? 'y' : '-')).join('');
+
+describe('decide', () => {
+  it('has a row of the table for every method', () => {
+    assert.deepEqual(Object.keys(table).sort(), [...methodNames].sort());
+  });
+
+  for (const action of methodNames) {
+    it(`decides ${action} as the table says for every policy`, () => {
+      assert.equal(outcomes({ action }), table[action]);
+    });
+    it(`decides ${action} about the own user so that only keys of one's own differ`, () => {
+      assert.equal(outcomes({ action, ownUser: true }), ownKeys.includes(action) ? 'yyy-' : table[action]);
+    });
+  }
+
+  it('lets raw payloads pass on the compatibility surface for ROOT and ALLOW_ALL only', () => {
+    assert.equal(outcomes({ action: 'signRawPayload', surface: 'compatibility' }), 'yy--');
+  });
+
+  it('lets raw payloads pass on the native surface with the permission only', () => {
+    for (const policy of [
+      { type: 'ROOT', permissions: ['signRawPayload'] },
+      { type: 'CEL', preset: 'ALLOW_ALL', permissions: ['signRawPayload'] },
+    ] as const) {
+      assert.equal(decide(input({ action: 'signRawPayload', policy })).outcome, 'allow');
+    }
+    const denied = decide(input({ action: 'signRawPayload' }));
+    assert.deepEqual(
+      [denied.outcome, denied.rule, denied.field],
+      ['deny', 'signRawPayload', 'params.payload'],
+    );
+  });
+
+  it('denies a ROOT policy to a user whom the authority set does not list as root', () => {
+    const base = input({});
+    assert.equal(decide({ ...base, subject: { ...base.subject, root: false } }).outcome, 'deny');
+  });
+
+  it('denies unresolved, unbounded and hostile effects under every policy, ROOT included', () => {
+    const cases: readonly (readonly [string, Partial<Effects>])[] = [
+      [
+        'effects-unresolved',
+        { unresolved: [{ kind: 'program', field: 'instructions[0]', detail: 'unknown' }] },
+      ],
+      ['effects-takeover', { takeovers: [{ kind: 'set-authority', account: 'A', by: 'M' }] }],
+      ['effects-unbounded', { outflows: [{ ...quiet.outflows[0]!, amount: 'unbounded' }] }],
+      [
+        'effects-unbounded',
+        { grants: [{ kind: 'allowance', spender: 'S', asset: 'T', amount: 'unbounded', expires: null }] },
+      ],
+    ];
+    for (const policy of columns.slice(0, 3)) {
+      assert.equal(decide(input({ policy, effects: quiet })).outcome, 'allow');
+      for (const [rule, change] of cases) {
+        const decision = decide(input({ policy, effects: { ...quiet, ...change } }));
+        assert.deepEqual([decision.outcome, decision.rule], ['deny', rule]);
+        assert.notEqual(decision.field, null);
+        assert.notEqual(decision.hint, '');
+      }
+    }
+  });
+
+  it('allows a bounded grant of an allowance', () => {
+    const effects: Effects = {
+      ...quiet,
+      grants: [{ kind: 'allowance', spender: 'S', asset: 'T', amount: 7n, expires: null }],
+    };
+    assert.equal(decide(input({ effects })).outcome, 'allow');
+  });
+
+  const byScope: Readonly<Record<GrantScope, readonly MethodName[]>> = {
+    owner: [
+      'signUtf8Message',
+      'signRawPayload',
+      'signTransaction',
+      'ethereumSignMessage',
+      'ethereumSignTypedData',
+      'exportWallet',
+    ],
+    signaturePayload: ['signUtf8Message', 'signRawPayload'],
+    signatureTransaction: ['signTransaction'],
+    ethereumSignMessage: ['ethereumSignMessage'],
+    ethereumSignTypedData: ['ethereumSignTypedData'],
+    exportWallet: ['exportWallet'],
+  };
+  for (const scope of grantScopes) {
+    it(`lets a grant of ${scope} pass for its own methods and no others`, () => {
+      for (const action of byScope.owner) {
+        const grant = { version: 'v0', scopes: [scope], derivationAllowlist: null } as const;
+        const decision = decide(
+          input({ action, grant, policy: { type: 'ROOT', permissions: ['signRawPayload'] } }),
+        );
+        assert.equal(decision.outcome, byScope[scope].includes(action) ? 'allow' : 'deny', action);
+      }
+    });
+  }
+
+  it('never lets a grant carry a change of the authority set or a new wallet', () => {
+    const grant = { version: 'v0', scopes: grantScopes, derivationAllowlist: null } as const;
+    for (const action of [
+      'grantOrganizationAccess',
+      'transferOrganizationWallet',
+      'createWallet',
+      'addUserToOrganization',
+    ] as const) {
+      assert.equal(decide(input({ action, grant })).rule, 'grant-scope');
+    }
+  });
+
+  it('holds a grant to the exact paths of its allow-list', () => {
+    const grant = { version: 'v0', scopes: ['owner'], derivationAllowlist: ["m/44'/501'/0'/0'"] } as const;
+    const rule = (path: string | string[] | null, action: MethodName = 'signTransaction') =>
+      decide(input({ grant, path, action })).outcome;
+    assert.equal(rule("m/44'/501'/0'/0'"), 'allow');
+    assert.equal(rule("m/44'/501'/0'/0'/0'"), 'deny');
+    assert.equal(rule("m/44'/501'/1'/0'"), 'deny');
+    assert.equal(rule(null), 'deny');
+    assert.equal(rule(null, 'exportWallet'), 'deny');
+    assert.equal(rule(["m/44'/501'/0'/0'", "m/44'/501'/1'/0'"], 'getAccounts'), 'deny');
+    assert.equal(rule(["m/44'/501'/0'/0'"], 'getAccounts'), 'allow');
+  });
+
+  it('is not widened by a grant: a policy that denies still denies', () => {
+    const grant = { version: 'v0', scopes: ['owner'], derivationAllowlist: null } as const;
+    assert.equal(outcomes({ grant, action: 'exportWallet' }), 'yy--');
+  });
+
+  it('gives the same decision for the same input, never throws, and explains every one', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...methodNames),
+        fc.constantFrom(...columns),
+        fc.constantFrom('native', 'compatibility'),
+        fc.boolean(),
+        fc.boolean(),
+        fc.option(fc.subarray([...grantScopes])),
+        fc.option(fc.constant(quiet)),
+        (action, policy, surface, root, ownUser, scopes, effects) => {
+          const given: DecisionInput = {
+            ...input({ action, policy, ownUser, effects }),
+            surface: surface as DecisionInput['surface'],
+            subject: { organizationId: 'o', username: 'u', root, authenticatorId: 'a' },
+            grant: scopes === null ? null : { version: 'v0', scopes, derivationAllowlist: null },
+          };
+          const decision = decide(given);
+          assert.deepEqual(decide(given), decision);
+          assert.notEqual(decision.rule, '');
+          assert.ok(decision.trace.length > 0);
+          assert.equal(decision.hint === '', decision.outcome === 'allow');
+        },
+      ),
+    );
+  });
+});
