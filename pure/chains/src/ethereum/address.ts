@@ -1,0 +1,62 @@
+import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { hexDecode, hexEncode } from '@keystead/crypto/hex';
+import { keccak256 } from '@keystead/crypto/keccak256';
+import { uncompress } from '@keystead/crypto/secp256k1';
+import type { AddressFormat } from '../chain.ts';
+import { ChainError } from '../error.ts';
+
+/**
+ * EIP-55 text of the account of a public key (33 bytes compressed).
+ * @throws ChainError `address-format-unsupported`
+ */
+export function address(publicKey: Uint8Array, format: AddressFormat): string {
+  if (format !== 'Ethereum') {
+    throw new ChainError(
+      'address-format-unsupported',
+      `Ethereum has no address format ${format}`,
+      'addressFormat',
+    );
+  }
+  return checksumAddress(accountBytes(publicKey));
+}
+
+/** The 20 account bytes of a compressed public key: the tail of Keccak-256 over the uncompressed point. */
+export function accountBytes(publicKey: Uint8Array): Uint8Array {
+  return keccak256(uncompress(publicKey).subarray(1)).slice(12);
+}
+
+/** EIP-55 text of 20 account bytes. Every address and CAIP-19 reference in effects has this form. */
+export function checksumAddress(bytes: Uint8Array): string {
+  if (bytes.length !== 20) throw new RangeError('an Ethereum address has 20 bytes');
+  const lower = hexEncode(bytes);
+  const hash = keccak256(utf8Encode(lower));
+  let text = '0x';
+  for (let index = 0; index < 40; index += 1) {
+    const nibble = (hash[index >> 1]! >> (index % 2 === 0 ? 4 : 0)) & 0x0f;
+    const digit = lower[index]!;
+    text += nibble >= 8 ? digit.toUpperCase() : digit;
+  }
+  return text;
+}
+
+/**
+ * Strict reading of address text: `0x` and 40 digits, all lower case, all upper case, or with the EIP-55 checksum.
+ * @throws ChainError `address-malformed`
+ */
+export function parseAddress(text: string, field?: string): Uint8Array {
+  if (typeof text !== 'string' || !/^0x[0-9a-fA-F]{40}$/.test(text)) {
+    throw new ChainError('address-malformed', 'an Ethereum address is 0x and 40 hexadecimal digits', field);
+  }
+  const bytes = hexDecode(text.slice(2));
+  const digits = text.slice(2);
+  const mixed = /[a-f]/.test(digits) && /[A-F]/.test(digits);
+  if (mixed && checksumAddress(bytes) !== text) {
+    throw new ChainError('address-malformed', 'the EIP-55 checksum of the address is wrong', field);
+  }
+  return bytes;
+}
+
+/** True when both texts name the same account; neither needs a checksum. */
+export function sameAddress(left: string, right: string): boolean {
+  return equalBytes(parseAddress(left), parseAddress(right));
+}
