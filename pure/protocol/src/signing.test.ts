@@ -152,7 +152,7 @@ describe('messages', () => {
     assert.equal(request.effects?.version, 'typed-data');
   });
 
-  test('refuses typed data whose hash would leave something out, as a parameter', () => {
+  test('refuses typed data whose hash would leave something out', () => {
     const typedData = {
       types: { Mail: [{ name: 'subject', type: 'string' }] },
       primaryType: 'Mail',
@@ -161,7 +161,7 @@ describe('messages', () => {
     };
     assert.throws(
       () => requested('native', 'ethereumSignTypedData', { typedData }, 'Ethereum'),
-      refusedWith('parameter-invalid'),
+      refusedWith('typed-data-malformed'),
     );
   });
 });
