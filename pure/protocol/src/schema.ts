@@ -311,8 +311,3 @@ export function transform<T, U>(schema: Schema<T>, change: (value: T, path: stri
     toJSONSchema: () => schema.toJSONSchema(),
   };
 }
-
-/** The same schema with a description, for the reference. */
-export function described<T>(schema: Schema<T>, description: string): Schema<T> {
-  return { ...schema, toJSONSchema: () => ({ ...schema.toJSONSchema(), description }) };
-}
