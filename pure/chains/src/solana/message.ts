@@ -277,9 +277,9 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
   if (!(transaction instanceof ChainError) && !(message instanceof ChainError)) {
     throw malformed('the bytes can be read both as a transaction and as a message');
   }
-  // A first byte with the high bit set is a message's version; a signature count that large exceeds a packet.
   if (transaction instanceof ChainError && message instanceof ChainError) {
-    throw bytes.length > 0 && bytes[0]! & 0x80 ? message : transaction;
+    const inner = bytes.subarray(1 + SIGNATURE_BYTES * (bytes[0] ?? 0));
+    throw plausibleMessage(inner) || inner[0] === 0x81 ? transaction : message;
   }
   const envelope = transaction instanceof ChainError ? (message as Envelope) : transaction;
   const length = 1 + SIGNATURE_BYTES * envelope.signatures.length + envelope.messageBytes.length;
