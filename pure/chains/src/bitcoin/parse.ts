@@ -1,0 +1,213 @@
+import { equalBytes } from '@keystead/crypto/bytes';
+import { ecdsaDerEncode } from '@keystead/crypto/ecdsa-der';
+import { hexEncode } from '@keystead/crypto/hex';
+import type { ParsedTransaction, RawSignature, SigningAccount, SigningInput } from '../chain.ts';
+import type { Call, Effects, Outflow, Unresolved } from '../effects.ts';
+import { ChainError } from '../error.ts';
+import { type BitcoinNetwork, networkOfAddress, ownScript, scriptKind, scriptToAddress } from './address.ts';
+import { join } from './byte-writer.ts';
+import { extractTransaction, isFinal } from './extract.ts';
+import { checkGlobal, checkOwnInput } from './own-input.ts';
+import { decodePsbt, encodePsbt, INPUT, type Psbt, type PsbtMap, type PsbtRecord } from './psbt.ts';
+import { SIGHASH_ALL, SIGHASH_DEFAULT, sighash } from './sighash.ts';
+import { spentOutputs } from './spent-output.ts';
+import {
+  encodeWitness,
+  MAX_MONEY,
+  type TransactionOutput,
+  transactionHash,
+  transactionIdText,
+} from './transaction.ts';
+
+/** CAIP-19 ids of the coin: the network is the genesis block's hash, shortened. */
+const ASSETS: Readonly<Record<BitcoinNetwork, string>> = {
+  mainnet: 'bip122:000000000019d6689c085ae165831e93/slip44:0',
+  testnet: 'bip122:000000000933ea01ad0ee984209779ba/slip44:1',
+  regtest: 'bip122:0f9188f13cb7b2c71f2a335e3a4fc328/slip44:1',
+};
+/** Lock times below are block heights. */
+const LOCK_TIME_THRESHOLD = 500_000_000;
+const FINAL_SEQUENCE = 0xffff_ffff;
+
+interface Spend {
+  readonly psbt: Psbt;
+  readonly spent: readonly TransactionOutput[];
+  readonly own: ReadonlySet<number>;
+  readonly ownScript: Uint8Array;
+  readonly account: SigningAccount;
+  readonly network: BitcoinNetwork;
+}
+
+/**
+ * Strict parse of a PSBT (version 0). The account's key signs every input that pays to the account's address; other
+ * inputs are left as they are. An output to that same address is change, every other output is an outflow.
+ * The network is read from the account's address text, since the bytes commit to none.
+ * @throws ChainError `transaction-malformed`, `transaction-version-unsupported`, `transaction-not-ours`,
+ *   `transaction-not-understood`, `transaction-unsafe`, `transaction-already-signed`, `address-format-unsupported`
+ */
+export function parseTransaction(bytes: Uint8Array, account: SigningAccount): ParsedTransaction {
+  const script = ownScript(account.publicKey, account.addressFormat);
+  const network = networkOfAddress(account.address, script);
+  if (network === null)
+    throw new ChainError('transaction-not-ours', 'the address is not that of the key', 'account.address');
+  const psbt = decodePsbt(bytes);
+  checkGlobal(psbt);
+  const taproot = account.addressFormat === 'BitcoinTaproot';
+  const spent = spentOutputs(psbt, { witnessUtxoSuffices: taproot });
+  const own = new Set(spent.flatMap((output, index) => (equalBytes(output.script, script) ? [index] : [])));
+  if (own.size === 0) throw new ChainError('transaction-not-ours', 'no input pays to the account', 'inputs');
+  const spend: Spend = { psbt, spent, own, ownScript: script, account, network };
+  const digests = sighash(psbt.transaction, spent);
+  const inputs = [...own].map((index): OwnInput => {
+    const hashType = checkOwnInput(psbt.inputs[index]!, account, index);
+    if (!taproot)
+      return { index, hashType: SIGHASH_ALL, signing: { algorithm: 'ecdsa', bytes: digests.segwit(index) } };
+    const digest = digests.taproot(index, hashType);
+    return {
+      index,
+      hashType,
+      signing: { algorithm: 'schnorr', bytes: digest, taprootTweak: new Uint8Array(0) },
+    };
+  });
+  return {
+    chain: 'bitcoin',
+    effects: spendEffects(spend),
+    signingInputs: inputs.map((input) => input.signing),
+    assemble: (signatures) => assemble(spend, inputs, signatures),
+  };
+}
+
+interface OwnInput {
+  readonly index: number;
+  readonly hashType: typeof SIGHASH_DEFAULT | typeof SIGHASH_ALL;
+  readonly signing: SigningInput;
+}
+
+function spendEffects({ psbt, spent, own, ownScript: script, account, network }: Spend): Effects {
+  const { transaction } = psbt;
+  const asset = ASSETS[network];
+  const outflows: Outflow[] = [];
+  const unresolved: Unresolved[] = [];
+  const calls: Call[] = [];
+  for (const [index, output] of transaction.outputs.entries()) {
+    if (equalBytes(output.script, script)) continue;
+    const kind = scriptKind(output.script);
+    const field = `outputs[${index}]`;
+    if (kind === 'data') {
+      calls.push({
+        target: 'bitcoin',
+        name: 'bitcoin.data',
+        arguments: { script: hexEncode(output.script) },
+      });
+      if (output.amount > 0n)
+        outflows.push({ asset, amount: output.amount, from: account.address, to: null, kind: 'burn' });
+      continue;
+    }
+    if (kind === 'other' || kind === 'witness') {
+      unresolved.push({
+        kind: 'unknown-output-script',
+        field,
+        detail: hexEncode(output.script.subarray(0, 64)),
+      });
+    }
+    const to = scriptToAddress(output.script, network);
+    outflows.push({
+      asset,
+      amount: output.amount,
+      from: account.address,
+      to,
+      kind: to === null ? 'other' : 'transfer',
+    });
+  }
+  const foreign = spent.flatMap((output, index) => {
+    return own.has(index)
+      ? []
+      : [scriptToAddress(output.script, network) ?? `script:${hexEncode(output.script)}`];
+  });
+  const timed =
+    transaction.lockTime >= LOCK_TIME_THRESHOLD &&
+    transaction.inputs.some((input) => input.sequence !== FINAL_SEQUENCE);
+  return {
+    chain: 'bitcoin',
+    network: null,
+    version: 'psbt0',
+    signers: [...new Set([account.address, ...foreign])],
+    feePayer: account.address,
+    maxFee: { asset, amount: feeOf(spent, transaction.outputs) },
+    outflows,
+    grants: [],
+    takeovers: [],
+    validity: {
+      uniqueness: 'utxo',
+      key: transaction.inputs
+        .map((input) => `${transactionIdText(input.previousId)}:${input.previousIndex}`)
+        .sort()
+        .join(','),
+      notBefore: timed ? BigInt(transaction.lockTime) : null,
+      notAfter: null,
+    },
+    unresolved,
+    calls,
+  };
+}
+
+function feeOf(spent: readonly TransactionOutput[], outputs: readonly TransactionOutput[]): bigint {
+  const paid = sum(spent);
+  const received = sum(outputs);
+  if (paid > MAX_MONEY) throw new ChainError('transaction-malformed', 'more than 21 million coins', 'inputs');
+  if (received > paid)
+    throw new ChainError('transaction-malformed', 'the outputs exceed the inputs', 'outputs');
+  return paid - received;
+}
+
+function sum(outputs: readonly TransactionOutput[]): bigint {
+  return outputs.reduce((total, output) => total + output.amount, 0n);
+}
+
+function assemble(
+  spend: Spend,
+  inputs: readonly OwnInput[],
+  signatures: readonly RawSignature[],
+): { transaction: Uint8Array; signature: Uint8Array; id: string | null } {
+  if (signatures.length !== inputs.length || signatures.some((signature) => signature.bytes.length !== 64)) {
+    throw new TypeError('a PSBT takes one 64-byte signature for each input of the account');
+  }
+  const maps = [...spend.psbt.inputs];
+  const encoded = inputs.map((input, position) => encodeSignature(input, signatures[position]!));
+  for (const [position, { index, signing }] of inputs.entries()) {
+    const witness =
+      signing.algorithm === 'ecdsa' ? [encoded[position]!, spend.account.publicKey] : [encoded[position]!];
+    maps[index] = finalise(maps[index]!, witness);
+  }
+  const psbt = { ...spend.psbt, inputs: maps };
+  const transaction = encodePsbt(psbt);
+  const complete = maps.every((_, index) => isFinal(psbt, index));
+  return {
+    transaction,
+    signature: encoded[0]!,
+    id: complete ? extractTransaction(transaction).id : idOf(spend),
+  };
+}
+
+/** The id without the other signatures: it follows when no input has a signature script. */
+function idOf({ psbt, spent }: Spend): string | null {
+  const native = spent.every((output) => ['p2wpkh', 'p2wsh', 'p2tr'].includes(scriptKind(output.script)));
+  return native ? transactionIdText(transactionHash(psbt.transaction)) : null;
+}
+
+/** Signature as it stands in the witness: DER and hash type, or BIP-340 with the hash type unless it is the default. */
+function encodeSignature({ signing, hashType }: OwnInput, signature: RawSignature): Uint8Array {
+  if (signing.algorithm === 'ecdsa') return join([ecdsaDerEncode(signature.bytes), Uint8Array.of(hashType)]);
+  return hashType === SIGHASH_DEFAULT ? signature.bytes : join([signature.bytes, Uint8Array.of(hashType)]);
+}
+
+/** One key completes an input of ours: BIP-174 then keeps the previous outputs and the final witness only. */
+function finalise(map: PsbtMap, witness: readonly Uint8Array[]): PsbtMap {
+  const kept = map.filter(({ type }) => type === INPUT.NON_WITNESS_UTXO || type === INPUT.WITNESS_UTXO);
+  const final: PsbtRecord = {
+    type: INPUT.FINAL_SCRIPTWITNESS,
+    keyData: new Uint8Array(0),
+    value: encodeWitness(witness),
+  };
+  return [...kept, final];
+}
