@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { sign as p256Sign, publicKey as p256PublicKey } from '../p256.ts';
+import type { Backend } from './backend.ts';
+import * as node from './node.ts';
+import * as portable from './portable.ts';
+
+// The compiler checks here that both have every member with its type.
+const first: Backend = node;
+const second: Backend = portable;
+
+const key32 = fc.uint8Array({ minLength: 32, maxLength: 32 });
+const nonce12 = fc.uint8Array({ minLength: 12, maxLength: 12 });
+const data = fc.uint8Array({ maxLength: 200 });
+const RUNS = { numRuns: 40 };
+
+test('both backends export the same names', () => {
+  assert.deepEqual(Object.keys(node).sort(), Object.keys(portable).sort());
+  assert.equal(Object.keys(node).length, 19);
+});
+
+test('both backends hash, expand and encrypt alike', () => {
+  fc.assert(
+    fc.property(
+      key32,
+      nonce12,
+      data,
+      data,
+      fc.integer({ min: 1, max: 100 }),
+      (key, nonce, aad, message, length) => {
+        for (const name of ['sha256', 'sha512', 'keccak256', 'ripemd160', 'blake2b256'] as const) {
+          assert.deepEqual(first[name](message), second[name](message), name);
+        }
+        for (const name of ['hmacSha256', 'hmacSha512'] as const) {
+          assert.deepEqual(first[name](aad, message), second[name](aad, message), name);
+        }
+        assert.deepEqual(
+          first.hkdfSha256(key, aad, message, length),
+          second.hkdfSha256(key, aad, message, length),
+        );
+        assert.deepEqual(
+          first.pbkdf2HmacSha512(aad, message, 2, length),
+          second.pbkdf2HmacSha512(aad, message, 2, length),
+        );
+        for (const [seal, open, size] of [
+          ['chacha20Poly1305Seal', 'chacha20Poly1305Open', 32],
+          ['aesGcmSeal', 'aesGcmOpen', 32],
+          ['aesGcmSeal', 'aesGcmOpen', 16],
+        ] as const) {
+          const own = key.slice(0, size);
+          const sealed = first[seal](own, nonce, aad, message);
+          assert.deepEqual(second[seal](own, nonce, aad, message), sealed, seal);
+          assert.deepEqual(first[open](own, nonce, aad, sealed), message);
+          assert.deepEqual(second[open](own, nonce, aad, sealed), message);
+          sealed[length % sealed.length]! ^= 1;
+          assert.equal(first[open](own, nonce, aad, sealed), undefined);
+          assert.equal(second[open](own, nonce, aad, sealed), undefined);
+        }
+      },
+    ),
+    RUNS,
+  );
+});
+
+test('both backends agree on keys and key agreement', () => {
+  fc.assert(
+    fc.property(key32, key32, (a, b) => {
+      assert.deepEqual(first.x25519PublicKey(a), second.x25519PublicKey(a));
+      assert.deepEqual(first.x25519SharedSecret(a, b), second.x25519SharedSecret(a, b));
+      assert.deepEqual(first.ed25519PublicKey(a), second.ed25519PublicKey(a));
+    }),
+    RUNS,
+  );
+});
+
+test('both backends give the same verdict on P-256 signatures, good and changed', () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ minLength: 31, maxLength: 31 }),
+      data,
+      fc.nat(63),
+      fc.nat(64),
+      (secret, message, at, keyAt) => {
+        const privateKey = Uint8Array.of(1, ...secret);
+        const key = p256PublicKey(privateKey);
+        const signature = p256Sign(privateKey, message);
+        assert.equal(first.p256Verify(key, message, signature), true);
+        assert.equal(second.p256Verify(key, message, signature), true);
+        const changed = Uint8Array.from(signature);
+        changed[at]! ^= 0x10;
+        assert.equal(first.p256Verify(key, message, changed), false);
+        assert.equal(second.p256Verify(key, message, changed), false);
+        const other = Uint8Array.from(key);
+        other[keyAt]! ^= 0x10;
+        assert.equal(first.p256Verify(other, message, signature), false);
+        assert.equal(second.p256Verify(other, message, signature), false);
+      },
+    ),
+    { numRuns: 15 },
+  );
+});
+
+test('results of the node backend are plain arrays that own their memory', () => {
+  const message = Uint8Array.of(1, 2, 3);
+  const results = [
+    node.sha256(message),
+    node.keccak256(message),
+    node.hmacSha256(message, message),
+    node.hkdfSha256(message, message, message, 40),
+    node.pbkdf2HmacSha512(message, message, 1, 64),
+    node.ed25519PublicKey(new Uint8Array(32)),
+    node.ed25519Sign(new Uint8Array(32), message),
+    node.x25519PublicKey(new Uint8Array(32).fill(1)),
+    node.aesGcmSeal(new Uint8Array(32), new Uint8Array(12), message, message),
+  ];
+  for (const result of results) {
+    assert.equal(Object.getPrototypeOf(result), Uint8Array.prototype);
+    assert.equal(result.buffer.byteLength, result.length);
+  }
+});
