@@ -15,23 +15,12 @@ import {
   setTransactionMessageLifetimeUsingBlockhash,
 } from '@solana/kit';
 import { getTransferSolInstruction } from '@solana-program/system';
-import {
-  findAssociatedTokenPda,
-  getApproveCheckedInstruction,
-  getBatchInstruction,
-  getCloseAccountInstruction,
-  getCreateAssociatedTokenIdempotentInstruction,
-  getTransferCheckedInstruction,
-  TOKEN_PROGRAM_ADDRESS,
-} from '@solana-program/token';
 import fc from 'fast-check';
 import { address } from './address.ts';
 import { solana } from './chain.ts';
 
 const keyOf = (fill: number): Uint8Array => publicKey(new Uint8Array(32).fill(fill));
 const us = kitAddress(address(keyOf(1), 'Solana'));
-const them = kitAddress(address(keyOf(2), 'Solana'));
-const mint = kitAddress('EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v');
 const signer = createNoopSigner(us);
 const account = {
   publicKey: keyOf(1),
@@ -82,42 +71,4 @@ test('reads what kit compiles, as message bytes and as a wire transaction', () =
     ),
     { numRuns: 300, seed: 8400 },
   );
-});
-
-test('reads the token instructions that the program client builds, also inside its batch', async () => {
-  const find = async (owner: typeof us) =>
-    (await findAssociatedTokenPda({ owner, mint, tokenProgram: TOKEN_PROGRAM_ADDRESS }))[0];
-  const [source, destination] = [await find(us), await find(them)];
-  const create = getCreateAssociatedTokenIdempotentInstruction({
-    payer: signer,
-    ata: destination,
-    owner: them,
-    mint,
-  });
-  const inner = [
-    getTransferCheckedInstruction({ source, mint, destination, authority: signer, amount: 42n, decimals: 6 }),
-    getApproveCheckedInstruction({ source, mint, delegate: them, owner: signer, amount: 43n, decimals: 6 }),
-    getCloseAccountInstruction({ account: source, destination: them, owner: signer }),
-  ];
-  const batched = getBatchInstruction(inner);
-  for (const instructions of [
-    [create, ...inner],
-    [create, batched],
-  ]) {
-    const message = Uint8Array.from(compile(instructions).messageBytes);
-    const { effects } = solana.parseTransaction(message, account);
-    assert.deepEqual(
-      effects.outflows.map((each) => [each.asset, each.amount, each.to, each.kind]),
-      [
-        ['solana/slip44:501', 2_039_280n, them, 'rent'],
-        [`solana/token:${mint}`, 42n, them, 'transfer'],
-        ['solana/slip44:501', 'unbounded', them, 'transfer'],
-      ],
-    );
-    assert.deepEqual(
-      effects.grants.map((each) => [each.spender, each.amount]),
-      [[them, 43n]],
-    );
-    assert.deepEqual(effects.unresolved, []);
-  }
 });
