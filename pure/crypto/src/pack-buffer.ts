@@ -1,0 +1,173 @@
+import { utf8Decode, utf8WriteInto } from './bytes.ts';
+
+/** A refusal inside an encoding or decoding; pack.ts turns it into the error that callers see, with the path of the field. */
+export class PackFault extends Error {
+  readonly path: string[] = [];
+  readonly misuse: 'type' | 'range' | undefined;
+
+  constructor(reason: string, misuse?: 'type' | 'range') {
+    super(reason);
+    this.misuse = misuse;
+  }
+
+  text(): string {
+    let path = '';
+    for (let i = this.path.length - 1; i >= 0; i--) {
+      const step = this.path[i]!;
+      path += path === '' || step.startsWith('[') ? step : `.${step}`;
+    }
+    return path === '' ? this.message : `${path}: ${this.message}`;
+  }
+}
+
+/** Adds the step that leads to the fault; for use in `throw below(fault, name)`. */
+export function below(fault: unknown, step: string): unknown {
+  if (fault instanceof PackFault) fault.path.push(step);
+  return fault;
+}
+
+/** A growing output buffer. Buffers that it leaves are zeroed, because rows may hold secrets. */
+export class PackWriter {
+  #bytes: Uint8Array = new Uint8Array(1024);
+  #view: DataView = new DataView(this.#bytes.buffer);
+  #at = 0;
+
+  /** Makes room for `count` bytes and returns the offset at which to write them. */
+  #room(count: number): number {
+    const at = this.#at;
+    const end = at + count;
+    if (end > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(end, this.#bytes.length * 2));
+      grown.set(this.#bytes.subarray(0, at));
+      this.#bytes.fill(0, 0, at);
+      this.#bytes = grown;
+      this.#view = new DataView(grown.buffer);
+    }
+    this.#at = end;
+    return at;
+  }
+
+  u8(value: number): void {
+    const at = this.#room(1);
+    this.#bytes[at] = value;
+  }
+
+  u16(value: number): void {
+    const at = this.#room(2);
+    this.#view.setUint16(at, value);
+  }
+
+  u32(value: number): void {
+    const at = this.#room(4);
+    this.#view.setUint32(at, value);
+  }
+
+  u53(value: number): void {
+    const at = this.#room(8);
+    this.#view.setUint32(at, Math.floor(value / 0x100000000));
+    this.#view.setUint32(at + 4, value % 0x100000000);
+  }
+
+  u64(value: bigint): void {
+    const at = this.#room(8);
+    this.#view.setBigUint64(at, value);
+  }
+
+  bytes(value: Uint8Array): void {
+    const at = this.#room(value.length);
+    this.#bytes.set(value, at);
+  }
+
+  /** `length` is `utf8Length(value)`. */
+  text(value: string, length: number): void {
+    const at = this.#room(length);
+    utf8WriteInto(value, this.#bytes, at);
+  }
+
+  /** A copy of what was written; the writer is empty afterwards and its buffer zeroed. */
+  finish(): Uint8Array {
+    const out = this.#bytes.slice(0, this.#at);
+    this.clear();
+    return out;
+  }
+
+  clear(): void {
+    if (this.#bytes.length > RETAINED) {
+      this.#bytes.fill(0, 0, this.#at);
+      this.#bytes = new Uint8Array(1024);
+      this.#view = new DataView(this.#bytes.buffer);
+    } else this.#bytes.fill(0, 0, this.#at);
+    this.#at = 0;
+  }
+}
+
+// A writer that has grown beyond this gives its buffer back.
+const RETAINED = 0x10000;
+
+/** A cursor over input. Every read checks the remaining length before it allocates. */
+export class PackReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  #take(count: number): number {
+    const at = this.#at;
+    if (count > this.#bytes.length - at) throw new PackFault('truncated');
+    this.#at = at + count;
+    return at;
+  }
+
+  u8(): number {
+    const at = this.#take(1);
+    return this.#bytes[at]!;
+  }
+
+  u16(): number {
+    const at = this.#take(2);
+    return this.#view.getUint16(at);
+  }
+
+  u32(): number {
+    const at = this.#take(4);
+    return this.#view.getUint32(at);
+  }
+
+  u53(): number {
+    const at = this.#take(8);
+    const high = this.#view.getUint32(at);
+    if (high > 0x1fffff) throw new PackFault('above 2^53 - 1');
+    return high * 0x100000000 + this.#view.getUint32(at + 4);
+  }
+
+  u64(): bigint {
+    const at = this.#take(8);
+    return this.#view.getBigUint64(at);
+  }
+
+  /** A copy, never a view of the input. */
+  bytes(length: number): Uint8Array {
+    const at = this.#take(length);
+    // Not slice(): on a Buffer that would be a view.
+    const out = new Uint8Array(length);
+    out.set(this.#bytes.subarray(at, at + length));
+    return out;
+  }
+
+  text(length: number): string {
+    const at = this.#take(length);
+    try {
+      return utf8Decode(this.#bytes.subarray(at, at + length));
+    } catch {
+      throw new PackFault('not UTF-8');
+    }
+  }
+}
