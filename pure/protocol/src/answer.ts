@@ -31,7 +31,13 @@ export const AnswerSignature = struct({
   signature: fixed(64),
   /** Inclusion of the entry in the log: leaf index, opening, proof, checkpoint note; attached by the host. */
   inclusion: option(
-    struct({ index: u53, leaf: fixed(65), opening: fixed(16), proof: list(fixed(32), 63), checkpoint: text(4096) }),
+    struct({
+      index: u53,
+      leaf: fixed(65),
+      opening: fixed(16),
+      proof: list(fixed(32), 63),
+      checkpoint: text(4096),
+    }),
   ),
 });
 export type AnswerSignature = Static<typeof AnswerSignature>;

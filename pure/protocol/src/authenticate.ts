@@ -41,5 +41,6 @@ export function callerOf(read: AuthorityReader, keyHash: Uint8Array): Caller {
 export function assertUnexpired(caller: Caller, time: number): void {
   if (caller.authenticator.expiresAt !== undefined && time >= caller.authenticator.expiresAt)
     throw new KmsError('authenticator-expired', {});
-  if (caller.user.expiresAt !== undefined && time >= caller.user.expiresAt) throw new KmsError('user-expired', {});
+  if (caller.user.expiresAt !== undefined && time >= caller.user.expiresAt)
+    throw new KmsError('user-expired', {});
 }

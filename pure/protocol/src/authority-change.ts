@@ -21,7 +21,7 @@ import {
   walletLeafKey,
 } from './authority.ts';
 import { KmsError } from './errors.ts';
-import { authenticatorIdOf, formatUuid, parseUuid, taggedWalletIdOf, walletIdOf } from './ids.ts';
+import { authenticatorIdOf, formatUuid, parseUuid, walletIdOf } from './ids.ts';
 import type { NewAuthenticator, NewKeypair } from './parameters/authenticator.ts';
 import type { NewUser, UserPolicy } from './parameters/user.ts';
 import { readPasskeyRegistration, registrationChallenge } from './passkey.ts';
@@ -66,7 +66,10 @@ export interface AuthorityChange {
   /** Writes to the requester's own set. */
   readonly writes: readonly AuthorityWriteOf[];
   /** Writes to another organization's set, for a transfer. */
-  readonly counterpart: { readonly organization: Uint8Array; readonly writes: readonly AuthorityWriteOf[] } | null;
+  readonly counterpart: {
+    readonly organization: Uint8Array;
+    readonly writes: readonly AuthorityWriteOf[];
+  } | null;
   /** True when something that was permitted no longer is: the floor moves to this entry. */
   readonly narrowing: boolean;
 }
@@ -93,9 +96,8 @@ export function authorityChange(input: AuthorityChangeInput): AuthorityChange {
       return deleteAuthenticator(input, request.params);
     case 'createWallet':
     case 'completeImportWallet':
-      return addWallet(input, walletIdOf(input.organization, input.identity));
     case 'getOrCreateWalletWithTag':
-      return addWallet(input, taggedWalletIdOf(input.organization, request.params.tag));
+      return addWallet(input, walletIdOf(input.organization, input.identity));
     case 'grantOrganizationAccess':
       return grant(input, request.params);
     case 'revokeOrganizationAccess':
@@ -126,7 +128,11 @@ function found(input: AuthorityChangeInput, users: readonly NewUser[]): Authorit
       const key = String(keyHashOf(leaf.algorithm, leaf.publicKey));
       if (keys.has(key)) throw new KmsError('authenticator-exists', { field });
       keys.add(key);
-      if (built.user.root && leaf.algorithm === input.stamp.algorithm && equalBytes(leaf.publicKey, input.stamp.publicKey))
+      if (
+        built.user.root &&
+        leaf.algorithm === input.stamp.algorithm &&
+        equalBytes(leaf.publicKey, input.stamp.publicKey)
+      )
         founderIsRoot = true;
     }
     permanent += permanentRoots(built.user, built.authenticators);
@@ -142,7 +148,14 @@ function found(input: AuthorityChangeInput, users: readonly NewUser[]): Authorit
       field: 'params.users',
       detail: 'no ROOT user has an authenticator that does not expire',
     });
-  writes.push(organizationWrite({ createdAt: input.time, rootThreshold: 1, permanentRootAuthenticators: permanent, users: users.length }));
+  writes.push(
+    organizationWrite({
+      createdAt: input.time,
+      rootThreshold: 1,
+      permanentRootAuthenticators: permanent,
+      users: users.length,
+    }),
+  );
   return { writes, counterpart: null, narrowing: false };
 }
 
@@ -171,13 +184,18 @@ function addUser(input: AuthorityChangeInput, user: NewUser, replaceExpirable: b
     organizationWrite({
       ...organization,
       users: users + 1,
-      permanentRootAuthenticators: organization.permanentRootAuthenticators + permanentRoots(built.user, built.authenticators),
+      permanentRootAuthenticators:
+        organization.permanentRootAuthenticators + permanentRoots(built.user, built.authenticators),
     }),
   );
   return { writes, counterpart: null, narrowing };
 }
 
-function updateUser(input: AuthorityChangeInput, username: string, policy: UserPolicy | null): AuthorityChange {
+function updateUser(
+  input: AuthorityChangeInput,
+  username: string,
+  policy: UserPolicy | null,
+): AuthorityChange {
   requireRoot(input);
   const user = userLeaf(input, username);
   if (policy === null) return none;
@@ -191,7 +209,10 @@ function updateUser(input: AuthorityChangeInput, username: string, policy: UserP
     organization.permanentRootAuthenticators - permanentRoots(user, leaves) + permanentRoots(updated, leaves);
   assertRootRemains(permanent);
   return {
-    writes: [userWrite(updated), organizationWrite({ ...organization, permanentRootAuthenticators: permanent })],
+    writes: [
+      userWrite(updated),
+      organizationWrite({ ...organization, permanentRootAuthenticators: permanent }),
+    ],
     counterpart: null,
     narrowing: !root,
   };
@@ -207,7 +228,11 @@ function deleteUser(input: AuthorityChangeInput, username: string): AuthorityCha
   return {
     writes: [
       ...userDeletion(input, user),
-      organizationWrite({ ...organization, users: organization.users - 1, permanentRootAuthenticators: permanent }),
+      organizationWrite({
+        ...organization,
+        users: organization.users - 1,
+        permanentRootAuthenticators: permanent,
+      }),
     ],
     counterpart: null,
     narrowing: true,
@@ -216,11 +241,23 @@ function deleteUser(input: AuthorityChangeInput, username: string): AuthorityCha
 
 function createAuthenticator(
   input: AuthorityChangeInput,
-  params: { readonly username: string; readonly authenticator: NewAuthenticator; readonly replaceExpirable: boolean },
+  params: {
+    readonly username: string;
+    readonly authenticator: NewAuthenticator;
+    readonly replaceExpirable: boolean;
+  },
 ): AuthorityChange {
   const user = userLeaf(input, params.username);
   const own = requireRootOrOwn(input, params.username);
-  const leaf = buildAuthenticator(input, params.authenticator, user.username, input.organization, 0, 'params.authenticator', null);
+  const leaf = buildAuthenticator(
+    input,
+    params.authenticator,
+    user.username,
+    input.organization,
+    0,
+    'params.authenticator',
+    null,
+  );
   if (own !== null) assertNotWider(leaf, own);
   assertNewKey(input, leaf, 'params.authenticator');
   const writes: AuthorityWriteOf[] = [];
@@ -238,7 +275,10 @@ function createAuthenticator(
     writes.push({ key: authenticatorLeafKey(evicted), leaf: undefined });
     narrowing = true;
   }
-  const updated: UserLeaf = { ...user, authenticators: [...authenticators, keyHashOf(leaf.algorithm, leaf.publicKey)] };
+  const updated: UserLeaf = {
+    ...user,
+    authenticators: [...authenticators, keyHashOf(leaf.algorithm, leaf.publicKey)],
+  };
   writes.push(authenticatorWrite(leaf), userWrite(updated));
   const added = permanentRoots(user, [leaf]);
   if (added > 0) {
@@ -258,17 +298,17 @@ function updateAuthenticator(
   params: {
     readonly username: string;
     readonly authenticatorId: string;
-    readonly authenticator: { readonly expiresInMs: number | null };
+    readonly expiresInMs: number | null;
   },
 ): AuthorityChange {
   const user = userLeaf(input, params.username);
   const own = requireRootOrOwn(input, params.username);
   const leaf = authenticatorById(input, user, params.authenticatorId);
-  if (params.authenticator.expiresInMs === null) return none;
-  const updated: AuthenticatorLeaf = { ...leaf, expiresAt: input.time + params.authenticator.expiresInMs };
+  if (params.expiresInMs === null) return none;
+  const updated: AuthenticatorLeaf = { ...leaf, expiresAt: input.time + params.expiresInMs };
   if (own !== null && leaf.expiresAt !== undefined && updated.expiresAt! > leaf.expiresAt)
     throw new KmsError('root-required', {
-      field: 'params.authenticator.expiresInMs',
+      field: 'params.expiresInMs',
       detail: 'only a root user can put off an expiry',
     });
   const lost = permanentRoots(user, [leaf]);
@@ -277,10 +317,17 @@ function updateAuthenticator(
     const organization = organizationLeaf(input);
     assertRootRemains(organization.permanentRootAuthenticators - lost);
     writes.push(
-      organizationWrite({ ...organization, permanentRootAuthenticators: organization.permanentRootAuthenticators - lost }),
+      organizationWrite({
+        ...organization,
+        permanentRootAuthenticators: organization.permanentRootAuthenticators - lost,
+      }),
     );
   }
-  return { writes, counterpart: null, narrowing: leaf.expiresAt === undefined || updated.expiresAt! < leaf.expiresAt };
+  return {
+    writes,
+    counterpart: null,
+    narrowing: leaf.expiresAt === undefined || updated.expiresAt! < leaf.expiresAt,
+  };
 }
 
 function deleteAuthenticator(
@@ -300,7 +347,10 @@ function deleteAuthenticator(
     const organization = organizationLeaf(input);
     assertRootRemains(organization.permanentRootAuthenticators - lost);
     writes.push(
-      organizationWrite({ ...organization, permanentRootAuthenticators: organization.permanentRootAuthenticators - lost }),
+      organizationWrite({
+        ...organization,
+        permanentRootAuthenticators: organization.permanentRootAuthenticators - lost,
+      }),
     );
   }
   return { writes, counterpart: null, narrowing: true };
@@ -309,12 +359,17 @@ function deleteAuthenticator(
 function addWallet(input: AuthorityChangeInput, walletId: Uint8Array): AuthorityChange {
   if (input.made === null) return none;
   if (input.caller === null) throw new KmsError('authenticator-unknown', {});
-  if (input.read(walletLeafKey(walletId)) !== undefined) return none;
   return {
     writes: [
       {
         key: walletLeafKey(walletId),
-        leaf: { leaf: 'wallet', walletId, kind: input.made.kind, secret: input.made.secret, createdAt: input.time },
+        leaf: {
+          leaf: 'wallet',
+          walletId,
+          kind: input.made.kind,
+          secret: input.made.secret,
+          createdAt: input.time,
+        },
       },
     ],
     counterpart: null,
@@ -331,7 +386,10 @@ function grant(
   input: AuthorityChangeInput,
   params: GrantParams & {
     readonly policyName: string | null;
-    readonly policy: { readonly scopes: readonly string[]; readonly derivationAllowlist: readonly string[] | null };
+    readonly policy: {
+      readonly scopes: readonly string[];
+      readonly derivationAllowlist: readonly string[] | null;
+    };
   },
 ): AuthorityChange {
   requireRoot(input);
@@ -340,22 +398,30 @@ function grant(
   const key = grantLeafKey(walletId, target, name);
   if (input.read(key) !== undefined) throw new KmsError('grant-exists', { field: 'params.policyName' });
   return {
-    writes: [
-      {
-        key,
-        leaf: {
-          leaf: 'grant',
-          walletId,
-          target,
-          name,
-          scopes: [...params.policy.scopes],
-          derivationAllowlist: params.policy.derivationAllowlist === null ? undefined : [...params.policy.derivationAllowlist],
-          createdAt: input.time,
-        },
-      },
-    ],
+    writes: [grantWrite(input, walletId, target, name, params.policy)],
     counterpart: null,
     narrowing: false,
+  };
+}
+
+function grantWrite(
+  input: AuthorityChangeInput,
+  walletId: Uint8Array,
+  target: Uint8Array,
+  name: string,
+  policy: { readonly scopes: readonly string[]; readonly derivationAllowlist: readonly string[] | null },
+): AuthorityWriteOf {
+  return {
+    key: grantLeafKey(walletId, target, name),
+    leaf: {
+      leaf: 'grant',
+      walletId,
+      target,
+      name,
+      scopes: [...policy.scopes],
+      derivationAllowlist: policy.derivationAllowlist === null ? undefined : [...policy.derivationAllowlist],
+      createdAt: input.time,
+    },
   };
 }
 
@@ -366,25 +432,37 @@ function revoke(
   requireRoot(input);
   const { walletId, target } = grantIds(input, params);
   const key = grantLeafKey(walletId, target, params.targetPolicyName ?? '');
-  if (input.read(key) === undefined) throw new KmsError('grant-not-found', { field: 'params.targetPolicyName' });
+  if (input.read(key) === undefined)
+    throw new KmsError('grant-not-found', { field: 'params.targetPolicyName' });
   return { writes: [{ key, leaf: undefined }], counterpart: null, narrowing: true };
 }
 
 function transfer(
   input: AuthorityChangeInput,
-  params: GrantParams,
+  params: GrantParams & {
+    readonly retainPolicy: {
+      readonly scopes: readonly string[];
+      readonly derivationAllowlist: readonly string[] | null;
+    } | null;
+  },
 ): AuthorityChange {
   requireRoot(input);
   const { walletId, target } = grantIds(input, params);
   const leaf = input.read(walletLeafKey(walletId))!;
+  const received: AuthorityWriteOf[] = [{ key: walletLeafKey(walletId), leaf }];
+  if (params.retainPolicy !== null)
+    received.push(grantWrite(input, walletId, input.organization, '', params.retainPolicy));
   return {
     writes: [{ key: walletLeafKey(walletId), leaf: undefined }],
-    counterpart: { organization: target, writes: [{ key: walletLeafKey(walletId), leaf }] },
+    counterpart: { organization: target, writes: received },
     narrowing: true,
   };
 }
 
-function grantIds(input: AuthorityChangeInput, params: GrantParams): { walletId: Uint8Array; target: Uint8Array } {
+function grantIds(
+  input: AuthorityChangeInput,
+  params: GrantParams,
+): { walletId: Uint8Array; target: Uint8Array } {
   const walletId = parseUuid(params.walletId);
   if (walletId === undefined || input.read(walletLeafKey(walletId))?.leaf !== 'wallet')
     throw new KmsError('wallet-not-found', { field: 'params.walletId' });
@@ -408,7 +486,8 @@ function buildUser(
   field: string,
   founder: Stamp | null,
 ): BuiltUser {
-  if (user.authenticators.length > maximumAuthenticators) throw new KmsError('limit-authenticators', { field });
+  if (user.authenticators.length > maximumAuthenticators)
+    throw new KmsError('limit-authenticators', { field });
   const authenticators = user.authenticators.map((authenticator, index) =>
     buildAuthenticator(
       input,
@@ -425,7 +504,9 @@ function buildUser(
     root: user.policy.type === 'ROOT',
     createdAt: input.time,
     expiresAt: user.expiresInMs === null ? undefined : input.time + user.expiresInMs,
-    authenticators: authenticators.map((authenticator) => keyHashOf(authenticator.algorithm, authenticator.publicKey)),
+    authenticators: authenticators.map((authenticator) =>
+      keyHashOf(authenticator.algorithm, authenticator.publicKey),
+    ),
   };
   return { user: leaf, authenticators, writes: [userWrite(leaf), ...authenticators.map(authenticatorWrite)] };
 }
@@ -464,7 +545,8 @@ function buildAuthenticator(
     };
     const message = possession(algorithmSecp256r1, registration.publicKey);
     if (input.request.surface === 'native') {
-      if (authenticator.proof === null) throw new KmsError('possession-proof-missing', { field: `${field}.proof` });
+      if (authenticator.proof === null)
+        throw new KmsError('possession-proof-missing', { field: `${field}.proof` });
       if (!verifyPasskeyAssertion(authenticator.proof, message, registration.publicKey, passkey))
         throw new KmsError('possession-proof-invalid', {
           field: `${field}.proof`,
@@ -483,14 +565,29 @@ function buildAuthenticator(
   const algorithm = authenticator.algorithm === 'Ed25519' ? algorithmEd25519 : algorithmSecp256r1;
   assertAcceptableKey(algorithm, authenticator.publicKey);
   // The key that stamps this very request has proven itself.
-  const isFounder = founder !== null && founder.algorithm === algorithm && equalBytes(founder.publicKey, authenticator.publicKey);
+  const isFounder =
+    founder !== null &&
+    founder.algorithm === algorithm &&
+    equalBytes(founder.publicKey, authenticator.publicKey);
   if (input.request.surface === 'native' && !isFounder)
     assertPossession(authenticator, algorithm, possession(algorithm, authenticator.publicKey), field);
-  return { ...shared, credential: credentialKeypair, algorithm, publicKey: authenticator.publicKey, passkey: undefined };
+  return {
+    ...shared,
+    credential: credentialKeypair,
+    algorithm,
+    publicKey: authenticator.publicKey,
+    passkey: undefined,
+  };
 }
 
-function assertPossession(authenticator: NewKeypair, algorithm: number, message: Uint8Array, field: string): void {
-  if (authenticator.proof === null) throw new KmsError('possession-proof-missing', { field: `${field}.proof` });
+function assertPossession(
+  authenticator: NewKeypair,
+  algorithm: number,
+  message: Uint8Array,
+  field: string,
+): void {
+  if (authenticator.proof === null)
+    throw new KmsError('possession-proof-missing', { field: `${field}.proof` });
   const valid =
     algorithm === algorithmEd25519
       ? ed25519.verify(authenticator.publicKey, message, authenticator.proof)
@@ -506,7 +603,8 @@ function requireRoot(input: AuthorityChangeInput): void {
 function requireRootOrOwn(input: AuthorityChangeInput, username: string): AuthenticatorLeaf | null {
   if (input.caller === null) throw new KmsError('root-required', {});
   if (input.caller.user.root) return null;
-  if (input.caller.user.username !== username) throw new KmsError('root-required', { field: 'params.username' });
+  if (input.caller.user.username !== username)
+    throw new KmsError('root-required', { field: 'params.username' });
   return input.caller.authenticator;
 }
 

@@ -1,5 +1,18 @@
 import { utf8Encode } from '@keystead/crypto/bytes';
-import { bool, bytes, fixed, list, option, type Static, struct, text, u8, u32, u53, variant } from '@keystead/crypto/pack';
+import {
+  bool,
+  bytes,
+  fixed,
+  list,
+  option,
+  type Static,
+  struct,
+  text,
+  u8,
+  u32,
+  u53,
+  variant,
+} from '@keystead/crypto/pack';
 import { domainHash } from './domain.ts';
 
 /** spec/state.md §4: the authority set, split out of an organization's configuration, as leaves of a Merkle map. */
@@ -33,7 +46,7 @@ export const OrganizationLeaf = struct({
 });
 
 export const UserLeaf = struct({
-  username: text(64),
+  username: text(192),
   root: bool,
   createdAt: u53,
   expiresAt: option(u53),
@@ -45,7 +58,7 @@ export const Passkey = struct({ credentialId: bytes(1023), rpIdHash: fixed(32), 
 
 export const AuthenticatorLeaf = struct({
   id: fixed(16),
-  username: text(64),
+  username: text(192),
   credential: u8,
   algorithm: u8,
   /** Ed25519: 32 bytes. Secp256r1: 65 bytes, uncompressed. */
@@ -70,8 +83,8 @@ export const WalletLeaf = struct({
 export const GrantLeaf = struct({
   walletId: fixed(16),
   target: fixed(16),
-  name: text(64),
-  scopes: list(text(32), 8),
+  name: text(192),
+  scopes: list(text(32), 16),
   derivationAllowlist: option(list(text(128), 64)),
   createdAt: u53,
 });

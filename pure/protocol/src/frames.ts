@@ -1,4 +1,17 @@
-import { bool, bytes, fixed, list, option, type Static, struct, text, u8, u16, u53, variant } from '@keystead/crypto/pack';
+import {
+  bool,
+  bytes,
+  fixed,
+  list,
+  option,
+  type Static,
+  struct,
+  text,
+  u8,
+  u16,
+  u53,
+  variant,
+} from '@keystead/crypto/pack';
 import { FinishedAnswer } from './answer.ts';
 import { Inclusion } from './receipt.ts';
 
@@ -39,7 +52,10 @@ export type RawRequest = Static<typeof RawRequest>;
 export const RequestItem = struct({ ref: u53, owner: option(fixed(16)), request: bytes(524288) });
 
 export const StoreRows = struct({
-  entries: list(struct({ organization: fixed(16), position: u53, bytes: bytes(2097152), checkpoint: bool }), 4096),
+  entries: list(
+    struct({ organization: fixed(16), position: u53, bytes: bytes(2097152), checkpoint: bool }),
+    4096,
+  ),
   nodes: list(struct({ hash: fixed(32), bytes: bytes(270336) }), 65536),
   secrets: list(struct({ hash: fixed(32), bytes: bytes(4096) }), 4096),
   owners: list(struct({ walletId: fixed(16), organization: fixed(16) }), 4096),
@@ -139,7 +155,11 @@ export const ToSigner = variant('type', {
   /** `secrets` stands in the order of the tickets that name one. */
   tickets: [
     3,
-    struct({ tickets: option(Sealed), receipt: Sealed, secrets: list(struct({ hash: fixed(32), sealed: bytes(4096) }), 4096) }),
+    struct({
+      tickets: option(Sealed),
+      receipt: Sealed,
+      secrets: list(struct({ hash: fixed(32), sealed: bytes(4096) }), 4096),
+    }),
   ],
   ping: [8, struct({ id: u53 })],
 });

@@ -8,7 +8,8 @@ test('cuts the same payloads out of a stream however it is chunked', () => {
   for (const size of [1, 2, 3, 5, 7, 1000, stream.length]) {
     const reader = new FrameReader();
     const seen: Uint8Array[] = [];
-    for (let at = 0; at < stream.length; at += size) seen.push(...reader.push(stream.subarray(at, at + size)));
+    for (let at = 0; at < stream.length; at += size)
+      seen.push(...reader.push(stream.subarray(at, at + size)));
     assert.deepEqual(seen, payloads);
   }
 });

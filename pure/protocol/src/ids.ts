@@ -1,4 +1,3 @@
-import { utf8Encode } from '@keystead/crypto/bytes';
 import { hexDecode, hexEncode } from '@keystead/crypto/hex';
 import { domainHash } from './domain.ts';
 
@@ -36,15 +35,9 @@ export function walletIdOf(organization: Uint8Array, identity: Uint8Array): Uint
   return uuidFromHash(domainHash('keystead/wallet/v1', organization, identity));
 }
 
-/**
- * Of the wallet an organization is to have under a tag: two requests for one tag commit to the same wallet,
- * whichever is decided first.
- */
-export function taggedWalletIdOf(organization: Uint8Array, tag: string): Uint8Array {
-  return uuidFromHash(domainHash('keystead/tagged-wallet/v1', organization, utf8Encode(tag)));
-}
-
 /** Of the organization, the identity of the request and the key's position in it. */
 export function authenticatorIdOf(organization: Uint8Array, identity: Uint8Array, index: number): Uint8Array {
-  return uuidFromHash(domainHash('keystead/authenticator/v1', organization, identity, new Uint8Array([index])));
+  return uuidFromHash(
+    domainHash('keystead/authenticator/v1', organization, identity, new Uint8Array([index])),
+  );
 }

@@ -25,7 +25,10 @@ export function leafOpening(organizationLogKey: Uint8Array, position: number): U
 }
 
 export function leafLabel(organizationLogKey: Uint8Array, position: number): Uint8Array {
-  return hmacSha256(organizationLogKey, concatBytes(domainPrefix('keystead/log-label/v1'), positionBytes(position)));
+  return hmacSha256(
+    organizationLogKey,
+    concatBytes(domainPrefix('keystead/log-label/v1'), positionBytes(position)),
+  );
 }
 
 /** HMAC-SHA-256 under a public fixed key: binding to anybody, hiding without the opening. */

@@ -29,10 +29,16 @@ export function readPasskeyRegistration(
   field: string,
 ): PasskeyRegistration {
   const refuse = (member: string, detail: string) =>
-    new KmsError('parameter-invalid', { field: `${field}.${member}`, detail: `${field}.${member} ${detail}` });
+    new KmsError('parameter-invalid', {
+      field: `${field}.${member}`,
+      detail: `${field}.${member} ${detail}`,
+    });
   let client: Record<string, unknown>;
   try {
-    client = parseStrictJson(registration.clientDataJSON, { maxBytes: 4096, maxDepth: 4 }) as Record<string, unknown>;
+    client = parseStrictJson(registration.clientDataJSON, { maxBytes: 4096, maxDepth: 4 }) as Record<
+      string,
+      unknown
+    >;
   } catch {
     throw refuse('clientDataJSON', 'is not strict JSON');
   }
@@ -50,13 +56,15 @@ export function readPasskeyRegistration(
   } catch {
     throw refuse('attestationObject', 'is not definite-length CBOR');
   }
-  if (!(data instanceof Uint8Array) || data.length < 55) throw refuse('attestationObject', 'has no authenticator data');
+  if (!(data instanceof Uint8Array) || data.length < 55)
+    throw refuse('attestationObject', 'has no authenticator data');
   const flags = data[32];
   if ((flags & 0x45) !== 0x45)
     throw refuse('attestationObject', 'lacks user presence, user verification or the credential');
   const idLength = (data[53] << 8) | data[54];
   const credentialId = data.slice(55, 55 + idLength);
-  if (!equalBytes(credentialId, registration.credentialId)) throw refuse('credentialId', 'is not the one attested');
+  if (!equalBytes(credentialId, registration.credentialId))
+    throw refuse('credentialId', 'is not the one attested');
   let key: unknown;
   let rest: Uint8Array;
   try {
@@ -64,7 +72,8 @@ export function readPasskeyRegistration(
   } catch {
     throw refuse('attestationObject', 'holds a malformed key');
   }
-  if (rest.length !== 0 && (flags & 0x80) === 0) throw refuse('attestationObject', 'has bytes behind the key');
+  if (rest.length !== 0 && (flags & 0x80) === 0)
+    throw refuse('attestationObject', 'has bytes behind the key');
   if (!(key instanceof Map) || key.get(1) !== 2 || key.get(3) !== -7 || key.get(-1) !== 1 || key.size !== 5)
     throw refuse('attestationObject', 'holds no P-256 key for ES256');
   const x = key.get(-2);
@@ -75,7 +84,13 @@ export function readPasskeyRegistration(
   publicKey[0] = 4;
   publicKey.set(x, 1);
   publicKey.set(y, 33);
-  return { publicKey, credentialId, rpIdHash: data.slice(0, 32), origin: client.origin, challenge: client.challenge };
+  return {
+    publicKey,
+    credentialId,
+    rpIdHash: data.slice(0, 32),
+    origin: client.origin,
+    challenge: client.challenge,
+  };
 }
 
 /** The relying party that an origin's host may use: the hash of the host itself. */

@@ -105,3 +105,4 @@ export const HeadAnswer = struct({
   head: option(Head),
   time: u53,
 });
+export type HeadAnswer = Static<typeof HeadAnswer>;

@@ -63,16 +63,22 @@ export interface PkiStamp {
 export type Stamp = NativeStamp | PkiStamp;
 
 /** A WebAuthn assertion as it travels in the Signature header; the signature is r||s, converted from DER by the SDK. */
-export const PasskeyAssertion = struct({ authenticatorData: bytes(2048), clientDataJson: bytes(4096), signature: fixed(64) });
+export const PasskeyAssertion = struct({
+  authenticatorData: bytes(2048),
+  clientDataJson: bytes(4096),
+  signature: fixed(64),
+});
 export type PasskeyAssertion = Static<typeof PasskeyAssertion>;
 
-const nativeAlgorithms: Readonly<Record<string, { algorithm: number; webauthn: boolean; keyBytes: number }>> = {
-  ed25519: { algorithm: algorithmEd25519, webauthn: false, keyBytes: 32 },
-  'ecdsa-p256-sha256': { algorithm: algorithmSecp256r1, webauthn: false, keyBytes: 65 },
-  'webauthn-p256': { algorithm: algorithmSecp256r1, webauthn: true, keyBytes: 65 },
-};
+const nativeAlgorithms: Readonly<Record<string, { algorithm: number; webauthn: boolean; keyBytes: number }>> =
+  {
+    ed25519: { algorithm: algorithmEd25519, webauthn: false, keyBytes: 32 },
+    'ecdsa-p256-sha256': { algorithm: algorithmSecp256r1, webauthn: false, keyBytes: 65 },
+    'webauthn-p256': { algorithm: algorithmSecp256r1, webauthn: true, keyBytes: 65 },
+  };
 
-const components = '("@method" "@path" "content-digest" "keystead-deployment" "keystead-origin" "keystead-seen")';
+const components =
+  '("@method" "@path" "content-digest" "keystead-deployment" "keystead-origin" "keystead-seen")';
 const inputPattern =
   /^keystead=(\("@method" "@path" "content-digest" "keystead-deployment" "keystead-origin" "keystead-seen"\);created=([1-9][0-9]{0,11});expires=([1-9][0-9]{0,11});nonce="([A-Za-z0-9_-]{16,64})";alg="([a-z0-9-]{1,32})";keyid="([A-Za-z0-9_-]{43,87})";tag="keystead")$/;
 const signaturePattern = /^keystead=:([A-Za-z0-9+/]+={0,2}):$/;
@@ -140,9 +146,12 @@ function parseNativeStamp(request: RawRequest): NativeStamp {
       field: request.signatureInput === undefined ? 'Signature-Input' : 'Signature',
     });
   const input = inputPattern.exec(request.signatureInput);
-  if (input === null) throw malformed('Signature-Input', 'it does not follow the profile of spec/stamp.md §3');
+  if (input === null)
+    throw malformed('Signature-Input', 'it does not follow the profile of spec/stamp.md §3');
   const [, parameters, created, expires, , algorithmName, keyId] = input;
-  const algorithm = Object.hasOwn(nativeAlgorithms, algorithmName) ? nativeAlgorithms[algorithmName] : undefined;
+  const algorithm = Object.hasOwn(nativeAlgorithms, algorithmName)
+    ? nativeAlgorithms[algorithmName]
+    : undefined;
   if (algorithm === undefined) throw malformed('Signature-Input', 'alg is not one of the profile');
   const publicKey = strictBase64url(keyId, 'Signature-Input');
   if (publicKey.length !== algorithm.keyBytes) throw malformed('Signature-Input', 'keyid does not fit alg');
@@ -154,7 +163,10 @@ function parseNativeStamp(request: RawRequest): NativeStamp {
   if (!algorithm.webauthn && signature.length !== 64) throw malformed('Signature', 'it has not 64 bytes');
 
   if (request.contentDigest !== contentDigest(request.body))
-    throw new KmsError('stamp-invalid', { field: 'Content-Digest', detail: 'it is not the digest of the body' });
+    throw new KmsError('stamp-invalid', {
+      field: 'Content-Digest',
+      detail: 'it is not the digest of the body',
+    });
   if (request.deployment === undefined) throw malformed('Keystead-Deployment', 'it is missing');
   const deployment = strictBase64url(request.deployment, 'Keystead-Deployment');
   if (deployment.length !== 32) throw malformed('Keystead-Deployment', 'it has not 32 bytes');
@@ -188,10 +200,12 @@ function parseSeen(value: string): Seen | null {
   if (value === seenNone) return null;
   const match = seenPattern.exec(value);
   const organization = match === null ? undefined : parseUuid(match[1]);
-  if (match === null || organization === undefined) throw malformed('Keystead-Seen', 'it is neither a position nor none');
+  if (match === null || organization === undefined)
+    throw malformed('Keystead-Seen', 'it is neither a position nor none');
   const position = Number(match[2]);
   const hash = strictBase64url(match[3], 'Keystead-Seen');
-  if (!Number.isSafeInteger(position) || hash.length !== 32) throw malformed('Keystead-Seen', 'its figures are out of range');
+  if (!Number.isSafeInteger(position) || hash.length !== 32)
+    throw malformed('Keystead-Seen', 'its figures are out of range');
   return { organization, position, hash };
 }
 
@@ -201,7 +215,10 @@ function parsePkiStamp(request: RawRequest): PkiStamp {
     throw malformed('Signature-Input', 'the compatibility surface takes X-Phantom-Stamp only');
   let stamp: unknown;
   try {
-    stamp = parseStrictJson(strictBase64url(request.phantomStamp, 'X-Phantom-Stamp'), { maxBytes: 12288, maxDepth: 2 });
+    stamp = parseStrictJson(strictBase64url(request.phantomStamp, 'X-Phantom-Stamp'), {
+      maxBytes: 12288,
+      maxDepth: 2,
+    });
   } catch (cause) {
     if (cause instanceof KmsError) throw cause;
     throw malformed('X-Phantom-Stamp', 'it is not base64url of a JSON object');
@@ -210,7 +227,10 @@ function parsePkiStamp(request: RawRequest): PkiStamp {
     throw malformed('X-Phantom-Stamp', 'it is not base64url of a JSON object');
   const fields = stamp as Record<string, unknown>;
   if (fields.kind === 'OIDC')
-    throw new KmsError('not-supported', { field: 'X-Phantom-Stamp', detail: 'stamps of kind OIDC come with Connect' });
+    throw new KmsError('not-supported', {
+      field: 'X-Phantom-Stamp',
+      detail: 'stamps of kind OIDC come with Connect',
+    });
   for (const name of Object.keys(fields))
     if (!['publicKey', 'signature', 'kind', 'algorithm'].includes(name))
       throw malformed('X-Phantom-Stamp', 'it has an unknown field');
@@ -226,7 +246,14 @@ function parsePkiStamp(request: RawRequest): PkiStamp {
   assertAcceptableKey(algorithm, publicKey);
   const signature = strictBase64url(fields.signature, 'X-Phantom-Stamp');
   if (signature.length !== 64) throw malformed('X-Phantom-Stamp', 'signature has not 64 bytes');
-  return { kind: 'pki', algorithm, webauthn: false, publicKey, keyHash: keyHashOf(algorithm, publicKey), signature };
+  return {
+    kind: 'pki',
+    algorithm,
+    webauthn: false,
+    publicKey,
+    keyHash: keyHashOf(algorithm, publicKey),
+    signature,
+  };
 }
 
 /** Refuses keys that are not canonical, not on their curve or of low order (spec/stamp.md §4). */
@@ -249,15 +276,22 @@ export function requestIdentity(stamp: Stamp, body: Uint8Array): Uint8Array {
 export function assertFresh(stamp: Stamp, timestampMs: number | null, now: number): void {
   if (stamp.kind === 'native') {
     if (stamp.expires < stamp.created || stamp.expires - stamp.created > stampLifetimeSeconds)
-      throw new KmsError('stamp-expired', { field: 'expires', detail: 'expires is at most 60 s after created' });
+      throw new KmsError('stamp-expired', {
+        field: 'expires',
+        detail: 'expires is at most 60 s after created',
+      });
     const seconds = now / 1000;
     if (stamp.created > seconds + stampSkewSeconds)
       throw new KmsError('stamp-expired', { field: 'created', detail: 'created lies in the future' });
-    if (seconds > stamp.expires) throw new KmsError('stamp-expired', { field: 'expires', detail: 'the stamp has expired' });
+    if (seconds > stamp.expires)
+      throw new KmsError('stamp-expired', { field: 'expires', detail: 'the stamp has expired' });
     return;
   }
   if (timestampMs !== null && Math.abs(now - timestampMs) > compatibilityWindowMilliseconds)
-    throw new KmsError('stamp-expired', { field: 'timestampMs', detail: 'it is more than 5 minutes from now' });
+    throw new KmsError('stamp-expired', {
+      field: 'timestampMs',
+      detail: 'it is more than 5 minutes from now',
+    });
 }
 
 /** True when the stamp's signature verifies over the request, by the stamp's own key alone. Passkeys need their leaf. */
@@ -282,7 +316,8 @@ export function verifyStamp(stamp: Stamp, body: Uint8Array, leaf: AuthenticatorL
   if (isPasskey !== stamp.webauthn) throw new KmsError('stamp-kind-not-allowed', {});
   const valid =
     stamp.kind === 'native' && stamp.webauthn
-      ? leaf.passkey !== undefined && verifyPasskeyAssertion(stamp.signature, sha256(stamp.base), stamp.publicKey, leaf.passkey)
+      ? leaf.passkey !== undefined &&
+        verifyPasskeyAssertion(stamp.signature, sha256(stamp.base), stamp.publicKey, leaf.passkey)
       : verifySelfStamp(stamp, body);
   if (!valid) throw new KmsError('stamp-invalid', {});
 }
@@ -301,13 +336,17 @@ export function verifyPasskeyAssertion(
   let client: Record<string, unknown>;
   try {
     assertion = PasskeyAssertion.decode(encoded);
-    client = parseStrictJson(assertion.clientDataJson, { maxBytes: 4096, maxDepth: 4 }) as Record<string, unknown>;
+    client = parseStrictJson(assertion.clientDataJson, { maxBytes: 4096, maxDepth: 4 }) as Record<
+      string,
+      unknown
+    >;
   } catch {
     return false;
   }
   if (typeof client !== 'object' || client === null || Array.isArray(client)) return false;
   if (client.type !== 'webauthn.get' || client.challenge !== base64urlEncode(challenge)) return false;
-  if (client.origin !== passkey.origin || (client.crossOrigin !== undefined && client.crossOrigin !== false)) return false;
+  if (client.origin !== passkey.origin || (client.crossOrigin !== undefined && client.crossOrigin !== false))
+    return false;
   const data = assertion.authenticatorData;
   if (data.length < 37 || !equalBytes(data.subarray(0, 32), passkey.rpIdHash)) return false;
   if ((data[32] & flagUserPresent) === 0 || (data[32] & flagUserVerified) === 0) return false;

@@ -1,0 +1,103 @@
+import { hexEncode } from '@keystead/crypto/hex';
+import type { StoreRows } from '@keystead/protocol/frames';
+import { entryLeaf, leafOpening } from '@keystead/protocol/log-leaf';
+import type { Advance, AdvanceOrder } from '@keystead/protocol/receipt';
+import type { Ticket } from '@keystead/protocol/ticket';
+import type { Decided, DecidedEntry } from './decision.ts';
+import type { Organization } from './organization.ts';
+
+/** An answer of the policy engine that leaves when the receipt of its batch is there. */
+export interface HeldAnswer {
+  readonly refs: readonly number[];
+  readonly identity: Uint8Array;
+  readonly organization: Organization;
+  readonly status: number;
+  readonly body: Uint8Array;
+  /** What the statement names: the entry's own figures. */
+  readonly position: number;
+  readonly hash: Uint8Array;
+  readonly time: number;
+}
+
+export interface HeldTicket {
+  readonly ticket: Ticket;
+  readonly refs: readonly number[];
+  readonly organization: Organization;
+}
+
+/** What one turn decided, on its way to the store, the certifier and the signer. */
+export class Batch {
+  readonly number: number;
+  readonly rows: StoreRows = { entries: [], nodes: [], secrets: [], owners: [] };
+  readonly tickets: HeldTicket[] = [];
+  readonly answers: HeldAnswer[] = [];
+  /** Organizations whose tail this batch carries. */
+  readonly organizations = new Map<string, Organization>();
+  readonly #groups: Advance[][] = [];
+  /** Index of the newest group of an organization, while entries may still be added to its one advance. */
+  readonly #open = new Map<string, number>();
+
+  constructor(number: number) {
+    this.number = number;
+  }
+
+  get isEmpty(): boolean {
+    return this.#groups.length === 0;
+  }
+
+  /** Appends the entries to their tails and to the batch. */
+  add(decided: Decided): void {
+    const group: Advance[] = [];
+    for (const entry of decided.entries) {
+      const { organization } = entry;
+      const name = hexEncode(organization.id);
+      this.rows.entries.push({
+        organization: organization.id,
+        position: entry.known.entry.position,
+        bytes: entry.known.sealed,
+        checkpoint: entry.checkpoint,
+      });
+      this.rows.nodes.push(...entry.nodes);
+      const from = organization.tail;
+      organization.append(entry.known, entry.floor);
+      organization.tailBatch = this.number;
+      this.organizations.set(name, organization);
+      const open = this.#open.get(name);
+      if (decided.entries.length === 1 && open !== undefined && entry.evidence === undefined) {
+        const [advance] = this.#groups[open];
+        advance.entries.push(advanceEntry(entry));
+        this.#groups[open] = [{ ...advance, to: organization.tail }];
+        continue;
+      }
+      this.#open.delete(name);
+      group.push({
+        organization: organization.id,
+        from,
+        to: organization.tail,
+        entries: [advanceEntry(entry)],
+        evidence: entry.evidence,
+      });
+      if (decided.entries.length === 1 && entry.evidence === undefined)
+        this.#open.set(name, this.#groups.length);
+    }
+    if (group.length > 0) this.#groups.push(group);
+    if (decided.secret !== null)
+      this.rows.secrets.push({ hash: decided.secret.hash, bytes: decided.secret.sealed });
+    if (decided.owner !== null) this.rows.owners.push(decided.owner);
+  }
+
+  order(boot: Uint8Array): AdvanceOrder {
+    return { boot, batch: this.number, groups: this.#groups };
+  }
+}
+
+function advanceEntry({ organization, known }: DecidedEntry): Advance['entries'][number] {
+  const { position, time } = known.entry;
+  return {
+    position,
+    hash: known.hash,
+    leaf: entryLeaf(organization.keys.log, position, known.hash),
+    opening: leafOpening(organization.keys.log, position),
+    time,
+  };
+}

@@ -1,0 +1,491 @@
+import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { canonicalize } from '@keystead/crypto/canonical-json';
+import type { JsonValue } from '@keystead/crypto/strict-json';
+import { sha256 } from '@keystead/crypto/sha256';
+import { decide, type DecisionInput, type PolicyDecision } from '@keystead/policy/decide';
+import type { Caller } from '@keystead/protocol/authenticate';
+import {
+  keyHashOf,
+  userLeafKey,
+  walletKeypair,
+  walletLeafKey,
+  walletMnemonic,
+} from '@keystead/protocol/authority';
+import { type AuthorityChange, authorityChange, maximumUsers } from '@keystead/protocol/authority-change';
+import {
+  checkpointInterval,
+  Entry,
+  entryHash,
+  entryKind,
+  type KeyUse,
+  outcomeAllow,
+  outcomeDeny,
+  zeroHash,
+} from '@keystead/protocol/entry';
+import { errorBody, KmsError, toKmsError } from '@keystead/protocol/errors';
+import type { StoreRows } from '@keystead/protocol/frames';
+import { formatUuid, parseUuid } from '@keystead/protocol/ids';
+import { AuthorityEvidence } from '@keystead/protocol/receipt';
+import { encodeCell } from './cells.ts';
+import { Draft } from './draft.ts';
+import { encodeEffects, keyUseOf, rememberAccount, type Use, walletToMake, writeWallet } from './key-use.ts';
+import { changeMethods } from './method-dispatch.ts';
+import { type KnownEntry, type Organization, sealEntry, writesOf } from './organization.ts';
+import { NeedMade, type Pending } from './pending.ts';
+import { walletResult } from './results.ts';
+
+/** One entry that is decided and ready to be appended to its organization's tail. */
+export interface DecidedEntry {
+  readonly organization: Organization;
+  readonly known: KnownEntry;
+  readonly encoded: Uint8Array;
+  readonly floor: number;
+  readonly nodes: StoreRows['nodes'];
+  readonly checkpoint: boolean;
+  readonly evidence: Uint8Array | undefined;
+}
+
+/** The whole consequence of one request. */
+export interface Decided {
+  /** The requester's entry first; a counterpart's entry moves with it or not at all. */
+  readonly entries: readonly DecidedEntry[];
+  /** Rows of secrets to store, with the wallet they belong to. */
+  readonly secret: { readonly hash: Uint8Array; readonly sealed: Uint8Array } | null;
+  /** New owner of a wallet, for the store's hints. */
+  readonly owner: { readonly walletId: Uint8Array; readonly organization: Uint8Array } | null;
+  /** Null when the policy engine answers by itself. */
+  readonly ticket: TicketPlan | null;
+  readonly status: number;
+}
+
+export interface TicketPlan {
+  readonly keyUse: KeyUse;
+  readonly secret: Uint8Array | undefined;
+  readonly display: Uint8Array;
+}
+
+interface DecisionEnvironment {
+  readonly deploymentId: Uint8Array;
+  organizationOf(id: Uint8Array): Organization;
+}
+
+/**
+ * Decides one authenticated request of kind change, make or use. The first decision is final, a denial too.
+ * Throws NeedRows, NeedOrganization, NeedMade and NeedOwner before anything has changed; KmsError with status 400 or
+ * 413 for bytes that mean nothing, which leave no trace.
+ */
+export function decideRequest(
+  environment: DecisionEnvironment,
+  pending: Pending,
+  organization: Organization,
+  caller: Caller | null,
+  now: number,
+): Decided {
+  const time = Math.max(now, organization.tailTime);
+  try {
+    return allowed(environment, pending, organization, caller, time);
+  } catch (thrown) {
+    if (!(thrown instanceof KmsError) && !isDomainError(thrown)) throw thrown;
+    const error = toKmsError(thrown);
+    if (error.status === 400 || error.status === 413 || error.status >= 500 || caller === null) throw error;
+    return denied(pending, organization, caller, time, error);
+  }
+}
+
+function isDomainError(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.name === 'ChainError';
+}
+
+function denied(
+  pending: Pending,
+  organization: Organization,
+  caller: Caller,
+  time: number,
+  error: KmsError,
+): Decided {
+  const { requestId: _, ...body } = errorBody(error, '');
+  const entry = buildEntry(pending, new Draft(organization), caller, time, {
+    kind: entryKind.decision,
+    outcome: outcomeDeny,
+    code: error.code,
+    rule: String(error.extra?.rule ?? ''),
+    trace: Array.isArray(error.extra?.trace) ? error.extra.trace.map(String) : [],
+    effects: new Uint8Array(0),
+    keyUse: undefined,
+    result: utf8Encode(canonicalize(body as unknown as JsonValue)),
+    counterpart: undefined,
+    narrowing: false,
+  });
+  return { entries: [entry], secret: null, owner: null, ticket: null, status: error.status };
+}
+
+function allowed(
+  environment: DecisionEnvironment,
+  pending: Pending,
+  organization: Organization,
+  caller: Caller | null,
+  time: number,
+): Decided {
+  const { request } = pending;
+  const draft = new Draft(organization);
+  const making = request.kind === 'make' ? walletToMake(pending, draft) : null;
+  const use =
+    request.kind === 'use' || (request.kind === 'make' && making === null)
+      ? keyUseOf(pending, draft, environment.organizationOf)
+      : null;
+  const decision = applyPolicy(pending, draft, caller, use, time);
+
+  if (making !== null && pending.made === undefined)
+    throw new NeedMade({
+      identity: pending.identity,
+      organization: organization.id,
+      walletId: making,
+      secret: undefined,
+      paths: [],
+    });
+
+  const made =
+    making === null || pending.made === undefined
+      ? null
+      : {
+          secret: pending.made.secret,
+          kind: pending.made.type === 'MNEMONIC' ? walletMnemonic : walletKeypair,
+        };
+  const change = authorityChange({
+    request,
+    stamp: pending.stamp,
+    identity: pending.identity,
+    deploymentId: environment.deploymentId,
+    organization: organization.id,
+    caller,
+    time,
+    made,
+    evictedUser: evictedUser(pending, draft),
+    read: draft.leaf,
+  });
+  draft.writeAuthority(change.writes);
+
+  const counterpart = counterpartOf(environment, change, use);
+  const shared = {
+    outcome: outcomeAllow,
+    code: '',
+    rule: decision.rule,
+    trace: decision.trace,
+    effects: encodeEffects(use?.effects ?? null),
+    narrowing: change.narrowing,
+    counterpart: counterpart?.organization.id,
+  };
+
+  if (request.kind === 'change') {
+    const context = {
+      request,
+      draft,
+      counterpart,
+      caller,
+      change,
+      organizationId: pending.organizationId,
+      identity: pending.identity,
+      time,
+    };
+    const method = changeMethods[request.method] as ((context: unknown) => unknown) | undefined;
+    if (method === undefined) throw new KmsError('internal', {});
+    const result = method(context);
+    const own = buildEntry(pending, draft, caller, time, {
+      ...shared,
+      kind: caller === null ? entryKind.genesis : entryKind.decision,
+      keyUse: undefined,
+      result: encodeCell(result),
+    });
+    const entries = [own];
+    if (counterpart !== null)
+      entries.push(
+        buildEntry(pending, counterpart, caller, Math.max(time, counterpart.organization.tailTime), {
+          ...shared,
+          kind: entryKind.transferIn,
+          keyUse: undefined,
+          result: new Uint8Array(0),
+          narrowing: false,
+          counterpart: organization.id,
+        }),
+      );
+    const owner =
+      request.method === 'transferOrganizationWallet' && counterpart !== null
+        ? { walletId: parseUuid(request.params.walletId)!, organization: counterpart.organization.id }
+        : null;
+    return { entries, secret: null, owner, ticket: null, status: 200 };
+  }
+
+  if (making !== null && pending.made !== undefined) {
+    const wallet = writeWallet(pending, draft, formatUuid(making), time);
+    const keyUse: KeyUse = {
+      owner: organization.id,
+      walletId: making,
+      derivationPath: '',
+      curve: '',
+      addressFormat: '',
+      bytesDigest: zeroHash,
+    };
+    const entry = buildEntry(pending, draft, caller, time, {
+      ...shared,
+      kind: entryKind.decision,
+      keyUse,
+      result: new Uint8Array(0),
+    });
+    return {
+      entries: [entry],
+      secret: { hash: pending.made.secret, sealed: pending.made.sealed },
+      owner: { walletId: making, organization: organization.id },
+      ticket: {
+        keyUse,
+        secret: pending.made.secret,
+        display: encodeCell({ walletName: wallet.name, tags: wallet.tags, accounts: wallet.accounts }),
+      },
+      status: 200,
+    };
+  }
+
+  if (use === null) throw new KmsError('internal', {});
+  if (use.wallet !== null && use.account !== null) rememberAccount(use.wallet, draft, use.account);
+  const own = buildEntry(pending, draft, caller, time, {
+    ...shared,
+    kind: entryKind.decision,
+    keyUse: use.keyUse,
+    result: new Uint8Array(0),
+  });
+  const entries = [own];
+  if (use.wallet?.granted) {
+    const { owner } = use.wallet.granted;
+    entries.push(
+      buildEntry(pending, owner, caller, Math.max(time, owner.organization.tailTime), {
+        ...shared,
+        kind: entryKind.grantedUse,
+        keyUse: use.keyUse,
+        result: new Uint8Array(0),
+        counterpart: organization.id,
+        narrowing: false,
+      }),
+    );
+  }
+  return {
+    entries,
+    secret: null,
+    owner: null,
+    ticket: {
+      keyUse: use.keyUse,
+      secret: use.wallet?.leaf.secret,
+      display: use.wallet === null ? encodeCell({}) : encodeCell(displayOf(use)),
+    },
+    status: 200,
+  };
+}
+
+/** What the signer's answer shows of a wallet besides its own figures. */
+function displayOf(use: Use): unknown {
+  const { wallet } = use;
+  if (wallet === null) return {};
+  return { ...walletResult(wallet.id, wallet.cell), accounts: wallet.cell.accounts };
+}
+
+function counterpartOf(
+  environment: DecisionEnvironment,
+  change: AuthorityChange,
+  use: Use | null,
+): Draft | null {
+  if (use?.wallet?.granted) return use.wallet.granted.owner;
+  if (change.counterpart === null) return null;
+  const target = environment.organizationOf(change.counterpart.organization);
+  if (!target.exists) throw new KmsError('organization-not-found', { field: 'params.targetOrganizationId' });
+  const draft = new Draft(target);
+  for (const { key } of change.counterpart.writes) draft.leaf(key);
+  draft.writeAuthority(change.counterpart.writes);
+  return draft;
+}
+
+/** At the limit of users, the oldest expirable user makes room when the request says so. */
+function evictedUser(pending: Pending, draft: Draft): string | null {
+  const { request } = pending;
+  if (request.method !== 'addUserToOrganization' || !request.params.replaceExpirable) return null;
+  const users = draft.cell('organization')?.users ?? [];
+  if (users.length < maximumUsers) return null;
+  return (
+    users.find((username) => {
+      const leaf = draft.leaf(userLeafKey(username));
+      return leaf?.leaf === 'user' && leaf.expiresAt !== undefined;
+    }) ?? null
+  );
+}
+
+/** Asks the policy. Throws KmsError `policy-denied` or `raw-payload-not-permitted`. */
+export function applyPolicy(
+  pending: Pending,
+  draft: Draft,
+  caller: Caller | null,
+  use: Use | null,
+  time: number,
+): PolicyDecision {
+  const decision = decide(decisionInput(pending, draft, caller, use, time));
+  if (decision.outcome === 'allow') return decision;
+  const code = decision.rule === 'raw-payload-not-permitted' ? 'raw-payload-not-permitted' : 'policy-denied';
+  throw new KmsError(code, {
+    detail: decision.trace.at(-1) ?? decision.rule,
+    ...(decision.field === null ? {} : { field: decision.field }),
+    ...(decision.hint === '' ? {} : { hint: decision.hint }),
+    extra: { rule: decision.rule, trace: decision.trace },
+  });
+}
+
+export function decisionInput(
+  pending: Pending,
+  draft: Draft,
+  caller: Caller | null,
+  use: Use | null,
+  now: number,
+): DecisionInput {
+  const { request } = pending;
+  const username = caller?.user.username ?? '';
+  const policy = caller === null ? ({ type: 'ROOT' } as const) : draft.cell('user', username)?.policy;
+  if (policy === undefined) throw new KmsError('authenticator-unknown', {});
+  const grant = use?.wallet?.granted?.grant;
+  const target = 'username' in request.params ? request.params.username : null;
+  return {
+    policy,
+    grant:
+      grant === undefined
+        ? null
+        : {
+            version: 'v0',
+            scopes: grant.scopes as never,
+            derivationAllowlist: grant.derivationAllowlist ?? null,
+          },
+    subject: {
+      organizationId: pending.organizationId,
+      username,
+      root: caller === null || caller.user.root,
+      authenticatorId: caller === null ? '' : formatUuid(caller.authenticator.id),
+    },
+    action: request.method,
+    surface: request.surface,
+    resource: {
+      ownUser: target !== null && target === username,
+      rawPayload: request.method === 'signRawPayload',
+      derivationPath: use?.paths ?? null,
+      addressFormat: (use?.account?.addressFormat ?? null) as DecisionInput['resource']['addressFormat'],
+    },
+    effects: use?.effects ?? null,
+    usage: {},
+    now,
+  };
+}
+
+interface EntryParts {
+  readonly kind: number;
+  readonly outcome: number;
+  readonly code: string;
+  readonly rule: string;
+  readonly trace: readonly string[];
+  readonly effects: Uint8Array;
+  readonly keyUse: KeyUse | undefined;
+  readonly result: Uint8Array;
+  readonly counterpart: Uint8Array | undefined;
+  readonly narrowing: boolean;
+}
+
+function buildEntry(
+  pending: Pending,
+  draft: Draft,
+  caller: Caller | null,
+  time: number,
+  parts: EntryParts,
+): DecidedEntry {
+  const { organization } = draft;
+  const { tail } = organization;
+  const position = tail.position + 1;
+  const authority = draft.changesAuthority ? draft.authorityAfter() : null;
+  const entry: Entry = {
+    version: 1,
+    organization: organization.id,
+    position,
+    previous: tail.hash,
+    time,
+    kind: parts.kind,
+    identity: pending.identity,
+    bodyDigest: sha256(pending.raw.body),
+    method: pending.request.method,
+    surface: pending.raw.surface,
+    authenticator:
+      caller === null
+        ? pending.stamp.keyHash
+        : keyHashOf(caller.authenticator.algorithm, caller.authenticator.publicKey),
+    authorityBefore: tail.authority,
+    authorityAfter: authority?.root ?? tail.authority,
+    decision: {
+      outcome: parts.outcome,
+      code: parts.code,
+      rule: parts.rule.slice(0, 128),
+      trace: parts.trace.slice(0, 64).map((line) => line.slice(0, 500)),
+    },
+    effects: parts.effects,
+    reservations: [],
+    keyUse: parts.keyUse,
+    result: parts.result,
+    counterpart: parts.counterpart,
+    cells: draft.cellWrites(),
+    authority: draft.authorityWrites(),
+    stateRoot: undefined,
+  };
+  const isCheckpoint = position % checkpointInterval === 0;
+  const nodes = [...(authority?.nodes ?? [])];
+  let final = entry;
+  if (isCheckpoint) {
+    const checkpoint = organization.checkpoint(writesOf(entry));
+    nodes.push(...checkpoint.nodes);
+    final = { ...entry, stateRoot: checkpoint.root };
+  }
+  const encoded = Entry.encode(final);
+  return {
+    organization,
+    known: { entry: final, hash: entryHash(encoded), sealed: sealEntry(organization.keys, encoded) },
+    encoded,
+    floor: parts.narrowing ? position : tail.floor,
+    nodes,
+    checkpoint: isCheckpoint,
+    evidence:
+      authority === null
+        ? undefined
+        : AuthorityEvidence.encode({
+            entry: encoded,
+            request: pending.encoded,
+            witness: [...authority.witness],
+          }),
+  };
+}
+
+/** The nodes that prove to the signer who stamped, and whose wallet it is (spec/signer.md §3). */
+export function ticketWitness(
+  organization: Organization,
+  entry: Entry,
+  caller: { readonly authenticatorKey: Uint8Array; readonly userKey: Uint8Array },
+  keyUse: KeyUse,
+  owner: { readonly organization: Organization; readonly entry: Entry; readonly grantKey: Uint8Array } | null,
+): Uint8Array[] {
+  const seen = new Map<string, Uint8Array>();
+  const read = (from: Organization, root: Uint8Array, keys: readonly Uint8Array[]): void => {
+    from.withNodes(() => {
+      const map = from.authorityMap(root);
+      for (const key of keys) map.get(key);
+      for (const { hash, bytes } of map.witness()) seen.set(String(hash), bytes);
+    });
+  };
+  read(organization, entry.authorityBefore, [caller.authenticatorKey, caller.userKey]);
+  const walletKey = walletLeafKey(keyUse.walletId);
+  if (owner !== null) read(owner.organization, owner.entry.authorityAfter, [walletKey, owner.grantKey]);
+  else if (!equalBytes(keyUse.walletId, new Uint8Array(16)))
+    read(organization, entry.authorityAfter, [walletKey]);
+  return [...seen.values()];
+}
+
+/** Answers that are remembered by an entry, as they are stated again for the same request. */
+export function rememberedBody(entry: Entry): { readonly status: number; readonly body: Uint8Array } {
+  if (entry.decision.outcome === outcomeAllow) return { status: 200, body: entry.result };
+  return { status: new KmsError(entry.decision.code as never, {}).status, body: entry.result };
+}

@@ -1,0 +1,82 @@
+import { hexEncode } from '@keystead/crypto/hex';
+import type { AuthorityLeaf } from '@keystead/protocol/authority';
+import { AuthorityLeaf as AuthorityLeafCodec } from '@keystead/protocol/authority';
+import type { AuthorityWriteOf } from '@keystead/protocol/authority-change';
+import type { AuthorityWrite, CellWrite } from '@keystead/protocol/entry';
+import { type CellTypes, cellName, decodeCell, encodeCell } from './cells.ts';
+import type { Organization } from './organization.ts';
+
+/** What one decision would change in one organization. Nothing is changed until the entry is appended. */
+export class Draft {
+  readonly organization: Organization;
+  readonly #cells = new Map<string, Uint8Array | undefined>();
+  readonly #authority = new Map<string, AuthorityWriteOf>();
+  readonly #reads = new Map<string, Uint8Array>();
+
+  constructor(organization: Organization) {
+    this.organization = organization;
+  }
+
+  cell<K extends keyof CellTypes>(kind: K, id = ''): CellTypes[K] | undefined {
+    const name = cellName(kind, id);
+    if (!this.#cells.has(name)) return this.organization.cell(kind, id);
+    const bytes = this.#cells.get(name);
+    return bytes === undefined ? undefined : decodeCell(kind, bytes);
+  }
+
+  write<K extends keyof CellTypes>(kind: K, id: string, value: CellTypes[K] | undefined): void {
+    this.#cells.set(cellName(kind, id), value === undefined ? undefined : encodeCell(value));
+  }
+
+  /** Leaf as it stands before the decision; remembered, so that the certifier can be shown the same. */
+  leaf = (key: Uint8Array): AuthorityLeaf | undefined => {
+    this.#reads.set(hexEncode(key), key);
+    return this.organization.leaf(key);
+  };
+
+  /** Leaf as it stands after the decision. */
+  leafAfter(key: Uint8Array): AuthorityLeaf | undefined {
+    const written = this.#authority.get(hexEncode(key));
+    return written === undefined ? this.leaf(key) : written.leaf;
+  }
+
+  writeAuthority(writes: readonly AuthorityWriteOf[]): void {
+    for (const write of writes) this.#authority.set(hexEncode(write.key), write);
+  }
+
+  get changesAuthority(): boolean {
+    return this.#authority.size > 0;
+  }
+
+  cellWrites(): CellWrite[] {
+    return [...this.#cells].map(([key, value]) => ({ key, value }));
+  }
+
+  authorityWrites(): AuthorityWrite[] {
+    return [...this.#authority.values()].map(({ key, leaf }) => ({
+      key,
+      value: leaf === undefined ? undefined : AuthorityLeafCodec.encode(leaf),
+    }));
+  }
+
+  /**
+   * The authority root after the decision, the nodes to store, and the nodes that prove it to somebody who knows
+   * only the root before. Throws NeedRows.
+   */
+  authorityAfter(): {
+    readonly root: Uint8Array;
+    readonly nodes: readonly { readonly hash: Uint8Array; readonly bytes: Uint8Array }[];
+    readonly witness: readonly Uint8Array[];
+  } {
+    return this.organization.withNodes(() => {
+      const map = this.organization.authorityMap();
+      for (const key of this.#reads.values()) map.get(key);
+      for (const { key, value } of this.authorityWrites()) {
+        if (value === undefined) map.delete(key);
+        else map.set(key, value);
+      }
+      const root = map.root();
+      return { root, nodes: map.newNodes(), witness: map.witness().map((node) => node.bytes) };
+    });
+  }
+}

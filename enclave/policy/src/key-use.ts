@@ -1,0 +1,280 @@
+import type { AddressFormat, SigningAccount } from '@keystead/chains/chain';
+import type { Effects } from '@keystead/chains/effects';
+import { base58Decode } from '@keystead/crypto/base58';
+import { utf8Encode } from '@keystead/crypto/bytes';
+import { canonicalize } from '@keystead/crypto/canonical-json';
+import { hexDecode } from '@keystead/crypto/hex';
+import { type GrantLeaf, grantLeafKey, walletLeafKey, type WalletLeaf } from '@keystead/protocol/authority';
+import { type KeyUse, zeroHash } from '@keystead/protocol/entry';
+import { KmsError } from '@keystead/protocol/errors';
+import { parseUuid, walletIdOf } from '@keystead/protocol/ids';
+import type { Derivation } from '@keystead/protocol/parameters/derivation';
+import { signedBytesDigest } from '@keystead/protocol/signed-bytes';
+import { isSigning, signingRequest, type SigningRequestOf } from '@keystead/protocol/signing';
+import type { DerivedAccount, WalletCell } from './cells.ts';
+import { Draft } from './draft.ts';
+import type { Organization } from './organization.ts';
+import { NeedMade, NeedOwner, type Pending } from './pending.ts';
+import { addToWallets } from './wallets.ts';
+
+/** The wallet a request is about, and the right by which its organization may use it. */
+export interface WalletInUse {
+  readonly walletId: Uint8Array;
+  readonly id: string;
+  readonly leaf: WalletLeaf;
+  readonly cell: WalletCell;
+  /** Null when the requester's organization owns it. */
+  readonly granted: { readonly owner: Draft; readonly grant: GrantLeaf } | null;
+}
+
+/** Throws KmsError wallet-not-found, grant-not-found; NeedOwner, NeedOrganization, NeedRows. */
+export function walletInUse(
+  pending: Pending,
+  draft: Draft,
+  walletId: string,
+  policyName: string | null,
+  organizationOf: (id: Uint8Array) => Organization,
+): WalletInUse {
+  const id = parseUuid(walletId);
+  const notFound = () => new KmsError('wallet-not-found', { field: 'params.walletId' });
+  if (id === undefined) throw notFound();
+  const own = draft.leaf(walletLeafKey(id));
+  if (own?.leaf === 'wallet') {
+    const cell = draft.cell('wallet', walletId);
+    if (cell === undefined) throw notFound();
+    return { walletId: id, id: walletId, leaf: own, cell, granted: null };
+  }
+  if (pending.owner === undefined) throw new NeedOwner(id);
+  if (pending.owner === null) throw notFound();
+  const owner = new Draft(organizationOf(pending.owner));
+  const leaf = owner.leaf(walletLeafKey(id));
+  const cell = owner.cell('wallet', walletId);
+  if (leaf?.leaf !== 'wallet' || cell === undefined) throw notFound();
+  const grants = (owner.cell('grants', walletId)?.grants ?? []).filter(
+    (candidate) =>
+      candidate.target === pending.organizationId && (policyName === null || candidate.name === policyName),
+  );
+  if (grants.length === 0) throw notFound();
+  if (grants.length > 1)
+    throw new KmsError('grant-not-found', {
+      field: 'params.policyName',
+      detail: 'several grants stand for this organization; name one',
+    });
+  const grant = owner.leaf(grantLeafKey(id, draft.organization.id, grants[0].name));
+  if (grant?.leaf !== 'grant') throw notFound();
+  return { walletId: id, id: walletId, leaf, cell, granted: { owner, grant } };
+}
+
+/** The account of a signing request. Throws KmsError; NeedMade when its path was never derived. */
+export function accountInUse(
+  pending: Pending,
+  wallet: WalletInUse,
+  request: SigningRequestOf,
+): DerivedAccount {
+  const { derivation } = request.params;
+  if (wallet.cell.type === 'KEYPAIR') {
+    if (derivation !== null)
+      throw new KmsError('derivation-path-invalid', {
+        field: 'params.derivationInfo',
+        detail: 'a single-key wallet has no paths',
+      });
+    return wallet.cell.accounts[0];
+  }
+  if (derivation === null)
+    throw new KmsError('derivation-path-invalid', {
+      field: 'params.derivationInfo',
+      detail: 'a mnemonic wallet signs with a derived account: name its path',
+    });
+  return knownAccount(wallet.cell, derivation) ?? derivedAccount(pending, wallet, derivation);
+}
+
+function knownAccount(cell: WalletCell, derivation: Derivation): DerivedAccount | undefined {
+  return cell.accounts.find(
+    (account) =>
+      account.derivationPath === derivation.derivationPath &&
+      account.addressFormat === derivation.addressFormat,
+  );
+}
+
+function derivedAccount(pending: Pending, wallet: WalletInUse, derivation: Derivation): DerivedAccount {
+  const found = pending.made?.accounts.find(
+    (account) =>
+      account.derivationPath === derivation.derivationPath &&
+      account.addressFormat === derivation.addressFormat,
+  );
+  if (found !== undefined) return found;
+  throw new NeedMade({
+    identity: pending.identity,
+    organization: pending.organization,
+    walletId: wallet.walletId,
+    secret: wallet.leaf.secret,
+    paths: [
+      {
+        curve: derivation.curve,
+        derivationPath: derivation.derivationPath,
+        addressFormat: derivation.addressFormat,
+      },
+    ],
+  });
+}
+
+/** Accounts that a wallet remembers beside those it was made with. */
+const maximumRememberedAccounts = 256;
+
+/** Remembers an account that was derived for this request, so that the next one need not ask the signer. */
+export function rememberAccount(wallet: WalletInUse, draft: Draft, account: DerivedAccount): void {
+  if (wallet.cell.accounts.length >= maximumRememberedAccounts) return;
+  if (wallet.cell.accounts.some((known) => known === account)) return;
+  const home = wallet.granted === null ? draft : wallet.granted.owner;
+  home.write('wallet', wallet.id, { ...wallet.cell, accounts: [...wallet.cell.accounts, account] });
+}
+
+/** The key behind an account in the form that chains parse with. */
+export function signingAccount(account: DerivedAccount): SigningAccount {
+  return {
+    publicKey:
+      account.addressFormat === 'Solana' ? base58Decode(account.publicKey) : hexDecode(account.publicKey),
+    addressFormat: account.addressFormat as AddressFormat,
+    address: account.address,
+    derivationPath: account.derivationPath === '' ? null : account.derivationPath,
+  };
+}
+
+export interface Use {
+  readonly keyUse: KeyUse;
+  readonly effects: Effects | null;
+  readonly wallet: WalletInUse | null;
+  readonly account: DerivedAccount | null;
+  /** Paths that the request touches, for the policy. */
+  readonly paths: string | readonly string[] | null;
+}
+
+/** What a request of kind `use` would do with a key. Nothing is written. */
+export function keyUseOf(
+  pending: Pending,
+  draft: Draft,
+  organizationOf: (id: Uint8Array) => Organization,
+): Use {
+  const { request } = pending;
+  const use = (
+    owner: Uint8Array,
+    walletId: Uint8Array,
+    account: DerivedAccount | null,
+    digest: Uint8Array,
+  ): KeyUse => ({
+    owner,
+    walletId,
+    derivationPath: account?.derivationPath ?? '',
+    curve: account?.curve ?? '',
+    addressFormat: account?.addressFormat ?? '',
+    bytesDigest: digest,
+  });
+  const ownerOf = (wallet: WalletInUse) => wallet.granted?.owner.organization.id ?? draft.organization.id;
+  if (isSigning(request)) {
+    const wallet = walletInUse(
+      pending,
+      draft,
+      request.params.walletId,
+      request.params.policyName,
+      organizationOf,
+    );
+    const account = accountInUse(pending, wallet, request);
+    const signing = signingRequest(request, signingAccount(account));
+    return {
+      keyUse: use(ownerOf(wallet), wallet.walletId, account, signedBytesDigest(signing.inputs)),
+      effects: signing.effects,
+      wallet,
+      account,
+      paths: account.derivationPath === '' ? null : account.derivationPath,
+    };
+  }
+  switch (request.method) {
+    case 'getAccounts': {
+      const wallet = walletInUse(pending, draft, request.params.walletId, null, organizationOf);
+      return {
+        keyUse: use(ownerOf(wallet), wallet.walletId, null, zeroHash),
+        effects: null,
+        wallet,
+        account: null,
+        paths: request.params.accounts.map((account) => account.derivationPath),
+      };
+    }
+    case 'exportWallet': {
+      const wallet = walletInUse(
+        pending,
+        draft,
+        request.params.walletId,
+        request.params.policyName,
+        organizationOf,
+      );
+      return {
+        keyUse: use(ownerOf(wallet), wallet.walletId, null, zeroHash),
+        effects: null,
+        wallet,
+        account: null,
+        paths: null,
+      };
+    }
+    case 'getWalletWithTag':
+    case 'getOrCreateWalletWithTag': {
+      const walletId = draft.cell('wallet-tag', request.params.tag);
+      if (walletId === undefined) throw new KmsError('wallet-not-found', { field: 'params.tag' });
+      const wallet = walletInUse(pending, draft, walletId, null, organizationOf);
+      return {
+        keyUse: use(draft.organization.id, wallet.walletId, null, zeroHash),
+        effects: null,
+        wallet,
+        account: null,
+        paths: null,
+      };
+    }
+    case 'initWalletImport':
+      return {
+        keyUse: use(draft.organization.id, new Uint8Array(16), null, zeroHash),
+        effects: null,
+        wallet: null,
+        account: null,
+        paths: null,
+      };
+    default:
+      throw new KmsError('internal', {});
+  }
+}
+
+/** The wallet that a request of kind `make` is to bring into being, or null when it exists already. */
+export function walletToMake(pending: Pending, draft: Draft): Uint8Array | null {
+  const { request } = pending;
+  const exists =
+    request.method === 'getOrCreateWalletWithTag' &&
+    draft.cell('wallet-tag', request.params.tag) !== undefined;
+  return exists ? null : walletIdOf(pending.organization, pending.identity);
+}
+
+/** Writes the cells of a new wallet. */
+export function writeWallet(pending: Pending, draft: Draft, walletId: string, time: number): WalletCell {
+  const { request, made } = pending;
+  if (made === undefined) throw new KmsError('internal', {});
+  const { walletName } = request.params as { walletName: string };
+  const tags =
+    request.method === 'getOrCreateWalletWithTag'
+      ? [request.params.tag]
+      : request.method === 'createWallet' || request.method === 'completeImportWallet'
+        ? request.params.tags
+        : [];
+  return addToWallets(draft, walletId, {
+    name: walletName,
+    tags,
+    type: made.type,
+    accounts: made.accounts,
+    createdAtMs: time,
+  });
+}
+
+/** Canonical JSON of effects; amounts are decimal strings. */
+export function encodeEffects(effects: Effects | null): Uint8Array {
+  if (effects === null) return new Uint8Array(0);
+  const text = JSON.stringify(effects, (_key, value) =>
+    typeof value === 'bigint' ? value.toString() : value,
+  );
+  return utf8Encode(canonicalize(JSON.parse(text)));
+}

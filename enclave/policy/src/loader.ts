@@ -1,0 +1,81 @@
+import { equalBytes } from '@keystead/crypto/bytes';
+import { hexEncode } from '@keystead/crypto/hex';
+import { checkpointInterval, type Head, zeroHash } from '@keystead/protocol/entry';
+import type { RowQuery } from '@keystead/protocol/frames';
+import {
+  emptyHead,
+  type KnownEntry,
+  locked,
+  Organization,
+  type OrganizationKeys,
+  openEntry,
+} from './organization.ts';
+import type { NodeCache } from './rows.ts';
+
+/**
+ * Brings a cold organization into memory (spec/state.md §7): the certifier says where the chain ends, the store gives
+ * the newest checkpoint and the entries after it, and every one of them must lie on the way to that end.
+ */
+export class Loading {
+  readonly id: Uint8Array;
+  readonly #keys: OrganizationKeys;
+  readonly #nodes: NodeCache;
+  #head: Head | undefined;
+  #checkpoint: number | undefined;
+
+  constructor(id: Uint8Array, keys: OrganizationKeys, nodes: NodeCache) {
+    this.id = id;
+    this.#keys = keys;
+    this.#nodes = nodes;
+  }
+
+  /** The certified head, or undefined when the organization does not exist. Returns the next step. */
+  headKnown(head: Head | undefined): RowQuery | Organization {
+    if (head === undefined || head.position === 0)
+      return new Organization(this.id, this.#keys, this.#nodes, zeroHash, emptyHead);
+    this.#head = head;
+    return { kind: 'newestCheckpoint', organization: this.id, atMost: head.position };
+  }
+
+  checkpointKnown(position: number | undefined): RowQuery {
+    this.#checkpoint = position ?? 0;
+    const head = this.#head!;
+    const from = Math.max(this.#checkpoint, 1);
+    if (head.position - from > checkpointInterval)
+      throw locked('the newest checkpoint is missing from the store');
+    return { kind: 'entries', organization: this.id, from, limit: head.position - from + 1 };
+  }
+
+  /** Throws KmsError `organization-locked` when the rows are not the certified chain. */
+  entriesKnown(rows: readonly Uint8Array[]): Organization {
+    const head = this.#head!;
+    const from = Math.max(this.#checkpoint!, 1);
+    if (rows.length !== head.position - from + 1) throw locked('entries are missing from the store');
+    const entries: KnownEntry[] = rows.map((row) => openEntry(this.#keys, row));
+    for (const [index, { entry, hash }] of entries.entries()) {
+      if (entry.position !== from + index || !equalBytes(entry.organization, this.id))
+        throw locked(`the row at position ${from + index} is another entry`);
+      const next = entries[index + 1];
+      const expected = next === undefined ? head.hash : next.entry.previous;
+      if (!equalBytes(hash, expected)) throw locked(`the chain is broken at position ${entry.position}`);
+    }
+    const [first] = entries;
+    if (from === 1 && !equalBytes(first.entry.previous, zeroHash))
+      throw locked('the chain has another beginning');
+    let stateRoot = zeroHash;
+    if (this.#checkpoint! > 0) {
+      if (first.entry.stateRoot === undefined) throw locked(`position ${from} is no checkpoint`);
+      stateRoot = first.entry.stateRoot;
+    }
+    const organization = new Organization(this.id, this.#keys, this.#nodes, stateRoot, emptyHead);
+    for (const known of entries) organization.append(known, head.floor);
+    if (!equalBytes(organization.tail.authority, head.authority))
+      throw locked('the authority root is not the certified one');
+    organization.certified = head;
+    return organization;
+  }
+
+  get name(): string {
+    return hexEncode(this.id);
+  }
+}

@@ -1,0 +1,42 @@
+import type { MethodName } from '@keystead/protocol/method-table';
+import type { ChangeContext, ReadContext } from './context.ts';
+import * as addUserToOrganization from './methods/addUserToOrganization.ts';
+import * as createAuthenticator from './methods/createAuthenticator.ts';
+import * as createOrganization from './methods/createOrganization.ts';
+import * as deleteAuthenticator from './methods/deleteAuthenticator.ts';
+import * as deleteUserFromOrganization from './methods/deleteUserFromOrganization.ts';
+import * as getOrganization from './methods/getOrganization.ts';
+import * as getOrganizationWallets from './methods/getOrganizationWallets.ts';
+import * as getWalletAccessGrants from './methods/getWalletAccessGrants.ts';
+import * as grantOrganizationAccess from './methods/grantOrganizationAccess.ts';
+import * as listPendingMigrations from './methods/listPendingMigrations.ts';
+import * as prepareTransaction from './methods/prepareTransaction.ts';
+import * as revokeOrganizationAccess from './methods/revokeOrganizationAccess.ts';
+import * as simulateTransaction from './methods/simulateTransaction.ts';
+import * as transferOrganizationWallet from './methods/transferOrganizationWallet.ts';
+import * as updateAuthenticator from './methods/updateAuthenticator.ts';
+import * as updateUserInOrganization from './methods/updateUserInOrganization.ts';
+
+/** Methods that write cells and are answered by the policy engine. */
+export const changeMethods: { readonly [M in MethodName]?: (context: ChangeContext<M>) => unknown } = {
+  addUserToOrganization: addUserToOrganization.change,
+  createAuthenticator: createAuthenticator.change,
+  createOrganization: createOrganization.change,
+  deleteAuthenticator: deleteAuthenticator.change,
+  deleteUserFromOrganization: deleteUserFromOrganization.change,
+  grantOrganizationAccess: grantOrganizationAccess.change,
+  revokeOrganizationAccess: revokeOrganizationAccess.change,
+  transferOrganizationWallet: transferOrganizationWallet.change,
+  updateAuthenticator: updateAuthenticator.change,
+  updateUserInOrganization: updateUserInOrganization.change,
+};
+
+/** Methods that write nothing. */
+export const readMethods: { readonly [M in MethodName]?: (context: ReadContext<M>) => unknown } = {
+  getOrganization: getOrganization.read,
+  getOrganizationWallets: getOrganizationWallets.read,
+  getWalletAccessGrants: getWalletAccessGrants.read,
+  listPendingMigrations: listPendingMigrations.read,
+  prepareTransaction: prepareTransaction.read,
+  simulateTransaction: simulateTransaction.read,
+};

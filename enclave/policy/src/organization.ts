@@ -1,0 +1,187 @@
+import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
+import { hexEncode } from '@keystead/crypto/hex';
+import { hmacSha256 } from '@keystead/crypto/hmac';
+import { hkdfSha256 } from '@keystead/crypto/hkdf';
+import { MerkleMap, MissingNodeError } from '@keystead/crypto/merkle-map';
+import type { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { utf8Encode } from '@keystead/crypto/bytes';
+import { AuthorityLeaf } from '@keystead/protocol/authority';
+import { domainPrefix } from '@keystead/protocol/domain';
+import { checkpointInterval, Entry, entryHash, type Head, zeroHash } from '@keystead/protocol/entry';
+import { KmsError } from '@keystead/protocol/errors';
+import { type CellTypes, cellKey, cellName, decodeCell, requestCellName } from './cells.ts';
+import { NeedRows, type NodeCache } from './rows.ts';
+
+/** An entry of the chain as the policy engine keeps it: decoded, hashed, and sealed for the store. */
+export interface KnownEntry {
+  readonly entry: Entry;
+  readonly hash: Uint8Array;
+  readonly sealed: Uint8Array;
+}
+
+export const emptyHead: Head = { position: 0, hash: zeroHash, authority: zeroHash, floor: 0 };
+
+/** Keys of one organization's rows: HKDF branches of the policy engine's seed with the organization as salt. */
+export interface OrganizationKeys {
+  readonly row: Uint8Array;
+  readonly log: Uint8Array;
+}
+
+export function organizationKeys(seed: SecretBytes, organization: Uint8Array): OrganizationKeys {
+  return {
+    row: hkdfSha256(seed.expose(), organization, utf8Encode('keystead/policy/row-key/v1'), 32),
+    log: hkdfSha256(seed.expose(), organization, utf8Encode('keystead/policy/log-key/v1'), 32),
+  };
+}
+
+const sealBytes = 32;
+
+/** An entry row: the entry's bytes and a MAC under the organization's row key (spec/state.md §6). */
+export function sealEntry(keys: OrganizationKeys, encoded: Uint8Array): Uint8Array {
+  return concatBytes(
+    encoded,
+    hmacSha256(keys.row, concatBytes(domainPrefix('keystead/entry-row/v1'), encoded)),
+  );
+}
+
+/** The entry of a row. Throws KmsError `organization-locked` when the row is not one this deployment wrote. */
+export function openEntry(keys: OrganizationKeys, sealed: Uint8Array): KnownEntry {
+  const encoded = sealed.slice(0, Math.max(0, sealed.length - sealBytes));
+  const mac = hmacSha256(keys.row, concatBytes(domainPrefix('keystead/entry-row/v1'), encoded));
+  if (!equalBytes(mac, sealed.subarray(encoded.length))) throw locked('an entry row carries a wrong MAC');
+  return { entry: Entry.decode(encoded), hash: entryHash(encoded), sealed };
+}
+
+export function locked(detail: string): KmsError {
+  return new KmsError('organization-locked', { detail });
+}
+
+/**
+ * One organization in memory: what is certified, and the speculative tail that decisions build on. The state map
+ * stands at the newest checkpoint; everything after it lies in `overlay`.
+ */
+export class Organization {
+  readonly id: Uint8Array;
+  readonly keys: OrganizationKeys;
+  certified: Head;
+  tail: Head;
+  tailTime: number;
+  /** Batch that carries the newest entry of the tail; its receipt certifies the tail. */
+  tailBatch = 0;
+  readonly #nodes: NodeCache;
+  #stateRoot: Uint8Array;
+  #overlay = new Map<string, Uint8Array | undefined>();
+  /** Entries since the checkpoint, and some before it, by position. */
+  readonly #recent = new Map<number, KnownEntry>();
+  #leaves = new Map<string, AuthorityLeaf | undefined>();
+
+  constructor(id: Uint8Array, keys: OrganizationKeys, nodes: NodeCache, stateRoot: Uint8Array, head: Head) {
+    this.id = id;
+    this.keys = keys;
+    this.#nodes = nodes;
+    this.#stateRoot = stateRoot;
+    this.certified = head;
+    this.tail = head;
+    this.tailTime = 0;
+  }
+
+  get exists(): boolean {
+    return this.tail.position > 0;
+  }
+
+  /** Value of a cell in the tail's state. Throws NeedRows. */
+  cell<K extends keyof CellTypes>(kind: K, id = ''): CellTypes[K] | undefined {
+    const bytes = this.cellBytes(cellName(kind, id));
+    return bytes === undefined ? undefined : decodeCell(kind, bytes);
+  }
+
+  cellBytes(name: string): Uint8Array | undefined {
+    if (this.#overlay.has(name)) return this.#overlay.get(name);
+    return this.#withNodes(() => new MerkleMap(this.#stateRoot, this.#nodes).get(cellKey(name)));
+  }
+
+  /** Position at which a request was decided, if it was. Throws NeedRows. */
+  decidedAt(identity: Uint8Array): number | undefined {
+    const bytes = this.cellBytes(requestCellName(hexEncode(identity)));
+    if (bytes === undefined) return undefined;
+    return Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0));
+  }
+
+  /** Leaf of the tail's authority set. Throws NeedRows. */
+  leaf(key: Uint8Array): AuthorityLeaf | undefined {
+    const name = hexEncode(key);
+    if (this.#leaves.has(name)) return this.#leaves.get(name);
+    const bytes = this.#withNodes(() => this.authorityMap().get(key));
+    const leaf = bytes === undefined ? undefined : AuthorityLeaf.decode(bytes);
+    this.#leaves.set(name, leaf);
+    return leaf;
+  }
+
+  /** The authority map of the tail, for reading with a witness or for writing. */
+  authorityMap(root = this.tail.authority): MerkleMap {
+    return new MerkleMap(root, this.#nodes);
+  }
+
+  recent(position: number): KnownEntry | undefined {
+    return this.#recent.get(position);
+  }
+
+  /**
+   * Root of the state map after an entry's writes, with the nodes to store: only for a checkpoint.
+   * Throws NeedRows before anything has changed.
+   */
+  checkpoint(writes: ReadonlyMap<string, Uint8Array | undefined>): {
+    readonly root: Uint8Array;
+    readonly nodes: readonly { readonly hash: Uint8Array; readonly bytes: Uint8Array }[];
+  } {
+    return this.#withNodes(() => {
+      const map = new MerkleMap(this.#stateRoot, this.#nodes);
+      for (const [name, value] of new Map([...this.#overlay, ...writes])) {
+        if (value === undefined) map.delete(cellKey(name));
+        else map.set(cellKey(name), value);
+      }
+      return { root: map.root(), nodes: map.newNodes() };
+    });
+  }
+
+  /** Appends an entry to the tail. The fold of spec/state.md §3: nothing else changes state. */
+  append(known: KnownEntry, floor: number): void {
+    const { entry } = known;
+    for (const [name, value] of writesOf(entry)) this.#overlay.set(name, value);
+    if (entry.stateRoot !== undefined) {
+      this.#stateRoot = entry.stateRoot;
+      this.#overlay = new Map();
+    }
+    if (!equalBytes(entry.authorityBefore, entry.authorityAfter)) this.#leaves = new Map();
+    this.tail = { position: entry.position, hash: known.hash, authority: entry.authorityAfter, floor };
+    this.tailTime = entry.time;
+    this.#recent.set(entry.position, known);
+    this.#recent.delete(entry.position - 4 * checkpointInterval);
+  }
+
+  #withNodes<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (cause) {
+      if (cause instanceof MissingNodeError) throw new NeedRows({ kind: 'node', hash: cause.hash });
+      throw cause;
+    }
+  }
+
+  /** Runs a read or write of an authority map; a missing node becomes a row query. */
+  withNodes<T>(read: () => T): T {
+    return this.#withNodes(read);
+  }
+}
+
+/** The cell writes of an entry, with the cell that remembers its request. */
+export function writesOf(entry: Entry): Map<string, Uint8Array | undefined> {
+  const writes = new Map<string, Uint8Array | undefined>();
+  for (const { key, value } of entry.cells) writes.set(key, value);
+  if (!equalBytes(entry.identity, zeroHash)) {
+    const position = new Uint8Array(8);
+    new DataView(position.buffer).setBigUint64(0, BigInt(entry.position));
+    writes.set(requestCellName(hexEncode(entry.identity)), position);
+  }
+  return writes;
+}

@@ -1,0 +1,63 @@
+import type { DerivedAccount } from './cells.ts';
+import type { RawRequest } from '@keystead/protocol/frames';
+import type { ParsedRequest } from '@keystead/protocol/request';
+import type { Stamp } from '@keystead/protocol/stamp';
+import type { Make } from '@keystead/protocol/ticket';
+
+/** A request that is parsed and not decided yet. */
+export interface Pending {
+  /** The gateway's names of those who wait for the answer; more join when the same bytes arrive again. */
+  readonly refs: number[];
+  readonly raw: RawRequest;
+  readonly encoded: Uint8Array;
+  readonly request: ParsedRequest;
+  readonly stamp: Stamp;
+  readonly identity: Uint8Array;
+  readonly identityHex: string;
+  readonly organization: Uint8Array;
+  readonly organizationId: string;
+  readonly arrived: number;
+  /** What the signer made or derived for it. */
+  made: MadeResult | undefined;
+  /** The store's word on who owns the wallet: undefined not asked, null nobody. A hint, checked by authority. */
+  owner: Uint8Array | null | undefined;
+  /** Times the decision started again for want of a row. */
+  restarts: number;
+}
+
+export interface MadeResult {
+  readonly secret: Uint8Array;
+  readonly sealed: Uint8Array;
+  readonly type: 'MNEMONIC' | 'KEYPAIR';
+  readonly accounts: readonly DerivedAccount[];
+}
+
+/** A decision stops with this when it builds on an organization that is not in memory. */
+export class NeedOrganization extends Error {
+  readonly id: Uint8Array;
+  constructor(id: Uint8Array) {
+    super('organization needed');
+    this.name = 'NeedOrganization';
+    this.id = id;
+  }
+}
+
+/** A decision stops with this until the signer has made a secret or told an account. */
+export class NeedMade extends Error {
+  readonly make: Omit<Make, 'boot'>;
+  constructor(make: Omit<Make, 'boot'>) {
+    super('signer needed');
+    this.name = 'NeedMade';
+    this.make = make;
+  }
+}
+
+/** A decision stops with this until the store has said who owns a wallet. */
+export class NeedOwner extends Error {
+  readonly walletId: Uint8Array;
+  constructor(walletId: Uint8Array) {
+    super('owner needed');
+    this.name = 'NeedOwner';
+    this.walletId = walletId;
+  }
+}

@@ -1,0 +1,966 @@
+import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { canonicalize } from '@keystead/crypto/canonical-json';
+import { hexEncode } from '@keystead/crypto/hex';
+import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
+import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
+import { AnswerSignature, answerRolePolicy } from '@keystead/protocol/answer';
+import { resultDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
+import { authenticate, type Caller } from '@keystead/protocol/authenticate';
+import {
+  AuthorityLeaf,
+  authenticatorLeafKey,
+  grantLeafKey,
+  keyHashOf,
+  userLeafKey,
+  walletLeafKey,
+} from '@keystead/protocol/authority';
+import { entryKind, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
+import { errorBody, KmsError, toKmsError } from '@keystead/protocol/errors';
+import {
+  type FromPolicy,
+  RawRequest,
+  routePrepare,
+  routeRpc,
+  routeSimulations,
+  type RowQuery,
+  surfaceCompatibility,
+  surfaceNative,
+  type ToPolicy,
+} from '@keystead/protocol/frames';
+import { formatUuid, organizationIdOf, parseUuid } from '@keystead/protocol/ids';
+import { AdvanceOrder, HeadAnswer, HeadQuery, Receipt, ReceiptQuery } from '@keystead/protocol/receipt';
+import { parseRequest } from '@keystead/protocol/request';
+import { assertFresh, parseStamp, requestIdentity, verifySelfStamp } from '@keystead/protocol/stamp';
+import { Made, Make, TicketBatch } from '@keystead/protocol/ticket';
+import { base64urlEncode } from '@keystead/crypto/base64url';
+import { Batch, type HeldAnswer, type HeldTicket } from './batch.ts';
+import { applyPolicy, type Decided, decideRequest, rememberedBody, ticketWitness } from './decision.ts';
+import { Draft } from './draft.ts';
+import { Loading } from './loader.ts';
+import { readMethods } from './method-dispatch.ts';
+import { buildOutcome } from './outcome.ts';
+import { type KnownEntry, locked, openEntry, type Organization, organizationKeys } from './organization.ts';
+import { NeedMade, NeedOrganization, NeedOwner, type Pending } from './pending.ts';
+import { NeedRows, NodeCache } from './rows.ts';
+
+/** Nodes of authority and state maps kept in memory. */
+const cachedNodes = 200_000;
+/** Organizations kept in memory; the least recently used one with a certified tail goes first. */
+const hotOrganizations = 10_000;
+/** A request that waits longer than this for a row or a secret is given up. */
+const patienceMilliseconds = 8_000;
+const maximumRestarts = 256;
+
+/** A batch that is out: what leaves, or is given up, when its receipt comes. */
+interface Outstanding {
+  readonly batch: Batch | null;
+  readonly answers: readonly HeldAnswer[];
+}
+
+/** An answer that states the present state of an organization, waiting until its tail is certified. */
+interface ReadAnswer {
+  readonly refs: readonly number[];
+  readonly identity: Uint8Array;
+  readonly organization: Organization;
+  readonly status: number;
+  readonly body: Uint8Array;
+  readonly afterBatch: number;
+}
+
+/**
+ * The policy engine (spec/entry.md): verifies stamps, decides, and writes entries on a speculative tail. Nothing that
+ * it decides leaves before the certifier's receipt.
+ */
+export function createPolicyEngine(context: EnclaveContext): Program<ToPolicy, FromPolicy> {
+  return new PolicyEngine(context);
+}
+
+class PolicyEngine implements Program<ToPolicy, FromPolicy> {
+  send: (message: FromPolicy) => void = () => {};
+  readonly #context: EnclaveContext;
+  readonly #nodes = new NodeCache(cachedNodes);
+  readonly #organizations = new Map<string, Organization>();
+  readonly #lockedOrganizations = new Map<string, KmsError>();
+  readonly #loading = new Map<string, { loading: Loading; waiting: Set<Pending> }>();
+  readonly #headQueries = new Map<number, string>();
+  readonly #rowQueries = new Map<
+    string,
+    { id: number; query: RowQuery; waiting: Set<Pending>; loading: string | null }
+  >();
+  readonly #rowQueriesById = new Map<number, string>();
+  /** Requests whose secret the signer is making, by identity. */
+  readonly #making = new Map<string, Pending>();
+  /** Requests that are put aside for a row, an organization or a secret: identical bytes join them. */
+  readonly #parked = new Map<string, Pending>();
+  /** Repeats of requests whose decision is not certified yet. */
+  readonly #afterReceipt = new Map<string, Pending>();
+  readonly #outstanding = new Map<number, Outstanding>();
+  readonly #reads: ReadAnswer[] = [];
+  readonly #toState: (Omit<HeldAnswer, 'organization'> & { readonly organization: Uint8Array })[] = [];
+  readonly #unstated: Extract<FromPolicy, { type: 'answers' }>['answers'] = [];
+  readonly #foundedByKey = new Map<string, number>();
+  #repeats: { known: KnownEntry; pending: Pending; organization: Organization }[] = [];
+  #queue: Pending[] = [];
+  #batch: Batch;
+  #nextBatch = 1;
+  #nextId = 1;
+  #mark = 0;
+  readonly #counters = { requests: 0, decisions: 0, denials: 0, reads: 0, repeats: 0, loads: 0, resyncs: 0 };
+
+  constructor(context: EnclaveContext) {
+    this.#context = context;
+    this.#batch = new Batch(this.#nextBatch++);
+  }
+
+  /** The later of the clock and the newest time mark of the certifier. */
+  #now(): number {
+    return Math.max(this.#context.clock(), this.#mark);
+  }
+
+  receive(message: ToPolicy): void {
+    switch (message.type) {
+      case 'requests':
+        for (const item of message.items) this.#arrive(item.ref, item.request);
+        return;
+      case 'receipt':
+        this.#receipt(Receipt.decode(this.#context.open('certifier-to-policy', 'receipt', message.receipt)));
+        return;
+      case 'head':
+        this.#head(
+          HeadAnswer.decode(this.#context.open('certifier-to-policy', 'head-answer', message.answer)),
+        );
+        return;
+      case 'made':
+        this.#made(Made.decode(this.#context.open('signer-to-policy', 'made', message.made)));
+        return;
+      case 'rows':
+        for (const answer of message.answers) this.#rows(answer.id, answer.rows);
+        return;
+      case 'outcome':
+        this.#outcome(message);
+        return;
+      case 'resync':
+        this.#resync();
+        return;
+      case 'ping':
+        this.send({ type: 'pong', id: message.id, metrics: utf8Encode(JSON.stringify(this.#metrics())) });
+        return;
+    }
+  }
+
+  turn(): void {
+    this.#drain();
+    this.#giveUpLate();
+    this.#closeBatch();
+    this.#closeRepeats();
+    this.#releaseReads();
+    this.#stateAnswers();
+  }
+
+  // Requests
+
+  #arrive(ref: number, encoded: Uint8Array): void {
+    this.#counters.requests += 1;
+    try {
+      const raw = RawRequest.decode(encoded);
+      const stamp = parseStamp(raw);
+      const surface = raw.surface === surfaceNative ? 'native' : 'compatibility';
+      if (raw.surface !== surfaceNative && raw.surface !== surfaceCompatibility)
+        throw new KmsError('internal', {});
+      const route =
+        raw.route === routePrepare ? 'prepare' : raw.route === routeSimulations ? 'simulations' : 'rpc';
+      if (route === 'rpc' && raw.route !== routeRpc) throw new KmsError('internal', {});
+      const request = parseRequest(surface, route, raw.body);
+      if (stamp.kind === 'native' && !equalBytes(stamp.deployment, this.#context.deploymentId))
+        throw new KmsError('deployment-mismatch', { field: 'Keystead-Deployment' });
+      assertFresh(stamp, request.timestampMs, this.#now());
+      if (request.kind === 'unsupported')
+        throw new KmsError('not-supported', {
+          field: 'method',
+          detail: `${request.method} is not offered here`,
+        });
+      const identity = requestIdentity(stamp, raw.body);
+      const founding = request.method === 'createOrganization';
+      const organization = founding
+        ? organizationIdOf(this.#context.deploymentId, identity)
+        : parseUuid(request.organizationId ?? '');
+      if (organization === undefined) throw new KmsError('authenticator-unknown', {});
+      this.#queue.push({
+        refs: [ref],
+        raw,
+        encoded,
+        request,
+        stamp,
+        identity,
+        identityHex: hexEncode(identity),
+        organization,
+        organizationId: formatUuid(organization),
+        arrived: this.#context.clock(),
+        made: undefined,
+        owner: undefined,
+        restarts: 0,
+      });
+    } catch (thrown) {
+      this.#refuse([ref], zeroHash, thrown);
+    }
+  }
+
+  #drain(): void {
+    while (this.#queue.length > 0) {
+      const queue = this.#queue;
+      this.#queue = [];
+      for (const pending of queue) this.#process(pending);
+    }
+  }
+
+  #process(pending: Pending): void {
+    const waiting = this.#parked.get(pending.identityHex);
+    if (waiting !== undefined && waiting !== pending) {
+      waiting.refs.push(...pending.refs);
+      return;
+    }
+    this.#parked.delete(pending.identityHex);
+    try {
+      this.#handle(pending, this.#organizationOf(pending.organization));
+    } catch (thrown) {
+      this.#interrupted(pending, thrown);
+    }
+  }
+
+  #interrupted(pending: Pending, thrown: unknown): void {
+    const park = () => this.#parked.set(pending.identityHex, pending);
+    pending.restarts += 1;
+    if (pending.restarts > maximumRestarts) {
+      this.#refuse(pending.refs, pending.identity, new KmsError('unavailable', {}));
+    } else if (thrown instanceof NeedOrganization) {
+      park();
+      this.#load(thrown.id, pending);
+    } else if (thrown instanceof NeedRows) {
+      park();
+      this.#queryRows(thrown.query, pending, null);
+    } else if (thrown instanceof NeedOwner) {
+      park();
+      this.#queryRows({ kind: 'ownerOf', walletId: thrown.walletId }, pending, null);
+    } else if (thrown instanceof NeedMade) {
+      park();
+      this.#making.set(pending.identityHex, pending);
+      const make = Make.encode({ ...thrown.make, boot: this.#context.boot });
+      this.send({
+        type: 'make',
+        make: this.#context.seal('policy-to-signer', 'make', make),
+        secret: thrown.make.secret,
+      });
+    } else {
+      this.#refuse(pending.refs, pending.identity, thrown);
+    }
+  }
+
+  #handle(pending: Pending, organization: Organization): void {
+    const { request, stamp, raw } = pending;
+    const now = this.#now();
+    const founding = request.method === 'createOrganization';
+    if (!organization.exists && !founding) throw new KmsError('authenticator-unknown', {});
+    this.#assertNotBehind(pending, organization);
+
+    let caller: Caller | null = null;
+    if (organization.exists) caller = authenticate((key) => organization.leaf(key), stamp, raw.body, now);
+    else if (!verifySelfStamp(stamp, raw.body)) throw new KmsError('stamp-invalid', {});
+
+    if (request.kind === 'read') {
+      if (caller === null) throw new KmsError('authenticator-unknown', {});
+      this.#read(pending, organization, caller, now);
+      return;
+    }
+    const decidedAt = organization.exists ? organization.decidedAt(pending.identity) : undefined;
+    if (decidedAt !== undefined) {
+      this.#repeat(pending, organization, decidedAt);
+      return;
+    }
+    if (!organization.exists) this.#assertMayFound(pending);
+    const decided = decideRequest(
+      { deploymentId: this.#context.deploymentId, organizationOf: (id) => this.#organizationOf(id) },
+      pending,
+      organization,
+      caller,
+      now,
+    );
+    const ticket = decided.ticket === null ? null : this.#planTicket(pending, decided, caller!);
+    this.#counters.decisions += 1;
+    const [own] = decided.entries;
+    const { entry } = own.known;
+    if (entry.decision.outcome !== outcomeAllow) this.#counters.denials += 1;
+    for (const decidedEntry of decided.entries)
+      for (const { hash, bytes } of decidedEntry.nodes) this.#nodes.put(hash, bytes);
+    this.#batch.add(decided);
+    if (ticket !== null) this.#batch.tickets.push(ticket);
+    else
+      this.#batch.answers.push({
+        refs: pending.refs,
+        identity: pending.identity,
+        organization,
+        status: decided.status,
+        body: entry.result,
+        position: entry.position,
+        hash: own.known.hash,
+        time: entry.time,
+      });
+  }
+
+  /** A client that knows a newer end of the chain than this engine is a witness of a rollback. */
+  #assertNotBehind(pending: Pending, organization: Organization): void {
+    const seen = pending.stamp.kind === 'native' ? pending.stamp.seen : null;
+    if (seen === null || !equalBytes(seen.organization, organization.id)) return;
+    if (seen.position > organization.tail.position) throw new KmsError('state-rolled-back', {});
+    const known = organization.recent(seen.position);
+    if (known !== undefined && !equalBytes(known.hash, seen.hash))
+      throw new KmsError('state-rolled-back', {});
+  }
+
+  #assertMayFound(pending: Pending): void {
+    const { settings } = this.#context;
+    const key = base64urlEncode(pending.stamp.publicKey);
+    if (settings.operatorKeys.includes(key)) return;
+    if (settings.organizationCreation !== 'open') throw new KmsError('organization-creation-closed', {});
+    if (settings.organizationQuota === 0) return;
+    const founded = this.#foundedByKey.get(key) ?? 0;
+    if (founded >= settings.organizationQuota) throw new KmsError('organization-quota', {});
+    this.#foundedByKey.set(key, founded + 1);
+  }
+
+  #read(pending: Pending, organization: Organization, caller: Caller, now: number): void {
+    const state = new Draft(organization);
+    applyPolicy(pending, state, caller, null, now);
+    const method = readMethods[pending.request.method] as ((context: unknown) => unknown) | undefined;
+    if (method === undefined) throw new KmsError('internal', {});
+    const result = method({
+      request: pending.request,
+      pending,
+      state,
+      caller,
+      organizationId: pending.organizationId,
+      time: now,
+      organizationOf: (id: Uint8Array) => this.#organizationOf(id),
+    });
+    this.#counters.reads += 1;
+    this.#reads.push({
+      refs: pending.refs,
+      identity: pending.identity,
+      organization,
+      status: 200,
+      body: utf8Encode(canonicalize(result as JsonValue)),
+      afterBatch: organization.certified.position === organization.tail.position ? 0 : organization.tailBatch,
+    });
+  }
+
+  /** The first decision is final: the same request gets the same entry again, once it is history. */
+  #repeat(pending: Pending, organization: Organization, position: number): void {
+    if (position > organization.certified.position) {
+      const waiting = this.#afterReceipt.get(pending.identityHex);
+      if (waiting === undefined) this.#afterReceipt.set(pending.identityHex, pending);
+      else waiting.refs.push(...pending.refs);
+      return;
+    }
+    let known = organization.recent(position);
+    if (known === undefined) {
+      const query: RowQuery = { kind: 'entries', organization: organization.id, from: position, limit: 1 };
+      const row = this.#fetchedEntries.get(queryName(query));
+      if (row === undefined) throw new NeedRows(query);
+      this.#fetchedEntries.delete(queryName(query));
+      known = openEntry(organization.keys, row);
+    }
+    if (!equalBytes(known.entry.identity, pending.identity) || known.entry.position !== position)
+      throw locked('the row of a decided request is another entry');
+    this.#counters.repeats += 1;
+    this.#repeats.push({ known, pending, organization });
+  }
+
+  /** Old entry rows that a repeat asked for, until it starts again. */
+  readonly #fetchedEntries = new Map<string, Uint8Array>();
+
+  #planTicket(pending: Pending, decided: Decided, caller: Caller): HeldTicket {
+    const [own, other] = decided.entries;
+    const { keyUse, secret, display } = decided.ticket!;
+    const keyHash = keyHashOf(caller.authenticator.algorithm, caller.authenticator.publicKey);
+    // New nodes of this very decision are read here, before the batch is closed.
+    for (const decidedEntry of decided.entries)
+      for (const { hash, bytes } of decidedEntry.nodes) this.#nodes.put(hash, bytes);
+    const grantName = this.#grantName(pending, other?.organization);
+    const witness = ticketWitness(
+      own.organization,
+      own.known.entry,
+      { authenticatorKey: authenticatorLeafKey(keyHash), userKey: userLeafKey(caller.user.username) },
+      keyUse,
+      other === undefined
+        ? null
+        : {
+            organization: other.organization,
+            entry: other.known.entry,
+            grantKey: grantLeafKey(keyUse.walletId, own.organization.id, grantName),
+          },
+    );
+    return {
+      ticket: {
+        identity: pending.identity,
+        entry: own.encoded,
+        ownerEntry: other?.encoded,
+        witness,
+        secret,
+        display,
+      },
+      refs: pending.refs,
+      organization: own.organization,
+    };
+  }
+
+  #grantName(pending: Pending, owner: Organization | undefined): string {
+    if (owner === undefined) return '';
+    const named = 'policyName' in pending.request.params ? pending.request.params.policyName : null;
+    if (named !== null) return named;
+    const { walletId } = pending.request.params as { walletId: string };
+    const grants = new Draft(owner).cell('grants', walletId)?.grants ?? [];
+    return grants.find((grant) => grant.target === pending.organizationId)?.name ?? '';
+  }
+
+  // Organizations
+
+  #organizationOf(id: Uint8Array): Organization {
+    const name = hexEncode(id);
+    const refusal = this.#lockedOrganizations.get(name);
+    if (refusal !== undefined) throw refusal;
+    const organization = this.#organizations.get(name);
+    if (organization === undefined) throw new NeedOrganization(id);
+    return organization;
+  }
+
+  #load(id: Uint8Array, pending: Pending | null): void {
+    const name = hexEncode(id);
+    const loading = this.#loading.get(name);
+    if (loading !== undefined) {
+      if (pending !== null) loading.waiting.add(pending);
+      return;
+    }
+    this.#counters.loads += 1;
+    const keys = organizationKeys(this.#context.seed, id);
+    this.#loading.set(name, {
+      loading: new Loading(id, keys, this.#nodes),
+      waiting: new Set(pending === null ? [] : [pending]),
+    });
+    const nonce = this.#nextId++;
+    this.#headQueries.set(nonce, name);
+    const query = HeadQuery.encode({ boot: this.#context.boot, nonce, organization: id });
+    this.send({ type: 'queryHead', query: this.#context.seal('policy-to-certifier', 'head-query', query) });
+  }
+
+  #head(answer: HeadAnswer): void {
+    const name = this.#headQueries.get(answer.nonce);
+    if (name === undefined || !equalBytes(answer.boot, this.#context.boot)) return;
+    this.#headQueries.delete(answer.nonce);
+    this.#mark = Math.max(this.#mark, answer.time);
+    const entry = this.#loading.get(name);
+    if (entry === undefined || hexEncode(answer.organization) !== name) return;
+    this.#step(name, () => entry.loading.headKnown(answer.head));
+  }
+
+  /** One step of a load: the next row query, or the organization. */
+  #step(name: string, step: () => RowQuery | Organization): void {
+    const entry = this.#loading.get(name);
+    if (entry === undefined) return;
+    let next: RowQuery | Organization;
+    try {
+      next = step();
+    } catch (thrown) {
+      const error = thrown instanceof KmsError ? thrown : locked('its rows cannot be read');
+      this.#loading.delete(name);
+      this.#lockedOrganizations.set(name, error);
+      this.#context.log('organization-locked', {
+        organization: formatUuid(entry.loading.id),
+        detail: error.detail,
+      });
+      for (const pending of entry.waiting) this.#resume(pending);
+      return;
+    }
+    if ('kind' in next) {
+      this.#queryRows(next, null, name);
+      return;
+    }
+    this.#loading.delete(name);
+    this.#makeRoom();
+    this.#organizations.set(name, next);
+    for (const pending of entry.waiting) this.#resume(pending);
+  }
+
+  #makeRoom(): void {
+    if (this.#organizations.size < hotOrganizations) return;
+    for (const [name, organization] of this.#organizations) {
+      if (organization.certified.position !== organization.tail.position) continue;
+      this.#organizations.delete(name);
+      return;
+    }
+  }
+
+  #resume(pending: Pending): void {
+    this.#parked.delete(pending.identityHex);
+    this.#queue.push(pending);
+  }
+
+  // Rows
+
+  #queryRows(query: RowQuery, pending: Pending | null, loading: string | null): void {
+    const name = queryName(query) + (loading ?? '');
+    const known = this.#rowQueries.get(name);
+    if (known !== undefined) {
+      if (pending !== null) known.waiting.add(pending);
+      return;
+    }
+    const id = this.#nextId++;
+    this.#rowQueries.set(name, { id, query, waiting: new Set(pending === null ? [] : [pending]), loading });
+    this.#rowQueriesById.set(id, name);
+    this.send({ type: 'queryRows', queries: [{ id, query }] });
+  }
+
+  #rows(id: number, rows: readonly Uint8Array[]): void {
+    const name = this.#rowQueriesById.get(id);
+    const asked = name === undefined ? undefined : this.#rowQueries.get(name);
+    if (name === undefined || asked === undefined) return;
+    this.#rowQueriesById.delete(id);
+    this.#rowQueries.delete(name);
+    const { query, waiting, loading } = asked;
+    if (loading !== null) {
+      const entry = this.#loading.get(loading);
+      if (entry === undefined) return;
+      if (query.kind === 'newestCheckpoint') {
+        const [row] = rows;
+        const position =
+          row === undefined || row.length !== 8
+            ? undefined
+            : Number(new DataView(row.buffer, row.byteOffset, 8).getBigUint64(0));
+        this.#step(loading, () => entry.loading.checkpointKnown(position));
+      } else if (query.kind === 'entries') this.#step(loading, () => entry.loading.entriesKnown(rows));
+      return;
+    }
+    for (const pending of waiting) {
+      if (query.kind === 'node') {
+        if (rows.length !== 1) {
+          this.#parked.delete(pending.identityHex);
+          this.#refuse(
+            pending.refs,
+            pending.identity,
+            locked('a node of its state is missing from the store'),
+          );
+          continue;
+        }
+        this.#nodes.put(query.hash, rows[0]);
+      } else if (query.kind === 'ownerOf') {
+        pending.owner = rows.length === 1 && rows[0].length === 16 ? rows[0] : null;
+      } else if (query.kind === 'entries') {
+        if (rows.length !== 1) {
+          this.#parked.delete(pending.identityHex);
+          this.#refuse(pending.refs, pending.identity, locked('an entry is missing from the store'));
+          continue;
+        }
+        this.#fetchedEntries.set(queryName(query), rows[0]);
+      }
+      this.#resume(pending);
+    }
+  }
+
+  // Secrets
+
+  #made(made: Made): void {
+    if (!equalBytes(made.boot, this.#context.boot)) return;
+    const name = hexEncode(made.identity);
+    const pending = this.#making.get(name);
+    if (pending === undefined) return;
+    this.#making.delete(name);
+    if (made.refusal.length > 0) {
+      const { code, detail, field } = parseStrictJson(made.refusal, { maxBytes: 8192 }) as Record<
+        string,
+        string
+      >;
+      this.#parked.delete(name);
+      this.#refuse(pending.refs, pending.identity, new KmsError(code as never, { detail, field }));
+      return;
+    }
+    const told = parseStrictJson(made.accounts, { maxBytes: 65536 }) as Record<string, unknown>;
+    const single = told.account as
+      | { curve: string; addressFormat: string; address: string; publicKey: string }
+      | undefined;
+    pending.made = {
+      secret: made.secret,
+      sealed: made.sealed,
+      type: told.type === 'KEYPAIR' ? 'KEYPAIR' : 'MNEMONIC',
+      accounts: single === undefined ? (told.accounts as never) : [{ ...single, derivationPath: '' }],
+    };
+    this.#resume(pending);
+  }
+
+  // Receipts
+
+  #receipt(receipt: Receipt): void {
+    if (!equalBytes(receipt.boot, this.#context.boot)) return;
+    this.#mark = Math.max(this.#mark, receipt.time);
+    const outstanding = this.#outstanding.get(receipt.batch);
+    if (outstanding === undefined) return;
+    this.#outstanding.delete(receipt.batch);
+    for (const { organization: id, head } of receipt.items) {
+      const organization = this.#organizations.get(hexEncode(id));
+      if (organization !== undefined && head.position > organization.certified.position)
+        organization.certified = head;
+    }
+    const refused = new Set(receipt.refused.map(({ organization }) => hexEncode(organization)));
+    if (outstanding.batch !== null)
+      for (const name of refused) {
+        // The tail was built on something that is not history: start again from the certified head.
+        this.#organizations.delete(name);
+        this.#context.log('advance-refused', { organization: name });
+      }
+    for (const answer of outstanding.answers) {
+      if (refused.has(hexEncode(answer.organization.id)))
+        this.#refuse(answer.refs, answer.identity, new KmsError('unavailable', {}));
+      else this.#toState.push({ ...answer, organization: answer.organization.id });
+    }
+    for (const [name, pending] of this.#afterReceipt) {
+      this.#afterReceipt.delete(name);
+      this.#queue.push(pending);
+    }
+  }
+
+  #closeBatch(): void {
+    const batch = this.#batch;
+    if (batch.isEmpty) return;
+    this.#batch = new Batch(this.#nextBatch++);
+    const order = AdvanceOrder.encode(batch.order(this.#context.boot));
+    this.#outstanding.set(batch.number, { batch, answers: batch.answers });
+    this.send({
+      type: 'batch',
+      batch: batch.number,
+      rows: batch.rows,
+      advance: this.#context.seal('policy-to-certifier', 'advance-order', order),
+      query: undefined,
+      ...this.#ticketFields(batch.number, batch.tickets),
+    });
+  }
+
+  /** Repeats of this turn, in one query for fresh receipts. */
+  #closeRepeats(): void {
+    if (this.#repeats.length === 0) return;
+    const repeats = this.#repeats;
+    this.#repeats = [];
+    const number = this.#nextBatch++;
+    const tickets: HeldTicket[] = [];
+    const answers: HeldAnswer[] = [];
+    const items: { organization: Uint8Array; position: number; hash: Uint8Array }[] = [];
+    for (const { known, pending, organization } of repeats) {
+      try {
+        const other = this.#ownerEntryOf(known, pending);
+        if (known.entry.keyUse !== undefined && known.entry.decision.outcome === outcomeAllow)
+          tickets.push(this.#repeatedTicket(known, other, pending, organization));
+        else
+          answers.push({
+            refs: pending.refs,
+            identity: pending.identity,
+            organization,
+            ...rememberedBody(known.entry),
+            position: known.entry.position,
+            hash: known.hash,
+            time: known.entry.time,
+          });
+        items.push({ organization: organization.id, position: known.entry.position, hash: known.hash });
+        if (other !== null)
+          items.push({
+            organization: other.organization.id,
+            position: other.known.entry.position,
+            hash: other.known.hash,
+          });
+      } catch (thrown) {
+        this.#interrupted(pending, thrown);
+      }
+    }
+    if (items.length === 0) return;
+    const query = ReceiptQuery.encode({ boot: this.#context.boot, batch: number, items });
+    this.#outstanding.set(number, { batch: null, answers });
+    this.send({
+      type: 'batch',
+      batch: number,
+      rows: { entries: [], nodes: [], secrets: [], owners: [] },
+      advance: undefined,
+      query: this.#context.seal('policy-to-certifier', 'receipt-query', query),
+      ...this.#ticketFields(number, tickets),
+    });
+  }
+
+  /** The owner's entry of a granted use: it stands within the owner's newest entries. */
+  #ownerEntryOf(
+    known: KnownEntry,
+    pending: Pending,
+  ): { organization: Organization; known: KnownEntry } | null {
+    const { keyUse, counterpart } = known.entry;
+    if (keyUse === undefined || counterpart === undefined) return null;
+    const organization = this.#organizationOf(counterpart);
+    for (let position = organization.tail.position; position > 0; position -= 1) {
+      const candidate = organization.recent(position);
+      if (candidate === undefined) break;
+      if (
+        candidate.entry.kind === entryKind.grantedUse &&
+        equalBytes(candidate.entry.identity, pending.identity)
+      )
+        return { organization, known: candidate };
+    }
+    throw new KmsError('unavailable', { detail: 'the owner has moved on; sign a new request' });
+  }
+
+  #repeatedTicket(
+    known: KnownEntry,
+    other: { organization: Organization; known: KnownEntry } | null,
+    pending: Pending,
+    organization: Organization,
+  ): HeldTicket {
+    const { entry } = known;
+    const keyUse = entry.keyUse!;
+    const wallet = organization.cell('wallet', formatUuid(keyUse.walletId));
+    const ownerWallet = other?.organization.cell('wallet', formatUuid(keyUse.walletId));
+    const cell = wallet ?? ownerWallet;
+    const authenticatorKey = authenticatorLeafKey(entry.authenticator);
+    const leaf = organization.withNodes(() =>
+      organization.authorityMap(entry.authorityBefore).get(authenticatorKey),
+    );
+    if (leaf === undefined) throw new KmsError('authenticator-unknown', {});
+    const walletLeaf = (other?.organization ?? organization).leaf(walletLeafKey(keyUse.walletId));
+    return {
+      ticket: {
+        identity: pending.identity,
+        entry: known.sealed.slice(0, known.sealed.length - 32),
+        ownerEntry: other === null ? undefined : other.known.sealed.slice(0, other.known.sealed.length - 32),
+        witness: ticketWitness(
+          organization,
+          entry,
+          { authenticatorKey, userKey: userLeafKey(usernameOf(leaf)) },
+          keyUse,
+          other === null
+            ? null
+            : {
+                organization: other.organization,
+                entry: other.known.entry,
+                grantKey: grantLeafKey(
+                  keyUse.walletId,
+                  organization.id,
+                  this.#grantName(pending, other.organization),
+                ),
+              },
+        ),
+        secret: walletLeaf?.leaf === 'wallet' ? walletLeaf.secret : undefined,
+        display: utf8Encode(
+          canonicalize(
+            cell === undefined
+              ? {}
+              : ({
+                  walletId: formatUuid(keyUse.walletId),
+                  walletName: cell.name,
+                  tags: cell.tags,
+                  type: cell.type,
+                  accounts: cell.accounts,
+                } as unknown as JsonValue),
+          ),
+        ),
+      },
+      refs: pending.refs,
+      organization,
+    };
+  }
+
+  #ticketFields(
+    batch: number,
+    tickets: readonly HeldTicket[],
+  ): Pick<Extract<FromPolicy, { type: 'batch' }>, 'tickets' | 'waiting'> {
+    if (tickets.length === 0) return { tickets: undefined, waiting: [] };
+    const encoded = TicketBatch.encode({
+      boot: this.#context.boot,
+      batch,
+      tickets: tickets.map(({ ticket }) => ticket),
+    });
+    return {
+      tickets: this.#context.seal('policy-to-signer', 'ticket-batch', encoded),
+      waiting: tickets.map(({ ticket, refs }) => ({
+        identity: ticket.identity,
+        refs: [...refs],
+        secret: ticket.secret,
+      })),
+    };
+  }
+
+  // Answers
+
+  #releaseReads(): void {
+    const later: ReadAnswer[] = [];
+    for (const read of this.#reads) {
+      if (this.#outstanding.has(read.afterBatch)) {
+        later.push(read);
+        continue;
+      }
+      const { organization } = read;
+      if (this.#organizations.get(hexEncode(organization.id)) !== organization) {
+        this.#refuse(read.refs, read.identity, new KmsError('unavailable', {}));
+        continue;
+      }
+      this.#toState.push({
+        refs: read.refs,
+        identity: read.identity,
+        organization: organization.id,
+        status: read.status,
+        body: read.body,
+        position: organization.certified.position,
+        hash: organization.certified.hash,
+        time: this.#now(),
+      });
+    }
+    this.#reads.splice(0, this.#reads.length, ...later);
+  }
+
+  /** One signature over every answer of the turn. */
+  #stateAnswers(): void {
+    const answers = this.#unstated.splice(0);
+    const stated = this.#toState.splice(0);
+    const signatures = signStatements(
+      this.#context.signSeed,
+      stated.map((answer) => ({
+        version: statementVersion,
+        role: answerRolePolicy,
+        deployment: this.#context.deploymentId,
+        identity: answer.identity,
+        status: answer.status,
+        resultDigest: resultDigestOf(
+          answer.status,
+          parseStrictJson(answer.body, { maxBytes: 2097152, maxDepth: 64 }),
+        ),
+        organization: answer.organization,
+        position: answer.position,
+        head: answer.hash,
+        time: answer.time,
+      })),
+    );
+    for (const [index, answer] of stated.entries())
+      answers.push({
+        refs: [...answer.refs],
+        answer: {
+          identity: answer.identity,
+          status: answer.status,
+          body: answer.body,
+          signature: AnswerSignature.encode(signatures[index]),
+        },
+      });
+    if (answers.length > 0) this.send({ type: 'answers', answers });
+  }
+
+  /** Answers an error that no entry stands for; the host could have invented it, so it is not stated. */
+  #refuse(refs: readonly number[], identity: Uint8Array, thrown: unknown): void {
+    const error = toKmsError(thrown);
+    if (error.code === 'internal')
+      this.#context.log('internal-error', {
+        name: thrown instanceof Error ? thrown.name : 'unknown',
+        at: placeOf(thrown),
+      });
+    const { requestId: _, ...body } = errorBody(error, '');
+    this.#unstated.push({
+      refs: [...refs],
+      answer: {
+        identity,
+        status: error.status,
+        body: utf8Encode(canonicalize(body as unknown as JsonValue)),
+        signature: new Uint8Array(0),
+      },
+    });
+  }
+
+  #giveUpLate(): void {
+    const limit = this.#context.clock() - patienceMilliseconds;
+    for (const [name, pending] of this.#parked) {
+      if (pending.arrived > limit) break;
+      this.#parked.delete(name);
+      this.#making.delete(name);
+      pending.restarts = maximumRestarts;
+      this.#refuse(pending.refs, pending.identity, new KmsError('unavailable', {}));
+    }
+  }
+
+  // The host's messages
+
+  #outcome(message: Extract<ToPolicy, { type: 'outcome' }>): void {
+    const organization = this.#organizations.get(hexEncode(message.organization));
+    if (organization === undefined) return;
+    try {
+      this.#batch.add(buildOutcome(organization, message, this.#now()));
+    } catch (thrown) {
+      if (!(thrown instanceof NeedRows)) throw thrown;
+      // A checkpoint lacks a node: the outcome is the host's word only, and the host may say it again.
+      this.#context.log('outcome-dropped', { organization: formatUuid(organization.id) });
+    }
+  }
+
+  /** Something was lost between here and the certifier: forget every tail, answer nobody's guess. */
+  #resync(): void {
+    this.#counters.resyncs += 1;
+    const lost = new KmsError('unavailable', {});
+    for (const { answers } of this.#outstanding.values())
+      for (const answer of answers) this.#refuse(answer.refs, answer.identity, lost);
+    for (const answer of this.#batch.answers) this.#refuse(answer.refs, answer.identity, lost);
+    for (const ticket of this.#batch.tickets) this.#refuse(ticket.refs, ticket.ticket.identity, lost);
+    for (const read of this.#reads.splice(0)) this.#refuse(read.refs, read.identity, lost);
+    for (const pending of [...this.#parked.values(), ...this.#afterReceipt.values()])
+      this.#refuse(pending.refs, pending.identity, lost);
+    this.#outstanding.clear();
+    this.#parked.clear();
+    this.#afterReceipt.clear();
+    this.#making.clear();
+    this.#loading.clear();
+    this.#headQueries.clear();
+    this.#rowQueries.clear();
+    this.#rowQueriesById.clear();
+    this.#fetchedEntries.clear();
+    this.#organizations.clear();
+    this.#lockedOrganizations.clear();
+    this.#repeats = [];
+    this.#queue = [];
+    this.#batch = new Batch(this.#nextBatch++);
+  }
+
+  #metrics(): Record<string, number> {
+    return {
+      ...this.#counters,
+      organizations: this.#organizations.size,
+      locked: this.#lockedOrganizations.size,
+      outstanding: this.#outstanding.size,
+      parked: this.#parked.size,
+    };
+  }
+}
+
+function queryName(query: RowQuery): string {
+  switch (query.kind) {
+    case 'node':
+      return `node ${hexEncode(query.hash)}`;
+    case 'ownerOf':
+      return `ownerOf ${hexEncode(query.walletId)}`;
+    case 'newestCheckpoint':
+      return `newestCheckpoint ${hexEncode(query.organization)} ${query.atMost}`;
+    case 'entries':
+      return `entries ${hexEncode(query.organization)} ${query.from} ${query.limit}`;
+  }
+}
+
+/** File and line of an unforeseen exception: enough to find it, and never its message. */
+function placeOf(thrown: unknown): string {
+  const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
+  return (
+    stack
+      .split('\n')
+      .find((line) => line.includes(':'))
+      ?.trim()
+      .slice(0, 200) ?? ''
+  );
+}
+
+function usernameOf(encodedLeaf: Uint8Array): string {
+  const leaf = AuthorityLeaf.decode(encodedLeaf);
+  if (leaf.leaf !== 'authenticator') throw new KmsError('authenticator-unknown', {});
+  return leaf.username;
+}
