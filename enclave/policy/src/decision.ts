@@ -28,11 +28,18 @@ import { formatUuid, parseUuid } from '@keystead/protocol/ids';
 import { AuthorityEvidence } from '@keystead/protocol/receipt';
 import { encodeCell } from './cells.ts';
 import { Draft } from './draft.ts';
-import { encodeEffects, keyUseOf, rememberAccount, type Use, walletToMake, writeWallet } from './key-use.ts';
+import {
+  encodeDisplay,
+  encodeEffects,
+  keyUseOf,
+  rememberAccount,
+  type Use,
+  walletToMake,
+  writeWallet,
+} from './key-use.ts';
 import { changeMethods } from './method-dispatch.ts';
 import { type KnownEntry, type Organization, sealEntry, writesOf } from './organization.ts';
 import { NeedMade, type Pending } from './pending.ts';
-import { walletResult } from './results.ts';
 
 /** One entry that is decided and ready to be appended to its organization's tail. */
 export interface DecidedEntry {
@@ -238,7 +245,7 @@ function allowed(
       ticket: {
         keyUse,
         secret: pending.made.secret,
-        display: encodeCell({ walletName: wallet.name, tags: wallet.tags, accounts: wallet.accounts }),
+        display: encodeDisplay(wallet, null),
       },
       status: 200,
     };
@@ -273,17 +280,13 @@ function allowed(
     ticket: {
       keyUse: use.keyUse,
       secret: use.wallet?.leaf.secret,
-      display: use.wallet === null ? encodeCell({}) : encodeCell(displayOf(use)),
+      display:
+        use.wallet === null
+          ? new Uint8Array(0)
+          : encodeDisplay(use.wallet.cell, use.wallet.granted?.grant.name ?? null),
     },
     status: 200,
   };
-}
-
-/** What the signer's answer shows of a wallet besides its own figures. */
-function displayOf(use: Use): unknown {
-  const { wallet } = use;
-  if (wallet === null) return {};
-  return { ...walletResult(wallet.id, wallet.cell), accounts: wallet.cell.accounts };
 }
 
 function counterpartOf(

@@ -11,7 +11,7 @@ import { parseUuid, walletIdOf } from '@keystead/protocol/ids';
 import type { Derivation } from '@keystead/protocol/parameters/derivation';
 import { signedBytesDigest } from '@keystead/protocol/signed-bytes';
 import { isSigning, signingRequest, type SigningRequestOf } from '@keystead/protocol/signing';
-import type { DerivedAccount, WalletCell } from './cells.ts';
+import { type DerivedAccount, encodeCell, type WalletCell } from './cells.ts';
 import { Draft } from './draft.ts';
 import type { Organization } from './organization.ts';
 import { NeedMade, NeedOwner, type Pending } from './pending.ts';
@@ -277,4 +277,23 @@ export function encodeEffects(effects: Effects | null): Uint8Array {
     typeof value === 'bigint' ? value.toString() : value,
   );
   return utf8Encode(canonicalize(JSON.parse(text)));
+}
+
+/** The most accounts that an answer shows of a wallet whose request names none. */
+const maximumShownAccounts = 64;
+
+/** What the signer's answer shows of a wallet besides its own figures (spec/signer.md §3.2). */
+export function encodeDisplay(wallet: WalletCell, grant: string | null): Uint8Array {
+  return encodeCell({
+    walletName: wallet.name,
+    tags: wallet.tags,
+    ...(wallet.type === 'KEYPAIR'
+      ? {}
+      : {
+          accounts: wallet.accounts
+            .slice(0, maximumShownAccounts)
+            .map(({ curve, derivationPath, addressFormat }) => ({ curve, derivationPath, addressFormat })),
+        }),
+    ...(grant === null ? {} : { grant }),
+  });
 }

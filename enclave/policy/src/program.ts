@@ -36,6 +36,7 @@ import { base64urlEncode } from '@keystead/crypto/base64url';
 import { Batch, type HeldAnswer, type HeldTicket } from './batch.ts';
 import { applyPolicy, type Decided, decideRequest, rememberedBody, ticketWitness } from './decision.ts';
 import { Draft } from './draft.ts';
+import { encodeDisplay } from './key-use.ts';
 import { Loading } from './loader.ts';
 import { readMethods } from './method-dispatch.ts';
 import { buildOutcome } from './outcome.ts';
@@ -749,19 +750,10 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
               },
         ),
         secret: walletLeaf?.leaf === 'wallet' ? walletLeaf.secret : undefined,
-        display: utf8Encode(
-          canonicalize(
-            cell === undefined
-              ? {}
-              : ({
-                  walletId: formatUuid(keyUse.walletId),
-                  walletName: cell.name,
-                  tags: cell.tags,
-                  type: cell.type,
-                  accounts: cell.accounts,
-                } as unknown as JsonValue),
-          ),
-        ),
+        display:
+          cell === undefined
+            ? new Uint8Array(0)
+            : encodeDisplay(cell, other === null ? null : this.#grantName(pending, other.organization)),
       },
       refs: pending.refs,
       organization,
