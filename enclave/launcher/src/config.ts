@@ -1,0 +1,89 @@
+import type { Role } from '@keystead/protocol/deployment';
+import { roles } from '@keystead/enclave-runtime/genesis-record';
+import { parseSettings } from '@keystead/enclave-runtime/settings';
+import { exitConfiguration, LaunchError } from './launch-error.ts';
+
+export interface BundleConfig {
+  readonly path: string;
+  /** Lower-case hexadecimal. */
+  readonly sha384: string;
+}
+
+/** What the stack tells the launcher, once, as the first line on standard input (spec/boot.md §1). */
+export interface LauncherConfig {
+  /** Data directory; it exists. */
+  readonly home: string;
+  /** Directory in which the gateway listens on `gateway.sock`. */
+  readonly sockets: string;
+  /** Path of the heads keeper's socket. */
+  readonly headsSocket: string;
+  readonly profile: 'development' | 'production';
+  /** EnclaveSettings, passed on to the enclaves as they are. */
+  readonly settings: Record<string, unknown>;
+  readonly bundles: Readonly<Record<Role, BundleConfig>>;
+  readonly unlock: {
+    /** Path of the development unlock key. */
+    readonly developmentFile: string;
+    /** Whether the operator named the development file as the way to unlock. */
+    readonly chosen: boolean;
+  };
+}
+
+/** Reads the configuration. Throws LaunchError that names the member. */
+export function parseConfig(json: string): LauncherConfig {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    throw refuse('not JSON');
+  }
+  const members = object(value, 'configuration');
+  const bundles = object(members.bundles, 'bundles');
+  const bundleOf = (role: Role): BundleConfig => {
+    const bundle = object(bundles[role], `bundles.${role}`);
+    const sha384 = string(bundle.sha384, `bundles.${role}.sha384`);
+    if (!/^[0-9a-f]{96}$/.test(sha384)) throw refuse(`bundles.${role}.sha384 is no SHA-384`);
+    return { path: string(bundle.path, `bundles.${role}.path`), sha384 };
+  };
+  const unlock = object(members.unlock, 'unlock');
+  const { profile } = members;
+  if (profile !== 'development' && profile !== 'production') throw refuse('profile');
+  if (typeof unlock.chosen !== 'boolean') throw refuse('unlock.chosen');
+  const settings = object(members.settings, 'settings');
+  try {
+    parseSettings(JSON.stringify(settings));
+  } catch (error) {
+    throw refuse((error as Error).message);
+  }
+  return {
+    home: string(members.home, 'home'),
+    sockets: string(members.sockets, 'sockets'),
+    headsSocket: string(members.headsSocket, 'headsSocket'),
+    profile,
+    settings,
+    bundles: Object.fromEntries(roles.map((role) => [role, bundleOf(role)])) as LauncherConfig['bundles'],
+    unlock: {
+      developmentFile: string(unlock.developmentFile, 'unlock.developmentFile'),
+      chosen: unlock.chosen,
+    },
+  };
+}
+
+function object(value: unknown, name: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw refuse(`${name} is no object`);
+  return value as Record<string, unknown>;
+}
+
+function string(value: unknown, name: string): string {
+  if (typeof value !== 'string' || value === '') throw refuse(`${name} is no text`);
+  return value;
+}
+
+function refuse(detail: string): LaunchError {
+  return new LaunchError(
+    `the launcher's configuration is wrong: ${detail}`,
+    'start Keystead with `npm start`',
+    exitConfiguration,
+  );
+}

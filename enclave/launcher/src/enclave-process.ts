@@ -1,0 +1,138 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { FrameReader, frame } from '@keystead/protocol/framing';
+import { Hello } from '@keystead/protocol/hello';
+import type { Role } from '@keystead/protocol/deployment';
+import { FromEnclave, ToEnclave } from '@keystead/enclave-runtime/control';
+import type { MeasuredBundle } from './measure.ts';
+
+/** How long an enclave may take for one step of its boot, in milliseconds. */
+const answerPatience = 20_000;
+
+/**
+ * Node's own restrictions, the second layer of spec/boot.md §5. The bundle comes on standard input, so that not one
+ * file needs to be readable.
+ */
+const nodeFlags = [
+  '--permission',
+  '--disable-proto=throw',
+  '--frozen-intrinsics',
+  '--disallow-code-generation-from-strings',
+  '--no-addons',
+  '--no-experimental-sqlite',
+  '--disable-sigusr1',
+  '--disable-warning=ExperimentalWarning',
+  '--input-type=module',
+  '-',
+];
+
+/** A shell sets the limit and gives way to Node. It must not leave its own variables behind. */
+const shellCommand = 'ulimit -c 0 && unset PWD OLDPWD SHLVL _ && exec "$0" "$@"';
+
+export interface EnclaveEnd {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** The enclave refused a step of its boot, or ended during it. */
+export class EnclaveFailure extends Error {
+  /** Of spec/boot.md §3, or `ended`, `late`, `malformed`. */
+  readonly code: string;
+
+  constructor(code: string, detail: string) {
+    super(detail);
+    this.name = 'EnclaveFailure';
+    this.code = code;
+  }
+}
+
+export interface EnclaveStreams {
+  /** Connected to the gateway, nothing read from it. */
+  readonly gateway: Socket;
+  /** Connected to the heads keeper; only the certifier has it. */
+  readonly heads?: Socket;
+}
+
+/** One running enclave, seen from the launcher: its control pipe and its end. */
+export class EnclaveProcess {
+  readonly role: Role;
+  readonly pid: number;
+  readonly ended: Promise<EnclaveEnd>;
+  readonly #child: ChildProcess;
+  readonly #control: Socket;
+  #waiting: { resolve(message: FromEnclave): void; reject(error: EnclaveFailure): void } | undefined;
+
+  /** Starts the program with no environment, no core dumps and no descriptors but its streams. Owns `streams`. */
+  constructor(role: Role, bundle: MeasuredBundle, streams: EnclaveStreams) {
+    const { gateway, heads } = streams;
+    this.role = role;
+    this.#child = spawn('/bin/sh', ['-c', shellCommand, process.execPath, ...nodeFlags], {
+      cwd: '/',
+      env: {},
+      stdio: ['pipe', 'ignore', 'inherit', gateway, 'pipe', ...(heads === undefined ? [] : [heads])],
+    });
+    this.pid = this.#child.pid ?? 0;
+    this.ended = new Promise((resolve) => {
+      this.#child.once('exit', (code, signal) => resolve({ code, signal }));
+      this.#child.once('error', () => resolve({ code: null, signal: null }));
+    });
+    void this.ended.then(() => this.#refuse('ended', `${role} ended`));
+
+    const input = this.#child.stdin!;
+    input.on('error', () => {});
+    input.end(bundle.code);
+
+    this.#control = this.#child.stdio[4] as Socket;
+    this.#control.on('error', () => {});
+    const reader = new FrameReader();
+    this.#control.on('data', (chunk: Uint8Array) => this.#read(reader, chunk));
+
+    // The enclave holds its own copies from here on. Ours must go, or it would never see its streams close.
+    heads?.destroy();
+    const { measurement } = bundle;
+    gateway.write(frame(Hello.encode({ role, measurement, pid: this.pid })), () => gateway.destroy());
+  }
+
+  /** Sends one message of the boot and resolves with its answer. Rejects with EnclaveFailure. */
+  async ask<T extends FromEnclave['type']>(
+    message: ToEnclave,
+    type: T,
+  ): Promise<Extract<FromEnclave, { type: T }>> {
+    const answered = new Promise<FromEnclave>((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+    });
+    const patience = setTimeout(() => this.#refuse('late', `${this.role} does not answer`), answerPatience);
+    const encoded = frame(ToEnclave.encode(message));
+    this.#control.write(encoded, () => encoded.fill(0));
+    try {
+      const answer = await answered;
+      if (answer.type === 'failed') throw new EnclaveFailure(answer.code, `${this.role}: ${answer.detail}`);
+      if (answer.type !== type)
+        throw new EnclaveFailure('malformed', `${this.role} answers with ${answer.type}`);
+      return answer as Extract<FromEnclave, { type: T }>;
+    } finally {
+      clearTimeout(patience);
+      this.#waiting = undefined;
+    }
+  }
+
+  /** Lets it leave by closing its control pipe; ends it after `patience` milliseconds. */
+  async stop(patience = 2000): Promise<void> {
+    this.#control.destroy();
+    const impatience = setTimeout(() => this.#child.kill('SIGKILL'), patience);
+    await this.ended;
+    clearTimeout(impatience);
+  }
+
+  #read(reader: FrameReader, chunk: Uint8Array): void {
+    try {
+      for (const payload of reader.push(chunk)) this.#waiting?.resolve(FromEnclave.decode(payload));
+    } catch {
+      this.#refuse('malformed', `${this.role} does not speak spec/boot.md`);
+    }
+  }
+
+  #refuse(code: string, detail: string): void {
+    this.#waiting?.reject(new EnclaveFailure(code, detail));
+  }
+}

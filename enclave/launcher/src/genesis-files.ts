@@ -1,0 +1,51 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Role } from '@keystead/protocol/deployment';
+import { roles } from '@keystead/enclave-runtime/genesis-record';
+import { syncDirectory, writeNewFile } from './durable-file.ts';
+import { deploymentFileOf } from './deployment-file.ts';
+import { LaunchError } from './launch-error.ts';
+
+/** Sealed genesis records by role: opaque to the launcher. */
+export type GenesisRecords = Readonly<Record<Role, Uint8Array>>;
+
+const directoryOf = (home: string) => join(home, 'genesis');
+const fileOf = (directory: string, role: Role) => join(directory, `${role}.record`);
+
+/**
+ * The records of this deployment, or undefined when it has never been founded. Throws LaunchError when only some
+ * are there, or none although the deployment was founded: making new keys would orphan everything stored.
+ */
+export function readGenesis(home: string): GenesisRecords | undefined {
+  const directory = directoryOf(home);
+  const present = roles.filter((role) => existsSync(fileOf(directory, role)));
+  if (present.length === roles.length) {
+    const record = (role: Role) => new Uint8Array(readFileSync(fileOf(directory, role)));
+    return { policy: record('policy'), signer: record('signer'), certifier: record('certifier') };
+  }
+  const restore = `put all three files back into ${directory} from a backup, or start with an empty KEYSTEAD_HOME`;
+  if (present.length > 0) {
+    const missing = roles.filter((role) => !present.includes(role));
+    throw new LaunchError(
+      `half a genesis: ${directory} lacks the record of ${missing.join(' and ')}`,
+      restore,
+    );
+  }
+  if (existsSync(deploymentFileOf(home)))
+    throw new LaunchError(`the genesis records of this deployment are gone from ${directory}`, restore);
+  return undefined;
+}
+
+/** Writes all three records, or none: they appear by one rename. */
+export function writeGenesis(home: string, records: GenesisRecords): void {
+  const directory = directoryOf(home);
+  const temporary = `${directory}.new`;
+  rmSync(temporary, { recursive: true, force: true });
+  mkdirSync(temporary, { mode: 0o700 });
+  chmodSync(temporary, 0o700);
+  for (const role of roles) writeNewFile(fileOf(temporary, role), records[role], 0o600);
+  syncDirectory(temporary);
+  // An empty directory that somebody made is no genesis; a directory with files makes this fail.
+  renameSync(temporary, directory);
+  syncDirectory(home);
+}

@@ -1,0 +1,77 @@
+import { equalBytes } from '@keystead/crypto/bytes';
+import { DeploymentKeys, type Role } from '@keystead/protocol/deployment';
+import { roles } from '@keystead/enclave-runtime/genesis-record';
+import type { LauncherConfig } from './config.ts';
+import { deploymentIdText, keepDeploymentFile } from './deployment-file.ts';
+import { developmentUnlock } from './development-unlock.ts';
+import type { EnclaveProcess } from './enclave-process.ts';
+import { found } from './genesis.ts';
+import { readGenesis, writeGenesis } from './genesis-files.ts';
+import { LaunchError } from './launch-error.ts';
+import type { Report } from './report.ts';
+import { type Ready, Supervisor } from './supervisor.ts';
+
+/**
+ * Starts the three enclaves, founds the deployment when it is new, and keeps them running until `signal` aborts.
+ * Throws LaunchError for what starting again cannot mend; all enclaves have ended then, too.
+ */
+export async function launch(config: LauncherConfig, report: Report, signal: AbortSignal): Promise<void> {
+  const existing = readGenesis(config.home);
+  const unlockKeyOf = developmentUnlock(config, existing !== undefined);
+  const supervisorOf = (role: Role) => new Supervisor({ role, config, unlockKeyOf, report, signal });
+  const supervisors: Record<Role, Supervisor> = {
+    policy: supervisorOf('policy'),
+    signer: supervisorOf('signer'),
+    certifier: supervisorOf('certifier'),
+  };
+  const stopAll = () => Promise.all(roles.map((role) => supervisors[role].stop()));
+  signal.addEventListener('abort', () => void stopAll());
+  try {
+    const enclaves = await startAll(supervisors);
+    const records = existing ?? (await found(enclaves, unlockKeyOf));
+    if (existing === undefined) writeGenesis(config.home, records);
+    const deployed = agreement(config, report, existing === undefined);
+    await Promise.all(
+      roles.map((role) =>
+        supervisors[role].keep(records[role], enclaves[role], (ready) => deployed(role, ready)),
+      ),
+    );
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    await stopAll();
+  }
+}
+
+async function startAll(supervisors: Record<Role, Supervisor>): Promise<Record<Role, EnclaveProcess>> {
+  const [policy, signer, certifier] = await Promise.all([
+    supervisors.policy.start(),
+    supervisors.signer.start(),
+    supervisors.certifier.start(),
+  ]);
+  return { policy, signer, certifier };
+}
+
+/** Sees to it that all three name one deployment, and states it once they do. */
+function agreement(
+  config: LauncherConfig,
+  report: Report,
+  founded: boolean,
+): (role: Role, ready: Ready) => void {
+  const named = new Map<Role, Uint8Array>();
+  let stated = false;
+  return (role, { deployment }) => {
+    const keys = DeploymentKeys.encode(deployment);
+    named.set(role, keys);
+    for (const [other, otherKeys] of named)
+      if (!equalBytes(keys, otherKeys))
+        throw new LaunchError(
+          `${role} and ${other} belong to different deployments`,
+          'put the three genesis records of one deployment back',
+        );
+    if (stated || named.size < roles.length) return;
+    stated = true;
+    keepDeploymentFile(config.home, deployment);
+    report({ event: 'deployment', deploymentId: deploymentIdText(deployment), founded });
+  };
+}

@@ -1,0 +1,17 @@
+import type { Role } from '@keystead/protocol/deployment';
+
+/** What the launcher tells the stack, one JSON line each on standard output. */
+export type LauncherEvent =
+  | { event: 'started'; role: Role; pid: number }
+  | { event: 'ready'; role: Role; pid: number; refused: string[]; allowed: string[] }
+  | { event: 'ended'; role: Role; pid: number; code: number | null; signal: string | null }
+  | { event: 'deployment'; deploymentId: string; founded: boolean }
+  /** `final`: starting the launcher again would end the same way. */
+  | { event: 'fatal'; detail: string; hint: string; exitCode: number; final: boolean };
+
+export type Report = (event: LauncherEvent) => void;
+
+/** Standard output is read by the stack alone; when it is gone, standard input has closed as well. */
+export const report: Report = (event) => {
+  process.stdout.write(`${JSON.stringify(event)}\n`);
+};
