@@ -35,7 +35,7 @@ import { assertAcceptableKey, possessionMessage, type Stamp, verifyPasskeyAssert
 
 export const maximumUsers = 1000;
 export const maximumAuthenticators = 20;
-/** An ephemeral user or authenticator that names no expiry of its own ends after 31 days. */
+/** A user added with `replaceExpirable` is ephemeral: one that names no expiry of its own ends after 31 days. */
 export const ephemeralLifetimeMilliseconds = 31 * 24 * 60 * 60 * 1000;
 
 export interface AuthorityWriteOf {
@@ -177,7 +177,8 @@ function addUser(input: AuthorityChangeInput, user: NewUser, replaceExpirable: b
     users -= 1;
     narrowing = true;
   }
-  const built = buildUser(input, user, input.organization, 0, 'params.user', null);
+  const expiresInMs = user.expiresInMs ?? (replaceExpirable ? ephemeralLifetimeMilliseconds : null);
+  const built = buildUser(input, { ...user, expiresInMs }, input.organization, 0, 'params.user', null);
   for (const leaf of built.authenticators) assertNewKey(input, leaf, 'params.user.authenticators');
   writes.push(...built.writes);
   writes.push(

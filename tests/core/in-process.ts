@@ -1,0 +1,271 @@
+import { createCertifier } from '@keystead/enclave-certifier/program';
+import { createPolicyEngine } from '@keystead/enclave-policy/program';
+import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
+import { type InMemoryOptions, inMemoryDeployment } from '@keystead/enclave-runtime/in-memory-deployment';
+import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
+import { createSigner } from '@keystead/enclave-signer/program';
+import { openMemoryStore } from '@keystead/host-storage/memory/store-memory';
+import type { Store } from '@keystead/host-storage/store';
+import { hexEncode } from '@keystead/crypto/hex';
+import type { FinishedAnswer } from '@keystead/protocol/answer';
+import type { Role } from '@keystead/protocol/deployment';
+import {
+  FromCertifier,
+  FromPolicy,
+  FromSigner,
+  RawRequest,
+  type RowQuery,
+  ToCertifier,
+  ToPolicy,
+  ToSigner,
+} from '@keystead/protocol/frames';
+
+/**
+ * The three enclave programs, a memory store and a host that only carries messages, in one process: the rung
+ * `inproc`. Every message passes its codec, as on the wire. `host` may be replaced message by message, which is how
+ * tests play a hostile one.
+ */
+export interface Host {
+  toPolicy?(message: ToPolicy): ToPolicy | null;
+  toSigner?(message: ToSigner): ToSigner | null;
+  toCertifier?(message: ToCertifier): ToCertifier | null;
+}
+
+export interface Answered {
+  readonly status: number;
+  readonly body: unknown;
+  readonly signature: Uint8Array;
+  readonly identity: Uint8Array;
+}
+
+/** A heads log in memory. */
+export function memoryHeads(): HeadsPort & { readonly records: Map<number, Uint8Array> } {
+  const records = new Map<number, Uint8Array>();
+  let snapshot: { sequence: number; bytes: Uint8Array } | undefined;
+  return {
+    records,
+    async append(sequence, record) {
+      records.set(sequence, record.slice());
+    },
+    async load() {
+      return {
+        snapshot: snapshot?.bytes,
+        snapshotSequence: snapshot?.sequence ?? 0,
+        records: [...records].map(([sequence, record]) => ({ sequence, record })),
+      };
+    },
+    async snapshot(sequence: number, bytes: Uint8Array) {
+      snapshot = { sequence, bytes: bytes.slice() };
+    },
+  } as HeadsPort & { readonly records: Map<number, Uint8Array> };
+}
+
+export class InProcess {
+  readonly contexts: Record<Role, EnclaveContext>;
+  readonly store: Store;
+  readonly heads: HeadsPort;
+  host: Host = {};
+  readonly seen: string[] = [];
+  #policy!: Program<ToPolicy, FromPolicy>;
+  #signer!: Program<ToSigner, FromSigner>;
+  #certifier!: Program<ToCertifier, FromCertifier>;
+  readonly #waiting = new Map<number, (answer: FinishedAnswer) => void>();
+  readonly #refsOf = new Map<string, number[]>();
+  readonly #held = new Map<number, Extract<FromPolicy, { type: 'batch' }>>();
+  #requests: { ref: number; owner: undefined; request: Uint8Array }[] = [];
+  #nextRef = 1;
+  #scheduled = false;
+
+  constructor(options: InMemoryOptions & { readonly store?: Store; readonly heads?: HeadsPort } = {}) {
+    this.contexts = inMemoryDeployment(options);
+    this.store = options.store ?? openMemoryStore();
+    this.heads = options.heads ?? memoryHeads();
+    this.restart();
+  }
+
+  /** Starts the three programs again, as after a kill: nothing of their memory is left. */
+  restart(roles: readonly Role[] = ['policy', 'signer', 'certifier']): void {
+    if (roles.includes('policy')) {
+      const policy = createPolicyEngine(this.contexts.policy);
+      policy.send = (message) => {
+        if (policy === this.#policy) this.#fromPolicy(FromPolicy.decode(FromPolicy.encode(message)));
+      };
+      this.#policy = policy;
+    }
+    if (roles.includes('signer')) {
+      const signer = createSigner(this.contexts.signer);
+      signer.send = (message) => {
+        if (signer === this.#signer) this.#fromSigner(FromSigner.decode(FromSigner.encode(message)));
+      };
+      this.#signer = signer;
+    }
+    if (roles.includes('certifier')) {
+      const certifier = createCertifier(this.contexts.certifier, this.heads);
+      certifier.send = (message) => {
+        if (certifier === this.#certifier) this.#fromCertifier(FromCertifier.decode(FromCertifier.encode(message)));
+      };
+      this.#certifier = certifier;
+      setImmediate(() => certifier.turn());
+    }
+  }
+
+  /** Sends one request to policy engine and signer and waits for its answer. */
+  submit(request: RawRequest): Promise<Answered> {
+    const ref = this.#nextRef++;
+    this.#requests.push({ ref, owner: undefined, request: RawRequest.encode(request) });
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      setImmediate(() => this.#tick());
+    }
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error('no answer')), 8000);
+      this.#waiting.set(ref, (answer) => {
+        clearTimeout(timer);
+        resolve({
+          status: answer.status,
+          body: JSON.parse(Buffer.from(answer.body).toString('utf8')),
+          signature: answer.signature,
+          identity: answer.identity,
+        });
+      });
+    });
+  }
+
+  resync(): void {
+    this.#toPolicy({ type: 'resync' });
+  }
+
+  #tick(): void {
+    this.#scheduled = false;
+    const items = this.#requests;
+    this.#requests = [];
+    if (items.length === 0) return;
+    this.#toSigner({ type: 'requests', items });
+    this.#toPolicy({ type: 'requests', items });
+  }
+
+  #toPolicy(message: ToPolicy): void {
+    const carried = this.host.toPolicy === undefined ? message : this.host.toPolicy(message);
+    if (carried === null) return;
+    const program = this.#policy;
+    setImmediate(() => {
+      program.receive(ToPolicy.decode(ToPolicy.encode(carried)));
+      program.turn();
+    });
+  }
+
+  #toSigner(message: ToSigner): void {
+    const carried = this.host.toSigner === undefined ? message : this.host.toSigner(message);
+    if (carried === null) return;
+    const program = this.#signer;
+    setImmediate(() => {
+      program.receive(ToSigner.decode(ToSigner.encode(carried)));
+      program.turn();
+    });
+  }
+
+  #toCertifier(message: ToCertifier): void {
+    const carried = this.host.toCertifier === undefined ? message : this.host.toCertifier(message);
+    if (carried === null) return;
+    const program = this.#certifier;
+    setImmediate(() => {
+      program.receive(ToCertifier.decode(ToCertifier.encode(carried)));
+      program.turn();
+    });
+  }
+
+  #answer(refs: readonly number[], answer: FinishedAnswer): void {
+    for (const ref of refs) {
+      this.#waiting.get(ref)?.(answer);
+      this.#waiting.delete(ref);
+    }
+  }
+
+  async #fromPolicy(message: FromPolicy): Promise<void> {
+    switch (message.type) {
+      case 'batch': {
+        const { rows } = message;
+        await this.store.commit([rows]);
+        this.#held.set(message.batch, message);
+        if (message.advance !== undefined)
+          this.#toCertifier({
+            type: 'advance',
+            order: message.advance,
+            entries: rows.entries.map((entry) => entry.bytes),
+          });
+        if (message.query !== undefined) this.#toCertifier({ type: 'query', query: message.query });
+        return;
+      }
+      case 'answers':
+        for (const { refs, answer } of message.answers) this.#answer(refs, answer);
+        return;
+      case 'make':
+        this.#toSigner({
+          type: 'make',
+          make: message.make,
+          sealed: message.secret === undefined ? undefined : await this.store.secret(message.secret),
+        });
+        return;
+      case 'queryRows': {
+        const answers = await Promise.all(
+          message.queries.map(async ({ id, query }) => ({ id, rows: await this.#rows(query) })),
+        );
+        this.#toPolicy({ type: 'rows', answers });
+        return;
+      }
+      case 'queryHead':
+        this.#toCertifier({ type: 'queryHead', query: message.query });
+        return;
+      default:
+        return;
+    }
+  }
+
+  async #rows(query: RowQuery): Promise<Uint8Array[]> {
+    switch (query.kind) {
+      case 'entries':
+        return (await this.store.entries(query.organization, query.from, query.limit)).map((row) => row.bytes);
+      case 'newestCheckpoint': {
+        const position = await this.store.newestCheckpoint(query.organization, query.atMost);
+        if (position === undefined) return [];
+        const bytes = new Uint8Array(8);
+        new DataView(bytes.buffer).setBigUint64(0, BigInt(position));
+        return [bytes];
+      }
+      case 'node':
+        return [await this.store.node(query.hash)].filter((row) => row !== undefined);
+      case 'ownerOf':
+        return [await this.store.ownerOf(uuidText(query.walletId))].filter((row) => row !== undefined);
+    }
+  }
+
+  async #fromCertifier(message: FromCertifier): Promise<void> {
+    if (message.type === 'head') this.#toPolicy({ type: 'head', answer: message.answer });
+    if (message.type !== 'receipt') return;
+    this.#toPolicy({ type: 'receipt', receipt: message.forPolicy });
+    const held = this.#held.get(message.batch);
+    this.#held.delete(message.batch);
+    const secrets: { hash: Uint8Array; sealed: Uint8Array }[] = [];
+    for (const { identity, refs, secret } of held?.waiting ?? []) {
+      const name = hexEncode(identity);
+      this.#refsOf.set(name, [...(this.#refsOf.get(name) ?? []), ...refs]);
+      const sealed = secret === undefined ? undefined : await this.store.secret(secret);
+      if (secret !== undefined && sealed !== undefined) secrets.push({ hash: secret, sealed });
+    }
+    this.#toSigner({ type: 'tickets', tickets: held?.tickets, receipt: message.forSigner, secrets });
+  }
+
+  #fromSigner(message: FromSigner): void {
+    if (message.type === 'made') this.#toPolicy({ type: 'made', made: message.made });
+    if (message.type !== 'answers') return;
+    for (const answer of message.answers) {
+      const name = hexEncode(answer.identity);
+      this.#answer(this.#refsOf.get(name) ?? [], answer);
+      this.#refsOf.delete(name);
+    }
+  }
+}
+
+function uuidText(id: Uint8Array): string {
+  return hexEncode(id).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
