@@ -8,7 +8,6 @@ import { report } from './report.ts';
  * standard input closes or on SIGTERM.
  */
 process.title = 'keystead-launcher';
-process.umask(0o077);
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 

@@ -1,0 +1,105 @@
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { StackError } from './stack-error.ts';
+
+/** Settings of the enclaves, in the form in which the launcher passes them on. */
+export interface StackSettings {
+  readonly organizationCreation?: 'open' | 'operators';
+  readonly operatorKeys?: readonly string[];
+  readonly organizationQuota?: number;
+  readonly compatibilityImport?: boolean;
+}
+
+export interface StackOptions {
+  /** Data directory; it is made. */
+  readonly home: string;
+  /** Directory of the heads log, outside `home`; by default beside it. */
+  readonly heads?: string;
+  /** Port on 127.0.0.1; 0, the default, takes any free one and keeps it. */
+  readonly port?: number;
+  readonly profile?: 'development' | 'production';
+  /** Path of a JSON file with the endpoints that the gateway broadcasts to. */
+  readonly rpc?: string;
+  /** PostgreSQL instead of the embedded store. */
+  readonly databaseUrl?: string;
+  /** Whether the operator accepts the development unlock file in production. */
+  readonly developmentUnlock?: boolean;
+  readonly settings?: StackSettings;
+}
+
+/**
+ * The environment of `npm start`, all of it (docs of the operating contract: README.md). Throws StackError that
+ * names the variable.
+ */
+export function readEnvironment(
+  variables: NodeJS.ProcessEnv,
+): Required<Pick<StackOptions, 'home' | 'heads' | 'port' | 'profile'>> & StackOptions {
+  const read = (name: string) => variables[name] || undefined;
+  const home = resolve(read('KEYSTEAD_HOME') ?? '.keystead');
+  const heads = headsOf(home, read('KEYSTEAD_HEADS'));
+  const rpc = read('KEYSTEAD_RPC');
+  const unlock = read('KEYSTEAD_UNLOCK');
+  if (unlock !== undefined && unlock !== 'development-file')
+    throw wrong('KEYSTEAD_UNLOCK', 'this version knows one value, development-file');
+  return {
+    home,
+    heads,
+    port: numberOf('KEYSTEAD_PORT', read('KEYSTEAD_PORT') ?? '7400', 65535),
+    profile: oneOf('KEYSTEAD_PROFILE', read('KEYSTEAD_PROFILE') ?? 'development', [
+      'development',
+      'production',
+    ]),
+    rpc: rpc === undefined ? undefined : resolve(rpc),
+    databaseUrl: read('KEYSTEAD_DATABASE_URL'),
+    developmentUnlock: unlock === 'development-file',
+    settings: settingsOf(read),
+  };
+}
+
+/** The heads directory. Throws StackError when it and the home contain one another. */
+export function headsOf(home: string, heads: string | undefined): string {
+  const chosen = resolve(heads ?? join(dirname(home), `${basename(home)}-heads`));
+  if (contains(home, chosen) || contains(chosen, home))
+    throw new StackError(
+      'KEYSTEAD_HEADS and KEYSTEAD_HOME lie in one another',
+      'the heads log detects a database that was set back: keep it where a backup of KEYSTEAD_HOME does not reach',
+      { exitCode: 78 },
+    );
+  return chosen;
+}
+
+function contains(outer: string, inner: string): boolean {
+  const path = relative(outer, inner);
+  return path === '' || (!path.startsWith('..') && !path.startsWith('/'));
+}
+
+function settingsOf(read: (name: string) => string | undefined): StackSettings {
+  const settings: { -readonly [K in keyof StackSettings]: StackSettings[K] } = {};
+  const creation = read('KEYSTEAD_ORGANIZATION_CREATION');
+  if (creation !== undefined)
+    settings.organizationCreation = oneOf('KEYSTEAD_ORGANIZATION_CREATION', creation, ['open', 'operators']);
+  const keys = read('KEYSTEAD_OPERATOR_KEYS');
+  if (keys !== undefined) settings.operatorKeys = keys.split(',').map((key) => key.trim());
+  const quota = read('KEYSTEAD_ORGANIZATION_QUOTA');
+  if (quota !== undefined) settings.organizationQuota = numberOf('KEYSTEAD_ORGANIZATION_QUOTA', quota, 1e9);
+  const imports = read('KEYSTEAD_COMPATIBILITY_IMPORT');
+  if (imports !== undefined)
+    settings.compatibilityImport =
+      oneOf('KEYSTEAD_COMPATIBILITY_IMPORT', imports, ['true', 'false']) === 'true';
+  return settings;
+}
+
+function numberOf(name: string, text: string, maximum: number): number {
+  const number = /^[0-9]{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(number <= maximum)) throw wrong(name, `a number from 0 to ${maximum}`);
+  return number;
+}
+
+function oneOf<const T extends string>(name: string, text: string, choices: readonly T[]): T {
+  const found = choices.find((choice) => choice === text);
+  if (found === undefined) throw wrong(name, choices.join(' or '));
+  return found;
+}
+
+function wrong(name: string, expected: string): StackError {
+  return new StackError(`${name} has a wrong value`, `expected: ${expected}`, { exitCode: 78 });
+}

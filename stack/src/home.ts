@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+import { accessSync, chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync } from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { StackError } from './stack-error.ts';
+
+/** The longest path that a unix socket has on every supported system (unix(7): 108 bytes with the end). */
+const maximumSocketPathBytes = 103;
+
+export interface Home {
+  readonly path: string;
+  /** Where the bundles of this start lie. */
+  readonly bundles: string;
+  /** Where the unix sockets lie. */
+  readonly sockets: string;
+  readonly release: () => void;
+}
+
+/**
+ * Makes the data directory and holds it for this process until it ends, however it ends. Throws StackError when it
+ * cannot be written or another stack holds it.
+ */
+export function holdHome(path: string): Home {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    accessSync(path, constants.W_OK | constants.X_OK);
+    const release = lock(path);
+    const bundles = join(path, 'run');
+    mkdirSync(bundles, { recursive: true, mode: 0o700 });
+    return { path, bundles, sockets: socketsOf(path), release };
+  } catch (error) {
+    if (error instanceof StackError) throw error;
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+    throw new StackError(
+      `cannot write to KEYSTEAD_HOME ${path} (${code})`,
+      'name a directory that this user may write to',
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** SQLite's exclusive lock on an empty database: the operating system frees it when the process ends. */
+function lock(home: string): () => void {
+  const path = join(home, 'stack.lock');
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (error) {
+    // An existing file is left to SQLite: closing a descriptor of it would drop this process's locks on it.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  const database = new DatabaseSync(path, { timeout: 0 });
+  try {
+    database.exec('PRAGMA journal_mode = MEMORY');
+    database.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    database.close();
+    throw new StackError(
+      `KEYSTEAD_HOME ${home} is in use by another Keystead`,
+      'stop that one, or name another directory',
+      {
+        cause: error,
+      },
+    );
+  }
+  return () => database.close();
+}
+
+/** In the home, or, where its path is too long for a socket, in a directory of this user named after it. */
+function socketsOf(home: string): string {
+  const inside = join(home, 'sockets');
+  if (Buffer.byteLength(join(inside, 'gateway.sock')) <= maximumSocketPathBytes) {
+    mkdirSync(inside, { recursive: true, mode: 0o700 });
+    return inside;
+  }
+  const name = createHash('sha256').update(home).digest('hex').slice(0, 24);
+  const outside = join(tmpdir(), `keystead-${name}`);
+  mkdirSync(outside, { recursive: true, mode: 0o700 });
+  const found = lstatSync(outside);
+  if (!found.isDirectory() || found.uid !== userInfo().uid)
+    throw new StackError(`${outside} belongs to somebody else`, 'name a KEYSTEAD_HOME with a shorter path');
+  chmodSync(outside, 0o700);
+  return outside;
+}

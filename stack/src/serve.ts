@@ -1,0 +1,53 @@
+import { firstRun } from './first-run.ts';
+import { StackError } from './stack-error.ts';
+import { type StartOptions, startStack } from './start-stack.ts';
+
+/**
+ * `npm start`: starts the stack, proves that it signs, prints the ready line, and stays until SIGTERM, SIGINT or
+ * SIGHUP, after which it drains and ends with 0. It ends with another code, after one line that says why, when it
+ * cannot start or go on.
+ */
+export async function serve(readOptions: () => StartOptions): Promise<void> {
+  process.title = 'keystead';
+  // Whoever read them may leave; the stack stays.
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => {});
+  process.umask(0o077);
+  const stopping = new AbortController();
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+      process.on(signal, () => {
+        stopping.abort();
+        resolve();
+      });
+  });
+  try {
+    const options = readOptions();
+    const stack = await startStack(options, stopping.signal);
+    try {
+      const first = await Promise.race([
+        firstRun(stack),
+        stopped,
+        stack.failed.then((error) => Promise.reject(error)),
+      ]);
+      if (!stopping.signal.aborted) {
+        const { api, deploymentId } = stack;
+        const line = { ready: true, api, rpc: `${api}/v1/wallets/kms/rpc`, deploymentId, ...first };
+        process.stdout.write(`${JSON.stringify(line)}\n`);
+        await Promise.race([stopped, stack.failed.then((error) => Promise.reject(error))]);
+      }
+    } finally {
+      await stack.stop();
+    }
+  } catch (error) {
+    if (!stopping.signal.aborted) leave(error);
+  }
+  process.exit(0);
+}
+
+function leave(error: unknown): never {
+  const known = error instanceof StackError;
+  const detail = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`error: ${detail}\n${known ? `hint: ${error.hint}\n` : ''}`);
+  process.exit(known ? error.exitCode : 1);
+}

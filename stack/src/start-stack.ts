@@ -1,0 +1,306 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { LauncherEvent } from '@keystead/enclave-launcher/report';
+import { bundleEnclave } from './bundle.ts';
+import { headsOf, type StackOptions } from './environment.ts';
+import { freePort } from './free-port.ts';
+import { type Home, holdHome } from './home.ts';
+import { readLauncherEvents } from './launcher-events.ts';
+import { StackError } from './stack-error.ts';
+import { SupervisedProcess } from './supervised-process.ts';
+
+export type ProcessName = 'gateway' | 'heads' | 'launcher' | 'policy' | 'signer' | 'certifier';
+
+const enclaves = ['policy', 'signer', 'certifier'] as const;
+type EnclaveName = (typeof enclaves)[number];
+const isEnclave = (name: ProcessName): name is EnclaveName => (enclaves as readonly string[]).includes(name);
+
+/** Whose start has to be seen again after one of them was killed. */
+const leavingWith: Record<ProcessName, readonly EnclaveName[]> = {
+  gateway: enclaves,
+  launcher: enclaves,
+  heads: ['certifier'],
+  policy: ['policy'],
+  signer: ['signer'],
+  certifier: ['certifier'],
+};
+
+/** How long a stack may take to be ready, in milliseconds. */
+const startPatience = 60_000;
+/** How often a process may end before the stack has ever been ready. */
+const startAttempts = 6;
+/** How long each part of a stop may take, in milliseconds: together less than 10 s. */
+const stopPatience = { gateway: 5500, launcher: 2500, heads: 1000 };
+
+/** Flags of the launcher's own process. */
+const launcherFlags = [
+  '--disable-proto=throw',
+  '--frozen-intrinsics',
+  '--disallow-code-generation-from-strings',
+  '--no-addons',
+  '--disable-sigusr1',
+  '--disable-warning=ExperimentalWarning',
+];
+
+export interface StartOptions extends StackOptions {
+  /** Where the processes' standard error goes: this process's own, or an open file. */
+  readonly stderr?: 'inherit' | number;
+  /** Other programs in the place of those of this repository, for tests of the stack itself. */
+  readonly substitutes?: {
+    readonly gateway?: string;
+    readonly bundles?: Readonly<Record<EnclaveName, { path: string; sha384: string }>>;
+  };
+}
+
+export interface Stack {
+  /** `http://127.0.0.1:<port>` */
+  readonly api: string;
+  /** base64url; what clients pin. The keys stand in `deployment.json` of the home. */
+  readonly deploymentId: string;
+  readonly home: string;
+  /** Process ids of those that run now. */
+  readonly processes: ReadonlyMap<ProcessName, number>;
+  /** Resolves when something ended that starting again does not mend; the stack has to be stopped then. */
+  readonly failed: Promise<StackError>;
+  /** Sends a signal, by default SIGKILL. What ends is started again by itself. */
+  kill(name: ProcessName, signal?: NodeJS.Signals): void;
+  /** Resolves when everything runs and the gateway says so. Throws StackError after a minute. */
+  settled(): Promise<void>;
+  /** Drains the gateway, then ends everything, within 10 s. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a whole deployment as separate processes and resolves when it is ready. `signal` stops a start under way.
+ * Throws StackError; nothing is left running then.
+ */
+export async function startStack(options: StartOptions, signal?: AbortSignal): Promise<Stack> {
+  const stack = new RunningStack(options);
+  const abort = () => void stack.stop();
+  signal?.addEventListener('abort', abort);
+  try {
+    await stack.start();
+    await stack.settled();
+    return stack;
+  } catch (error) {
+    await stack.stop();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+class RunningStack implements Stack {
+  readonly home: string;
+  readonly failed: Promise<StackError>;
+  api = '';
+  deploymentId = '';
+  readonly #options: StartOptions;
+  readonly #heads: string;
+  #home: Home | undefined;
+  readonly #supervised = new Map<'gateway' | 'heads' | 'launcher', SupervisedProcess>();
+  readonly #ready = new Map<EnclaveName, number>();
+  readonly #started = new Map<EnclaveName, number>();
+  #failure: StackError | undefined;
+  #fail: (error: StackError) => void = () => {};
+  #wasReady = false;
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: StartOptions) {
+    this.#options = options;
+    this.home = resolve(options.home);
+    this.#heads = headsOf(this.home, options.heads);
+    this.failed = new Promise((resolveFailed) => {
+      this.#fail = (error) => {
+        this.#failure ??= error;
+        resolveFailed(this.#failure);
+      };
+    });
+  }
+
+  get processes(): ReadonlyMap<ProcessName, number> {
+    const running = new Map<ProcessName, number>(this.#started);
+    for (const [name, { pid }] of this.#supervised) if (pid !== undefined) running.set(name, pid);
+    return running;
+  }
+
+  async start(): Promise<void> {
+    this.#home = holdHome(this.home);
+    const { sockets } = this.#home;
+    const port = await freePort(this.#options.port ?? 0);
+    this.api = `http://127.0.0.1:${port}`;
+    const headsSocket = join(sockets, 'heads.sock');
+    if (this.#stopped !== undefined) return;
+    this.#supervise('heads', () =>
+      this.#spawnHost(hostProgram('heads'), {
+        KEYSTEAD_HEADS: this.#heads,
+        KEYSTEAD_HEADS_SOCKET: headsSocket,
+      }),
+    );
+    const { rpc, databaseUrl, profile = 'development' } = this.#options;
+    this.#supervise('gateway', () =>
+      this.#spawnHost(this.#options.substitutes?.gateway ?? hostProgram('gateway'), {
+        KEYSTEAD_PORT: String(port),
+        KEYSTEAD_HOME: this.home,
+        KEYSTEAD_SOCKETS: sockets,
+        KEYSTEAD_PROFILE: profile,
+        ...(rpc === undefined ? {} : { KEYSTEAD_RPC: rpc }),
+        ...(databaseUrl === undefined ? {} : { KEYSTEAD_DATABASE_URL: databaseUrl }),
+      }),
+    );
+    const config = {
+      home: this.home,
+      sockets,
+      headsSocket,
+      profile,
+      settings: this.#options.settings ?? {},
+      bundles: this.#options.substitutes?.bundles ?? (await this.#bundles()),
+      unlock: {
+        developmentFile: join(this.home, 'development/unlock.key'),
+        chosen: this.#options.developmentUnlock ?? false,
+      },
+    };
+    const launcher = await this.#bundle('launcher');
+    if (this.#stopped !== undefined) return;
+    this.#supervise('launcher', () => this.#spawnLauncher(launcher.path, JSON.stringify(config)));
+  }
+
+  kill(name: ProcessName, signal: NodeJS.Signals = 'SIGKILL'): void {
+    const pid = this.processes.get(name);
+    if (pid === undefined) return;
+    if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') {
+      for (const leaving of leavingWith[name]) this.#ready.delete(leaving);
+    }
+    if (isEnclave(name)) process.kill(pid, signal);
+    else this.#supervised.get(name)!.kill(signal);
+  }
+
+  async settled(): Promise<void> {
+    const deadline = performance.now() + startPatience;
+    while (!(this.#ready.size === enclaves.length && (await this.#isHealthy()))) {
+      if (this.#stopped !== undefined) throw new StackError('stopped', 'start it again');
+      if (this.#failure !== undefined) throw this.#failure;
+      if (performance.now() > deadline) {
+        const missing = enclaves.filter((name) => !this.#ready.has(name));
+        const waiting = missing.length > 0 ? missing.join(', ') : 'the gateway';
+        throw new StackError(
+          `not ready after a minute: ${waiting}`,
+          'the lines above say which process ends, and why',
+        );
+      }
+      await new Promise((wake) => setTimeout(wake, 20));
+    }
+    this.#wasReady = true;
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stopAll();
+    return this.#stopped;
+  }
+
+  async #stopAll(): Promise<void> {
+    // The gateway first: what it accepted it finishes while the enclaves are still there.
+    await this.#supervised.get('gateway')?.stop((child) => child.kill('SIGTERM'), stopPatience.gateway);
+    await this.#supervised.get('launcher')?.stop((child) => child.stdin!.end(), stopPatience.launcher);
+    await this.#supervised.get('heads')?.stop((child) => child.kill('SIGTERM'), stopPatience.heads);
+    this.#home?.release();
+  }
+
+  async #isHealthy(): Promise<boolean> {
+    try {
+      const response = await fetch(`${this.api}/healthz`, {
+        headers: { connection: 'close' },
+        signal: AbortSignal.timeout(2000),
+      });
+      await response.arrayBuffer();
+      return response.status === 200;
+    } catch {
+      return false;
+    }
+  }
+
+  #supervise(name: 'gateway' | 'heads' | 'launcher', start: () => ChildProcess): void {
+    const supervised = new SupervisedProcess({
+      spawn: start,
+      ended: ({ code, signal, times }) => {
+        for (const leaving of leavingWith[name]) this.#ready.delete(leaving);
+        if (name === 'launcher') this.#started.clear();
+        if (!this.#wasReady && times >= startAttempts) {
+          const how = code === null ? `by ${signal ?? 'a failure to start it'}` : `with code ${code}`;
+          this.#fail(new StackError(`${name} keeps ending ${how}`, 'the lines above say why'));
+        }
+      },
+    });
+    this.#supervised.set(name, supervised);
+  }
+
+  #spawnHost(program: string, environment: Record<string, string>): ChildProcess {
+    const { NODE_EXTRA_CA_CERTS } = process.env;
+    const stderr = this.#options.stderr ?? 'inherit';
+    // In its own session: a Ctrl-C at the terminal reaches the stack alone, which stops the others in order.
+    return spawn(
+      process.execPath,
+      [
+        '--disable-warning=ExperimentalWarning',
+        '--import',
+        join(import.meta.dirname, 'end-with-parent.ts'),
+        program,
+      ],
+      {
+        detached: true,
+        env: { ...environment, ...(NODE_EXTRA_CA_CERTS === undefined ? {} : { NODE_EXTRA_CA_CERTS }) },
+        stdio: ['pipe', stderr === 'inherit' ? 2 : stderr, stderr],
+      },
+    );
+  }
+
+  #spawnLauncher(bundle: string, config: string): ChildProcess {
+    const child = spawn(process.execPath, [...launcherFlags, bundle], {
+      detached: true,
+      env: {},
+      stdio: ['pipe', 'pipe', this.#options.stderr ?? 'inherit'],
+    });
+    child.stdin!.on('error', () => {});
+    child.stdin!.write(`${config}\n`);
+    readLauncherEvents(child.stdout!, (event) => this.#take(event));
+    return child;
+  }
+
+  #take(event: LauncherEvent): void {
+    switch (event.event) {
+      case 'started':
+        this.#started.set(event.role, event.pid);
+        return;
+      case 'ready':
+        if (this.#started.get(event.role) === event.pid) this.#ready.set(event.role, event.pid);
+        return;
+      case 'ended':
+        if (this.#started.get(event.role) !== event.pid) return;
+        this.#started.delete(event.role);
+        this.#ready.delete(event.role);
+        return;
+      case 'deployment':
+        this.deploymentId = event.deploymentId;
+        return;
+      case 'fatal':
+        if (event.final) this.#fail(new StackError(event.detail, event.hint, { exitCode: event.exitCode }));
+    }
+  }
+
+  async #bundles(): Promise<Record<EnclaveName, { path: string; sha384: string }>> {
+    const [policy, signer, certifier] = await Promise.all(enclaves.map((name) => this.#bundle(name)));
+    return { policy, signer, certifier };
+  }
+
+  async #bundle(name: EnclaveName | 'launcher'): Promise<{ path: string; sha384: string }> {
+    const { code, sha384 } = await bundleEnclave(name);
+    const path = join(this.#home!.bundles, `${name}.mjs`);
+    writeFileSync(path, code, { mode: 0o600 });
+    return { path, sha384 };
+  }
+}
+
+function hostProgram(name: 'gateway' | 'heads'): string {
+  return join(import.meta.dirname, `../../host/${name}/src/main.ts`);
+}
