@@ -1,0 +1,473 @@
+import { base64urlEncode } from '@keystead/crypto/base64url';
+import { concatBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { hexEncode } from '@keystead/crypto/hex';
+import { type Frontier, leafHash } from '@keystead/crypto/merkle-tree';
+import type { Static } from '@keystead/crypto/pack';
+import type { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { formatCheckpoint, signNote } from '@keystead/crypto/signed-note';
+import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
+import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
+import { domainHash } from '@keystead/protocol/domain';
+import { entryHash } from '@keystead/protocol/entry';
+import type { FromCertifier, Sealed, ToCertifier } from '@keystead/protocol/frames';
+import { maximumHeadsRecordBytes } from '@keystead/protocol/heads';
+import { leafCommitment } from '@keystead/protocol/log-leaf';
+import {
+  AdvanceOrder,
+  HeadAnswer,
+  HeadQuery,
+  type Inclusion,
+  leafTypeBoot,
+  Receipt,
+  type ReceiptItem,
+  ReceiptQuery,
+} from '@keystead/protocol/receipt';
+import { judgeGroup, type OrganizationState } from './advance-rules.ts';
+import {
+  headsKey,
+  type RecordBody,
+  type RecordedAdvance,
+  recordVersion,
+  sealRecord,
+} from './heads-record.ts';
+import { type History, HeadsRefused, leavesOf, restore } from './history.ts';
+import { AppendedLeaves } from './inclusion.ts';
+import { entriesOf, type RecentEntry } from './recent-entries.ts';
+
+/** Records on their way to the keeper at one time. */
+const maximumInFlight = 4;
+/** A record takes no further order once it holds so many bytes of them. */
+const recordBudgetBytes = 4 * 1024 * 1024;
+/** Entries of one order, so that its receipt with proofs fits into a frame. */
+const maximumOrderEntries = 8192;
+const tailChunkBytes = 4 * 1024 * 1024;
+const tailChunkRows = 4096;
+const snapshotRecords = 512;
+const snapshotMilliseconds = 60_000;
+/** Bytes of the MAC that ends a sealed entry row (spec/state.md §6). */
+const rowMacBytes = 32;
+
+/** The name of the log and of its key in checkpoints (spec/receipt.md §6). */
+export function checkpointOrigin(deploymentId: Uint8Array): string {
+  return `keystead/${hexEncode(deploymentId)}/1`;
+}
+
+type Order = AdvanceOrder & { readonly rows: readonly Uint8Array[]; readonly bytes: number };
+
+/** An order after judgement, waiting for its record to be durable. */
+interface Judged {
+  readonly boot: Uint8Array;
+  readonly batch: number;
+  readonly accepted: readonly RecordedAdvance[];
+  readonly refused: Receipt['refused'];
+  /** Index of its first leaf in the tree. */
+  readonly firstLeaf: number;
+}
+
+/** What waits for the record `sequence`. */
+interface InFlight {
+  readonly sequence: number;
+  readonly judged: Judged[];
+  readonly queries: Static<typeof HeadQuery>[];
+}
+
+/**
+ * The certifier (spec/receipt.md): moves heads by compare-and-set, keeps one durable record per turn, and answers
+ * with receipts. It decides nothing but the fixed rules of advances and authority sets.
+ *
+ * `refuse` is called once when the heads log is not the one that this certifier wrote; by default the error is thrown
+ * where nothing catches it, which ends the process.
+ */
+export function createCertifier(
+  context: EnclaveContext,
+  heads: HeadsPort,
+  refuse: (error: Error) => void = (error) => {
+    throw error;
+  },
+): Program<ToCertifier, FromCertifier> {
+  const certifier = new Certifier(context, heads);
+  heads.load().then((loaded) => {
+    try {
+      certifier.begin(loaded);
+    } catch (error) {
+      if (error instanceof HeadsRefused)
+        context.log('heads-refused', { sequence: error.sequence, reason: error.reason });
+      refuse(error as Error);
+    }
+  });
+  return certifier;
+}
+
+class Certifier implements Program<ToCertifier, FromCertifier> {
+  send: (message: FromCertifier) => void = () => {};
+  readonly #context: EnclaveContext;
+  readonly #heads: HeadsPort;
+  readonly #key: SecretBytes;
+  readonly #origin: string;
+  /** Messages that came before the log was loaded. */
+  readonly #early: ToCertifier[] = [];
+  #orders: Order[] = [];
+
+  /** What is durable: only this is ever told. */
+  #history: History | undefined;
+  #checkpoint = '';
+
+  /** What is durable or on its way: orders are judged against this. */
+  readonly #ahead = new Map<string, OrganizationState & { readonly sequence: number }>();
+  readonly #aheadIdentities = new Map<string, number>();
+  readonly #inFlight: InFlight[] = [];
+  #sequence = 0;
+  #chain!: Uint8Array;
+  #frontier!: Frontier;
+  #mark = 0;
+
+  #snapshotting = false;
+  #snapshotSequence = 0;
+  #snapshotTime = 0;
+  #appends = 0;
+  readonly #refused = new Map<string, number>();
+
+  constructor(context: EnclaveContext, heads: HeadsPort) {
+    this.#context = context;
+    this.#heads = heads;
+    this.#key = headsKey(context.seed);
+    this.#origin = checkpointOrigin(context.deploymentId);
+  }
+
+  /** Takes over the loaded log, gives the gateway its tail, and makes this start part of history. */
+  begin(loaded: Awaited<ReturnType<HeadsPort['load']>>): void {
+    const { history, rows } = restore(loaded, this.#key, this.#context.deploymentId);
+    this.#history = history;
+    this.#sequence = history.sequence;
+    this.#chain = history.chain;
+    this.#frontier = history.frontier;
+    this.#mark = history.mark;
+    this.#snapshotSequence = loaded.snapshotSequence;
+    this.#snapshotTime = this.#now();
+    this.#signCheckpoint();
+    const behind = history.mark - this.#context.clock();
+    if (behind > 0) this.#context.log('clock-behind-mark', { milliseconds: behind });
+    this.#context.log('heads-loaded', {
+      sequence: history.sequence,
+      organizations: history.organizations,
+      size: history.frontier.size,
+    });
+    this.#sendTail(rows);
+    this.#append([], [], this.#bootLeaf());
+    for (const message of this.#early.splice(0)) this.receive(message);
+    this.turn();
+  }
+
+  receive(message: ToCertifier): void {
+    if (this.#history === undefined) {
+      this.#early.push(message);
+      return;
+    }
+    switch (message.type) {
+      case 'advance':
+        this.#opened('advance-order', message.order, (bytes) => {
+          const size = message.entries.reduce((sum, row) => sum + row.length, bytes.length);
+          this.#orders.push({ ...AdvanceOrder.decode(bytes), rows: message.entries, bytes: size });
+        });
+        return;
+      case 'query':
+        this.#opened('receipt-query', message.query, (bytes) =>
+          this.#answerQuery(ReceiptQuery.decode(bytes)),
+        );
+        return;
+      case 'queryHead':
+        this.#opened('head-query', message.query, (bytes) => this.#answerHead(HeadQuery.decode(bytes)));
+        return;
+      case 'ping':
+        this.send({ type: 'pong', id: message.id, metrics: utf8Encode(JSON.stringify(this.#metrics())) });
+        return;
+    }
+  }
+
+  /** Judges what came and appends it, as far as the keeper keeps up; the rest follows when a record is durable. */
+  turn(): void {
+    if (this.#history === undefined) return;
+    while (this.#orders.length > 0 && this.#inFlight.length < maximumInFlight) {
+      const judged: Judged[] = [];
+      const rows: Uint8Array[] = [];
+      let taken = 0;
+      let bytes = 0;
+      let leaf = this.#frontier.size;
+      const sequence = this.#sequence + 1;
+      for (const order of this.#orders) {
+        if (taken > 0 && bytes + order.bytes > recordBudgetBytes) break;
+        const outcome = this.#judge(order, sequence, leaf);
+        judged.push(outcome);
+        leaf += entryCount(outcome.accepted);
+        rows.push(...rowsOf(order.rows, outcome.accepted));
+        taken += 1;
+        bytes += order.bytes;
+      }
+      this.#orders = this.#orders.slice(taken);
+      if (judged.some(({ accepted }) => accepted.length > 0)) this.#append(judged, rows, undefined);
+      else if (this.#inFlight.length > 0) this.#inFlight.at(-1)!.judged.push(...judged);
+      else for (const outcome of judged) this.#answerOrder(outcome, undefined);
+    }
+  }
+
+  /** The certifier's time never goes back: the later of its clock and the newest mark. */
+  #now(): number {
+    return Math.max(this.#context.clock(), this.#mark);
+  }
+
+  /** Opens a message of the policy engine. A forged or malformed one is logged and gets no answer. */
+  #opened(
+    kind: 'advance-order' | 'receipt-query' | 'head-query',
+    sealed: Sealed,
+    use: (bytes: Uint8Array) => void,
+  ): void {
+    let bytes: Uint8Array;
+    try {
+      bytes = this.#context.open('policy-to-certifier', kind, sealed);
+    } catch {
+      this.#count('frame-forged');
+      this.#context.log('message-refused', { kind, code: 'frame-forged' });
+      return;
+    }
+    try {
+      use(bytes);
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== 'CryptoError') throw error;
+      this.#count('frame-malformed');
+      this.#context.log('message-refused', { kind, code: 'frame-malformed' });
+    }
+  }
+
+  #judge(order: Order, sequence: number, firstLeaf: number): Judged {
+    const accepted: RecordedAdvance[] = [];
+    const refused = new Map<string, Receipt['refused'][number]>();
+    const history = this.#history!;
+    const now = this.#now();
+    const isTooLarge =
+      order.groups.reduce((sum, group) => sum + group.reduce((n, { entries }) => n + entries.length, 0), 0) >
+      maximumOrderEntries;
+    const { settings } = this.#context;
+    for (const group of order.groups) {
+      const verdict = isTooLarge
+        ? { refused: 'order-too-large' }
+        : judgeGroup(group, {
+            deploymentId: this.#context.deploymentId,
+            now,
+            mark: this.#mark,
+            stateOf: (organization) =>
+              this.#ahead.get(hexEncode(organization)) ?? history.stateOf(organization),
+            wasUsed: (identity) =>
+              this.#aheadIdentities.has(hexEncode(identity)) || history.wasUsed(identity),
+            mayFound: (publicKey) =>
+              settings.organizationCreation === 'open' ||
+              settings.operatorKeys.includes(base64urlEncode(publicKey)),
+          });
+      if ('refused' in verdict) {
+        this.#count(verdict.refused);
+        for (const { organization } of group)
+          refused.set(hexEncode(organization), { organization, code: verdict.refused });
+        continue;
+      }
+      for (const advance of verdict.accepted) {
+        const { organization, to, time, identity } = advance;
+        this.#ahead.set(hexEncode(organization), { head: to, time, sequence });
+        if (identity !== undefined) this.#aheadIdentities.set(hexEncode(identity), sequence);
+        accepted.push(advance);
+      }
+    }
+    // More than a list holds can only be an order that the policy engine never makes.
+    const listed = [...refused.values()].slice(0, 4096);
+    return { boot: order.boot, batch: order.batch, accepted, refused: listed, firstLeaf };
+  }
+
+  /** One record: everything that it holds is told when the keeper has it, and nothing before. */
+  #append(judged: Judged[], rows: readonly Uint8Array[], boot: Uint8Array | undefined): void {
+    const advances = judged.flatMap(({ accepted }) => accepted);
+    const leaves = leavesOf({ boot, advances });
+    const tree = new AppendedLeaves(this.#frontier, leaves.map(leafHash));
+    const body: RecordBody = {
+      version: recordVersion,
+      deployment: this.#context.deploymentId,
+      sequence: this.#sequence + 1,
+      previous: this.#chain,
+      time: this.#now(),
+      boot,
+      advances,
+      size: tree.after.size,
+      root: tree.root,
+      rows: [...rows],
+    };
+    let sealed = sealRecord(this.#key, body);
+    if (sealed.bytes.length > maximumHeadsRecordBytes) {
+      this.#context.log('rows-not-kept', { sequence: body.sequence, rows: rows.length });
+      sealed = sealRecord(this.#key, { ...body, rows: [] });
+    }
+    const inFlight: InFlight = { sequence: body.sequence, judged, queries: [] };
+    this.#inFlight.push(inFlight);
+    this.#sequence = body.sequence;
+    this.#chain = sealed.mac;
+    this.#frontier = tree.after;
+    this.#mark = body.time;
+    this.#heads.append(body.sequence, sealed.bytes).then(() => {
+      this.#durable(inFlight, body, sealed.mac, tree);
+    });
+  }
+
+  #durable(inFlight: InFlight, body: RecordBody, mac: Uint8Array, tree: AppendedLeaves): void {
+    const history = this.#history!;
+    this.#inFlight.shift();
+    history.apply(body, mac, tree.after);
+    this.#appends += 1;
+    for (const [name, { sequence }] of this.#ahead) if (sequence === body.sequence) this.#ahead.delete(name);
+    for (const [name, sequence] of this.#aheadIdentities)
+      if (sequence === body.sequence) this.#aheadIdentities.delete(name);
+    this.#signCheckpoint();
+    for (const judged of inFlight.judged) this.#answerOrder(judged, tree);
+    for (const query of inFlight.queries) this.#answerHead(query);
+    this.#snapshotWhenDue();
+    this.turn();
+  }
+
+  #answerOrder(judged: Judged, tree: AppendedLeaves | undefined): void {
+    const entries = entriesOf({ advances: [...judged.accepted] });
+    this.#sendReceipt(
+      judged,
+      entries,
+      judged.refused,
+      entries.map(({ organization, position }, index) => {
+        const leaf = judged.firstLeaf + index;
+        return { organization, position, index: leaf, proof: tree!.proof(leaf) };
+      }),
+    );
+  }
+
+  #answerQuery(query: Static<typeof ReceiptQuery>): void {
+    const found: RecentEntry[] = [];
+    const refused = new Map<string, Receipt['refused'][number]>();
+    const now = this.#now();
+    for (const item of query.items) {
+      const entry = this.#history!.recent.find(item, now);
+      if (entry !== undefined) found.push(entry);
+      else refused.set(hexEncode(item.organization), { organization: item.organization, code: 'not-recent' });
+    }
+    this.#sendReceipt(query, found, [...refused.values()], []);
+  }
+
+  #sendReceipt(
+    { boot, batch }: { readonly boot: Uint8Array; readonly batch: number },
+    entries: readonly RecentEntry[],
+    refused: Receipt['refused'],
+    inclusions: Inclusion[],
+  ): void {
+    const history = this.#history!;
+    const items = entries.map(
+      (entry): ReceiptItem => ({ ...entry, head: history.stateOf(entry.organization)!.head }),
+    );
+    const receipt = Receipt.encode({
+      boot,
+      batch,
+      time: this.#now(),
+      size: history.frontier.size,
+      root: history.root,
+      items,
+      refused,
+    });
+    this.send({
+      type: 'receipt',
+      batch,
+      forPolicy: this.#context.seal('certifier-to-policy', 'receipt', receipt),
+      forSigner: this.#context.seal('certifier-to-signer', 'receipt', receipt),
+      checkpoint: this.#checkpoint,
+      inclusions,
+    });
+  }
+
+  /** A head on its way is not told: the answer waits for its record. */
+  #answerHead(query: Static<typeof HeadQuery>): void {
+    const ahead = this.#ahead.get(hexEncode(query.organization));
+    const waited = this.#inFlight.find(({ sequence }) => sequence === ahead?.sequence);
+    if (waited !== undefined) {
+      waited.queries.push(query);
+      return;
+    }
+    const answer = HeadAnswer.encode({
+      ...query,
+      head: this.#history!.stateOf(query.organization)?.head,
+      time: this.#now(),
+    });
+    this.send({ type: 'head', answer: this.#context.seal('certifier-to-policy', 'head-answer', answer) });
+  }
+
+  #signCheckpoint(): void {
+    const { frontier, root } = this.#history!;
+    const text = formatCheckpoint({ origin: this.#origin, size: frontier.size, root });
+    this.#checkpoint = signNote(this.#origin, this.#context.signSeed.expose(), text);
+  }
+
+  #sendTail(rows: readonly Uint8Array[]): void {
+    let chunk: Uint8Array[] = [];
+    let bytes = 0;
+    for (const row of rows) {
+      if (chunk.length === tailChunkRows || (bytes > 0 && bytes + row.length > tailChunkBytes)) {
+        this.send({ type: 'tail', entries: chunk, last: false });
+        chunk = [];
+        bytes = 0;
+      }
+      chunk.push(row);
+      bytes += row.length;
+    }
+    this.send({ type: 'tail', entries: chunk, last: true });
+  }
+
+  /** A start of the certifier stands in the public log; only the opening, which is dropped, would tell which. */
+  #bootLeaf(): Uint8Array {
+    const { boot, deploymentId, random } = this.#context;
+    const start = domainHash('keystead/certifier-start/v1', deploymentId, boot);
+    return concatBytes(new Uint8Array([leafTypeBoot]), random(32), leafCommitment(random(16), start));
+  }
+
+  #snapshotWhenDue(): void {
+    const history = this.#history!;
+    const records = history.sequence - this.#snapshotSequence;
+    const now = this.#context.clock();
+    const { organizations } = history;
+    // A snapshot holds every head, so a large table is written less often.
+    const isDue =
+      records >= Math.max(snapshotRecords, organizations / 64) ||
+      (now - this.#snapshotTime >= snapshotMilliseconds && records >= organizations / 1024);
+    if (this.#snapshotting || !isDue) return;
+    this.#snapshotting = true;
+    this.#snapshotSequence = history.sequence;
+    this.#snapshotTime = now;
+    this.#heads.snapshot(history.sequence, history.snapshot(this.#key)).then(() => {
+      this.#snapshotting = false;
+    });
+  }
+
+  #count(code: string): void {
+    this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
+  }
+
+  #metrics() {
+    const { organizations, frontier } = this.#history!;
+    return {
+      organizations,
+      size: frontier.size,
+      appends: this.#appends,
+      refused: Object.fromEntries(this.#refused),
+    };
+  }
+}
+
+function entryCount(advances: readonly RecordedAdvance[]): number {
+  return advances.reduce((sum, { entries }) => sum + entries.length, 0);
+}
+
+/** Of the rows that the gateway handed over, those of accepted entries: nothing else is ever rolled forward. */
+function rowsOf(rows: readonly Uint8Array[], accepted: readonly RecordedAdvance[]): Uint8Array[] {
+  const hashes = new Set(accepted.flatMap(({ entries }) => entries.map(({ hash }) => hexEncode(hash))));
+  return rows.filter(
+    (row) =>
+      row.length > rowMacBytes && hashes.has(hexEncode(entryHash(row.subarray(0, row.length - rowMacBytes)))),
+  );
+}
