@@ -1,0 +1,184 @@
+import { utf8Encode } from '@keystead/crypto/bytes';
+import { canonicalize } from '@keystead/crypto/canonical-json';
+import { hexEncode } from '@keystead/crypto/hex';
+import type { SecretBytes } from '@keystead/crypto/secret-bytes';
+import type { JsonValue } from '@keystead/crypto/strict-json';
+import type { Clock } from '@keystead/enclave-runtime/program';
+import {
+  AnswerSignature,
+  answerRoleSigner,
+  type FinishedAnswer,
+  type Statement,
+} from '@keystead/protocol/answer';
+import { resultDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
+import { zeroHash } from '@keystead/protocol/entry';
+import { errorBody, type KmsError } from '@keystead/protocol/errors';
+import type { CommittedEntry } from './history.ts';
+
+/** spec/signer.md §7. */
+const rememberedMilliseconds = 6 * 60 * 1000;
+const maximumRemembered = 10_000;
+const maximumRememberedBytes = 64 * 1024 * 1024;
+/** Of the answers in one frame. */
+const frameBytes = 4 * 1024 * 1024;
+const frameAnswers = 1024;
+
+interface Waiting {
+  readonly identity: Uint8Array;
+  readonly status: number;
+  readonly body: Uint8Array;
+  readonly statement: Statement;
+  /** Undefined when the answer is not to be remembered. */
+  readonly entryHash: string | undefined;
+}
+
+/** The answers of one turn, stated together, and those of the last minutes. */
+export class Answers {
+  readonly #deployment: Uint8Array;
+  readonly #signSeed: SecretBytes;
+  readonly #clock: Clock;
+  #waiting: Waiting[] = [];
+  // Of this turn, by entry hash: they have no signature yet.
+  readonly #unstated = new Map<string, Waiting>();
+  #finished: FinishedAnswer[] = [];
+  readonly #remembered = new Map<string, { answer: FinishedAnswer; at: number }>();
+  #rememberedBytes = 0;
+
+  constructor(options: {
+    readonly deploymentId: Uint8Array;
+    readonly signSeed: SecretBytes;
+    readonly clock: Clock;
+  }) {
+    this.#deployment = options.deploymentId;
+    this.#signSeed = options.signSeed;
+    this.#clock = options.clock;
+  }
+
+  get remembered(): number {
+    return this.#remembered.size;
+  }
+
+  /** Answers with what was answered to this entry before, if that is remembered; returns whether it is. */
+  repeat({ hash }: CommittedEntry): boolean {
+    const key = hexEncode(hash);
+    const unstated = this.#unstated.get(key);
+    if (unstated !== undefined) {
+      this.#waiting.push({ ...unstated, entryHash: undefined });
+      return true;
+    }
+    const known = this.#remembered.get(key);
+    if (known === undefined || known.at < this.#clock() - rememberedMilliseconds) return false;
+    this.#finished.push(known.answer);
+    return true;
+  }
+
+  result(committed: CommittedEntry, result: JsonValue): void {
+    const { entry, hash } = committed;
+    const entryHash = hexEncode(hash);
+    const waiting: Waiting = {
+      identity: entry.identity,
+      status: 200,
+      body: utf8Encode(canonicalize(result)),
+      statement: this.#statement(entry.identity, 200, result, committed),
+      entryHash,
+    };
+    this.#waiting.push(waiting);
+    this.#unstated.set(entryHash, waiting);
+  }
+
+  /** `committed` is undefined while the entry is not shown to be history: the refusal then states no position. */
+  refuse(identity: Uint8Array, error: KmsError, committed: CommittedEntry | undefined): void {
+    const { requestId: _, ...body } = errorBody(error, '');
+    const json = body as unknown as JsonValue;
+    this.#waiting.push({
+      identity,
+      status: error.status,
+      body: utf8Encode(canonicalize(json)),
+      statement: this.#statement(identity, error.status, json, committed),
+      entryHash: undefined,
+    });
+  }
+
+  /** An answer to a request that nobody showed to be one: without a statement. */
+  refuseUnstated(identity: Uint8Array, error: KmsError): void {
+    const { requestId: _, ...body } = errorBody(error, '');
+    const encoded = utf8Encode(canonicalize(body as unknown as JsonValue));
+    this.#finished.push({ identity, status: error.status, body: encoded, signature: new Uint8Array(0) });
+  }
+
+  /** Signs the statements of the turn; returns the answers in lists that fit a frame. */
+  close(): FinishedAnswer[][] {
+    const signatures = signStatements(
+      this.#signSeed,
+      this.#waiting.map(({ statement }) => statement),
+    );
+    for (const [index, { identity, status, body, entryHash }] of this.#waiting.entries()) {
+      const answer = { identity, status, body, signature: AnswerSignature.encode(signatures[index]!) };
+      this.#finished.push(answer);
+      if (entryHash !== undefined) this.#remember(entryHash, answer);
+    }
+    const lists = inFrames(this.#finished);
+    this.#waiting = [];
+    this.#unstated.clear();
+    this.#finished = [];
+    return lists;
+  }
+
+  #remember(key: string, answer: FinishedAnswer): void {
+    const now = this.#clock();
+    const known = this.#remembered.get(key);
+    if (known !== undefined) {
+      this.#remembered.delete(key);
+      this.#rememberedBytes -= sizeOf(known.answer);
+    }
+    this.#remembered.set(key, { answer, at: now });
+    this.#rememberedBytes += sizeOf(answer);
+    for (const [oldest, { answer: old, at }] of this.#remembered) {
+      const fits =
+        this.#remembered.size <= maximumRemembered && this.#rememberedBytes <= maximumRememberedBytes;
+      if (fits && at >= now - rememberedMilliseconds) return;
+      this.#remembered.delete(oldest);
+      this.#rememberedBytes -= sizeOf(old);
+    }
+  }
+
+  #statement(
+    identity: Uint8Array,
+    status: number,
+    body: JsonValue,
+    committed: CommittedEntry | undefined,
+  ): Statement {
+    const entry = committed?.entry;
+    return {
+      version: statementVersion,
+      role: answerRoleSigner,
+      deployment: this.#deployment,
+      identity,
+      status,
+      resultDigest: resultDigestOf(status, body),
+      organization: entry?.organization ?? new Uint8Array(16),
+      position: entry?.position ?? 0,
+      head: committed?.hash ?? zeroHash,
+      time: entry?.time ?? this.#clock(),
+    };
+  }
+}
+
+const sizeOf = ({ body, signature }: FinishedAnswer): number => 64 + body.length + signature.length;
+
+function inFrames(answers: readonly FinishedAnswer[]): FinishedAnswer[][] {
+  const lists: FinishedAnswer[][] = [];
+  let list: FinishedAnswer[] = [];
+  let bytes = 0;
+  for (const answer of answers) {
+    if (list.length > 0 && (bytes + sizeOf(answer) > frameBytes || list.length === frameAnswers)) {
+      lists.push(list);
+      list = [];
+      bytes = 0;
+    }
+    list.push(answer);
+    bytes += sizeOf(answer);
+  }
+  if (list.length > 0) lists.push(list);
+  return lists;
+}

@@ -1,0 +1,20 @@
+import { parseStrictJson } from '@keystead/crypto/strict-json';
+import { derivations } from '@keystead/protocol/parameters/derivation';
+import { array, type Infer, object, string } from '@keystead/protocol/schema';
+
+/** What a ticket lets an answer show besides the signer's own figures (spec/signer.md §3.2). */
+const display = object({
+  optional: {
+    walletName: string({ max: 64 }),
+    tags: array(string({ max: 64 }), { max: 64 }),
+    accounts: derivations('native'),
+    grant: string({ max: 64 }),
+  },
+});
+export type Display = Infer<typeof display>;
+
+/** Empty bytes show nothing. Throws KmsError or CryptoError for anything but such an object. */
+export function parseDisplay(bytes: Uint8Array): Display {
+  if (bytes.length === 0) return {};
+  return display.parse(parseStrictJson(bytes, { maxBytes: 65_536, maxDepth: 4 }), 'display');
+}

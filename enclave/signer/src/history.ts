@@ -1,0 +1,92 @@
+import { equalBytes } from '@keystead/crypto/bytes';
+import { hexEncode } from '@keystead/crypto/hex';
+import type { Clock } from '@keystead/enclave-runtime/program';
+import { Entry, entryHash, type Head } from '@keystead/protocol/entry';
+import { type Receipt, type ReceiptItem, receiptLifetimeMilliseconds } from '@keystead/protocol/receipt';
+import { refusal, within } from './refusal.ts';
+
+/** Longer than a receipt lives: what is older needs no memory to be refused. */
+const rememberedMilliseconds = 30_000;
+
+/** Checks 4 to 6 of spec/signer.md §3: what is history, and how far it has been seen. */
+
+/** An entry that a receipt shows to be history. */
+export interface CommittedEntry {
+  readonly entry: Entry;
+  readonly hash: Uint8Array;
+}
+
+/** The highest head seen of each organization in the last moments. */
+export class SeenHeads {
+  readonly #clock: Clock;
+  readonly #seen = new Map<string, { head: Head; at: number }>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#seen.size;
+  }
+
+  /** Remembers a head unless a higher one was seen. */
+  note(organization: Uint8Array, head: Head): void {
+    const now = this.#clock();
+    for (const [key, { at }] of this.#seen) {
+      if (at >= now - rememberedMilliseconds) break;
+      this.#seen.delete(key);
+    }
+    const key = hexEncode(organization);
+    const known = this.#seen.get(key);
+    if (known !== undefined && known.head.position >= head.position) return;
+    this.#seen.delete(key);
+    this.#seen.set(key, { head, at: now });
+  }
+
+  /** Refuses a head behind one that was seen, or another one at the same position. */
+  assertNotBehind(organization: Uint8Array, head: Head): void {
+    const known = this.#seen.get(hexEncode(organization))?.head;
+    if (known === undefined) return;
+    if (head.position < known.position)
+      throw refusal('head', 'The receipt is behind what the signer has seen of the organization.');
+    if (head.position === known.position && !equalBytes(head.hash, known.hash))
+      throw refusal('head', 'The receipt names another head at a position that the signer has seen.');
+  }
+}
+
+/** A receipt of the last 5 seconds, with its items by organization and position. Throws `receipt-age`. */
+export class FreshReceipt {
+  readonly time: number;
+  readonly #items = new Map<string, ReceiptItem>();
+
+  constructor(receipt: Receipt, now: number) {
+    if (Math.abs(receipt.time - now) > receiptLifetimeMilliseconds)
+      throw refusal('receipt-age', 'The receipt is more than 5 s from the time of the signer.');
+    this.time = receipt.time;
+    for (const item of receipt.items) this.#items.set(itemKey(item.organization, item.position), item);
+  }
+
+  /** The entry, when this receipt shows it to be history that still may be signed. */
+  committed(encoded: Uint8Array, heads: SeenHeads): CommittedEntry {
+    const entry = within('receipt-item', () => Entry.decode(encoded));
+    const hash = entryHash(encoded);
+    const item = this.#items.get(itemKey(entry.organization, entry.position));
+    if (item === undefined || !equalBytes(item.hash, hash))
+      throw refusal('receipt-item', 'The receipt does not contain the entry.');
+    if (
+      !equalBytes(item.authorityBefore, entry.authorityBefore) ||
+      !equalBytes(item.authorityAfter, entry.authorityAfter)
+    )
+      throw refusal('receipt-item', 'Receipt and entry name different authority roots.');
+    const { head } = item;
+    if (head.position < entry.position || (head.position === entry.position && !equalBytes(head.hash, hash)))
+      throw refusal('receipt-item', 'The head of the receipt does not come after the entry.');
+    heads.assertNotBehind(entry.organization, head);
+    if (entry.position < head.floor)
+      throw refusal('floor', 'A later change of the organization took back what the entry permits.');
+    return { entry, hash };
+  }
+}
+
+const itemKey = (organization: Uint8Array, position: number): string =>
+  `${hexEncode(organization)}/${position}`;

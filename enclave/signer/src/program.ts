@@ -1,0 +1,228 @@
+import { utf8Encode } from '@keystead/crypto/bytes';
+import { canonicalize } from '@keystead/crypto/canonical-json';
+import { hexEncode } from '@keystead/crypto/hex';
+import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
+import { type KmsError, toKmsError } from '@keystead/protocol/errors';
+import type { FromSigner, ToSigner } from '@keystead/protocol/frames';
+import { Receipt } from '@keystead/protocol/receipt';
+import { Made, Make, type Ticket, TicketBatch } from '@keystead/protocol/ticket';
+import { Answers } from './answers.ts';
+import {
+  assertCeiling,
+  assertDecision,
+  assertKeyUse,
+  authenticatedRequest,
+  ownerEntryOf,
+  walletLeafOf,
+} from './checks.ts';
+import { parseDisplay } from './display.ts';
+import { type CommittedEntry, FreshReceipt, SeenHeads } from './history.ts';
+import { ImportEnvelopes } from './import-envelope.ts';
+import { Maker } from './maker.ts';
+import type { Answer, SignerTools } from './method.ts';
+import { signs, usesWallet, useNoWallet, useWallet } from './method-table.ts';
+import { type CheckName, checkNames, refusal, within } from './refusal.ts';
+import { RequestTable } from './requests.ts';
+import { Vault } from './vault.ts';
+import { kindOf, wipeSecret } from './wallet-secret.ts';
+import { Witness } from './witness.ts';
+
+/** The signer (spec/signer.md): signs committed history and nothing else. */
+export function createSigner(context: EnclaveContext): Program<ToSigner, FromSigner> {
+  return new Signer(context);
+}
+
+type TicketsMessage = Extract<ToSigner, { type: 'tickets' }>;
+type MakeMessage = Extract<ToSigner, { type: 'make' }>;
+
+class Signer implements Program<ToSigner, FromSigner> {
+  send: (message: FromSigner) => void = () => {};
+  readonly #context: EnclaveContext;
+  readonly #requests: RequestTable;
+  readonly #heads: SeenHeads;
+  readonly #vault: Vault;
+  readonly #tools: SignerTools;
+  readonly #maker: Maker;
+  readonly #answers: Answers;
+  #signatures = 0;
+  readonly #refused = new Map<CheckName | 'make-mac' | 'other', number>();
+
+  constructor(context: EnclaveContext) {
+    const { seed, random, clock, deploymentId, signSeed, settings } = context;
+    this.#context = context;
+    this.#requests = new RequestTable(clock);
+    this.#heads = new SeenHeads(clock);
+    this.#vault = new Vault(seed, random);
+    this.#tools = {
+      deploymentId,
+      random,
+      envelopes: new ImportEnvelopes(seed, random),
+      compatibilityImport: settings.compatibilityImport,
+    };
+    this.#maker = new Maker({ requests: this.#requests, vault: this.#vault, tools: this.#tools, clock });
+    this.#answers = new Answers({ deploymentId, signSeed, clock });
+  }
+
+  receive(message: ToSigner): void {
+    switch (message.type) {
+      case 'requests':
+        for (const { request } of message.items) this.#requests.hold(request);
+        return;
+      case 'make':
+        this.#make(message);
+        return;
+      case 'tickets':
+        this.#tickets(message);
+        return;
+      case 'ping':
+        this.send({ type: 'pong', id: message.id, metrics: this.#metrics() });
+    }
+  }
+
+  turn(): void {
+    for (const answers of this.#answers.close()) this.send({ type: 'answers', answers });
+  }
+
+  #make({ make: message, sealed }: MakeMessage): void {
+    let make: Make;
+    try {
+      make = Make.decode(this.#context.open('policy-to-signer', 'make', message));
+    } catch {
+      // Nobody can be answered: the identity is not authentic.
+      this.#count('make-mac');
+      this.#context.log('refused', { check: 'make-mac' });
+      return;
+    }
+    const made = this.#maker.answer(make, sealed);
+    this.send({ type: 'made', made: this.#context.seal('signer-to-policy', 'made', Made.encode(made)) });
+  }
+
+  #tickets(message: TicketsMessage): void {
+    const receipt = this.#receipt(message);
+    if (message.tickets === undefined) return;
+    let batch: TicketBatch;
+    try {
+      batch = TicketBatch.decode(this.#context.open('policy-to-signer', 'ticket-batch', message.tickets));
+    } catch (cause) {
+      this.#refuseForged(
+        message.tickets.bytes,
+        refusal('ticket-mac', 'The tickets are not of the policy engine.', cause),
+      );
+      return;
+    }
+    const rows = new Map(message.secrets.map(({ hash, sealed }) => [hexEncode(hash), sealed]));
+    for (const ticket of batch.tickets) {
+      const row = ticket.secret === undefined ? undefined : rows.get(hexEncode(ticket.secret));
+      this.#ticket(ticket, receipt, row);
+    }
+  }
+
+  /** Checks 2 and 3; every head of an authentic receipt counts as seen. */
+  #receipt(message: TicketsMessage): FreshReceipt | KmsError {
+    try {
+      const receipt = within('receipt-mac', () =>
+        Receipt.decode(this.#context.open('certifier-to-signer', 'receipt', message.receipt)),
+      );
+      const fresh = new FreshReceipt(receipt, this.#context.clock());
+      for (const { organization, head } of receipt.items) this.#heads.note(organization, head);
+      return fresh;
+    } catch (error) {
+      return toKmsError(error);
+    }
+  }
+
+  #ticket(ticket: Ticket, receipt: FreshReceipt | KmsError, row: Uint8Array | undefined): void {
+    let committed: CommittedEntry | undefined;
+    try {
+      if (!(receipt instanceof FreshReceipt)) throw receipt;
+      const found = receipt.committed(ticket.entry, this.#heads);
+      assertDecision(found.entry, ticket.identity);
+      committed = found;
+      const held = this.#requests.find(ticket.identity);
+      if (held === undefined) throw refusal('request', 'The signer did not get this request.');
+      if (this.#answers.repeat(committed)) return;
+      const answer = this.#use({ ticket, committed, receipt, row });
+      this.#answers.result(committed, answer);
+    } catch (thrown) {
+      const error = toKmsError(thrown);
+      this.#countRefusal(error);
+      if (error.code === 'internal') this.#context.log('internal', { method: committed?.entry.method ?? '' });
+      this.#answers.refuse(ticket.identity, error, committed);
+    }
+  }
+
+  /** Checks 8 to 22, then the use. */
+  #use(options: {
+    readonly ticket: Ticket;
+    readonly committed: CommittedEntry;
+    readonly receipt: FreshReceipt;
+    readonly row: Uint8Array | undefined;
+  }): Answer {
+    const { ticket, committed, receipt, row } = options;
+    const { entry } = committed;
+    const { identity } = ticket;
+    const tools = this.#tools;
+    const heads = this.#heads;
+    const held = this.#requests.find(identity);
+    if (held === undefined) throw refusal('request', 'The signer did not get this request.');
+    const witness = new Witness(ticket.witness);
+    const { deploymentId } = tools;
+    const { request, caller } = authenticatedRequest({ committed, held, receipt, witness, deploymentId });
+    const display = within('key-use', () => parseDisplay(ticket.display));
+    const use = { request, tools, organization: entry.organization, time: entry.time, display };
+    if (!usesWallet(request)) {
+      assertCeiling(caller, request.method, null);
+      const answer = useNoWallet(use as Parameters<typeof useNoWallet>[0]);
+      if (answer === undefined) throw refusal('parse', 'The signer does not answer this method.');
+      return answer;
+    }
+    const keyUse = assertKeyUse(request, identity, entry);
+    assertCeiling(caller, request.method, keyUse.walletId);
+    const owner = ownerEntryOf({ ticket, entry, keyUse, request, receipt, heads, witness, display });
+    const leaf = walletLeafOf({ owner, walletId: keyUse.walletId, witness, row });
+    const secret = row === undefined ? undefined : this.#vault.open(keyUse.walletId, row);
+    if (secret === undefined) throw refusal('row', 'The sealed row does not open for the wallet.');
+    try {
+      if (kindOf(secret) !== leaf.kind)
+        throw refusal('row', 'The sealed row is of another kind than the wallet.');
+      const answer = useWallet({ ...use, keyUse, secret } as Parameters<typeof useWallet>[0]);
+      if (signs(request)) this.#signatures += 1;
+      return answer;
+    } finally {
+      wipeSecret(secret);
+    }
+  }
+
+  /** Nothing is stated: whose requests these are is not authentic. */
+  #refuseForged(bytes: Uint8Array, error: KmsError): void {
+    this.#countRefusal(error);
+    this.#context.log('refused', { check: 'ticket-mac' });
+    try {
+      for (const { identity } of TicketBatch.decode(bytes).tickets)
+        this.#answers.refuseUnstated(identity, error);
+    } catch {
+      // Not even readable: the gateway's own time limit answers.
+    }
+  }
+
+  #countRefusal(error: KmsError): void {
+    const check = error.extra?.check;
+    this.#count(checkNames.find((name) => name === check) ?? 'other');
+  }
+
+  #count(name: CheckName | 'make-mac' | 'other'): void {
+    this.#refused.set(name, (this.#refused.get(name) ?? 0) + 1);
+  }
+
+  #metrics(): Uint8Array {
+    return utf8Encode(
+      canonicalize({
+        signatures: this.#signatures,
+        refused: Object.fromEntries(this.#refused),
+        requestsHeld: this.#requests.size,
+        answersRemembered: this.#answers.remembered,
+        rowsMade: this.#maker.rows,
+      }),
+    );
+  }
+}

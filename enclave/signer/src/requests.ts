@@ -1,0 +1,91 @@
+import { equalBytes } from '@keystead/crypto/bytes';
+import { hexEncode } from '@keystead/crypto/hex';
+import type { Clock } from '@keystead/enclave-runtime/program';
+import { RawRequest, routeRpc, surfaceCompatibility, surfaceNative } from '@keystead/protocol/frames';
+import { type ParsedRequest, parseRequest } from '@keystead/protocol/request';
+import { parseStamp, requestIdentity, type Stamp, verifySelfStamp } from '@keystead/protocol/stamp';
+
+/** Bounds of spec/signer.md §8. */
+export const heldMilliseconds = 30_000;
+export const maximumHeld = 20_000;
+const maximumHeldBytes = 256 * 1024 * 1024;
+
+/** A request as the signer got it from the gateway: nothing in it was judged yet but its form. */
+export interface HeldRequest {
+  readonly identity: Uint8Array;
+  readonly raw: RawRequest;
+  readonly stamp: Stamp;
+  readonly receivedAt: number;
+}
+
+/** The requests that arrived a moment ago, by identity: bounded, the oldest leave first. */
+export class RequestTable {
+  readonly #clock: Clock;
+  // In order of arrival.
+  readonly #held = new Map<string, HeldRequest>();
+  #bytes = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** Keeps a request that has the form of one; drops everything else, which the policy engine answers. */
+  hold(encoded: Uint8Array): void {
+    const request = readRequest(encoded, this.#clock());
+    if (request === undefined) return;
+    const key = hexEncode(request.identity);
+    const known = this.#held.get(key);
+    if (known !== undefined) {
+      // The identity does not cover the signature: somebody else's signature must not take the place of a good one.
+      if (!sameStamp(known, request) && !verifySelfStamp(request.stamp, request.raw.body)) return;
+      this.#drop(key, known);
+    }
+    this.#held.set(key, request);
+    this.#bytes += request.raw.body.length;
+    this.#trim();
+  }
+
+  find(identity: Uint8Array): HeldRequest | undefined {
+    this.#trim();
+    return this.#held.get(hexEncode(identity));
+  }
+
+  #trim(): void {
+    const oldest = this.#clock() - heldMilliseconds;
+    for (const [key, request] of this.#held) {
+      if (request.receivedAt >= oldest && this.#held.size <= maximumHeld && this.#bytes <= maximumHeldBytes)
+        return;
+      this.#drop(key, request);
+    }
+  }
+
+  #drop(key: string, request: HeldRequest): void {
+    this.#held.delete(key);
+    this.#bytes -= request.raw.body.length;
+  }
+}
+
+function readRequest(encoded: Uint8Array, now: number): HeldRequest | undefined {
+  try {
+    const raw = RawRequest.decode(encoded);
+    if (raw.route !== routeRpc) return undefined;
+    if (raw.surface !== surfaceNative && raw.surface !== surfaceCompatibility) return undefined;
+    const stamp = parseStamp(raw);
+    return { identity: requestIdentity(stamp, raw.body), raw, stamp, receivedAt: now };
+  } catch {
+    return undefined;
+  }
+}
+
+const sameStamp = (one: HeldRequest, other: HeldRequest): boolean =>
+  equalBytes(one.stamp.signature, other.stamp.signature);
+
+/** The signer's own strict parse. Throws KmsError. */
+export function parseHeld(request: HeldRequest): ParsedRequest {
+  const surface = request.raw.surface === surfaceNative ? 'native' : 'compatibility';
+  return parseRequest(surface, 'rpc', request.raw.body);
+}

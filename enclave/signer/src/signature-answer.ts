@@ -1,0 +1,38 @@
+import type { SigningAccount } from '@keystead/chains/chain';
+import { base64urlEncode } from '@keystead/crypto/base64url';
+import { equalBytes } from '@keystead/crypto/bytes';
+import { signedBytesDigest } from '@keystead/protocol/signed-bytes';
+import { type Signed, type SigningRequestOf, signingRequest } from '@keystead/protocol/signing';
+import { openAccount, publicKeyText } from './accounts.ts';
+import type { Answer, WalletUse } from './method.ts';
+import { refusal } from './refusal.ts';
+import { signInputs } from './sign.ts';
+
+type SigningUse = WalletUse & { readonly request: SigningRequestOf };
+
+/**
+ * Check 22, then the signatures: the bytes that this parse asks to sign are those the entry committed to.
+ * Throws KmsError of `signingRequest`, and `signer-refused`.
+ */
+export function signFor(context: SigningUse): { readonly account: SigningAccount; readonly signed: Signed } {
+  const { request, secret, keyUse } = context;
+  const account = openAccount(secret, request.params.derivation);
+  try {
+    const signing = signingRequest(request, account);
+    if (!equalBytes(signedBytesDigest(signing.inputs), keyUse.bytesDigest))
+      throw refusal('bytes', 'The entry was decided on other bytes than the request asks to sign.');
+    return { account, signed: signing.finish(signInputs(account, signing.inputs)) };
+  } finally {
+    account.privateKey.wipe();
+  }
+}
+
+/** `{signature, address, publicKey}`. */
+export function signatureAnswer(context: SigningUse): Answer {
+  const { account, signed } = signFor(context);
+  return {
+    signature: base64urlEncode(signed.signature),
+    address: account.address,
+    publicKey: publicKeyText(account),
+  };
+}

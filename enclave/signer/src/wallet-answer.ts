@@ -1,0 +1,37 @@
+import { equalBytes } from '@keystead/crypto/bytes';
+import type { KeyUse } from '@keystead/protocol/entry';
+import { formatUuid } from '@keystead/protocol/ids';
+import { type Derivation, defaultAccounts } from '@keystead/protocol/parameters/derivation';
+import { nothingSigned } from '@keystead/protocol/signed-bytes';
+import { accountsOf } from './accounts.ts';
+import type { Answer, WalletUse } from './method.ts';
+import { refusal } from './refusal.ts';
+
+/** Check 22 for a use that signs nothing. */
+export function assertSignsNothing(context: { readonly keyUse: KeyUse }): void {
+  if (!equalBytes(context.keyUse.bytesDigest, nothingSigned))
+    throw refusal('bytes', 'The entry was decided on bytes, and the request signs none.');
+}
+
+/** Wallet with its accounts, derived here from the row. `accounts` null: those of the ticket, else the default ones. */
+export function walletAnswer(
+  context: WalletUse,
+  options: {
+    readonly walletName: string;
+    readonly tags: readonly string[];
+    readonly accounts: readonly Derivation[] | null;
+  },
+): Answer {
+  assertSignsNothing(context);
+  const { display, keyUse, secret } = context;
+  const told = accountsOf(secret, options.accounts ?? display.accounts ?? defaultAccounts);
+  const wallet = {
+    walletId: formatUuid(keyUse.walletId),
+    walletName: display.walletName ?? options.walletName,
+    tags: [...(display.tags ?? options.tags)],
+    type: told.type,
+  };
+  return told.type === 'KEYPAIR'
+    ? { ...wallet, account: { ...told.account } }
+    : { ...wallet, accounts: told.accounts.map((account) => ({ ...account })) };
+}
