@@ -32,7 +32,8 @@ interface Pong {
   environment: string[];
 }
 
-const pongs = async () => (await (await fetch(`${stack.api}/healthz`)).json()) as Pong[];
+const pongs = async () =>
+  ((await (await fetch(`${stack.api}/healthz`)).json()) as string[]).map((text) => JSON.parse(text) as Pong);
 const pong = async (role: string) => (await pongs()).find((one) => one.role === role)!;
 
 describe('a running stack', { concurrency: false }, () => {

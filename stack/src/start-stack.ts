@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { LauncherEvent } from '@keystead/enclave-launcher/report';
+import { stop as endBundler } from 'esbuild';
 import { bundleEnclave } from './bundle.ts';
 import { headsOf, type StackOptions } from './environment.ts';
 import { freePort } from './free-port.ts';
@@ -162,6 +163,8 @@ class RunningStack implements Stack {
       },
     };
     const launcher = await this.#bundle('launcher');
+    // esbuild keeps a process of its own for the next build; there is none.
+    await endBundler();
     if (this.#stopped !== undefined) return;
     this.#supervise('launcher', () => this.#spawnLauncher(launcher.path, JSON.stringify(config)));
   }

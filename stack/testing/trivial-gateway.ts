@@ -2,12 +2,13 @@ import { rmSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { FromPolicy, ToPolicy } from '@keystead/protocol/frames';
+import { FromCertifier, FromPolicy, FromSigner, ToPolicy } from '@keystead/protocol/frames';
 import { FrameReader, frame } from '@keystead/protocol/framing';
 import { Hello } from '@keystead/protocol/hello';
 
 /** A gateway that does nothing but know who is there: `/healthz` pings whoever is connected and waits for all three. */
 const path = join(process.env.KEYSTEAD_SOCKETS!, 'gateway.sock');
+const codecs = { policy: FromPolicy, signer: FromSigner, certifier: FromCertifier };
 const connected = new Map<string, { ping(): Promise<unknown> }>();
 
 rmSync(path, { force: true });
@@ -28,8 +29,8 @@ createServer((socket) => {
           });
         connected.set(role, { ping });
       } else {
-        const message = FromPolicy.decode(payload);
-        if (message.type === 'pong') waiting.shift()?.(JSON.parse(Buffer.from(message.metrics).toString()));
+        const message = codecs[role as keyof typeof codecs].decode(payload);
+        if (message.type === 'pong') waiting.shift()?.(Buffer.from(message.metrics).toString());
       }
     }
   });

@@ -2,7 +2,7 @@ import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { Role } from '@keystead/protocol/deployment';
 import { deploymentIdOf } from '@keystead/protocol/deployment';
 import { createContext, systemRandom } from './context.ts';
-import { FromEnclave, type ProbeResult, ToEnclave } from './control.ts';
+import { type FromEnclave, type ProbeResult, ToEnclave } from './control.ts';
 import { openGenesisRecord, sealGenesisRecord } from './genesis-record.ts';
 import type { EnclaveContext, Random } from './program.ts';
 import { roleKeysOf } from './role-keys.ts';

@@ -32,12 +32,12 @@ export interface EnclaveProgram<Incoming, Outgoing> {
 export function runEnclave<Incoming, Outgoing>(enclave: EnclaveProgram<Incoming, Outgoing>): void {
   const { role } = enclave;
   const log: EnclaveContext['log'] = (event, fields = {}) => writeLog(role, event, fields);
-  const leave = (reason: string, code = 0): never => {
-    log('ended', { reason, code });
+  const leave = (reason: string, code = 0, at = ''): never => {
+    log('ended', { reason, code, ...(at === '' ? {} : { at }) });
     process.exit(code);
   };
-  // Only names and codes: a message or a stack can hold what the program worked on.
-  const fail = (error: unknown): never => leave(nameOf(error), 1);
+  // Names, codes and places only: a message can hold what the program worked on.
+  const fail = (error: unknown): never => leave(nameOf(error), 1, placesOf(error));
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
   process.stderr.on('error', () => {});
@@ -122,6 +122,18 @@ function nameOf(error: unknown): string {
   if (!(error instanceof Error)) return 'exception';
   const { code } = error as NodeJS.ErrnoException;
   return typeof code === 'string' ? `exception ${error.name} ${code}` : `exception ${error.name}`;
+}
+
+/** The innermost calls, without the message that stands before them in a stack. */
+function placesOf(error: unknown): string {
+  if (!(error instanceof Error) || typeof error.stack !== 'string') return '';
+  const calls = error.stack
+    .split('\n')
+    .filter((line) => /^ {4}at [\w.#<>[\] ]*\(?[\w:/.[\]-]*:\d+:\d+\)?$/.test(line));
+  return calls
+    .slice(0, 6)
+    .map((line) => line.trim().slice(3))
+    .join(' < ');
 }
 
 function writeLog(
