@@ -186,4 +186,34 @@ describe('npm start', { concurrency: false }, () => {
     again.child.kill('SIGTERM');
     assert.equal(await again.exit, 0);
   });
+
+  it('ends with 0 and leaves nothing running when npm gets SIGTERM', async () => {
+    const home = homeOf('npm');
+    const npm = start({ KEYSTEAD_HOME: home, HOME: directory }, ['npm', 'start', '--silent']);
+    const { api } = await npm.ready;
+    assert.equal((await fetch(`${api}/healthz`)).status, 200);
+    const children = below(npm.child.pid!);
+    assert.ok(children.length >= 7, `npm, the stack and six processes: ${children.length}`);
+    npm.child.kill('SIGTERM');
+    assert.equal(await npm.exit, 0);
+    assert.equal(npm.stdout().trim().split('\n').length, 1);
+    assert.deepEqual(children.filter(alive), []);
+  });
+
+  it('keeps running when npm is killed', async () => {
+    const npm = start({ KEYSTEAD_HOME: homeOf('orphan'), HOME: directory }, ['npm', 'start', '--silent']);
+    const { api } = await npm.ready;
+    const children = below(npm.child.pid!);
+    npm.child.kill('SIGKILL');
+    await npm.exit;
+    npm.child.stdout!.destroy();
+    npm.child.stderr!.destroy();
+    assert.equal((await fetch(`${api}/healthz`)).status, 200);
+    assert.deepEqual(
+      children.filter((pid) => !alive(pid)),
+      [],
+    );
+    process.kill(children[0], 'SIGTERM');
+    await until(() => !children.some(alive));
+  });
 });

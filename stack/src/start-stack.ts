@@ -32,7 +32,7 @@ const startPatience = 60_000;
 /** How often a process may end before the stack has ever been ready. */
 const startAttempts = 6;
 /** How long each part of a stop may take, in milliseconds: together less than 10 s. */
-const stopPatience = { gateway: 5500, launcher: 2500, heads: 1000 };
+const stopPatience = { gateway: 7000, launcher: 1500, heads: 1000 };
 
 /** Flags of the launcher's own process. */
 const launcherFlags = [
