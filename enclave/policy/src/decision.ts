@@ -6,6 +6,7 @@ import { decide, type DecisionInput, type PolicyDecision } from '@keystead/polic
 import type { Caller } from '@keystead/protocol/authenticate';
 import {
   keyHashOf,
+  authenticatorLeafKey,
   userLeafKey,
   walletKeypair,
   walletLeafKey,
@@ -135,6 +136,11 @@ function allowed(
 ): Decided {
   const { request } = pending;
   const draft = new Draft(organization);
+  if (caller !== null) {
+    // The certifier authenticates again: the witness of a change has to hold the caller's leaves.
+    draft.leaf(authenticatorLeafKey(pending.stamp.keyHash));
+    draft.leaf(userLeafKey(caller.user.username));
+  }
   const making = request.kind === 'make' ? walletToMake(pending, draft) : null;
   const use =
     request.kind === 'use' || (request.kind === 'make' && making === null)
