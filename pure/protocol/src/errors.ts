@@ -432,6 +432,12 @@ export const errorCodes = {
     'Do not use the answer. Check that the pinned deployment is the one that you talk to.',
     'Made by a client, never sent: no enclave of the pinned deployment states this answer to this request.',
   ),
+  'answer-rolled-back': kind(
+    502,
+    'Answer from an older history',
+    'Tell the operator; do not act on what this deployment answers until that is resolved.',
+    'Made by a client, never sent: the answer stands behind, or beside, what this client was told before.',
+  ),
   internal: kind(
     500,
     'Internal error',

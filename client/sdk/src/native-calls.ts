@@ -1,0 +1,342 @@
+/** Parameters and results of POST /v1/rpc as they stand in JSON (spec/methods.md §4). Bytes are base64url without padding. */
+
+export type Curve = 'Ed25519' | 'Secp256k1';
+export type AddressFormat = 'Solana' | 'Ethereum' | 'BitcoinSegwit' | 'BitcoinTaproot' | 'Sui';
+export type ChainName = 'solana' | 'ethereum' | 'bitcoin' | 'sui';
+export type AuthenticatorAlgorithm = 'Ed25519' | 'Secp256r1';
+export type SigningAlgorithm = 'Ed25519' | 'Secp256k1' | 'Secp256k1Keccak256' | 'Secp256k1Schnorr';
+export type MnemonicLength = 12 | 15 | 18 | 21 | 24;
+
+/** A path such as `m/44'/501'/0'/0'`, alone where curve and format follow from it. */
+export type DerivationInfo =
+  | string
+  | { readonly derivationPath: string; readonly curve: Curve; readonly addressFormat: AddressFormat };
+
+export interface NewKeypairAuthenticator {
+  readonly authenticatorKind: 'keypair';
+  readonly authenticatorName: string;
+  readonly algorithm: AuthenticatorAlgorithm;
+  readonly publicKey: string;
+  /** Proof of possession; needless only for the key that stamps createOrganization. */
+  readonly proof?: string;
+  readonly stampKinds?: readonly ('native' | 'pki')[];
+  readonly expiresInMs?: number;
+}
+
+export interface NewPasskeyAuthenticator {
+  readonly authenticatorKind: 'passkey';
+  readonly authenticatorName: string;
+  readonly credentialId: string;
+  readonly attestationObject: string;
+  readonly clientDataJSON: string;
+  readonly proof: string;
+  readonly transports?: readonly string[];
+  readonly expiresInMs?: number;
+}
+
+export type NewAuthenticator = NewKeypairAuthenticator | NewPasskeyAuthenticator;
+
+export type UserPolicy =
+  | { readonly type: 'ROOT'; readonly permissions?: readonly 'signRawPayload'[] }
+  | {
+      readonly type: 'CEL';
+      readonly preset: 'ALLOW_ALL';
+      readonly permissions?: readonly 'signRawPayload'[];
+    }
+  | { readonly type: 'CEL'; readonly preset: 'DENY_ALL' | 'LEGACY_USER_ROLE' };
+
+export interface NewUser {
+  readonly username: string;
+  readonly policy: UserPolicy;
+  readonly authenticators: readonly NewAuthenticator[];
+  readonly traits?: Readonly<Record<string, string>>;
+  readonly expiresInMs?: number;
+}
+
+export interface Authenticator {
+  readonly id: string;
+  readonly authenticatorName: string;
+  readonly authenticatorKind: 'keypair' | 'passkey';
+  readonly algorithm: AuthenticatorAlgorithm;
+  readonly publicKey: string;
+  readonly credentialId?: string;
+  /** ISO 8601, as is `expiresAtMs`. */
+  readonly createdAtMs: string;
+  readonly expiresAtMs?: string;
+}
+
+export interface User {
+  readonly username: string;
+  readonly policy: UserPolicy;
+  readonly traits: Readonly<Record<string, string>>;
+  readonly authenticators: readonly Authenticator[];
+  /** ISO 8601, as is `expiresAtMs`. */
+  readonly createdAtMs: string;
+  readonly expiresAtMs?: string;
+}
+
+export interface Organization {
+  readonly organizationId: string;
+  readonly organizationName: string;
+  readonly parentOrganizationId: string | null;
+  readonly tags: readonly string[];
+  readonly users: readonly User[];
+}
+
+/** `publicKey`: base58 for Solana, else hexadecimal. */
+export interface SingleAccount {
+  readonly curve: Curve;
+  readonly addressFormat: AddressFormat;
+  readonly address: string;
+  readonly publicKey: string;
+}
+
+export interface Account extends SingleAccount {
+  /** Absent for the account of a single-key wallet. */
+  readonly derivationPath?: string;
+}
+
+export interface Wallet {
+  readonly walletId: string;
+  readonly walletName: string;
+  readonly tags: readonly string[];
+  readonly type: 'MNEMONIC' | 'KEYPAIR';
+  /** Of a mnemonic. */
+  readonly accounts?: readonly Account[];
+  /** Of a single key. */
+  readonly account?: SingleAccount;
+}
+
+export interface WalletShape {
+  readonly accounts?: readonly DerivationInfo[];
+  readonly mnemonicLength?: MnemonicLength;
+  readonly curve?: Curve;
+  readonly addressFormat?: AddressFormat;
+}
+
+export interface GrantPolicy {
+  readonly version: 'v0';
+  readonly scopes: readonly (
+    | 'owner'
+    | 'signaturePayload'
+    | 'signatureTransaction'
+    | 'ethereumSignMessage'
+    | 'ethereumSignTypedData'
+    | 'exportWallet'
+  )[];
+  readonly derivationAllowlist?: readonly string[];
+}
+
+export interface WalletGrant {
+  readonly ownerOrganizationId: string;
+  readonly targetOrganizationId: string;
+  readonly walletId: string;
+  readonly policy: GrantPolicy;
+  readonly policyName?: string | null;
+  readonly createdAtMs: string;
+  readonly deletedAtMs?: string;
+}
+
+export interface Signature {
+  /** EVM: 65 bytes r, s, v with v 27 or 28. Sui: 97. Others: 64. */
+  readonly signature: string;
+  readonly address: string;
+  readonly publicKey: string;
+}
+
+export interface SignedTransaction {
+  readonly kind: 'SOLANA' | 'ETHEREUM' | 'BITCOIN' | 'SUI';
+  /** The chain's wire form; a PSBT carries its signatures inside. */
+  readonly transaction: string;
+  readonly signature?: string;
+  readonly address: string;
+  readonly publicKey: string;
+}
+
+export interface TypedData {
+  readonly types: Readonly<Record<string, readonly { readonly name: string; readonly type: string }[]>>;
+  readonly primaryType: string;
+  readonly domain: {
+    readonly name?: string;
+    readonly version?: string;
+    readonly chainId?: string | number;
+    readonly verifyingContract?: string;
+    readonly salt?: string;
+  };
+  readonly message: Readonly<Record<string, unknown>>;
+}
+
+export interface Preview {
+  readonly success: boolean;
+  readonly simulationId: string;
+  readonly effects?: Readonly<Record<string, unknown>>;
+  readonly decision?: {
+    readonly outcome: 'allow' | 'deny';
+    readonly rule: string;
+    readonly trace: readonly string[];
+  };
+  readonly logs?: readonly string[];
+  readonly unitsConsumed?: number;
+  readonly error?: string;
+}
+
+interface InOrganization {
+  readonly organizationId: string;
+}
+
+interface OfWallet extends InOrganization {
+  readonly walletId: string;
+}
+
+interface Signing extends OfWallet {
+  /** Needless for a single-key wallet only. */
+  readonly derivationInfo?: DerivationInfo;
+  /** Names the grant to act under, where several stand. */
+  readonly policyName?: string;
+}
+
+interface OfUser extends InOrganization {
+  readonly username: string;
+}
+
+interface Between {
+  readonly ownerOrganizationId: string;
+  readonly targetOrganizationId: string;
+  readonly walletId: string;
+}
+
+interface Page {
+  readonly limit?: number;
+  readonly offset?: number;
+}
+
+interface Paged {
+  readonly totalCount: number;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+/** Every method of the native surface that can succeed, by name. */
+export interface NativeCalls {
+  addUserToOrganization: {
+    params: InOrganization & { readonly user: NewUser; readonly replaceExpirable?: boolean };
+    result: Organization;
+  };
+  completeImportWallet: {
+    params: InOrganization &
+      WalletShape & {
+        readonly walletName: string;
+        readonly tags?: readonly string[];
+        readonly importEnvelope: { readonly envelope: string; readonly publicKey: string };
+        readonly encryptedSecret: string;
+      };
+    result: Wallet;
+  };
+  createAuthenticator: {
+    params: OfUser & { readonly authenticator: NewAuthenticator; readonly replaceExpirable?: boolean };
+    result: Authenticator;
+  };
+  createOrganization: {
+    params: {
+      readonly organizationName: string;
+      readonly users: readonly NewUser[];
+      readonly tags?: readonly string[];
+    };
+    result: Organization;
+  };
+  createWallet: {
+    params: InOrganization & WalletShape & { readonly walletName: string; readonly tags?: readonly string[] };
+    result: Wallet;
+  };
+  deleteAuthenticator: { params: OfUser & { readonly authenticatorId: string }; result: Authenticator };
+  deleteUserFromOrganization: { params: OfUser; result: Organization };
+  ethereumSignMessage: { params: Signing & { readonly message: string }; result: Signature };
+  ethereumSignTypedData: { params: Signing & { readonly typedData: TypedData }; result: Signature };
+  exportWallet: {
+    params: OfWallet & { readonly publicKey: string; readonly policyName?: string };
+    result: { readonly encryptedBundle: string };
+  };
+  getAccounts: {
+    params: OfWallet & { readonly accounts: readonly DerivationInfo[] };
+    result: readonly Account[];
+  };
+  getOrCreateWalletWithTag: {
+    params: InOrganization & WalletShape & { readonly walletName: string; readonly tag: string };
+    result: Wallet;
+  };
+  getOrganization: { params: InOrganization; result: Organization };
+  /** Stated by the policy engine alone: an address to receive on is to be had from getAccounts. */
+  getOrganizationWallets: {
+    params: InOrganization & Page;
+    result: Paged & { readonly wallets: readonly Wallet[] };
+  };
+  getWalletAccessGrants: {
+    params: Between & Page;
+    result: Paged & { readonly grants: readonly WalletGrant[] };
+  };
+  getWalletWithTag: {
+    params: InOrganization & { readonly tag: string; readonly accounts?: readonly DerivationInfo[] };
+    result: Wallet;
+  };
+  grantOrganizationAccess: {
+    params: Between & { readonly policy: GrantPolicy; readonly policyName?: string };
+    result: WalletGrant;
+  };
+  initWalletImport: {
+    params: InOrganization;
+    result: { readonly envelope: string; readonly publicKey: string };
+  };
+  listPendingMigrations: {
+    params: InOrganization;
+    result: { readonly pendingMigrations: readonly { readonly migrationId: string }[] };
+  };
+  revokeOrganizationAccess: { params: Between & { readonly targetPolicyName?: string }; result: WalletGrant };
+  signRawPayload: {
+    params: Signing & { readonly payload: string; readonly algorithm: SigningAlgorithm };
+    result: Signature;
+  };
+  signTransaction: {
+    params: Signing & {
+      readonly chain: ChainName;
+      readonly transaction: string;
+      /** CAIP-2; sends the signed transaction there too. */
+      readonly network?: string;
+    };
+    result: SignedTransaction;
+  };
+  signUtf8Message: {
+    params: Signing & { readonly message: string; readonly algorithm: SigningAlgorithm };
+    result: Signature;
+  };
+  simulateTransaction: {
+    params: OfWallet & {
+      readonly chain: ChainName;
+      readonly transaction: string;
+      readonly derivationInfo?: DerivationInfo;
+    };
+    result: Preview;
+  };
+  transferOrganizationWallet: {
+    params: Between & { readonly retainPolicy?: GrantPolicy };
+    result: WalletGrant;
+  };
+  updateAuthenticator: {
+    params: OfUser & {
+      readonly authenticatorId: string;
+      readonly authenticator: { readonly authenticatorName?: string; readonly expiresInMs?: number };
+    };
+    result: Authenticator;
+  };
+  updateUserInOrganization: {
+    params: OfUser & {
+      readonly newPolicy?: UserPolicy;
+      readonly addTraits?: Readonly<Record<string, string>>;
+      readonly removeTraits?: readonly string[];
+    };
+    result: Organization;
+  };
+}
+
+export type NativeMethod = keyof NativeCalls;
+export type ParamsOf<M extends NativeMethod> = NativeCalls[M]['params'];
+export type ResultOf<M extends NativeMethod> = NativeCalls[M]['result'];
