@@ -185,7 +185,12 @@ export class InProcess {
     switch (message.type) {
       case 'batch': {
         const { rows } = message;
-        await this.store.commit([rows]);
+        await this.store.commit([
+          {
+            ...rows,
+            owners: rows.owners.map((owner) => ({ ...owner, walletId: uuidText(owner.walletId) })),
+          },
+        ]);
         this.#held.set(message.batch, message);
         if (message.advance !== undefined)
           this.#toCertifier({

@@ -81,7 +81,7 @@ test('a stamped request becomes an entry, a receipt and a signature that another
     deploymentId: stack.contexts.signer.deploymentId,
     identity: signed.identity,
     status: 200,
-    body: signed.body,
+    body: signed.body as never,
   });
   assert.equal(statement.position, 3);
 });
