@@ -1,0 +1,259 @@
+import { existsSync, lstatSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Codec } from '@keystead/crypto/pack';
+import type { Role } from '@keystead/protocol/deployment';
+import {
+  FromCertifier,
+  FromPolicy,
+  FromSigner,
+  ToCertifier,
+  ToPolicy,
+  ToSigner,
+} from '@keystead/protocol/frames';
+import { FrameReader, frame } from '@keystead/protocol/framing';
+import { Hello } from '@keystead/protocol/hello';
+import { nameOf, type Report } from './report.ts';
+
+export const roles: readonly Role[] = ['policy', 'signer', 'certifier'];
+
+export interface Incoming {
+  policy: FromPolicy;
+  signer: FromSigner;
+  certifier: FromCertifier;
+}
+
+export interface Outgoing {
+  policy: ToPolicy;
+  signer: ToSigner;
+  certifier: ToCertifier;
+}
+
+const incoming: { [R in Role]: Codec<Incoming[R]> } = {
+  policy: FromPolicy,
+  signer: FromSigner,
+  certifier: FromCertifier,
+};
+const outgoing: { [R in Role]: Codec<Outgoing[R]> } = {
+  policy: ToPolicy,
+  signer: ToSigner,
+  certifier: ToCertifier,
+};
+
+/** What the links tell the pipeline. Every call comes from the event loop, never from inside `send`. */
+export interface LinkEvents {
+  opened(role: Role): void;
+  lost(role: Role): void;
+  policy(message: FromPolicy): void;
+  signer(message: FromSigner): void;
+  certifier(message: FromCertifier): void;
+}
+
+export interface Pong {
+  /** Of `performance.now()`. */
+  readonly at: number;
+  readonly metrics: Uint8Array;
+}
+
+/** How long a new connection may take to say who it is, in milliseconds. */
+const helloPatience = 5000;
+const pingInterval = 1000;
+/** An enclave that is locked answers nothing: pings stop before they fill its stream. */
+const mostUnansweredPings = 30;
+/** Age of the last pong from which an enclave counts as not answering, in milliseconds. */
+const pongPatience = 5000;
+
+interface Link {
+  readonly socket: Socket;
+  readonly reader: FrameReader;
+  readonly measurement: string;
+  collected: Uint8Array[];
+  unanswered: number;
+  pong: Pong | undefined;
+}
+
+/**
+ * The streams to policy engine, signer and certifier: one each, a newer connection of a role replaces the older.
+ * Frames that are sent within one turn of the event loop leave in one write.
+ */
+export class EnclaveLinks {
+  readonly #links = new Map<Role, Link>();
+  readonly #connections = new Set<Socket>();
+  readonly #report: Report;
+  #events: LinkEvents | undefined;
+  #server: Server | undefined;
+  #pings: NodeJS.Timeout | undefined;
+  #nextPing = 1;
+  #scheduled = false;
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  /** Listens on the unix socket `path`, replacing what an ended gateway left there. */
+  async listen(path: string, events: LinkEvents): Promise<void> {
+    this.#events = events;
+    if (existsSync(path)) {
+      if (!lstatSync(path).isSocket()) throw new TypeError(`${path} exists and is no socket`);
+      rmSync(path);
+    }
+    const server = createServer((socket) => this.#accept(socket));
+    this.#server = server;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, () => {
+        server.off('error', reject);
+        server.on('error', (error) => this.#report('warn', 'accept', { reason: nameOf(error) }));
+        resolve();
+      });
+    });
+    this.#pings = setInterval(() => this.#pingAll(), pingInterval);
+  }
+
+  /** Closes all streams without telling the pipeline: enclaves end when their stream ends. */
+  async close(): Promise<void> {
+    clearInterval(this.#pings);
+    this.flush();
+    this.#events = undefined;
+    this.#links.clear();
+    const closed = new Promise<void>((resolve) => {
+      if (this.#server === undefined) return resolve();
+      this.#server.close(() => resolve());
+    });
+    for (const socket of this.#connections) socket.destroySoon();
+    await closed;
+  }
+
+  isOpen(role: Role): boolean {
+    return this.#links.has(role);
+  }
+
+  /** Whether the role's enclave has answered a ping lately: it is there, unlocked and not stuck. */
+  isAnswering(role: Role): boolean {
+    const pong = this.#links.get(role)?.pong;
+    return pong !== undefined && performance.now() - pong.at < pongPatience;
+  }
+
+  /** Whether the role's enclave has ever answered on this link. */
+  hasAnswered(role: Role): boolean {
+    return this.#links.get(role)?.pong !== undefined;
+  }
+
+  pong(role: Role): Pong | undefined {
+    return this.#links.get(role)?.pong;
+  }
+
+  /** False when the role has no link. Throws RangeError when the message fits in no frame. */
+  send<R extends Role>(role: R, message: Outgoing[R]): boolean {
+    return this.sendEncoded(role, outgoing[role].encode(message));
+  }
+
+  /** As `send`, for a payload that is encoded already: the same bytes can go to several roles. */
+  sendEncoded(role: Role, payload: Uint8Array): boolean {
+    const link = this.#links.get(role);
+    if (link === undefined) return false;
+    link.collected.push(frame(payload));
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      setImmediate(() => this.flush());
+    }
+    return true;
+  }
+
+  /** Writes what was collected, one write per link. */
+  flush(): void {
+    this.#scheduled = false;
+    for (const link of this.#links.values()) {
+      if (link.collected.length === 0) continue;
+      const { collected } = link;
+      link.collected = [];
+      link.socket.write(collected.length === 1 ? collected[0]! : Buffer.concat(collected));
+    }
+  }
+
+  #accept(socket: Socket): void {
+    this.#connections.add(socket);
+    const reader = new FrameReader();
+    const patience = setTimeout(() => socket.destroy(), helloPatience);
+    let role: Role | undefined;
+    let link: Link | undefined;
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => {
+      clearTimeout(patience);
+      this.#connections.delete(socket);
+      if (role !== undefined && link !== undefined) this.#drop(role, link, 'closed');
+    });
+    socket.on('data', (chunk: Uint8Array) => {
+      let payloads: Uint8Array[];
+      try {
+        payloads = reader.push(chunk);
+        if (role === undefined && payloads.length > 0) {
+          const hello = Hello.decode(payloads.shift()!);
+          role = roles.find((each) => each === hello.role);
+          if (role === undefined) throw new TypeError('unknown role');
+          clearTimeout(patience);
+          link = this.#open(role, socket, reader, hello);
+        }
+      } catch (error) {
+        this.#report('warn', 'enclave-malformed', { role: role ?? 'unknown', reason: nameOf(error) });
+        return void socket.destroy();
+      }
+      if (role !== undefined && link !== undefined) this.#receive(role, link, payloads);
+    });
+  }
+
+  #open(role: Role, socket: Socket, reader: FrameReader, hello: Hello): Link {
+    const older = this.#links.get(role);
+    if (older !== undefined) {
+      this.#drop(role, older, 'replaced');
+      older.socket.destroy();
+    }
+    const measurement = Buffer.from(hello.measurement).toString('hex');
+    const link: Link = { socket, reader, measurement, collected: [], unanswered: 0, pong: undefined };
+    this.#links.set(role, link);
+    this.#report('info', 'enclave-connected', { role, pid: hello.pid, measurement });
+    this.#ping(role, link);
+    this.#events?.opened(role);
+    return link;
+  }
+
+  #receive(role: Role, link: Link, payloads: readonly Uint8Array[]): void {
+    for (const payload of payloads) {
+      if (this.#links.get(role) !== link) return;
+      let message: Incoming[Role];
+      try {
+        message = incoming[role].decode(payload);
+      } catch (error) {
+        this.#report('error', 'enclave-malformed', { role, reason: nameOf(error) });
+        this.#drop(role, link, 'malformed');
+        link.socket.destroy();
+        return;
+      }
+      if (message.type === 'pong') {
+        link.unanswered = 0;
+        link.pong = { at: performance.now(), metrics: message.metrics };
+      }
+      const events = this.#events;
+      if (events === undefined) return;
+      if (role === 'policy') events.policy(message as FromPolicy);
+      else if (role === 'signer') events.signer(message as FromSigner);
+      else events.certifier(message as FromCertifier);
+    }
+  }
+
+  #drop(role: Role, link: Link, reason: string): void {
+    if (this.#links.get(role) !== link) return;
+    this.#links.delete(role);
+    this.#report('warn', 'enclave-lost', { role, reason });
+    this.#events?.lost(role);
+  }
+
+  #pingAll(): void {
+    for (const [role, link] of this.#links) this.#ping(role, link);
+  }
+
+  #ping(role: Role, link: Link): void {
+    if (link.unanswered >= mostUnansweredPings) return;
+    link.unanswered += 1;
+    this.send(role, { type: 'ping', id: this.#nextPing++ });
+  }
+}

@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { openSqliteStore } from '@keystead/host-storage/sqlite/store-sqlite';
+import type { Store } from '@keystead/host-storage/store';
+import { Broadcaster } from './broadcast/broadcaster.ts';
+import { DeploymentFile } from './deployment-file.ts';
+import { EnclaveLinks } from './enclave-links.ts';
+import type { Environment } from './environment.ts';
+import { Metrics } from './metrics.ts';
+import { Pipeline, type PipelineOptions } from './pipeline.ts';
+import { reopeningStore } from './reopening-store.ts';
+import type { Report } from './report.ts';
+import { createServer, type ServerTimeouts } from './server.ts';
+
+export interface Gateway {
+  readonly port: number;
+  /** Stops accepting, finishes what was accepted for at most `patience` milliseconds, and closes everything. */
+  stop(patience: number): Promise<void>;
+}
+
+/** What tests set apart from the environment. */
+export interface GatewayOptions extends Pick<PipelineOptions, 'limits' | 'patience'> {
+  readonly report: Report;
+  readonly openStore?: () => Store;
+  readonly timeouts?: Partial<ServerTimeouts>;
+}
+
+/** Opens the store, listens for enclaves, then for callers on 127.0.0.1. Rejects when one of them cannot be. */
+export async function startGateway(environment: Environment, options: GatewayOptions): Promise<Gateway> {
+  const { report, limits, patience } = options;
+  const store = reopeningStore(options.openStore ?? (() => openSqliteStore(environment.database)));
+  const metrics = new Metrics();
+  const broadcaster = new Broadcaster({
+    endpoints: environment.endpoints,
+    report,
+    count: (outcome) => metrics.broadcast(outcome),
+  });
+  const links = new EnclaveLinks(report);
+  const pipeline = new Pipeline({
+    links,
+    store,
+    broadcaster,
+    metrics,
+    report,
+    ...(limits === undefined ? {} : { limits }),
+    ...(patience === undefined ? {} : { patience }),
+  });
+  const app = createServer({
+    pipeline,
+    links,
+    metrics,
+    deployment: new DeploymentFile(join(environment.home, 'deployment.json'), {
+      profile: environment.profile,
+      networks: broadcaster.networks,
+    }),
+    report,
+    version: productVersion(),
+    ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
+  });
+
+  const close = async () => {
+    pipeline.stop();
+    await links.close();
+    await store.close();
+  };
+  try {
+    await links.listen(environment.socket, pipeline);
+    await app.listen({ host: '127.0.0.1', port: environment.port });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    port: (app.server.address() as AddressInfo).port,
+    async stop(drainPatience) {
+      const closed = app.close();
+      await pipeline.drain(drainPatience);
+      // Answers that were just given are written before the connections go.
+      const grace = setTimeout(() => app.server.closeAllConnections(), 500);
+      await closed;
+      clearTimeout(grace);
+      await close();
+    },
+  };
+}
+
+function productVersion(): string {
+  const file = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(file) as { version: string }).version;
+}

@@ -1,0 +1,527 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Store } from '@keystead/host-storage/store';
+import { StoreError } from '@keystead/host-storage/store-error';
+import { checkpointInterval, Entry, zeroHash } from '@keystead/protocol/entry';
+import { EnclavePeer } from './testing/enclave-peer.ts';
+import {
+  bodyOf,
+  boot,
+  identityOf,
+  json,
+  noRows,
+  randomHash,
+  type RunningGateway,
+  runGateway,
+  sealed,
+} from './testing/running-gateway.ts';
+
+const compatibility = '/v1/wallets/kms/rpc';
+const organization = Buffer.alloc(16, 1);
+
+/** What the policy engine sends for one decided request. */
+function batchFor(refs: number[], identity: Uint8Array, number = 1, secret?: Uint8Array) {
+  return {
+    type: 'batch' as const,
+    batch: number,
+    rows: {
+      ...noRows(),
+      entries: [{ organization, position: number, bytes: Buffer.from(`entry ${number}`), checkpoint: false }],
+    },
+    advance: sealed(boot, `order ${number}`),
+    query: undefined,
+    tickets: sealed(boot, `tickets ${number}`),
+    waiting: [{ identity, refs, secret }],
+  };
+}
+
+function receiptFor(number: number, of = boot) {
+  return {
+    type: 'receipt' as const,
+    batch: number,
+    forPolicy: sealed(of, `receipt ${number} for policy`),
+    forSigner: sealed(of, `receipt ${number} for signer`),
+    checkpoint: '',
+    inclusions: [],
+  };
+}
+
+const answerOf = (identity: Uint8Array, result: unknown, status = 200) => ({
+  identity,
+  status,
+  body: json(result),
+  signature: new Uint8Array(0),
+});
+
+/** Takes every request through a whole tick with one ticket each; the signer answers with the body it got. */
+function answerAll({ policy, signer, certifier }: RunningGateway): void {
+  let number = 0;
+  const bodies = new Map<string, string>();
+  policy.react = (message) => {
+    if (message.type !== 'requests') return;
+    for (const item of message.items) {
+      const body = bodyOf(item);
+      const identity = identityOf(`${body}|`);
+      bodies.set(Buffer.from(identity).toString('hex'), body);
+      number += 1;
+      policy.send(batchFor([item.ref], identity, number));
+      order.push(identity);
+    }
+  };
+  const order: Uint8Array[] = [];
+  certifier.react = (message) => {
+    if (message.type === 'advance')
+      certifier.send(receiptFor(Number(Buffer.from(message.order.bytes.subarray(16)).toString().slice(6))));
+  };
+  signer.react = (message) => {
+    if (message.type !== 'tickets' || message.tickets === undefined) return;
+    const index = Number(Buffer.from(message.tickets.bytes.subarray(16)).toString().slice(8)) - 1;
+    const identity = order[index]!;
+    const body = bodies.get(Buffer.from(identity).toString('hex'));
+    signer.send({ type: 'answers', answers: [answerOf(identity, { body })] });
+  };
+}
+
+describe('tick', () => {
+  it('hands the same frame with the untouched request to policy engine and signer', async (context) => {
+    const running = await runGateway(context);
+    const { policy, signer } = running;
+    const body = ' {"method" : "x",\n"params":null}\u00e9 ';
+    const answer = running.post('/v1/rpc', body, {
+      'Signature-Input': 'keystead=(...)',
+      'Keystead-Seen': 'none',
+      'Content-Type': 'a b; c',
+    });
+    const [toPolicy, toSigner] = await Promise.all([policy.next('requests'), signer.next('requests')]);
+    assert.deepEqual(toPolicy, toSigner);
+    const { ref, owner } = toPolicy.items[0]!;
+    assert.equal(owner, undefined);
+    assert.equal(bodyOf(toPolicy.items[0]!), body);
+    policy.send({ type: 'answers', answers: [{ refs: [ref], answer: answerOf(zeroHash, { ok: 1 }) }] });
+    assert.deepEqual(await (await answer).json(), { result: { ok: 1 } });
+  });
+
+  it('puts all requests of one turn into one frame', async (context) => {
+    const running = await runGateway(context);
+    const { policy } = running;
+    answerAll(running);
+    const head = (body: string) =>
+      `POST ${compatibility} HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+    const { connect } = await import('node:net');
+    const socket = connect(running.gateway.port, '127.0.0.1', () =>
+      socket.write(head('a') + head('b') + head('c')),
+    );
+    context.after(() => socket.destroy());
+    const requests = await policy.next('requests');
+    assert.deepEqual(requests.items.map(bodyOf), ['a', 'b', 'c']);
+    assert.equal(policy.messages.filter(({ type }) => type === 'requests').length, 1);
+  });
+
+  it('keeps rows before the certifier hears of them, all batches of a turn in one commit', async (context) => {
+    const log: string[] = [];
+    let release: () => void = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const running = await runGateway(context, {
+      wrapStore: (store: Store) => ({
+        ...bound(store),
+        commit: async (batches) => {
+          log.push(`commit of ${batches.length}`);
+          await held;
+          await store.commit(batches);
+          log.push('kept');
+        },
+      }),
+    });
+    const { policy, certifier } = running;
+    certifier.react = (message) => log.push(message.type);
+    policy.sendTogether([batchFor([], randomHash(), 1), batchFor([], randomHash(), 2)]);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.deepEqual(log, ['commit of 2']);
+    release();
+    const first = await certifier.next('advance');
+    await certifier.next('advance');
+    assert.deepEqual(log, ['commit of 2', 'kept', 'advance', 'advance']);
+    assert.equal(Buffer.from(first.entries[0]!).toString(), 'entry 1');
+    assert.equal(Buffer.from((await running.store.entry(organization, 2))!).toString(), 'entry 2');
+  });
+
+  it('gives the signer no ticket before the receipt, and then the sealed rows in order', async (context) => {
+    const running = await runGateway(context);
+    const { policy, signer, certifier } = running;
+    const secrets = [randomHash(), randomHash()];
+    await running.store.commit([
+      {
+        ...noRows(),
+        owners: [],
+        secrets: secrets.map((hash, index) => ({ hash, bytes: Buffer.from(`sealed ${index}`) })),
+      },
+    ]);
+    const batch = batchFor([], randomHash());
+    policy.send({
+      ...batch,
+      waiting: secrets.toReversed().map((secret) => ({ identity: randomHash(), refs: [], secret })),
+    });
+    await certifier.next('advance');
+    assert.equal(signer.messages.length, 0);
+    certifier.send(receiptFor(1));
+    const tickets = await signer.next('tickets');
+    assert.equal(Buffer.from(tickets.tickets!.bytes.subarray(16)).toString(), 'tickets 1');
+    assert.equal(Buffer.from(tickets.receipt.bytes.subarray(16)).toString(), 'receipt 1 for signer');
+    assert.deepEqual(
+      tickets.secrets.map(({ sealed: row }) => Buffer.from(row).toString()),
+      ['sealed 1', 'sealed 0'],
+    );
+    const receipt = await policy.next('receipt');
+    assert.equal(Buffer.from(receipt.receipt.bytes.subarray(16)).toString(), 'receipt 1 for policy');
+  });
+
+  it('ignores a receipt of another start of the policy engine with the same number', async (context) => {
+    const { policy, signer, certifier } = await runGateway(context);
+    policy.send(batchFor([], randomHash()));
+    await certifier.next('advance');
+    certifier.sendTogether([receiptFor(1, new Uint8Array(16)), receiptFor(1)]);
+    const tickets = await signer.next('tickets');
+    assert.equal(Buffer.compare(tickets.receipt.bytes.subarray(0, 16), boot), 0);
+  });
+
+  it('answers each of many concurrent callers with its own answer', async (context) => {
+    const running = await runGateway(context);
+    answerAll(running);
+    const bodies = Array.from({ length: 40 }, (_, index) => `request ${index}`);
+    const answers = await Promise.all(
+      bodies.map(async (body) => (await running.post(compatibility, body)).json()),
+    );
+    assert.deepEqual(
+      answers,
+      bodies.map((body) => ({ result: { body } })),
+    );
+  });
+
+  it('gives no answer to a ref that is bound to another identity or that carried other bytes', async (context) => {
+    const running = await runGateway(context, { patience: 700 });
+    const { policy, signer, certifier } = running;
+    const first = running.post(compatibility, 'first');
+    const [a] = (await policy.next('requests')).items;
+    const second = running.post(compatibility, 'second');
+    const [b] = (await policy.next('requests')).items;
+    const [one, two] = [identityOf('one'), identityOf('two')];
+    policy.send(batchFor([a!.ref], one, 1));
+    await certifier.next('advance');
+    // The second batch names both refs, the first of which belongs to `one`.
+    policy.send(batchFor([a!.ref, b!.ref], two, 2));
+    await certifier.next('advance');
+    policy.send({ type: 'answers', answers: [{ refs: [b!.ref], answer: answerOf(one, 'swapped') }] });
+    signer.send({ type: 'answers', answers: [answerOf(two, 'two')] });
+    assert.deepEqual(await (await second).json(), { result: 'two' });
+    assert.equal((await first).status, 503);
+  });
+
+  it('answers all callers of identical bytes with one answer', async (context) => {
+    const running = await runGateway(context);
+    const { policy, signer, certifier } = running;
+    const answers = [running.post(compatibility, 'same'), running.post(compatibility, 'same')];
+    const refs: number[] = [];
+    while (refs.length < 2) refs.push(...(await policy.next('requests')).items.map(({ ref }) => ref));
+    policy.send(batchFor(refs, identityOf('same')));
+    await certifier.next('advance');
+    signer.send({ type: 'answers', answers: [answerOf(identityOf('same'), 'one')] });
+    for (const answer of answers) assert.deepEqual(await (await answer).json(), { result: 'one' });
+  });
+
+  it('adds request id and signature to an error and changes nothing else of it', async (context) => {
+    const running = await runGateway(context);
+    const { policy } = running;
+    const answer = running.post(compatibility, '{}');
+    const [item] = (await policy.next('requests')).items;
+    const stated = { code: 'policy-denied', detail: 'd', rule: 'r' };
+    policy.send({
+      type: 'answers',
+      answers: [
+        {
+          refs: [item!.ref],
+          answer: { ...answerOf(identityOf('x'), stated, 403), signature: Buffer.from('s') },
+        },
+      ],
+    });
+    const response = await answer;
+    assert.equal(response.status, 403);
+    const requestId = response.headers.get('x-request-id');
+    assert.deepEqual(await response.json(), { ...stated, requestId, signature: 'cw' });
+  });
+
+  it('answers prepare and simulations with the bare result and the signature in a header', async (context) => {
+    const running = await runGateway(context);
+    const { policy } = running;
+    for (const path of ['/v1/wallets/prepare', '/v1/wallets/simulations']) {
+      const answer = running.post(path, '{}');
+      const [item] = (await policy.next('requests')).items;
+      const stated = { ...answerOf(identityOf(path), { transaction: 'x' }), signature: Buffer.from('s') };
+      policy.send({ type: 'answers', answers: [{ refs: [item!.ref], answer: stated }] });
+      const response = await answer;
+      assert.deepEqual(await response.json(), { transaction: 'x' });
+      assert.equal(response.headers.get('keystead-signature'), 'cw');
+    }
+  });
+});
+
+describe('rows', () => {
+  it('answers row queries from the store', async (context) => {
+    const { policy, store } = await runGateway(context);
+    const [node, walletId] = [randomHash(), Buffer.alloc(16, 5)];
+    policy.send({
+      ...batchFor([], randomHash()),
+      rows: {
+        entries: [3, 4, 5].map((position) => ({
+          organization,
+          position,
+          bytes: Buffer.from(`e${position}`),
+          checkpoint: position === 4,
+        })),
+        nodes: [{ hash: node, bytes: Buffer.from('node') }],
+        secrets: [],
+        owners: [{ walletId, organization }],
+      },
+    });
+    while ((await store.entry(organization, 5)) === undefined) await new Promise(setImmediate);
+    policy.send({
+      type: 'queryRows',
+      queries: [
+        { id: 1, query: { kind: 'entries', organization, from: 4, limit: 9 } },
+        { id: 2, query: { kind: 'newestCheckpoint', organization, atMost: 99 } },
+        { id: 3, query: { kind: 'node', hash: node } },
+        { id: 4, query: { kind: 'ownerOf', walletId } },
+        { id: 5, query: { kind: 'node', hash: randomHash() } },
+        { id: 6, query: { kind: 'newestCheckpoint', organization, atMost: 3 } },
+      ],
+    });
+    const { answers } = await policy.next('rows');
+    const shown = answers.map(({ id, rows }) => [id, rows.map((row) => Buffer.from(row).toString('hex'))]);
+    const hex = (text: string) => Buffer.from(text).toString('hex');
+    assert.deepEqual(shown, [
+      [1, [hex('e4'), hex('e5')]],
+      [2, ['0000000000000004']],
+      [3, [hex('node')]],
+      [4, [organization.toString('hex')]],
+      [5, []],
+      [6, []],
+    ]);
+  });
+
+  it('attaches the sealed row that a make names, and passes made and heads on', async (context) => {
+    const { policy, signer, certifier, store } = await runGateway(context);
+    const hash = randomHash();
+    await store.commit([{ ...noRows(), owners: [], secrets: [{ hash, bytes: Buffer.from('row') }] }]);
+    policy.send({ type: 'make', make: sealed(boot, 'make'), secret: hash });
+    assert.equal(Buffer.from((await signer.next('make')).sealed!).toString(), 'row');
+    policy.send({ type: 'make', make: sealed(boot, 'make'), secret: undefined });
+    assert.equal((await signer.next('make')).sealed, undefined);
+    signer.send({ type: 'made', made: sealed(boot, 'made') });
+    assert.equal(Buffer.from((await policy.next('made')).made.bytes.subarray(16)).toString(), 'made');
+    policy.send({ type: 'queryHead', query: sealed(boot, 'query') });
+    await certifier.next('queryHead');
+    certifier.send({ type: 'head', answer: sealed(boot, 'head') });
+    await policy.next('head');
+  });
+
+  it('rolls the store forward by the certifier’s tail before it takes requests', async (context) => {
+    const running = await runGateway(context);
+    const row = (position: number, text: string) => {
+      const encoded = Entry.encode({ ...emptyEntry(), position, method: text });
+      return Buffer.concat([encoded, Buffer.alloc(32, 7)]);
+    };
+    await running.store.commit([
+      {
+        ...noRows(),
+        owners: [],
+        entries: [
+          { organization, position: 1, bytes: row(1, 'kept'), checkpoint: false },
+          { organization, position: 2, bytes: row(2, 'never certified'), checkpoint: false },
+        ],
+      },
+    ]);
+    running.certifier.close();
+    while ((await fetch(`${running.url}/readyz`)).status === 200) await new Promise(setImmediate);
+    const certifier = await EnclavePeer.connect('certifier', running.socket);
+    context.after(() => certifier.close());
+    certifier.send({ type: 'tail', entries: [row(1, 'kept'), row(2, 'certified')], last: false });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal((await running.post(compatibility, 'early')).status, 503);
+    certifier.send({ type: 'tail', entries: [row(checkpointInterval, 'checkpoint')], last: true });
+    await running.ready();
+    assert.deepEqual(Buffer.from((await running.store.entry(organization, 2))!), row(2, 'certified'));
+    assert.equal(
+      (await running.store.entry(organization, checkpointInterval))?.length,
+      row(1, 'checkpoint').length,
+    );
+    await running.policy.next('resync');
+  });
+});
+
+describe('failure', () => {
+  it('answers 503 when no answer comes in time, and drops the late one', async (context) => {
+    const running = await runGateway(context, { patience: 300 });
+    const response = await running.post(compatibility, 'x');
+    assert.equal(response.status, 503);
+    assert.equal(response.headers.get('retry-after'), '1');
+    assert.equal(((await response.json()) as { code: string }).code, 'unavailable');
+    const [item] = (await running.policy.next('requests')).items;
+    running.policy.send({
+      type: 'answers',
+      answers: [{ refs: [item!.ref], answer: answerOf(zeroHash, 'late') }],
+    });
+    answerAll(running);
+    assert.deepEqual(await (await running.post(compatibility, 'y')).json(), { result: { body: 'y' } });
+  });
+
+  it('sheds what is above the bound with overloaded, and finishes what it accepted', async (context) => {
+    const running = await runGateway(context, { limits: { callers: 2 } });
+    const { policy } = running;
+    const accepted = [running.post(compatibility, 'a'), running.post(compatibility, 'b')];
+    const items: { ref: number }[] = [];
+    while (items.length < 2) items.push(...(await policy.next('requests')).items);
+    const shed = await running.post(compatibility, 'c');
+    assert.equal(shed.status, 503);
+    assert.equal(shed.headers.get('retry-after'), '1');
+    assert.equal(((await shed.json()) as { code: string }).code, 'overloaded');
+    for (const { ref } of items)
+      policy.send({ type: 'answers', answers: [{ refs: [ref], answer: answerOf(zeroHash, 'done') }] });
+    for (const answer of accepted) assert.equal((await answer).status, 200);
+  });
+
+  for (const role of ['policy', 'signer', 'certifier'] as const)
+    it(`fails the waiting when the ${role}'s stream is lost, and goes on after resync`, async (context) => {
+      const running = await runGateway(context);
+      const waiting = running.post(compatibility, 'x');
+      await running.policy.next('requests');
+      running[role].close();
+      const response = await waiting;
+      assert.equal(response.status, 503);
+      assert.equal(response.headers.get('retry-after'), '1');
+      assert.equal((await fetch(`${running.url}/healthz`)).status, 503);
+      assert.equal((await running.post(compatibility, 'y')).status, 503);
+      const peer = await EnclavePeer.connect(role, running.socket);
+      context.after(() => peer.close());
+      if (role === 'certifier')
+        (peer as EnclavePeer<'certifier'>).send({ type: 'tail', entries: [], last: true });
+      await running.ready();
+      const again = { ...running, [role]: peer } as RunningGateway;
+      await again.policy.next('resync');
+      answerAll(again);
+      assert.deepEqual(await (await running.post(compatibility, 'z')).json(), { result: { body: 'z' } });
+    });
+
+  it('takes no request for a new policy engine before the old one’s advances have their receipt', async (context) => {
+    const running = await runGateway(context);
+    running.policy.send(batchFor([], randomHash()));
+    await running.certifier.next('advance');
+    running.policy.close();
+    while ((await fetch(`${running.url}/healthz`)).status === 200) await new Promise(setImmediate);
+    const policy = await EnclavePeer.connect('policy', running.socket);
+    context.after(() => policy.close());
+    while ((await fetch(`${running.url}/healthz`)).status !== 200) await new Promise(setImmediate);
+    assert.equal((await fetch(`${running.url}/readyz`)).status, 503);
+    assert.equal((await running.post(compatibility, 'x')).status, 503);
+    running.certifier.send(receiptFor(1));
+    await running.ready();
+  });
+
+  it('sends no advance for rows that the store did not keep, and resyncs', async (context) => {
+    let full = true;
+    const running = await runGateway(context, {
+      wrapStore: (store: Store) => ({
+        ...bound(store),
+        commit: async (batches) => {
+          if (full) throw new StoreError('store-full', 'no room');
+          await store.commit(batches);
+        },
+      }),
+    });
+    const { policy, certifier } = running;
+    const waiting = running.post(compatibility, 'x');
+    const [item] = (await policy.next('requests')).items;
+    policy.send(batchFor([item!.ref], identityOf('x')));
+    assert.equal((await waiting).status, 503);
+    await policy.next('resync');
+    assert.equal(certifier.messages.length, 0);
+    assert.equal((await fetch(`${running.url}/readyz`)).status, 503);
+    full = false;
+    policy.send(batchFor([], randomHash(), 2));
+    await certifier.next('advance');
+    assert.equal((await fetch(`${running.url}/readyz`)).status, 200);
+  });
+
+  it('drops an enclave whose bytes are no frames of its role', async (context) => {
+    const running = await runGateway(context);
+    running.policy.socket.write(Buffer.from([0, 0, 0, 1, 250]));
+    await new Promise((resolve) => running.policy.socket.once('close', resolve));
+    assert.equal((await fetch(`${running.url}/healthz`)).status, 503);
+  });
+
+  it('finishes what it accepted when it is stopped, and accepts nothing more', async (context) => {
+    const running = await runGateway(context);
+    const waiting = running.post(compatibility, 'x');
+    const [item] = (await running.policy.next('requests')).items;
+    const stopped = running.gateway.stop(5000);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await assert.rejects(running.post(compatibility, 'y'));
+    running.policy.send({
+      type: 'answers',
+      answers: [{ refs: [item!.ref], answer: answerOf(zeroHash, 'done') }],
+    });
+    assert.deepEqual(await (await waiting).json(), { result: 'done' });
+    await stopped;
+  });
+
+  it('answers what is still waiting with 503 when the time to drain is over', async (context) => {
+    const running = await runGateway(context);
+    const waiting = running.post(compatibility, 'x');
+    await running.policy.next('requests');
+    await running.gateway.stop(50);
+    assert.equal((await waiting).status, 503);
+  });
+});
+
+function emptyEntry(): Entry {
+  return {
+    version: 1,
+    organization,
+    position: 1,
+    previous: zeroHash,
+    time: 1,
+    kind: 2,
+    identity: zeroHash,
+    bodyDigest: zeroHash,
+    method: '',
+    surface: 1,
+    authenticator: zeroHash,
+    authorityBefore: zeroHash,
+    authorityAfter: zeroHash,
+    decision: { outcome: 1, code: '', rule: '', trace: [] },
+    effects: new Uint8Array(0),
+    reservations: [],
+    keyUse: undefined,
+    result: new Uint8Array(0),
+    counterpart: undefined,
+    cells: [],
+    authority: [],
+    stateRoot: undefined,
+  };
+}
+
+/** The store's methods as own members, so that a test can replace one. */
+function bound(store: Store): Store {
+  return {
+    commit: (batches) => store.commit(batches),
+    entries: (...given) => store.entries(...given),
+    entry: (...given) => store.entry(...given),
+    newestCheckpoint: (...given) => store.newestCheckpoint(...given),
+    node: (hash) => store.node(hash),
+    secret: (hash) => store.secret(hash),
+    ownerOf: (walletId) => store.ownerOf(walletId),
+    organizations: (...given) => store.organizations(...given),
+    usage: () => store.usage(),
+    close: () => store.close(),
+  };
+}

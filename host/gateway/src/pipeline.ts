@@ -1,0 +1,515 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Store } from '@keystead/host-storage/store';
+import { AnswerSignature, type FinishedAnswer } from '@keystead/protocol/answer';
+import type { Role } from '@keystead/protocol/deployment';
+import { KmsError } from '@keystead/protocol/errors';
+import {
+  type FromCertifier,
+  type FromPolicy,
+  type FromSigner,
+  RawRequest,
+  type Sealed,
+  ToPolicy,
+} from '@keystead/protocol/frames';
+import { type Broadcaster, submissionOf } from './broadcast/broadcaster.ts';
+import { type EnclaveLinks, type LinkEvents, roles } from './enclave-links.ts';
+import type { Metrics } from './metrics.ts';
+import { nameOf, type Report } from './report.ts';
+import { rollForward, rowsFor, storeBatch } from './store-rows.ts';
+import { type Answer, type Caller, unavailable, Waiting, type WaitingLimits } from './waiting.ts';
+
+type PolicyBatch = Extract<FromPolicy, { type: 'batch' }>;
+type Receipt = Extract<FromCertifier, { type: 'receipt' }>;
+
+export interface PipelineOptions {
+  readonly links: EnclaveLinks;
+  readonly store: Store;
+  readonly broadcaster: Broadcaster;
+  readonly metrics: Metrics;
+  readonly report: Report;
+  readonly limits?: Partial<WaitingLimits>;
+  /** How long a caller waits for its answer, in milliseconds. */
+  readonly patience?: number;
+}
+
+const defaultLimits: WaitingLimits = { callers: 2000, bytes: 64 * 1024 * 1024 };
+const defaultPatience = 10_000;
+const sweepInterval = 250;
+/** Pause before the certifier's tail is offered to a failing store again, in milliseconds. */
+const tailRetry = 1000;
+/** What one `requests` frame carries at most. */
+const mostFrameItems = 4096;
+const mostFrameBytes = 12 * 1024 * 1024;
+
+/** A batch that is committed and whose receipt is not there yet. */
+interface Committed {
+  readonly tickets: Sealed | undefined;
+  readonly waiting: PolicyBatch['waiting'];
+  readonly at: number;
+  /** Receipts that the certifier owes for it. */
+  owed: number;
+}
+
+/**
+ * The gateway's part of a tick (spec/frames.md §4): requests out, rows kept, advances and receipts passed on, answers
+ * back to their callers. It decides nothing and changes no byte of what an enclave wrote.
+ */
+export class Pipeline implements LinkEvents {
+  readonly #links: EnclaveLinks;
+  readonly #store: Store;
+  readonly #broadcaster: Broadcaster;
+  readonly #metrics: Metrics;
+  readonly #report: Report;
+  readonly #patience: number;
+  readonly #waiting: Waiting;
+  readonly #sweep: NodeJS.Timeout;
+
+  #arrived: { ref: number; request: Uint8Array }[] = [];
+  #tickScheduled = false;
+
+  #batches: PolicyBatch[] = [];
+  #committing = false;
+  readonly #committed = new Map<string, Committed>();
+  /** Work on receipts goes on in the order of their arrival, although rows are read in between. */
+  #receipts: Promise<void> = Promise.resolve();
+
+  /** Batches of an ended policy engine that may still move heads: a new one must not read heads before that. */
+  readonly #orphaned = new Set<string>();
+  #resyncOwed = false;
+  #tailKept = false;
+  #tail: Promise<void> = Promise.resolve();
+  /** Counts the certifier's links: a tail of an earlier one says nothing about the present one. */
+  #certifierLink = 0;
+  #storeFailing = false;
+  #draining = false;
+  #stopped = false;
+
+  constructor(options: PipelineOptions) {
+    this.#links = options.links;
+    this.#store = options.store;
+    this.#broadcaster = options.broadcaster;
+    this.#metrics = options.metrics;
+    this.#report = options.report;
+    this.#patience = options.patience ?? defaultPatience;
+    this.#waiting = new Waiting({ ...defaultLimits, ...options.limits });
+    this.#sweep = setInterval(() => this.#expire(), sweepInterval);
+  }
+
+  /** Callers that wait. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  get isFull(): boolean {
+    return this.#waiting.isFull;
+  }
+
+  /** Whether every enclave answers pings. */
+  get isHealthy(): boolean {
+    return roles.every((role) => this.#links.isAnswering(role));
+  }
+
+  /** Whether requests are accepted and can be kept. */
+  get isReady(): boolean {
+    return this.#accepts && this.isHealthy && !this.#storeFailing;
+  }
+
+  /**
+   * Hands one request to policy engine and signer. Rejects with KmsError `overloaded` (shed before anything was done)
+   * or `unavailable` (no answer came; identical bytes may be sent again).
+   */
+  async submit(request: RawRequest): Promise<Answer> {
+    if (!this.#accepts) throw unavailable();
+    const encoded = RawRequest.encode(request);
+    const { caller, answered } = this.#waiting.add(request);
+    this.#arrived.push({ ref: caller.ref, request: encoded });
+    if (!this.#tickScheduled) {
+      this.#tickScheduled = true;
+      setImmediate(() => this.#tick());
+    }
+    const answer = await answered;
+    this.#metrics.answerSeconds.add((performance.now() - caller.arrived) / 1000);
+    return answer;
+  }
+
+  /** Accepts nothing more; resolves when all callers are answered, or fails them after `patience` milliseconds. */
+  async drain(patience: number): Promise<void> {
+    this.#draining = true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, patience);
+    await Promise.race([this.#waiting.empty(), promise]);
+    clearTimeout(timer);
+    this.#waiting.fail(unavailable);
+  }
+
+  stop(): void {
+    this.#draining = true;
+    this.#stopped = true;
+    clearInterval(this.#sweep);
+    this.#waiting.fail(unavailable);
+  }
+
+  get #accepts(): boolean {
+    return (
+      !this.#draining &&
+      this.#tailKept &&
+      !this.#resyncOwed &&
+      this.#orphaned.size === 0 &&
+      roles.every((role) => this.#links.hasAnswered(role))
+    );
+  }
+
+  // Requests
+
+  #tick(): void {
+    this.#tickScheduled = false;
+    const arrived = this.#arrived.filter(({ ref }) => this.#waiting.caller(ref) !== undefined);
+    this.#arrived = [];
+    if (!this.#accepts && arrived.length > 0) {
+      for (const { ref } of arrived) this.#waiting.settle(ref, unavailable());
+      return;
+    }
+    for (let from = 0; from < arrived.length; ) {
+      let bytes = 0;
+      let end = from;
+      while (end < arrived.length && end - from < mostFrameItems) {
+        bytes += arrived[end]!.request.length + 16;
+        if (end > from && bytes > mostFrameBytes) break;
+        end += 1;
+      }
+      const items = arrived.slice(from, end).map(({ ref, request }) => ({ ref, owner: undefined, request }));
+      // Both enclaves get the same bytes: the message has one encoding in both directions' schemas.
+      const payload = ToPolicy.encode({ type: 'requests', items });
+      this.#links.sendEncoded('signer', payload);
+      this.#links.sendEncoded('policy', payload);
+      this.#metrics.tickRequests.add(items.length);
+      from = end;
+    }
+    this.#links.flush();
+  }
+
+  // Policy engine
+
+  policy(message: FromPolicy): void {
+    switch (message.type) {
+      case 'batch':
+        this.#batches.push(message);
+        // The other batches of this turn are read first: they share one commit.
+        if (!this.#committing) {
+          this.#committing = true;
+          setImmediate(() => void this.#commit());
+        }
+        return;
+      case 'answers':
+        for (const { refs, answer } of message.answers) this.#answer(this.#callersOf(answer, refs), answer);
+        return;
+      case 'make':
+        this.#later('make', async () => {
+          const sealed = message.secret === undefined ? undefined : await this.#store.secret(message.secret);
+          this.#links.send('signer', { type: 'make', make: message.make, sealed });
+        });
+        return;
+      case 'queryRows':
+        this.#later('query-rows', async () => {
+          const answers = [];
+          for (const { id, query } of message.queries)
+            answers.push({ id, rows: await rowsFor(this.#store, query) });
+          this.#sendRows(answers);
+        });
+        return;
+      case 'queryHead':
+        this.#links.send('certifier', { type: 'queryHead', query: message.query });
+        return;
+      case 'pong':
+        return;
+    }
+  }
+
+  #sendRows(answers: { id: number; rows: Uint8Array[] }[]): void {
+    let frameAnswers: typeof answers = [];
+    let bytes = 0;
+    const leave = () => {
+      if (frameAnswers.length > 0) this.#links.send('policy', { type: 'rows', answers: frameAnswers });
+      frameAnswers = [];
+      bytes = 0;
+    };
+    for (const answer of answers) {
+      const length = answer.rows.reduce((sum, row) => sum + row.length + 4, 16);
+      if (bytes + length > mostFrameBytes) leave();
+      frameAnswers.push(answer);
+      bytes += length;
+    }
+    leave();
+  }
+
+  /** Commits in one go what has been read; what arrives meanwhile is the next go. Nothing leaves before it is kept. */
+  async #commit(): Promise<void> {
+    while (this.#batches.length > 0) {
+      const batches = this.#batches;
+      this.#batches = [];
+      const begun = performance.now();
+      try {
+        const rows = batches.map(({ rows }) => storeBatch(rows)).filter(hasRows);
+        if (rows.length > 0) {
+          await this.#store.commit(rows);
+          this.#metrics.commitSeconds.add((performance.now() - begun) / 1000);
+          this.#metrics.batchEntries.add(rows.reduce((sum, { entries }) => sum + entries.length, 0));
+        }
+        this.#storeFailing = false;
+      } catch (error) {
+        this.#storeFailing = true;
+        this.#metrics.event('store-error');
+        this.#report('error', 'commit-failed', { reason: nameOf(error) });
+        for (const { waiting } of batches) this.#failTickets(waiting);
+        this.#requestResync();
+        continue;
+      }
+      for (const batch of batches) this.#orderReceipt(batch);
+      this.#links.flush();
+    }
+    this.#committing = false;
+  }
+
+  #orderReceipt(batch: PolicyBatch): void {
+    const { advance, query, waiting, tickets } = batch;
+    for (const { identity, refs } of waiting) this.#waiting.bind(hex(identity), refs);
+    const order = advance ?? query;
+    if (order === undefined) {
+      if (waiting.length > 0) this.#failTickets(waiting);
+      return;
+    }
+    if (!this.#links.isOpen('certifier')) {
+      this.#failTickets(waiting);
+      return;
+    }
+    const owed = (advance === undefined ? 0 : 1) + (query === undefined ? 0 : 1);
+    this.#committed.set(batchName(order, batch.batch), { tickets, waiting, owed, at: performance.now() });
+    if (advance !== undefined)
+      this.#links.send('certifier', {
+        type: 'advance',
+        order: advance,
+        entries: batch.rows.entries.map(({ bytes }) => bytes),
+      });
+    if (query !== undefined) this.#links.send('certifier', { type: 'query', query });
+  }
+
+  // Certifier
+
+  certifier(message: FromCertifier): void {
+    switch (message.type) {
+      case 'receipt':
+        this.#links.send('policy', { type: 'receipt', receipt: message.forPolicy });
+        this.#receipt(message);
+        return;
+      case 'head':
+        this.#links.send('policy', { type: 'head', answer: message.answer });
+        return;
+      case 'tail': {
+        const link = this.#certifierLink;
+        this.#tail = this.#tail.then(() => this.#keepTail(link, message.entries, message.last));
+        return;
+      }
+      case 'pong':
+        return;
+    }
+  }
+
+  #receipt(receipt: Receipt): void {
+    const name = batchName(receipt.forPolicy, receipt.batch);
+    const committed = this.#committed.get(name);
+    if (committed === undefined) return;
+    committed.owed -= 1;
+    const last = committed.owed <= 0;
+    if (last) {
+      this.#committed.delete(name);
+      this.#orphaned.delete(name);
+    }
+    const tickets = last ? committed.tickets : undefined;
+    this.#receipts = this.#receipts.then(async () => {
+      try {
+        const secrets = tickets === undefined ? [] : await this.#secretsOf(committed.waiting);
+        const sent = this.#links.send('signer', {
+          type: 'tickets',
+          tickets,
+          receipt: receipt.forSigner,
+          secrets,
+        });
+        if (!sent) this.#failTickets(committed.waiting);
+        this.#links.flush();
+      } catch (error) {
+        this.#report('error', 'tickets-lost', { reason: nameOf(error) });
+        this.#failTickets(committed.waiting);
+      }
+    });
+  }
+
+  /** The sealed rows that the tickets name, in their order; a row that is gone is left out, and the signer refuses. */
+  async #secretsOf(waiting: PolicyBatch['waiting']): Promise<{ hash: Uint8Array; sealed: Uint8Array }[]> {
+    const secrets: { hash: Uint8Array; sealed: Uint8Array }[] = [];
+    for (const { secret } of waiting) {
+      if (secret === undefined) continue;
+      const sealed = await this.#store.secret(secret);
+      if (sealed !== undefined) secrets.push({ hash: secret, sealed });
+    }
+    return secrets;
+  }
+
+  async #keepTail(link: number, entries: readonly Uint8Array[], last: boolean): Promise<void> {
+    while (link === this.#certifierLink && !this.#stopped) {
+      try {
+        const kept = await rollForward(this.#store, entries);
+        this.#storeFailing = false;
+        if (kept === 0) break;
+        this.#metrics.event('rolled-forward');
+        this.#report('warn', 'rolled-forward', { entries: kept });
+        break;
+      } catch (error) {
+        this.#storeFailing = true;
+        this.#metrics.event('store-error');
+        this.#report('error', 'tail-not-kept', { reason: nameOf(error) });
+        await delay(tailRetry);
+      }
+    }
+    if (!last || link !== this.#certifierLink) return;
+    this.#tailKept = true;
+    this.#resyncWhenWhole();
+  }
+
+  // Signer
+
+  signer(message: FromSigner): void {
+    switch (message.type) {
+      case 'made':
+        this.#links.send('policy', { type: 'made', made: message.made });
+        return;
+      case 'answers':
+        for (const answer of message.answers)
+          this.#answer(this.#waiting.boundTo(hex(answer.identity)), answer);
+        return;
+      case 'pong':
+        return;
+    }
+  }
+
+  // Answers
+
+  /** A request whose stamp could not be read has no identity: its answer names zeros, and goes by ref alone. */
+  #callersOf({ identity }: FinishedAnswer, refs: readonly number[]): Caller[] {
+    if (identity.some((byte) => byte !== 0)) return this.#waiting.bind(hex(identity), refs);
+    return refs.map((ref) => this.#waiting.caller(ref)).filter((caller) => caller !== undefined);
+  }
+
+  #answer(callers: readonly Caller[], answer: FinishedAnswer): void {
+    const ready = callers.filter((caller) => !caller.sending);
+    const first = ready[0];
+    if (first === undefined) return;
+    const { status, body, signature } = answer;
+    const submission = status === 200 ? submissionOf(first.request, body) : undefined;
+    if (submission === undefined) {
+      for (const { ref } of ready) this.#waiting.settle(ref, { status, body, signature });
+      return;
+    }
+    for (const caller of ready) caller.sending = true;
+    void this.#broadcaster.send(hex(answer.identity), submission).then(({ result, outcome }) => {
+      for (const { ref } of ready) this.#waiting.settle(ref, { status, body, signature, submission: result });
+      if (outcome !== undefined) this.#tellOutcome(signature, submission.network, outcome);
+    });
+  }
+
+  /** The network's word becomes a later entry of the organization whose entry let it be signed. */
+  #tellOutcome(signature: Uint8Array, network: string, outcome: Uint8Array): void {
+    if (signature.length === 0) return;
+    try {
+      const { statement } = AnswerSignature.decode(signature);
+      const { organization, position } = statement;
+      this.#links.send('policy', { type: 'outcome', organization, position, network, outcome });
+    } catch (error) {
+      this.#report('error', 'outcome-untold', { reason: nameOf(error) });
+    }
+  }
+
+  #failTickets(waiting: PolicyBatch['waiting']): void {
+    for (const { identity, refs } of waiting) {
+      this.#waiting.bind(hex(identity), refs);
+      for (const { ref, sending } of this.#waiting.boundTo(hex(identity)))
+        if (!sending) this.#waiting.settle(ref, unavailable());
+    }
+  }
+
+  #expire(): void {
+    const now = performance.now();
+    const expired = this.#waiting.expire(now - this.#patience);
+    for (let i = 0; i < expired; i++) this.#metrics.event('timeout');
+    for (const [name, { at }] of this.#committed)
+      if (now - at > this.#patience) {
+        this.#committed.delete(name);
+        this.#orphaned.delete(name);
+      }
+  }
+
+  // Streams
+
+  opened(role: Role): void {
+    if (role === 'certifier') {
+      this.#certifierLink += 1;
+      this.#tailKept = false;
+    }
+    this.#resyncWhenWhole();
+  }
+
+  lost(role: Role): void {
+    this.#waiting.fail(unavailable);
+    this.#arrived = [];
+    if (role === 'certifier') {
+      this.#certifierLink += 1;
+      this.#tailKept = false;
+      this.#committed.clear();
+      this.#orphaned.clear();
+    }
+    if (role === 'policy') {
+      this.#batches = [];
+      for (const name of this.#committed.keys()) this.#orphaned.add(name);
+    }
+    // A signer that is gone took requests and secrets under way with it, for which the policy engine waits.
+    this.#resyncOwed = true;
+    this.#resyncWhenWhole();
+  }
+
+  #requestResync(): void {
+    this.#resyncOwed = true;
+    this.#resyncWhenWhole();
+  }
+
+  #resyncWhenWhole(): void {
+    if (!this.#resyncOwed || !this.#tailKept || !roles.every((role) => this.#links.isOpen(role))) return;
+    this.#resyncOwed = false;
+    this.#metrics.event('resync');
+    this.#report('warn', 'resync');
+    this.#links.send('policy', { type: 'resync' });
+  }
+
+  #later(what: string, act: () => Promise<void>): void {
+    act().catch((error: unknown) => {
+      this.#report('error', what, { reason: nameOf(error) });
+      if (error instanceof KmsError) return;
+      this.#metrics.event('store-error');
+      this.#requestResync();
+    });
+  }
+}
+
+function hasRows(rows: ReturnType<typeof storeBatch>): boolean {
+  return rows.entries.length + rows.nodes.length + rows.secrets.length + rows.owners.length > 0;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+}
+
+/**
+ * Order, query and receipt begin with the 16 bytes that name the policy engine's start (receipt.ts): with them a
+ * receipt for an ended engine never meets a batch of its successor that has the same number.
+ */
+function batchName(sealed: Sealed, batch: number): string {
+  return `${hex(sealed.bytes.subarray(0, 16))} ${batch}`;
+}
