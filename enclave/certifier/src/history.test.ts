@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { concatBytes } from '@keystead/crypto/bytes';
+import { rootOf, leafHash } from '@keystead/crypto/merkle-tree';
+import { TestEngine, testKey } from '../testing/engine.ts';
+import { Harness, MemoryHeads, refusal, settled } from '../testing/harness.ts';
+import { headsKey, openRecord } from './heads-record.ts';
+import { HeadsRefused, leavesOf } from './history.ts';
+
+const root = testKey(1);
+
+/** A log with a start, a founding and four advances of one organization. */
+async function written(advances = 4) {
+  const engine = new TestEngine();
+  const harness = await Harness.started(engine);
+  const request = engine.founding(root);
+  const organization = engine.organizationOf(request);
+  await harness.advance([engine.change(organization, request)]);
+  for (let index = 0; index < advances; index++) {
+    engine.now += 1000;
+    await harness.advance([engine.plain(organization)]);
+  }
+  return { engine, harness, heads: harness.heads, organization };
+}
+
+const copyOf = (heads: MemoryHeads): MemoryHeads => {
+  const copy = new MemoryHeads();
+  copy.records = heads.records.map(({ sequence, record }) => ({ sequence, record: record.slice() }));
+  copy.snapshotBytes = heads.snapshotBytes?.slice();
+  copy.snapshotSequence = heads.snapshotSequence;
+  return copy;
+};
+
+async function refusedStart(engine: TestEngine, heads: MemoryHeads): Promise<HeadsRefused> {
+  const { failure, sent } = await Harness.started(engine, heads);
+  assert.ok(failure instanceof HeadsRefused, `started with ${heads.records.length} records`);
+  assert.deepEqual(sent, []);
+  return failure;
+}
+
+describe('a start from the heads log', () => {
+  it('comes to the same heads and the same tree, and goes on', async () => {
+    const { engine, heads, organization } = await written();
+    const restarted = await Harness.started(engine, copyOf(heads));
+    assert.equal(restarted.failure, undefined);
+    assert.deepEqual((await restarted.head(organization.id)).head, organization.head);
+    const receipt = await restarted.advance([engine.plain(organization)]);
+    assert.deepEqual(receipt.refused, []);
+    const key = headsKey(engine.contexts.certifier.seed);
+    const leaves = restarted.heads.records.flatMap(({ record }) => leavesOf(openRecord(key, record).body));
+    assert.equal(receipt.size, leaves.length);
+    assert.deepEqual(receipt.root, rootOf(leaves.map(leafHash)));
+  });
+
+  it('stands in the log as a leaf of its own', async () => {
+    const { engine, heads } = await written(0);
+    const key = headsKey(engine.contexts.certifier.seed);
+    const size = openRecord(key, heads.records.at(-1)!.record).body.size;
+    await Harness.started(engine, heads);
+    const { body } = openRecord(key, heads.records.at(-1)!.record);
+    assert.equal(body.size, size + 1);
+    assert.equal(body.boot?.[0], 2);
+  });
+
+  it('holds back what comes before the log is loaded, and answers it then', async () => {
+    const { engine, heads, organization } = await written();
+    const early = new Harness(engine, copyOf(heads));
+    early.give(engine.order([[engine.plain(organization)]]));
+    assert.deepEqual(early.sent, []);
+    await settled();
+    assert.equal(refusal(early.lastReceipt()), undefined);
+  });
+
+  it('refuses an edited record, with its number', async () => {
+    const { engine, heads } = await written();
+    for (const { sequence } of heads.records) {
+      const copy = copyOf(heads);
+      const { record } = copy.records[sequence - 1];
+      record[record.length - 1] ^= 1;
+      assert.equal((await refusedStart(engine, copy)).sequence, sequence);
+    }
+  });
+
+  it('refuses records in another order, with the first that is out of place', async () => {
+    const { engine, heads } = await written();
+    const copy = copyOf(heads);
+    const [three, four] = [copy.records[2], copy.records[3]];
+    copy.records[2] = { sequence: 3, record: four.record };
+    copy.records[3] = { sequence: 4, record: three.record };
+    assert.equal((await refusedStart(engine, copy)).sequence, 3);
+  });
+
+  it('refuses a log from which a record in the middle was dropped, also when the rest was numbered anew', async () => {
+    const { engine, heads } = await written();
+    const gap = copyOf(heads);
+    gap.records.splice(2, 1);
+    assert.equal((await refusedStart(engine, gap)).sequence, 4);
+    const renumbered = copyOf(heads);
+    renumbered.records.splice(2, 1);
+    renumbered.records = renumbered.records.map(({ record }, index) => ({ sequence: index + 1, record }));
+    assert.equal((await refusedStart(engine, renumbered)).sequence, 3);
+  });
+
+  it('refuses a record of another branch of the same history', async () => {
+    const { engine, heads, organization } = await written(1);
+    const other = copyOf(heads);
+    const fork = { ...organization, nodes: new Map(organization.nodes) };
+    const first = await Harness.started(engine, heads);
+    await first.advance([engine.plain(organization)]);
+    engine.now += 5;
+    const second = await Harness.started(engine, other);
+    await second.advance([engine.plain(fork)]);
+    const mixed = copyOf(heads);
+    mixed.records[mixed.records.length - 1] = other.records.at(-1)!;
+    assert.equal((await refusedStart(engine, mixed)).sequence, mixed.records.length);
+  });
+
+  it('refuses the log of another deployment', async () => {
+    const { heads } = await written();
+    const stranger = new TestEngine();
+    const { certifier, signer } = stranger.contexts;
+    stranger.contexts.certifier = { ...certifier, seed: signer.seed };
+    assert.equal((await refusedStart(stranger, heads)).sequence, 1);
+  });
+
+  it('does not notice that the newest records are missing', async () => {
+    const { engine, heads, organization } = await written();
+    const older = copyOf(heads);
+    older.records.splice(-1);
+    const restarted = await Harness.started(engine, older);
+    assert.equal(restarted.failure, undefined);
+    assert.equal((await restarted.head(organization.id)).head?.position, organization.head.position - 1);
+  });
+
+  it('uses the newest mark as its time when the clock is behind, and says so', async () => {
+    const { engine, heads, organization } = await written();
+    const mark = engine.now;
+    engine.now -= 3_600_000;
+    const restarted = await Harness.started(engine, heads);
+    assert.deepEqual(
+      engine.log.filter(({ event }) => event === 'clock-behind-mark').map(({ fields }) => fields),
+      [{ milliseconds: 3_600_000 }],
+    );
+    assert.equal((await restarted.head(organization.id)).time, mark);
+  });
+});
+
+describe('the tail', () => {
+  it('gives the rows of accepted entries of the last ten minutes, and no row that is none of them', async () => {
+    const engine = new TestEngine();
+    const harness = await Harness.started(engine);
+    const request = engine.founding(root);
+    const organization = engine.organizationOf(request);
+    const old = engine.change(organization, request);
+    await harness.advance([old]);
+    engine.now += 5 * 60_000;
+    const kept = engine.plain(organization, 2);
+    const order = engine.order([[kept]]);
+    harness.give({
+      ...order,
+      entries: [...order.entries, concatBytes(new Uint8Array(300), new Uint8Array(32))],
+    });
+    await settled();
+    const fork = { ...organization, nodes: new Map(organization.nodes), head: kept.from };
+    assert.equal(refusal(await harness.advance([engine.plain(fork)])), 'head-moved');
+    engine.now += 5 * 60_000 + 1;
+    await harness.advance([engine.plain(organization)]);
+    const newest = organization.head.hash;
+
+    const tail = (await Harness.started(engine, harness.heads)).frames('tail');
+    assert.equal(tail.at(-1)?.last, true);
+    const hashes = [...kept.entries.map(({ hash }) => hash), newest];
+    assert.deepEqual(
+      tail.flatMap(({ entries }) => entries),
+      hashes.map((hash) => engine.rowOf(hash)),
+    );
+  });
+
+  it('is empty and ends at once for a new log', async () => {
+    const { sent } = await Harness.started(new TestEngine());
+    assert.deepEqual(sent, [{ type: 'tail', entries: [], last: true }]);
+  });
+});
+
+describe('a snapshot', () => {
+  async function snapshotted() {
+    const world = await written();
+    world.engine.now += 60_000;
+    await world.harness.advance([world.engine.plain(world.organization)]);
+    assert.equal(world.heads.snapshotSequence, world.heads.records.length);
+    return world;
+  }
+
+  it('is taken after a minute and starts the certifier with and without the records it covers', async () => {
+    const { engine, harness, heads, organization } = await snapshotted();
+    const covered = heads.snapshotSequence;
+    await harness.advance([engine.plain(organization)]);
+    for (const keep of [0, covered - 1, covered]) {
+      const copy = copyOf(heads);
+      copy.records = copy.records.slice(keep);
+      const restarted = await Harness.started(engine, copy);
+      assert.equal(restarted.failure, undefined, String(restarted.failure));
+      assert.deepEqual((await restarted.head(organization.id)).head, organization.head);
+      const receipt = await restarted.advance([
+        engine.plain({ ...organization, nodes: new Map(organization.nodes) }),
+      ]);
+      assert.deepEqual(receipt.refused, []);
+    }
+  });
+
+  it('leaves recent entries answerable from the records it covers', async () => {
+    const { engine, heads, organization } = await snapshotted();
+    const { position, hash } = organization.head;
+    const item = { organization: organization.id, position, hash };
+    const withRecords = await Harness.started(engine, copyOf(heads));
+    assert.equal(refusal(await withRecords.query([item])), undefined);
+    const without = copyOf(heads);
+    without.records = [];
+    assert.equal(refusal(await (await Harness.started(engine, without)).query([item])), 'not-recent');
+  });
+
+  it('is refused when it was edited, moved to another record, or taken away', async () => {
+    const { engine, heads } = await snapshotted();
+    const edited = copyOf(heads);
+    edited.snapshotBytes![edited.snapshotBytes!.length - 1] ^= 1;
+    assert.equal((await refusedStart(engine, edited)).sequence, 0);
+    const moved = copyOf(heads);
+    moved.snapshotSequence -= 1;
+    assert.equal((await refusedStart(engine, moved)).sequence, 0);
+    const taken = copyOf(heads);
+    taken.snapshotBytes = undefined;
+    assert.equal((await refusedStart(engine, taken)).sequence, 0);
+  });
+
+  it('is refused with covered records that end before it, or with a gap after it', async () => {
+    const { engine, harness, heads, organization } = await snapshotted();
+    const covered = heads.snapshotSequence;
+    const short = copyOf(heads);
+    short.records.splice(-1);
+    assert.equal((await refusedStart(engine, short)).sequence, covered);
+    await harness.advance([engine.plain(organization)]);
+    await harness.advance([engine.plain(organization)]);
+    const gap = copyOf(heads);
+    gap.records = gap.records.filter(({ sequence }) => sequence !== covered + 1);
+    assert.equal((await refusedStart(engine, gap)).sequence, covered + 2);
+  });
+});
