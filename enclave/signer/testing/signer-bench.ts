@@ -34,7 +34,7 @@ import type { FromSigner, Sealed, ToSigner } from '@keystead/protocol/frames';
 import { RawRequest, routeRpc, surfaceCompatibility, surfaceNative } from '@keystead/protocol/frames';
 import { formatUuid, walletIdOf } from '@keystead/protocol/ids';
 import { Receipt, type ReceiptItem } from '@keystead/protocol/receipt';
-import { type Derivation } from '@keystead/protocol/parameters/derivation';
+import type { Derivation } from '@keystead/protocol/parameters/derivation';
 import {
   contentDigest,
   parseStamp,

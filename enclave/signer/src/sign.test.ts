@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { utf8Encode } from '@keystead/crypto/bytes';
+import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { sha256 } from '@keystead/crypto/sha256';
+import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js';
+import { type OpenAccount, openAccount } from './accounts.ts';
+import { signInputs } from './sign.ts';
+
+const privateKey = sha256(utf8Encode('a key'));
+const message = sha256(utf8Encode('a message'));
+
+const accountOf = (curve: 'Ed25519' | 'Secp256k1'): OpenAccount =>
+  openAccount(
+    {
+      type: 'KEYPAIR',
+      curve,
+      addressFormat: curve === 'Ed25519' ? 'Solana' : 'BitcoinTaproot',
+      privateKey: new SecretBytes(privateKey),
+    },
+    null,
+  );
+
+test('signatures are deterministic', () => {
+  const inputs = [
+    { algorithm: 'ecdsa', bytes: message },
+    { algorithm: 'schnorr', bytes: message },
+  ] as const;
+  assert.deepEqual(signInputs(accountOf('Secp256k1'), inputs), signInputs(accountOf('Secp256k1'), inputs));
+  const ed25519 = [{ algorithm: 'ed25519', bytes: message }] as const;
+  assert.deepEqual(signInputs(accountOf('Ed25519'), ed25519), signInputs(accountOf('Ed25519'), ed25519));
+});
+
+test('a Taproot tweak gives a signature of the output key', () => {
+  const account = accountOf('Secp256k1');
+  const input = { algorithm: 'schnorr', bytes: message, taprootTweak: new Uint8Array(0) } as const;
+  const [tweaked] = signInputs(account, [input]);
+  const internal = account.publicKey.subarray(1);
+  const tag = sha256(utf8Encode('TapTweak'));
+  const tweak = BigInt(
+    `0x${Buffer.from(sha256(new Uint8Array([...tag, ...tag, ...internal]))).toString('hex')}`,
+  );
+  const lifted = secp256k1.Point.fromBytes(new Uint8Array([2, ...internal]));
+  const output = lifted.add(secp256k1.Point.BASE.multiply(tweak)).toBytes(true).subarray(1);
+  assert.ok(schnorr.verify(tweaked!.bytes, message, output));
+  assert.equal(schnorr.verify(tweaked!.bytes, message, internal), false);
+  const [plain] = signInputs(account, [{ algorithm: 'schnorr', bytes: message }]);
+  assert.ok(schnorr.verify(plain!.bytes, message, internal));
+});
+
+test('a fault in the key or the public key gives an error, not a signature', () => {
+  for (let bit = 0; bit < 8; bit++) {
+    const account = accountOf('Ed25519');
+    account.privateKey.expose()[31]! ^= 1 << bit;
+    assert.throws(() => signInputs(account, [{ algorithm: 'ed25519', bytes: message }]), /does not verify/);
+  }
+  const schnorrAccount = accountOf('Secp256k1');
+  schnorrAccount.privateKey.expose()[31]! ^= 1;
+  assert.throws(
+    () => signInputs(schnorrAccount, [{ algorithm: 'schnorr', bytes: message }]),
+    /does not verify/,
+  );
+});
+
+test('refuses an algorithm of another curve than the key', () => {
+  assert.throws(() => signInputs(accountOf('Ed25519'), [{ algorithm: 'ecdsa', bytes: message }]), TypeError);
+  assert.throws(
+    () => signInputs(accountOf('Secp256k1'), [{ algorithm: 'ed25519', bytes: message }]),
+    TypeError,
+  );
+});

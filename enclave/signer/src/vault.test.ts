@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
+import { test } from 'node:test';
+import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { rowHash, Vault } from './vault.ts';
+import { newSecret, type WalletSecret } from './wallet-secret.ts';
+
+const random = (length: number) => new Uint8Array(randomBytes(length));
+const vault = new Vault(new SecretBytes(new Uint8Array(32).fill(1)), random);
+const walletId = new Uint8Array(16).fill(2);
+const mnemonic = () => newSecret({ type: 'MNEMONIC', mnemonicLength: 24, accounts: [] }, random);
+const keypair = () =>
+  newSecret({ type: 'KEYPAIR', curve: 'Secp256k1', addressFormat: 'BitcoinSegwit' }, random);
+
+function shown(secret: WalletSecret | undefined): unknown {
+  if (secret === undefined) return undefined;
+  return secret.type === 'MNEMONIC'
+    ? [secret.type, secret.entropy.expose(), secret.seed.expose()]
+    : [secret.type, secret.curve, secret.addressFormat, secret.privateKey.expose()];
+}
+
+test('opens what it sealed, also after the process was started again', () => {
+  for (const secret of [mnemonic(), keypair()]) {
+    const row = vault.seal(walletId, secret);
+    const restarted = new Vault(new SecretBytes(new Uint8Array(32).fill(1)), random);
+    assert.deepEqual(shown(restarted.open(walletId, row)), shown(secret));
+  }
+});
+
+test('opens no row with any byte changed, cut or added', () => {
+  for (const secret of [mnemonic(), keypair()]) {
+    const row = vault.seal(walletId, secret);
+    for (let index = 0; index < row.length; index++) {
+      const altered = row.slice();
+      altered[index]! ^= 1;
+      assert.equal(vault.open(walletId, altered), undefined, `byte ${index}`);
+    }
+    assert.equal(vault.open(walletId, row.subarray(1)), undefined);
+    assert.equal(vault.open(walletId, new Uint8Array([...row, 0])), undefined);
+    assert.equal(vault.open(walletId, new Uint8Array(0)), undefined);
+  }
+});
+
+test('opens no row for another wallet or under another seed', () => {
+  const row = vault.seal(walletId, mnemonic());
+  assert.equal(vault.open(new Uint8Array(16), row), undefined);
+  const other = new Vault(new SecretBytes(new Uint8Array(32).fill(3)), random);
+  assert.equal(other.open(walletId, row), undefined);
+  assert.notEqual(vault.open(walletId, row), undefined);
+});
+
+test('two rows of one secret have nothing in common but the header', () => {
+  const secret = keypair();
+  const [one, two] = [vault.seal(walletId, secret), vault.seal(walletId, secret)];
+  const header = 1 + 16 + 1;
+  assert.deepEqual(one.subarray(0, header), two.subarray(0, header));
+  assert.notDeepEqual(one.subarray(header, header + 60), two.subarray(header, header + 60));
+  assert.notDeepEqual(rowHash(one), rowHash(two));
+});
+
+test('a row does not contain the secret, nor does a secret print itself', () => {
+  const secret = keypair();
+  if (secret.type !== 'KEYPAIR') throw new Error('a key pair was asked for');
+  const key = Buffer.from(secret.privateKey.expose());
+  assert.equal(Buffer.from(vault.seal(walletId, secret)).includes(key), false);
+  const printed = `${inspect(secret)} ${JSON.stringify(secret)} ${secret.privateKey}`;
+  assert.equal(printed.includes(key.toString('hex')), false);
+  assert.match(printed, /REDACTED/);
+});
+
+test('a generated mnemonic has the entropy of its length', () => {
+  for (const [mnemonicLength, bytes] of [
+    [12, 16],
+    [15, 20],
+    [18, 24],
+    [21, 28],
+    [24, 32],
+  ] as const) {
+    const secret = newSecret({ type: 'MNEMONIC', mnemonicLength, accounts: [] }, random);
+    assert.equal(secret.type === 'MNEMONIC' && secret.entropy.length, bytes);
+  }
+});
