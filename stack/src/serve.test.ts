@@ -187,10 +187,14 @@ describe('npm start', { concurrency: false }, () => {
     assert.equal(await again.exit, 0);
   });
 
-  it('ends with 0 and leaves nothing running when npm gets SIGTERM', async () => {
+  it('signs through npm, finds the same wallet again, and ends with 0 when npm gets SIGTERM', async () => {
     const home = homeOf('npm');
-    const npm = start({ KEYSTEAD_HOME: home, HOME: directory }, ['npm', 'start', '--silent']);
-    const { api } = await npm.ready;
+    const npmStart = () => start({ KEYSTEAD_HOME: home, HOME: directory }, ['npm', 'start', '--silent']);
+    const npm = npmStart();
+    const { api, organizationId, walletId, credentials } = await npm.ready;
+    const kept = readFileSync(credentials, 'utf8');
+    assert.equal(statSync(credentials).mode & 0o777, 0o600);
+    assert.equal(JSON.parse(kept).walletId, walletId);
     assert.equal((await fetch(`${api}/healthz`)).status, 200);
     const children = below(npm.child.pid!);
     assert.ok(children.length >= 7, `npm, the stack and six processes: ${children.length}`);
@@ -198,6 +202,13 @@ describe('npm start', { concurrency: false }, () => {
     assert.equal(await npm.exit, 0);
     assert.equal(npm.stdout().trim().split('\n').length, 1);
     assert.deepEqual(children.filter(alive), []);
+
+    const again = npmStart();
+    const found = await again.ready;
+    assert.deepEqual([found.organizationId, found.walletId], [organizationId, walletId]);
+    assert.deepEqual({ ...JSON.parse(readFileSync(credentials, 'utf8')), api }, { ...JSON.parse(kept), api });
+    again.child.kill('SIGTERM');
+    assert.equal(await again.exit, 0);
   });
 
   it('keeps running when npm is killed', async () => {

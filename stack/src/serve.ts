@@ -1,3 +1,4 @@
+import { KmsError } from '@keystead/protocol/errors';
 import { firstRun } from './first-run.ts';
 import { StackError } from './stack-error.ts';
 import { type StartOptions, startStack } from './start-stack.ts';
@@ -25,8 +26,11 @@ export async function serve(readOptions: () => StartOptions): Promise<void> {
     const options = readOptions();
     const stack = await startStack(options, stopping.signal);
     try {
+      // A root key on the server's disk, and an organization that nobody asked for, are for trying things out.
+      const proves =
+        (options.profile ?? 'development') === 'development' && options.substitutes === undefined;
       const first = await Promise.race([
-        firstRun(stack),
+        proves ? firstRun(stack) : {},
         stopped,
         stack.failed.then((error) => Promise.reject(error)),
       ]);
@@ -48,6 +52,7 @@ export async function serve(readOptions: () => StartOptions): Promise<void> {
 function leave(error: unknown): never {
   const known = error instanceof StackError;
   const detail = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`error: ${detail}\n${known ? `hint: ${error.hint}\n` : ''}`);
+  const hint = known || error instanceof KmsError ? `hint: ${error.hint}\n` : '';
+  process.stderr.write(`error: ${detail}\n${hint}`);
   process.exit(known ? error.exitCode : 1);
 }
