@@ -18,7 +18,7 @@ interface Case {
   readonly sealed: string;
 }
 
-const file = new URL('../../../vectors/keystead-transport.json', import.meta.url);
+const file = new URL('../../../vectors/keystead/transport.json', import.meta.url);
 const vectors = JSON.parse(readFileSync(file, 'utf8')) as {
   readonly import: Case[];
   readonly export: Case[];
