@@ -45,7 +45,7 @@ const text = 'text/plain; charset=utf-8';
 export function createServer(options: ServerOptions): FastifyInstance {
   const { pipeline, links, metrics, deployment, report } = options;
   const timeouts = { ...defaultTimeouts, ...options.timeouts };
-  const unanswered = new WeakMap<Socket, number>();
+  const unanswered = new WeakMap<Socket, Set<ServerResponse<IncomingMessage>>>();
   const app = fastify({
     bodyLimit: bodyLimits.maxBytes,
     requestIdHeader: false,
@@ -61,13 +61,17 @@ export function createServer(options: ServerOptions): FastifyInstance {
       connectionsCheckingInterval: Math.min(1000, timeouts.headers),
       insecureHTTPParser: false,
     },
-    clientErrorHandler: (error, socket) => refuseBytes(error, socket, unanswered.get(socket) ?? 0),
+    clientErrorHandler: (error, socket) => refuseBytes(error, socket, unanswered.get(socket) ?? new Set()),
   });
   app.server.maxConnections = mostConnections;
-  app.server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    unanswered.set(socket, (unanswered.get(socket) ?? 0) + 1);
-    response.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
-  });
+  app.server.prependListener(
+    'request',
+    ({ socket }: IncomingMessage, response: ServerResponse<IncomingMessage>) => {
+      const responses = unanswered.get(socket) ?? new Set();
+      unanswered.set(socket, responses.add(response));
+      response.once('close', () => responses.delete(response));
+    },
+  );
 
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
@@ -190,11 +194,16 @@ function kmsErrorOf(error: unknown): KmsError {
 }
 
 /**
- * Answers bytes that are no HTTP request and ends the connection. While another request on it has no answer yet,
+ * Answers bytes that are no HTTP request and ends the connection. While a whole request on it has no answer yet,
  * nothing is written: the caller would take it for that answer.
  */
-function refuseBytes(error: NodeJS.ErrnoException, socket: Socket, unanswered: number): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || unanswered > 0) return void socket.destroy();
+function refuseBytes(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  unanswered: ReadonlySet<ServerResponse<IncomingMessage>>,
+): void {
+  const misleading = [...unanswered].some(({ req, headersSent }) => req.complete || headersSent);
+  if (error.code === 'ECONNRESET' || !socket.writable || misleading) return void socket.destroy();
   const status =
     error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
   const requestId = randomUUID();
