@@ -23,7 +23,7 @@ export interface SubmissionOrder {
 /** The envelope's `rpc_submission_result`. */
 export type SubmissionResult =
   | { readonly result: string }
-  | { readonly error: { readonly message: string; readonly data?: { readonly code: string } } };
+  | { readonly error: { readonly message: string; readonly code: string } };
 
 export interface Sent {
   readonly result: SubmissionResult;
@@ -127,8 +127,8 @@ export class Broadcaster {
       const { status, code, message } = explain(error);
       count(status);
       report('warn', 'broadcast', { network: order.network, status, code });
-      // The published clients show `message` alone.
-      const result = { error: { message, data: { code } } };
+      // The published clients show `data` in the place of `message` where there is one, so there is none.
+      const result = { error: { message, code } };
       return { result, outcome: json({ status, code, message }) };
     }
   }
