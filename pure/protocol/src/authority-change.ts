@@ -5,6 +5,7 @@ import type { AuthorityReader, Caller } from './authenticate.ts';
 import {
   type AuthenticatorLeaf,
   type AuthorityLeaf,
+  AuthorityLeaf as AuthorityLeafCodec,
   algorithmEd25519,
   algorithmSecp256r1,
   authenticatorLeafKey,
@@ -35,6 +36,9 @@ import { assertAcceptableKey, possessionMessage, type Stamp, verifyPasskeyAssert
 
 export const maximumUsers = 1000;
 export const maximumAuthenticators = 20;
+/** Leaves that one entry can write, and the bytes of one (spec/entry.md). */
+export const maximumAuthorityWrites = 256;
+const maximumLeafBytes = 8192;
 /** A user added with `replaceExpirable` is ephemeral: one that names no expiry of its own ends after 31 days. */
 export const ephemeralLifetimeMilliseconds = 31 * 24 * 60 * 60 * 1000;
 
@@ -79,6 +83,7 @@ const none: AuthorityChange = { writes: [], counterpart: null, narrowing: false 
 /** The change a request asks for, or no writes when it asks for none. Throws KmsError when a rule forbids it. */
 export function authorityChange(input: AuthorityChangeInput): AuthorityChange {
   const { request } = input;
+  assertCeiling(input);
   switch (request.method) {
     case 'createOrganization':
       return found(input, request.params.users);
@@ -156,6 +161,8 @@ function found(input: AuthorityChangeInput, users: readonly NewUser[]): Authorit
       users: users.length,
     }),
   );
+  if (writes.length > maximumAuthorityWrites)
+    throw invalid('params.users', `has more users and keys than one request can found an organization with`);
   return { writes, counterpart: null, narrowing: false };
 }
 
@@ -250,7 +257,7 @@ function createAuthenticator(
 ): AuthorityChange {
   const user = userLeaf(input, params.username);
   const own = requireRootOrOwn(input, params.username);
-  const leaf = buildAuthenticator(
+  const built = buildAuthenticator(
     input,
     params.authenticator,
     user.username,
@@ -259,6 +266,8 @@ function createAuthenticator(
     'params.authenticator',
     null,
   );
+  // A key that its user renews is bounded by what bounds the key that stamps the renewal.
+  const leaf = own === null ? built : { ...built, ceiling: own.ceiling };
   if (own !== null) assertNotWider(leaf, own);
   assertNewKey(input, leaf, 'params.authenticator');
   const writes: AuthorityWriteOf[] = [];
@@ -412,18 +421,18 @@ function grantWrite(
   name: string,
   policy: { readonly scopes: readonly string[]; readonly derivationAllowlist: readonly string[] | null },
 ): AuthorityWriteOf {
-  return {
-    key: grantLeafKey(walletId, target, name),
-    leaf: {
-      leaf: 'grant',
-      walletId,
-      target,
-      name,
-      scopes: [...policy.scopes],
-      derivationAllowlist: policy.derivationAllowlist === null ? undefined : [...policy.derivationAllowlist],
-      createdAt: input.time,
-    },
+  const leaf: AuthorityLeaf = {
+    leaf: 'grant',
+    walletId,
+    target,
+    name,
+    scopes: [...policy.scopes],
+    derivationAllowlist: policy.derivationAllowlist === null ? undefined : [...policy.derivationAllowlist],
+    createdAt: input.time,
   };
+  if (AuthorityLeafCodec.encode(leaf).length > maximumLeafBytes)
+    throw invalid('params.policy.derivationAllowlist', 'is too long for one grant');
+  return { key: grantLeafKey(walletId, target, name), leaf };
 }
 
 function revoke(
@@ -500,14 +509,19 @@ function buildUser(
       founder,
     ),
   );
+  const keyHashes = authenticators.map(({ algorithm, publicKey }) => keyHashOf(algorithm, publicKey));
+  // One key counted twice would let the last root key be removed later.
+  if (new Set(keyHashes.map(String)).size !== keyHashes.length)
+    throw new KmsError('authenticator-exists', { field: `${field}.authenticators` });
+  const keys = new Set(authenticators.map((leaf) => String(keyHashOf(leaf.algorithm, leaf.publicKey))));
+  // One key that stands twice would count twice among those that keep the organization governable.
+  if (keys.size !== authenticators.length) throw new KmsError('authenticator-exists', { field });
   const leaf: UserLeaf = {
     username: user.username,
     root: user.policy.type === 'ROOT',
     createdAt: input.time,
     expiresAt: user.expiresInMs === null ? undefined : input.time + user.expiresInMs,
-    authenticators: authenticators.map((authenticator) =>
-      keyHashOf(authenticator.algorithm, authenticator.publicKey),
-    ),
+    authenticators: keyHashes,
   };
   return { user: leaf, authenticators, writes: [userWrite(leaf), ...authenticators.map(authenticatorWrite)] };
 }
@@ -594,6 +608,26 @@ function assertPossession(
       ? ed25519.verify(authenticator.publicKey, message, authenticator.proof)
       : p256.verify(authenticator.publicKey, message, authenticator.proof);
   if (!valid) throw new KmsError('possession-proof-invalid', { field: `${field}.proof` });
+}
+
+/** Bounds of the stamping key that no policy can lift. */
+function assertCeiling({ caller, request }: AuthorityChangeInput): void {
+  if (caller === null) return;
+  const { actions, wallets, approvals } = caller.authenticator.ceiling;
+  const walletId =
+    'walletId' in request.params && typeof request.params.walletId === 'string'
+      ? parseUuid(request.params.walletId)
+      : undefined;
+  const isWithin =
+    approvals === 0 &&
+    (actions === undefined || actions.includes(request.method)) &&
+    (wallets === undefined ||
+      (walletId !== undefined && wallets.some((allowed) => equalBytes(allowed, walletId))));
+  if (!isWithin)
+    throw new KmsError('policy-denied', {
+      detail: 'the ceiling of the authenticator does not reach so far',
+      extra: { rule: 'ceiling' },
+    });
 }
 
 function requireRoot(input: AuthorityChangeInput): void {
