@@ -22,6 +22,7 @@ export class Loading {
   readonly #nodes: NodeCache;
   #head: Head | undefined;
   #checkpoint: number | undefined;
+  #rows: Uint8Array[] = [];
 
   constructor(id: Uint8Array, keys: OrganizationKeys, nodes: NodeCache) {
     this.id = id;
@@ -40,18 +41,30 @@ export class Loading {
   checkpointKnown(position: number | undefined): RowQuery {
     this.#checkpoint = position ?? 0;
     const head = this.#head!;
-    const from = Math.max(this.#checkpoint, 1);
-    if (head.position - from > checkpointInterval)
+    if (this.#checkpoint % checkpointInterval !== 0 || this.#checkpoint > head.position)
+      throw locked('the store names a checkpoint that is none');
+    if (head.position - this.#checkpoint >= checkpointInterval)
       throw locked('the newest checkpoint is missing from the store');
-    return { kind: 'entries', organization: this.id, from, limit: head.position - from + 1 };
+    return this.#remaining();
   }
 
-  /** Throws KmsError `organization-locked` when the rows are not the certified chain. */
-  entriesKnown(rows: readonly Uint8Array[]): Organization {
+  #remaining(): RowQuery {
+    const from = Math.max(this.#checkpoint!, 1) + this.#rows.length;
+    return { kind: 'entries', organization: this.id, from, limit: this.#head!.position - from + 1 };
+  }
+
+  /**
+   * The organization, or the next query where the answer held a beginning only (a frame has room for so much).
+   * Throws KmsError `organization-locked` when the rows are not the certified chain.
+   */
+  entriesKnown(rows: readonly Uint8Array[]): RowQuery | Organization {
     const head = this.#head!;
     const from = Math.max(this.#checkpoint!, 1);
-    if (rows.length !== head.position - from + 1) throw locked('entries are missing from the store');
-    const entries: KnownEntry[] = rows.map((row) => openEntry(this.#keys, row));
+    this.#rows = [...this.#rows, ...rows];
+    const expected = head.position - from + 1;
+    if (rows.length === 0 || this.#rows.length > expected) throw locked('entries are missing from the store');
+    if (this.#rows.length < expected) return this.#remaining();
+    const entries: KnownEntry[] = this.#rows.map((row) => openEntry(this.#keys, row));
     for (const [index, { entry, hash }] of entries.entries()) {
       if (entry.position !== from + index || !equalBytes(entry.organization, this.id))
         throw locked(`the row at position ${from + index} is another entry`);
