@@ -34,10 +34,10 @@ export class Draft {
     return this.organization.leaf(key);
   };
 
-  /** Leaf as it stands after the decision. */
+  /** Leaf as it stands after the decision, to be shown: no rule rests on it, so it is no part of the proof. */
   leafAfter(key: Uint8Array): AuthorityLeaf | undefined {
     const written = this.#authority.get(hexEncode(key));
-    return written === undefined ? this.leaf(key) : written.leaf;
+    return written === undefined ? this.organization.leaf(key) : written.leaf;
   }
 
   writeAuthority(writes: readonly AuthorityWriteOf[]): void {

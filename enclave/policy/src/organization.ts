@@ -35,6 +35,8 @@ export function organizationKeys(seed: SecretBytes, organization: Uint8Array): O
 }
 
 const sealBytes = 32;
+/** Decoded leaves that an organization keeps in memory. */
+const maximumLeaves = 4096;
 
 /** An entry row: the entry's bytes and a MAC under the organization's row key (spec/state.md §6). */
 export function sealEntry(keys: OrganizationKeys, encoded: Uint8Array): Uint8Array {
@@ -71,9 +73,10 @@ export class Organization {
   readonly #nodes: NodeCache;
   #stateRoot: Uint8Array;
   #overlay = new Map<string, Uint8Array | undefined>();
-  /** Entries since the checkpoint, and some before it, by position. */
+  /** Entries that are not certified, those since the checkpoint, and some before it, by position. */
   readonly #recent = new Map<number, KnownEntry>();
-  #leaves = new Map<string, AuthorityLeaf | undefined>();
+  #oldestRecent = 0;
+  #leaves = new Map<string, AuthorityLeaf>();
 
   constructor(id: Uint8Array, keys: OrganizationKeys, nodes: NodeCache, stateRoot: Uint8Array, head: Head) {
     this.id = id;
@@ -110,9 +113,13 @@ export class Organization {
   /** Leaf of the tail's authority set. Throws NeedRows. */
   leaf(key: Uint8Array): AuthorityLeaf | undefined {
     const name = hexEncode(key);
-    if (this.#leaves.has(name)) return this.#leaves.get(name);
+    const kept = this.#leaves.get(name);
+    if (kept !== undefined) return kept;
     const bytes = this.#withNodes(() => this.authorityMap().get(key));
-    const leaf = bytes === undefined ? undefined : AuthorityLeaf.decode(bytes);
+    if (bytes === undefined) return undefined;
+    // What is absent is not remembered: anybody can ask for keys that nobody has.
+    if (this.#leaves.size >= maximumLeaves) this.#leaves.clear();
+    const leaf = AuthorityLeaf.decode(bytes);
     this.#leaves.set(name, leaf);
     return leaf;
   }
@@ -155,8 +162,10 @@ export class Organization {
     if (!equalBytes(entry.authorityBefore, entry.authorityAfter)) this.#leaves = new Map();
     this.tail = { position: entry.position, hash: known.hash, authority: entry.authorityAfter, floor };
     this.tailTime = entry.time;
+    if (this.#recent.size === 0) this.#oldestRecent = entry.position;
     this.#recent.set(entry.position, known);
-    this.#recent.delete(entry.position - 4 * checkpointInterval);
+    const keep = Math.min(entry.position - 2 * checkpointInterval, this.certified.position);
+    for (; this.#oldestRecent <= keep; this.#oldestRecent += 1) this.#recent.delete(this.#oldestRecent);
   }
 
   #withNodes<T>(read: () => T): T {
