@@ -25,12 +25,19 @@ export interface HeldTicket {
   readonly organization: Organization;
 }
 
+const mostEntries = 2048;
+const mostBytes = 4 * 1024 * 1024;
+
+const sizeOf = (parts: readonly Uint8Array[]): number => parts.reduce((sum, { length }) => sum + length, 0);
+
 /** What one turn decided, on its way to the store, the certifier and the signer. */
 export class Batch {
   readonly number: number;
   readonly rows: StoreRows = { entries: [], nodes: [], secrets: [], owners: [] };
   readonly tickets: HeldTicket[] = [];
   readonly answers: HeldAnswer[] = [];
+  /** Bytes of rows and tickets so far. */
+  #bytes = 0;
   /** Organizations whose tail this batch carries. */
   readonly organizations = new Map<string, Organization>();
   readonly #groups: Advance[][] = [];
@@ -45,6 +52,17 @@ export class Batch {
     return this.#groups.length === 0;
   }
 
+  /** True when another decision may not fit: every message that carries the batch has to fit into a frame. */
+  get isFull(): boolean {
+    return this.rows.entries.length >= mostEntries || this.#bytes >= mostBytes;
+  }
+
+  addTicket(ticket: HeldTicket): void {
+    const { entry, ownerEntry, witness, display } = ticket.ticket;
+    this.tickets.push(ticket);
+    this.#bytes += entry.length + (ownerEntry?.length ?? 0) + display.length + sizeOf(witness);
+  }
+
   /** Appends the entries to their tails and to the batch. */
   add(decided: Decided): void {
     const group: Advance[] = [];
@@ -57,7 +75,8 @@ export class Batch {
         bytes: entry.known.sealed,
         checkpoint: entry.checkpoint,
       });
-      this.rows.nodes.push(...entry.nodes);
+      for (const node of entry.nodes) this.rows.nodes.push(node);
+      this.#bytes += entry.known.sealed.length + (entry.evidence?.length ?? 0) + 256;
       const from = organization.tail;
       organization.append(entry.known, entry.floor);
       organization.tailBatch = this.number;
@@ -81,6 +100,7 @@ export class Batch {
         this.#open.set(name, this.#groups.length);
     }
     if (group.length > 0) this.#groups.push(group);
+    if (decided.secret !== null) this.#bytes += decided.secret.sealed.length;
     if (decided.secret !== null)
       this.rows.secrets.push({ hash: decided.secret.hash, bytes: decided.secret.sealed });
     if (decided.owner !== null) this.rows.owners.push(decided.owner);

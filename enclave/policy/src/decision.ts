@@ -148,7 +148,8 @@ function allowed(
       : null;
   const decision = applyPolicy(pending, draft, caller, use, time);
 
-  if (making !== null && pending.made === undefined)
+  if (making !== null && pending.made === undefined) {
+    if (pending.refusal !== undefined) throw pending.refusal;
     throw new NeedMade({
       identity: pending.identity,
       organization: organization.id,
@@ -156,6 +157,7 @@ function allowed(
       secret: undefined,
       paths: [],
     });
+  }
 
   const made =
     making === null || pending.made === undefined
@@ -318,7 +320,8 @@ function evictedUser(pending: Pending, draft: Draft): string | null {
   if (users.length < maximumUsers) return null;
   return (
     users.find((username) => {
-      const leaf = draft.leaf(userLeafKey(username));
+      // Not read through the draft: of all users only the one who goes belongs to the proof.
+      const leaf = draft.organization.leaf(userLeafKey(username));
       return leaf?.leaf === 'user' && leaf.expiresAt !== undefined;
     }) ?? null
   );
@@ -430,8 +433,8 @@ function buildEntry(
     decision: {
       outcome: parts.outcome,
       code: parts.code,
-      rule: parts.rule.slice(0, 128),
-      trace: parts.trace.slice(0, 64).map((line) => line.slice(0, 500)),
+      rule: clip(parts.rule, 128),
+      trace: parts.trace.slice(0, 64).map((line) => clip(line, 512)),
     },
     effects: parts.effects,
     reservations: [],
@@ -450,7 +453,11 @@ function buildEntry(
     nodes.push(...checkpoint.nodes);
     final = { ...entry, stateRoot: checkpoint.root };
   }
-  const encoded = Entry.encode(final);
+  const encoded = encodeEntry(final);
+  const evidence =
+    authority === null
+      ? undefined
+      : encodeEvidence({ entry: encoded, request: pending.encoded, witness: [...authority.witness] });
   return {
     organization,
     known: { entry: final, hash: entryHash(encoded), sealed: sealEntry(organization.keys, encoded) },
@@ -458,15 +465,47 @@ function buildEntry(
     floor: parts.narrowing ? position : tail.floor,
     nodes,
     checkpoint: isCheckpoint,
-    evidence:
-      authority === null
-        ? undefined
-        : AuthorityEvidence.encode({
-            entry: encoded,
-            request: pending.encoded,
-            witness: [...authority.witness],
-          }),
+    evidence,
   };
+}
+
+/** Bounds that leave room for an entry in every frame and record that carries it. */
+const maximumEntryBytes = 1_572_864;
+const maximumEvidenceBytes = 2_097_152;
+
+function encodeEntry(entry: Entry): Uint8Array {
+  return encodeWithin(maximumEntryBytes, () => Entry.encode(entry));
+}
+
+function encodeEvidence(evidence: AuthorityEvidence): Uint8Array {
+  return encodeWithin(maximumEvidenceBytes, () => AuthorityEvidence.encode(evidence));
+}
+
+/** Throws KmsError `request-too-large`: nothing was decided, and a smaller request can be. */
+function encodeWithin(most: number, encode: () => Uint8Array): Uint8Array {
+  let encoded: Uint8Array | undefined;
+  try {
+    encoded = encode();
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+  }
+  if (encoded === undefined || encoded.length > most)
+    throw new KmsError('request-too-large', { detail: 'its consequences are more than one entry can hold' });
+  return encoded;
+}
+
+/** The longest beginning of `text` within so many bytes of UTF-8. */
+function clip(text: string, most: number): string {
+  const whole = text.toWellFormed();
+  if (utf8Encode(whole).length <= most) return whole;
+  let kept = '';
+  let length = 0;
+  for (const character of whole) {
+    length += utf8Encode(character).length;
+    if (length > most) break;
+    kept += character;
+  }
+  return kept;
 }
 
 /** The nodes that prove to the signer who stamped, and whose wallet it is (spec/signer.md §3). */

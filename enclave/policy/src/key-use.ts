@@ -103,6 +103,9 @@ function derivedAccount(pending: Pending, wallet: WalletInUse, derivation: Deriv
       account.addressFormat === derivation.addressFormat,
   );
   if (found !== undefined) return found;
+  if (pending.refusal !== undefined) throw pending.refusal;
+  if (pending.made !== undefined)
+    throw new KmsError('unavailable', { detail: 'the signer told another account' });
   throw new NeedMade({
     identity: pending.identity,
     organization: pending.organization,

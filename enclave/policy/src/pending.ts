@@ -1,4 +1,5 @@
 import type { DerivedAccount } from './cells.ts';
+import type { KmsError } from '@keystead/protocol/errors';
 import type { RawRequest } from '@keystead/protocol/frames';
 import type { ParsedRequest } from '@keystead/protocol/request';
 import type { Stamp } from '@keystead/protocol/stamp';
@@ -17,8 +18,12 @@ export interface Pending {
   readonly organization: Uint8Array;
   readonly organizationId: string;
   readonly arrived: number;
+  /** Request and signature: only bytes that stand or fall with the same stamp wait together. */
+  readonly parkedAs: string;
   /** What the signer made or derived for it. */
   made: MadeResult | undefined;
+  /** Why the signer would not make or derive it. */
+  refusal: KmsError | undefined;
   /** The store's word on who owns the wallet: undefined not asked, null nobody. A hint, checked by authority. */
   owner: Uint8Array | null | undefined;
   /** Times the decision started again for want of a row. */

@@ -1,6 +1,7 @@
 import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
 import { hexEncode } from '@keystead/crypto/hex';
+import { mapNodeHash } from '@keystead/crypto/merkle-map';
 import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
 import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
 import { AnswerSignature, answerRolePolicy } from '@keystead/protocol/answer';
@@ -14,8 +15,8 @@ import {
   userLeafKey,
   walletLeafKey,
 } from '@keystead/protocol/authority';
-import { entryKind, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
-import { errorBody, KmsError, toKmsError } from '@keystead/protocol/errors';
+import { entryKind, type Head, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
+import { errorBody, isErrorCode, KmsError, toKmsError } from '@keystead/protocol/errors';
 import {
   type FromPolicy,
   RawRequest,
@@ -28,7 +29,14 @@ import {
   type ToPolicy,
 } from '@keystead/protocol/frames';
 import { formatUuid, organizationIdOf, parseUuid } from '@keystead/protocol/ids';
-import { AdvanceOrder, HeadAnswer, HeadQuery, Receipt, ReceiptQuery } from '@keystead/protocol/receipt';
+import {
+  AdvanceOrder,
+  HeadAnswer,
+  HeadQuery,
+  Receipt,
+  type ReceiptItem,
+  ReceiptQuery,
+} from '@keystead/protocol/receipt';
 import { parseRequest } from '@keystead/protocol/request';
 import { assertFresh, parseStamp, requestIdentity, verifySelfStamp } from '@keystead/protocol/stamp';
 import { Made, Make, TicketBatch } from '@keystead/protocol/ticket';
@@ -41,7 +49,7 @@ import { Loading } from './loader.ts';
 import { readMethods } from './method-dispatch.ts';
 import { buildOutcome } from './outcome.ts';
 import { type KnownEntry, locked, openEntry, type Organization, organizationKeys } from './organization.ts';
-import { NeedMade, NeedOrganization, NeedOwner, type Pending } from './pending.ts';
+import { type MadeResult, NeedMade, NeedOrganization, NeedOwner, type Pending } from './pending.ts';
 import { NeedRows, NodeCache } from './rows.ts';
 
 /** Nodes of authority and state maps kept in memory. */
@@ -51,6 +59,15 @@ const hotOrganizations = 10_000;
 /** A request that waits longer than this for a row or a secret is given up. */
 const patienceMilliseconds = 8_000;
 const maximumRestarts = 256;
+/** Callers that one decision answers. */
+const maximumRefs = 1024;
+/** Keys whose foundings are counted. */
+const maximumFounders = 100_000;
+/** How long a batch that was out at a resync may still move heads. */
+const settlingMilliseconds = 2_000;
+/** Bounds of one message of answers, and of one message of nodes. */
+const answersPerMessage = 1024;
+const bytesPerMessage = 4 * 1024 * 1024;
 
 /** A batch that is out: what leaves, or is given up, when its receipt comes. */
 interface Outstanding {
@@ -58,13 +75,24 @@ interface Outstanding {
   readonly answers: readonly HeldAnswer[];
 }
 
+interface Repeat {
+  readonly known: KnownEntry;
+  readonly pending: Pending;
+  readonly organization: Organization;
+}
+
 /** An answer that states the present state of an organization, waiting until its tail is certified. */
 interface ReadAnswer {
   readonly refs: readonly number[];
   readonly identity: Uint8Array;
   readonly organization: Organization;
+  /** All organizations whose state it shows. */
+  readonly shown: ReadonlySet<Organization>;
   readonly status: number;
   readonly body: Uint8Array;
+  /** The end of the tail that it was read from. */
+  readonly position: number;
+  readonly hash: Uint8Array;
   readonly afterBatch: number;
 }
 
@@ -82,16 +110,20 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   readonly #nodes = new NodeCache(cachedNodes);
   readonly #organizations = new Map<string, Organization>();
   readonly #lockedOrganizations = new Map<string, KmsError>();
-  readonly #loading = new Map<string, { loading: Loading; waiting: Set<Pending> }>();
+  readonly #loading = new Map<string, { loading: Loading; waiting: Set<Pending>; asked: number }>();
+  /** Organizations that were asked for in this turn and do not exist: not kept, or strangers could fill the memory. */
+  readonly #absent = new Set<string>();
+  /** Organizations of batches that were out at a resync: their heads may still move. */
+  readonly #unsettled = new Map<string, { readonly batches: Set<number>; readonly until: number }>();
   readonly #headQueries = new Map<number, string>();
   readonly #rowQueries = new Map<
     string,
-    { id: number; query: RowQuery; waiting: Set<Pending>; loading: string | null }
+    { id: number; query: RowQuery; waiting: Set<Pending>; loading: string | null; asked: number }
   >();
   readonly #rowQueriesById = new Map<number, string>();
   /** Requests whose secret the signer is making, by identity. */
-  readonly #making = new Map<string, Pending>();
-  /** Requests that are put aside for a row, an organization or a secret: identical bytes join them. */
+  readonly #making = new Map<string, Set<Pending>>();
+  /** Requests that are put aside for a row, an organization or a secret: identical bytes and stamps join them. */
   readonly #parked = new Map<string, Pending>();
   /** Repeats of requests whose decision is not certified yet. */
   readonly #afterReceipt = new Map<string, Pending>();
@@ -99,8 +131,9 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   readonly #reads: ReadAnswer[] = [];
   readonly #toState: (Omit<HeldAnswer, 'organization'> & { readonly organization: Uint8Array })[] = [];
   readonly #unstated: Extract<FromPolicy, { type: 'answers' }>['answers'] = [];
-  readonly #foundedByKey = new Map<string, number>();
-  #repeats: { known: KnownEntry; pending: Pending; organization: Organization }[] = [];
+  /** Identities of the requests by which a key founded organizations. */
+  readonly #foundedByKey = new Map<string, Set<string>>();
+  #repeats: Repeat[] = [];
   #queue: Pending[] = [];
   #batch: Batch;
   #nextBatch = 1;
@@ -156,6 +189,8 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#closeRepeats();
     this.#releaseReads();
     this.#stateAnswers();
+    this.#fetchedEntries.clear();
+    this.#forgetAbsent();
   }
 
   // Requests
@@ -194,10 +229,12 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
         stamp,
         identity,
         identityHex: hexEncode(identity),
+        parkedAs: `${hexEncode(identity)} ${raw.route} ${raw.signature ?? raw.phantomStamp ?? ''}`,
         organization,
         organizationId: formatUuid(organization),
         arrived: this.#context.clock(),
         made: undefined,
+        refusal: undefined,
         owner: undefined,
         restarts: 0,
       });
@@ -215,12 +252,13 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   }
 
   #process(pending: Pending): void {
-    const waiting = this.#parked.get(pending.identityHex);
+    if (pending.refs.length === 0) return;
+    const waiting = this.#parked.get(pending.parkedAs);
     if (waiting !== undefined && waiting !== pending) {
-      waiting.refs.push(...pending.refs);
+      this.#join(waiting, pending);
       return;
     }
-    this.#parked.delete(pending.identityHex);
+    this.#parked.delete(pending.parkedAs);
     try {
       this.#handle(pending, this.#organizationOf(pending.organization));
     } catch (thrown) {
@@ -228,8 +266,15 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     }
   }
 
+  /** Both are the same request under a stamp of the same worth. */
+  #join(waiting: Pending, pending: Pending): void {
+    if (waiting.refs.length + pending.refs.length > maximumRefs)
+      this.#refuse(pending.refs, pending.identity, new KmsError('overloaded', {}));
+    else waiting.refs.push(...pending.refs);
+  }
+
   #interrupted(pending: Pending, thrown: unknown): void {
-    const park = () => this.#parked.set(pending.identityHex, pending);
+    const park = () => this.#parked.set(pending.parkedAs, pending);
     pending.restarts += 1;
     if (pending.restarts > maximumRestarts) {
       this.#refuse(pending.refs, pending.identity, new KmsError('unavailable', {}));
@@ -244,7 +289,12 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       this.#queryRows({ kind: 'ownerOf', walletId: thrown.walletId }, pending, null);
     } else if (thrown instanceof NeedMade) {
       park();
-      this.#making.set(pending.identityHex, pending);
+      const making = this.#making.get(pending.identityHex);
+      if (making !== undefined) {
+        making.add(pending);
+        return;
+      }
+      this.#making.set(pending.identityHex, new Set([pending]));
       const make = Make.encode({ ...thrown.make, boot: this.#context.boot });
       this.send({
         type: 'make',
@@ -258,7 +308,8 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
 
   #handle(pending: Pending, organization: Organization): void {
     const { request, stamp, raw } = pending;
-    const now = this.#now();
+    // The entry's time: whatever holds for the decision has to hold then.
+    const now = Math.max(this.#now(), organization.tailTime);
     const founding = request.method === 'createOrganization';
     if (!organization.exists && !founding) throw new KmsError('authenticator-unknown', {});
     this.#assertNotBehind(pending, organization);
@@ -277,6 +328,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       this.#repeat(pending, organization, decidedAt);
       return;
     }
+    this.#assertStillFresh(pending, now);
     if (!organization.exists) this.#assertMayFound(pending);
     const decided = decideRequest(
       { deploymentId: this.#context.deploymentId, organizationOf: (id) => this.#organizationOf(id) },
@@ -290,10 +342,9 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     const [own] = decided.entries;
     const { entry } = own.known;
     if (entry.decision.outcome !== outcomeAllow) this.#counters.denials += 1;
-    for (const decidedEntry of decided.entries)
-      for (const { hash, bytes } of decidedEntry.nodes) this.#nodes.put(hash, bytes);
-    this.#batch.add(decided);
-    if (ticket !== null) this.#batch.tickets.push(ticket);
+    if (founding) this.#noteFounding(pending);
+    this.#append(decided);
+    if (ticket !== null) this.#batch.addTicket(ticket);
     else
       this.#batch.answers.push({
         refs: pending.refs,
@@ -305,6 +356,23 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
         hash: own.known.hash,
         time: entry.time,
       });
+    if (this.#batch.isFull) this.#closeBatch();
+  }
+
+  /** Adds a decision to the tails and to the batch; its nodes can be read before the store has them. */
+  #append(decided: Decided): void {
+    for (const { nodes } of decided.entries)
+      for (const { hash, bytes } of nodes) this.#nodes.put(hash, bytes);
+    this.#batch.add(decided);
+  }
+
+  /** Certifier and signer hold the stamp against the entry's time; an entry that they refuse would be final for nothing. */
+  #assertStillFresh({ stamp, request }: Pending, time: number): void {
+    try {
+      assertFresh(stamp, request.timestampMs, time);
+    } catch {
+      throw new KmsError('request-expired-before-commit', {});
+    }
   }
 
   /** A client that knows a newer end of the chain than this engine is a witness of a rollback. */
@@ -323,9 +391,22 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     if (settings.operatorKeys.includes(key)) return;
     if (settings.organizationCreation !== 'open') throw new KmsError('organization-creation-closed', {});
     if (settings.organizationQuota === 0) return;
-    const founded = this.#foundedByKey.get(key) ?? 0;
-    if (founded >= settings.organizationQuota) throw new KmsError('organization-quota', {});
-    this.#foundedByKey.set(key, founded + 1);
+    const founded = this.#foundedByKey.get(key);
+    if (founded === undefined || founded.has(pending.identityHex)) return;
+    if (founded.size >= settings.organizationQuota) throw new KmsError('organization-quota', {});
+  }
+
+  /** Counts a founding once, however often the same request is sent. */
+  #noteFounding(pending: Pending): void {
+    if (this.#context.settings.organizationQuota === 0) return;
+    const key = base64urlEncode(pending.stamp.publicKey);
+    const founded = this.#foundedByKey.get(key) ?? new Set<string>();
+    this.#foundedByKey.delete(key);
+    this.#foundedByKey.set(key, founded.add(pending.identityHex));
+    if (this.#foundedByKey.size > maximumFounders) {
+      const oldest = this.#foundedByKey.keys().next().value;
+      if (oldest !== undefined) this.#foundedByKey.delete(oldest);
+    }
   }
 
   #read(pending: Pending, organization: Organization, caller: Caller, now: number): void {
@@ -333,6 +414,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     applyPolicy(pending, state, caller, null, now);
     const method = readMethods[pending.request.method] as ((context: unknown) => unknown) | undefined;
     if (method === undefined) throw new KmsError('internal', {});
+    const shown = new Set([organization]);
     const result = method({
       request: pending.request,
       pending,
@@ -340,16 +422,28 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       caller,
       organizationId: pending.organizationId,
       time: now,
-      organizationOf: (id: Uint8Array) => this.#organizationOf(id),
+      organizationOf: (id: Uint8Array) => {
+        const other = this.#organizationOf(id);
+        shown.add(other);
+        return other;
+      },
     });
     this.#counters.reads += 1;
     this.#reads.push({
       refs: pending.refs,
       identity: pending.identity,
       organization,
+      shown,
       status: 200,
       body: utf8Encode(canonicalize(result as JsonValue)),
-      afterBatch: organization.certified.position === organization.tail.position ? 0 : organization.tailBatch,
+      position: organization.tail.position,
+      hash: organization.tail.hash,
+      // Receipts come in the order of the batches.
+      afterBatch: Math.max(
+        ...[...shown].map(({ certified, tail, tailBatch }) =>
+          certified.position === tail.position ? 0 : tailBatch,
+        ),
+      ),
     });
   }
 
@@ -358,7 +452,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     if (position > organization.certified.position) {
       const waiting = this.#afterReceipt.get(pending.identityHex);
       if (waiting === undefined) this.#afterReceipt.set(pending.identityHex, pending);
-      else waiting.refs.push(...pending.refs);
+      else this.#join(waiting, pending);
       return;
     }
     let known = organization.recent(position);
@@ -366,7 +460,6 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       const query: RowQuery = { kind: 'entries', organization: organization.id, from: position, limit: 1 };
       const row = this.#fetchedEntries.get(queryName(query));
       if (row === undefined) throw new NeedRows(query);
-      this.#fetchedEntries.delete(queryName(query));
       known = openEntry(organization.keys, row);
     }
     if (!equalBytes(known.entry.identity, pending.identity) || known.entry.position !== position)
@@ -429,7 +522,13 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     const refusal = this.#lockedOrganizations.get(name);
     if (refusal !== undefined) throw refusal;
     const organization = this.#organizations.get(name);
-    if (organization === undefined) throw new NeedOrganization(id);
+    if (organization === undefined) {
+      if (this.#unsettled.has(name)) throw new KmsError('unavailable', {});
+      throw new NeedOrganization(id);
+    }
+    // The least recently used one stands first.
+    this.#organizations.delete(name);
+    this.#organizations.set(name, organization);
     return organization;
   }
 
@@ -445,6 +544,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#loading.set(name, {
       loading: new Loading(id, keys, this.#nodes),
       waiting: new Set(pending === null ? [] : [pending]),
+      asked: this.#context.clock(),
     });
     const nonce = this.#nextId++;
     this.#headQueries.set(nonce, name);
@@ -487,6 +587,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#loading.delete(name);
     this.#makeRoom();
     this.#organizations.set(name, next);
+    if (!next.exists) this.#absent.add(name);
     for (const pending of entry.waiting) this.#resume(pending);
   }
 
@@ -499,9 +600,22 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     }
   }
 
+  #forgetAbsent(): void {
+    for (const name of this.#absent)
+      if (this.#organizations.get(name)?.exists === false) this.#organizations.delete(name);
+    this.#absent.clear();
+  }
+
   #resume(pending: Pending): void {
-    this.#parked.delete(pending.identityHex);
+    if (this.#parked.get(pending.parkedAs) === pending) this.#parked.delete(pending.parkedAs);
     this.#queue.push(pending);
+  }
+
+  /** Ends a wait without a decision. */
+  #giveUp(pending: Pending, error: KmsError): void {
+    if (this.#parked.get(pending.parkedAs) === pending) this.#parked.delete(pending.parkedAs);
+    this.#refuse(pending.refs, pending.identity, error);
+    pending.refs.length = 0;
   }
 
   // Rows
@@ -514,7 +628,13 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       return;
     }
     const id = this.#nextId++;
-    this.#rowQueries.set(name, { id, query, waiting: new Set(pending === null ? [] : [pending]), loading });
+    this.#rowQueries.set(name, {
+      id,
+      query,
+      waiting: new Set(pending === null ? [] : [pending]),
+      loading,
+      asked: this.#context.clock(),
+    });
     this.#rowQueriesById.set(id, name);
     this.send({ type: 'queryRows', queries: [{ id, query }] });
   }
@@ -541,13 +661,8 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     }
     for (const pending of waiting) {
       if (query.kind === 'node') {
-        if (rows.length !== 1) {
-          this.#parked.delete(pending.identityHex);
-          this.#refuse(
-            pending.refs,
-            pending.identity,
-            locked('a node of its state is missing from the store'),
-          );
+        if (rows.length !== 1 || !equalBytes(mapNodeHash(rows[0]), query.hash)) {
+          this.#giveUp(pending, locked('a node of its state is missing from the store'));
           continue;
         }
         this.#nodes.put(query.hash, rows[0]);
@@ -555,8 +670,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
         pending.owner = rows.length === 1 && rows[0].length === 16 ? rows[0] : null;
       } else if (query.kind === 'entries') {
         if (rows.length !== 1) {
-          this.#parked.delete(pending.identityHex);
-          this.#refuse(pending.refs, pending.identity, locked('an entry is missing from the store'));
+          this.#giveUp(pending, locked('an entry is missing from the store'));
           continue;
         }
         this.#fetchedEntries.set(queryName(query), rows[0]);
@@ -570,29 +684,15 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   #made(made: Made): void {
     if (!equalBytes(made.boot, this.#context.boot)) return;
     const name = hexEncode(made.identity);
-    const pending = this.#making.get(name);
-    if (pending === undefined) return;
+    const making = this.#making.get(name);
+    if (making === undefined) return;
     this.#making.delete(name);
-    if (made.refusal.length > 0) {
-      const { code, detail, field } = parseStrictJson(made.refusal, { maxBytes: 8192 }) as Record<
-        string,
-        string
-      >;
-      this.#parked.delete(name);
-      this.#refuse(pending.refs, pending.identity, new KmsError(code as never, { detail, field }));
-      return;
+    const told = toldOf(made);
+    for (const pending of making) {
+      if (told instanceof KmsError) pending.refusal = told;
+      else pending.made = told;
+      this.#resume(pending);
     }
-    const told = parseStrictJson(made.accounts, { maxBytes: 65536 }) as Record<string, unknown>;
-    const single = told.account as
-      | { curve: string; addressFormat: string; address: string; publicKey: string }
-      | undefined;
-    pending.made = {
-      secret: made.secret,
-      sealed: made.sealed,
-      type: told.type === 'KEYPAIR' ? 'KEYPAIR' : 'MNEMONIC',
-      accounts: single === undefined ? (told.accounts as never) : [{ ...single, derivationPath: '' }],
-    };
-    this.#resume(pending);
   }
 
   // Receipts
@@ -600,30 +700,53 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   #receipt(receipt: Receipt): void {
     if (!equalBytes(receipt.boot, this.#context.boot)) return;
     this.#mark = Math.max(this.#mark, receipt.time);
+    this.#settle(receipt.batch);
     const outstanding = this.#outstanding.get(receipt.batch);
     if (outstanding === undefined) return;
     this.#outstanding.delete(receipt.batch);
-    for (const { organization: id, head } of receipt.items) {
-      const organization = this.#organizations.get(hexEncode(id));
-      if (organization !== undefined && head.position > organization.certified.position)
-        organization.certified = head;
-    }
-    const refused = new Set(receipt.refused.map(({ organization }) => hexEncode(organization)));
+    for (const { organization, head } of receipt.items) this.#certify(hexEncode(organization), head);
     if (outstanding.batch !== null)
-      for (const name of refused) {
-        // The tail was built on something that is not history: start again from the certified head.
-        this.#organizations.delete(name);
-        this.#context.log('advance-refused', { organization: name });
+      for (const { organization: id, code } of receipt.refused) {
+        const name = hexEncode(id);
+        this.#context.log('advance-refused', { organization: formatUuid(id), code });
+        // The tail was built on something that is not history: start again from the certified head. A tail that was
+        // begun since then is another one.
+        if (this.#organizations.get(name) === outstanding.batch.organizations.get(name))
+          this.#organizations.delete(name);
       }
+    // Only what the certifier names as history leaves.
+    const history =
+      outstanding.answers.length === 0
+        ? new Map<string, ReceiptItem>()
+        : new Map(receipt.items.map((item) => [hexEncode(item.hash), item]));
     for (const answer of outstanding.answers) {
-      if (refused.has(hexEncode(answer.organization.id)))
-        this.#refuse(answer.refs, answer.identity, new KmsError('unavailable', {}));
-      else this.#toState.push({ ...answer, organization: answer.organization.id });
+      const item = history.get(hexEncode(answer.hash));
+      if (item?.position === answer.position && equalBytes(item.organization, answer.organization.id))
+        this.#toState.push({ ...answer, organization: answer.organization.id });
+      else this.#refuse(answer.refs, answer.identity, new KmsError('unavailable', {}));
     }
     for (const [name, pending] of this.#afterReceipt) {
       this.#afterReceipt.delete(name);
       this.#queue.push(pending);
     }
+  }
+
+  /** The certified head moves along the tail; a head that is not on it belongs to another history. */
+  #certify(name: string, head: Head): void {
+    const organization = this.#organizations.get(name);
+    if (organization === undefined || head.position <= organization.certified.position) return;
+    const known = organization.recent(head.position);
+    if (known !== undefined && equalBytes(known.hash, head.hash)) {
+      organization.certified = head;
+      return;
+    }
+    this.#organizations.delete(name);
+    this.#context.log('tail-abandoned', { organization: formatUuid(organization.id) });
+  }
+
+  #settle(batch: number): void {
+    for (const [name, { batches }] of this.#unsettled)
+      if (batches.delete(batch) && batches.size === 0) this.#unsettled.delete(name);
   }
 
   #closeBatch(): void {
@@ -632,6 +755,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#batch = new Batch(this.#nextBatch++);
     const order = AdvanceOrder.encode(batch.order(this.#context.boot));
     this.#outstanding.set(batch.number, { batch, answers: batch.answers });
+    this.#sendNodes(batch);
     this.send({
       type: 'batch',
       batch: batch.number,
@@ -642,11 +766,46 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     });
   }
 
-  /** Repeats of this turn, in one query for fresh receipts. */
+  /** Nodes for which one message has no room go ahead of the batch: alone they mean nothing. */
+  #sendNodes({ rows }: Batch): void {
+    let bytes = rows.nodes.reduce((sum, node) => sum + node.bytes.length + 36, 0);
+    while (bytes > bytesPerMessage) {
+      const nodes: typeof rows.nodes = [];
+      for (let ahead = 0; ahead < bytesPerMessage && rows.nodes.length > 0; ) {
+        const node = rows.nodes.pop()!;
+        nodes.push(node);
+        ahead += node.bytes.length + 36;
+      }
+      bytes = rows.nodes.reduce((sum, node) => sum + node.bytes.length + 36, 0);
+      this.send({
+        type: 'batch',
+        batch: this.#nextBatch++,
+        rows: { entries: [], nodes, secrets: [], owners: [] },
+        advance: undefined,
+        query: undefined,
+        tickets: undefined,
+        waiting: [],
+      });
+    }
+  }
+
+  /** Repeats of this turn, in queries for fresh receipts. */
   #closeRepeats(): void {
-    if (this.#repeats.length === 0) return;
-    const repeats = this.#repeats;
+    const all = this.#repeats;
     this.#repeats = [];
+    let from = 0;
+    let bytes = 0;
+    for (const [index, { known }] of all.entries()) {
+      bytes += 2 * known.sealed.length + 16384;
+      if (bytes < bytesPerMessage) continue;
+      this.#closeRepeatsOf(all.slice(from, index + 1));
+      from = index + 1;
+      bytes = 0;
+    }
+    if (from < all.length) this.#closeRepeatsOf(all.slice(from));
+  }
+
+  #closeRepeatsOf(repeats: readonly Repeat[]): void {
     const number = this.#nextBatch++;
     const tickets: HeldTicket[] = [];
     const answers: HeldAnswer[] = [];
@@ -789,8 +948,8 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
         later.push(read);
         continue;
       }
-      const { organization } = read;
-      if (this.#organizations.get(hexEncode(organization.id)) !== organization) {
+      const { organization, shown } = read;
+      if ([...shown].some((other) => this.#organizations.get(hexEncode(other.id)) !== other)) {
         this.#refuse(read.refs, read.identity, new KmsError('unavailable', {}));
         continue;
       }
@@ -800,8 +959,8 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
         organization: organization.id,
         status: read.status,
         body: read.body,
-        position: organization.certified.position,
-        hash: organization.certified.hash,
+        position: read.position,
+        hash: read.hash,
         time: this.#now(),
       });
     }
@@ -840,11 +999,21 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
           signature: AnswerSignature.encode(signatures[index]),
         },
       });
-    if (answers.length > 0) this.send({ type: 'answers', answers });
+    let from = 0;
+    let bytes = 0;
+    for (const [index, { answer }] of answers.entries()) {
+      bytes += answer.body.length + answer.signature.length + 8192;
+      if (index - from + 1 < answersPerMessage && bytes < bytesPerMessage) continue;
+      this.send({ type: 'answers', answers: answers.slice(from, index + 1) });
+      from = index + 1;
+      bytes = 0;
+    }
+    if (from < answers.length) this.send({ type: 'answers', answers: answers.slice(from) });
   }
 
   /** Answers an error that no entry stands for; the host could have invented it, so it is not stated. */
   #refuse(refs: readonly number[], identity: Uint8Array, thrown: unknown): void {
+    if (refs.length === 0) return;
     const error = toKmsError(thrown);
     if (error.code === 'internal')
       this.#context.log('internal-error', {
@@ -864,26 +1033,42 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   }
 
   #giveUpLate(): void {
-    const limit = this.#context.clock() - patienceMilliseconds;
-    for (const [name, pending] of this.#parked) {
+    const now = this.#context.clock();
+    const limit = now - patienceMilliseconds;
+    for (const pending of this.#parked.values()) {
       if (pending.arrived > limit) break;
-      this.#parked.delete(name);
-      this.#making.delete(name);
-      pending.restarts = maximumRestarts;
-      this.#refuse(pending.refs, pending.identity, new KmsError('unavailable', {}));
+      const making = this.#making.get(pending.identityHex);
+      if (making?.delete(pending) && making.size === 0) this.#making.delete(pending.identityHex);
+      this.#giveUp(pending, new KmsError('unavailable', {}));
     }
+    // A question that was lost is asked again by the next request that needs its answer.
+    for (const [name, { id, loading, asked }] of this.#rowQueries) {
+      if (asked > limit) break;
+      this.#rowQueries.delete(name);
+      this.#rowQueriesById.delete(id);
+      if (loading !== null) this.#loading.delete(loading);
+    }
+    for (const [name, { asked }] of this.#loading) {
+      if (asked > limit) break;
+      this.#loading.delete(name);
+    }
+    for (const [nonce, name] of this.#headQueries) {
+      if (this.#loading.has(name)) break;
+      this.#headQueries.delete(nonce);
+    }
+    for (const [name, { until }] of this.#unsettled) if (until <= now) this.#unsettled.delete(name);
   }
 
   // The host's messages
 
   #outcome(message: Extract<ToPolicy, { type: 'outcome' }>): void {
     const organization = this.#organizations.get(hexEncode(message.organization));
-    if (organization === undefined) return;
+    if (organization === undefined || !organization.exists) return;
     try {
-      this.#batch.add(buildOutcome(organization, message, this.#now()));
-    } catch (thrown) {
-      if (!(thrown instanceof NeedRows)) throw thrown;
-      // A checkpoint lacks a node: the outcome is the host's word only, and the host may say it again.
+      this.#append(buildOutcome(organization, message, this.#now()));
+      if (this.#batch.isFull) this.#closeBatch();
+    } catch {
+      // Such as a checkpoint that lacks a node: the outcome is the host's word only, and the host may say it again.
       this.#context.log('outcome-dropped', { organization: formatUuid(organization.id) });
     }
   }
@@ -892,13 +1077,22 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   #resync(): void {
     this.#counters.resyncs += 1;
     const lost = new KmsError('unavailable', {});
-    for (const { answers } of this.#outstanding.values())
+    const until = this.#context.clock() + settlingMilliseconds;
+    for (const [number, { batch, answers }] of this.#outstanding) {
       for (const answer of answers) this.#refuse(answer.refs, answer.identity, lost);
+      // What is out may still become history. A head that is read before would be old, and rows that are written on
+      // top of it would take the place of that history's.
+      for (const name of batch?.organizations.keys() ?? []) {
+        const { batches } = this.#unsettled.get(name) ?? { batches: new Set<number>() };
+        this.#unsettled.set(name, { batches: batches.add(number), until });
+      }
+    }
     for (const answer of this.#batch.answers) this.#refuse(answer.refs, answer.identity, lost);
     for (const ticket of this.#batch.tickets) this.#refuse(ticket.refs, ticket.ticket.identity, lost);
     for (const read of this.#reads.splice(0)) this.#refuse(read.refs, read.identity, lost);
-    for (const pending of [...this.#parked.values(), ...this.#afterReceipt.values()])
-      this.#refuse(pending.refs, pending.identity, lost);
+    for (const { pending } of this.#repeats) this.#refuse(pending.refs, pending.identity, lost);
+    for (const pending of [...this.#parked.values(), ...this.#afterReceipt.values(), ...this.#queue])
+      this.#giveUp(pending, lost);
     this.#outstanding.clear();
     this.#parked.clear();
     this.#afterReceipt.clear();
@@ -937,6 +1131,27 @@ function queryName(query: RowQuery): string {
     case 'entries':
       return `entries ${hexEncode(query.organization)} ${query.from} ${query.limit}`;
   }
+}
+
+/** What the signer made or derived, or why it would not. */
+function toldOf(made: Made): MadeResult | KmsError {
+  if (made.refusal.length > 0) {
+    const { code, detail, field } = parseStrictJson(made.refusal, { maxBytes: 8192 }) as Record<
+      string,
+      string
+    >;
+    return new KmsError(code !== undefined && isErrorCode(code) ? code : 'unavailable', { detail, field });
+  }
+  const told = parseStrictJson(made.accounts, { maxBytes: 65536 }) as Record<string, unknown>;
+  const single = told.account as
+    | { curve: string; addressFormat: string; address: string; publicKey: string }
+    | undefined;
+  return {
+    secret: made.secret,
+    sealed: made.sealed,
+    type: told.type === 'KEYPAIR' ? 'KEYPAIR' : 'MNEMONIC',
+    accounts: single === undefined ? (told.accounts as never) : [{ ...single, derivationPath: '' }],
+  };
 }
 
 /** File and line of an unforeseen exception: enough to find it, and never its message. */
