@@ -212,10 +212,19 @@ export function keypair(
   return { authenticatorName, authenticatorKind: 'keypair', publicKey, algorithm, ...more };
 }
 
-/** Starts a stack before the tests of a file and stops it after them. */
-export function withStack(options: WithStackOptions = {}): TestStack {
-  const stack = new TestStack(options);
-  before(() => stack.start());
-  after(() => stack.stop());
-  return stack;
+/**
+ * Starts a stack before the tests of a file and stops it after them. `prepare` runs once it has started: hooks of
+ * the top level do not wait for one another.
+ */
+export function withStack(
+  options: WithStackOptions = {},
+  prepare: (running: TestStack) => Promise<void> = async () => {},
+): TestStack {
+  const running = new TestStack(options);
+  before(async () => {
+    await running.start();
+    await prepare(running);
+  });
+  after(() => running.stop());
+  return running;
 }
