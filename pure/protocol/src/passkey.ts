@@ -16,6 +16,9 @@ export interface PasskeyRegistration {
   readonly challenge: string;
 }
 
+/** Origins are ASCII serializations (RFC 6454 §6.2) or an app's signing key; the leaf holds at most 256 bytes. */
+const originPattern = /^[\x21-\x7e]{1,256}$/;
+
 /**
  * Reads a registration. Attestation statements are not evaluated: the key is trusted because the stamped request
  * that carries it is. Throws KmsError `parameter-invalid` naming `field`.
@@ -44,7 +47,11 @@ export function readPasskeyRegistration(
   }
   if (typeof client !== 'object' || client === null || client.type !== 'webauthn.create')
     throw refuse('clientDataJSON', 'is not the client data of a registration');
-  if (typeof client.challenge !== 'string' || typeof client.origin !== 'string' || client.origin.length > 256)
+  if (
+    typeof client.challenge !== 'string' ||
+    typeof client.origin !== 'string' ||
+    !originPattern.test(client.origin)
+  )
     throw refuse('clientDataJSON', 'has no challenge or origin');
   if (client.crossOrigin !== undefined && client.crossOrigin !== false)
     throw refuse('clientDataJSON', 'comes from another origin');
