@@ -19,8 +19,6 @@ export interface StackOptions {
   readonly profile?: 'development' | 'production';
   /** Path of a JSON file with the endpoints that the gateway broadcasts to. */
   readonly rpc?: string;
-  /** PostgreSQL instead of the embedded store. */
-  readonly databaseUrl?: string;
   /** Whether the operator accepts the development unlock file in production. */
   readonly developmentUnlock?: boolean;
   readonly settings?: StackSettings;
@@ -40,6 +38,8 @@ export function readEnvironment(
   const unlock = read('KEYSTEAD_UNLOCK');
   if (unlock !== undefined && unlock !== 'development-file')
     throw wrong('KEYSTEAD_UNLOCK', 'this version knows one value, development-file');
+  if (read('KEYSTEAD_DATABASE_URL') !== undefined)
+    throw wrong('KEYSTEAD_DATABASE_URL', 'nothing; this version has the embedded store only');
   return {
     home,
     heads,
@@ -49,7 +49,6 @@ export function readEnvironment(
       'production',
     ]),
     rpc: rpc === undefined ? undefined : resolve(rpc),
-    databaseUrl: read('KEYSTEAD_DATABASE_URL'),
     developmentUnlock: unlock === 'development-file',
     settings: settingsOf(read),
   };

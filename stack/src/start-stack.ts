@@ -139,7 +139,7 @@ class RunningStack implements Stack {
         KEYSTEAD_HEADS_SOCKET: headsSocket,
       }),
     );
-    const { rpc, databaseUrl, profile = 'development' } = this.#options;
+    const { rpc, profile = 'development' } = this.#options;
     this.#supervise('gateway', () =>
       this.#spawnHost(this.#options.substitutes?.gateway ?? hostProgram('gateway'), {
         KEYSTEAD_PORT: String(port),
@@ -147,7 +147,6 @@ class RunningStack implements Stack {
         KEYSTEAD_SOCKETS: sockets,
         KEYSTEAD_PROFILE: profile,
         ...(rpc === undefined ? {} : { KEYSTEAD_RPC: rpc }),
-        ...(databaseUrl === undefined ? {} : { KEYSTEAD_DATABASE_URL: databaseUrl }),
       }),
     );
     const config = {

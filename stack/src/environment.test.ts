@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { resolve } from 'node:path';
+import { describe, it } from 'node:test';
+import { readEnvironment } from './environment.ts';
+import { StackError } from './stack-error.ts';
+
+const refuses = (name: string) => (error: unknown) =>
+  error instanceof StackError && error.exitCode === 78 && error.message.includes(name);
+
+describe('the environment of the stack', () => {
+  it('needs nothing, and keeps the heads beside the home', () => {
+    const options = readEnvironment({});
+    assert.equal(options.home, resolve('.keystead'));
+    assert.equal(options.heads, resolve('.keystead-heads'));
+    assert.deepEqual(
+      [options.port, options.profile, options.developmentUnlock],
+      [7400, 'development', false],
+    );
+    assert.equal(readEnvironment({ KEYSTEAD_HOME: '/data/kms/' }).heads, '/data/kms-heads');
+    assert.equal(
+      readEnvironment({ KEYSTEAD_HOME: '/data/kms', KEYSTEAD_HEADS: '/data/kms2' }).heads,
+      '/data/kms2',
+    );
+  });
+
+  it('takes every setting of the enclaves', () => {
+    const { settings } = readEnvironment({
+      KEYSTEAD_ORGANIZATION_CREATION: 'operators',
+      KEYSTEAD_OPERATOR_KEYS: 'a, b',
+      KEYSTEAD_ORGANIZATION_QUOTA: '3',
+      KEYSTEAD_COMPATIBILITY_IMPORT: 'true',
+    });
+    assert.deepEqual(settings, {
+      organizationCreation: 'operators',
+      operatorKeys: ['a', 'b'],
+      organizationQuota: 3,
+      compatibilityImport: true,
+    });
+  });
+
+  it('refuses what it does not understand rather than starting without it', () => {
+    for (const [name, value] of Object.entries({
+      KEYSTEAD_PORT: '65536',
+      KEYSTEAD_PROFILE: 'prod',
+      KEYSTEAD_UNLOCK: 'password',
+      KEYSTEAD_ORGANIZATION_CREATION: 'closed',
+      KEYSTEAD_ORGANIZATION_QUOTA: '-1',
+      KEYSTEAD_COMPATIBILITY_IMPORT: 'yes',
+      KEYSTEAD_DATABASE_URL: 'postgres://localhost/kms',
+    }))
+      assert.throws(() => readEnvironment({ [name]: value }), refuses(name), name);
+  });
+
+  it('refuses a heads directory inside the home, and a home inside the heads directory', () => {
+    const both = refuses('KEYSTEAD_HEADS and KEYSTEAD_HOME');
+    assert.throws(() => readEnvironment({ KEYSTEAD_HOME: '/data', KEYSTEAD_HEADS: '/data/heads' }), both);
+    assert.throws(() => readEnvironment({ KEYSTEAD_HOME: '/data/home', KEYSTEAD_HEADS: '/data' }), both);
+    assert.throws(() => readEnvironment({ KEYSTEAD_HOME: '/data', KEYSTEAD_HEADS: '/data' }), both);
+  });
+});
