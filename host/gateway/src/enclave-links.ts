@@ -133,11 +133,6 @@ export class EnclaveLinks {
     return pong !== undefined && performance.now() - pong.at < pongPatience;
   }
 
-  /** Whether the role's enclave has ever answered on this link. */
-  hasAnswered(role: Role): boolean {
-    return this.#links.get(role)?.pong !== undefined;
-  }
-
   pong(role: Role): Pong | undefined {
     return this.#links.get(role)?.pong;
   }

@@ -111,7 +111,7 @@ export class Pipeline implements LinkEvents {
 
   /** Whether requests are accepted and can be kept. */
   get isReady(): boolean {
-    return this.#accepts && this.isHealthy && !this.#storeFailing;
+    return this.#accepts && !this.#storeFailing;
   }
 
   /**
@@ -151,11 +151,7 @@ export class Pipeline implements LinkEvents {
 
   get #accepts(): boolean {
     return (
-      !this.#draining &&
-      this.#tailKept &&
-      !this.#resyncOwed &&
-      this.#orphaned.size === 0 &&
-      roles.every((role) => this.#links.hasAnswered(role))
+      !this.#draining && this.#tailKept && !this.#resyncOwed && this.#orphaned.size === 0 && this.isHealthy
     );
   }
 

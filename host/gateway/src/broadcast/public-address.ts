@@ -31,14 +31,16 @@ const reserved: readonly [string, number, 'ipv4' | 'ipv6'][] = [
   ['3fff::', 20, 'ipv6'],
 ];
 
-const blocked = new BlockList();
-for (const [network, prefix, family] of reserved) blocked.addSubnet(network, prefix, family);
+// One list each: a list also compares IPv4 addresses with its IPv6 blocks, in their mapped form.
+const blocked = { ipv4: new BlockList(), ipv6: new BlockList() };
+for (const [network, prefix, family] of reserved) blocked[family].addSubnet(network, prefix, family);
 
 /** True for an IP address text that lies on the public internet; false for every other text. */
 export function isPublicAddress(address: string): boolean {
-  const family = isIP(address);
-  if (family === 0) return false;
-  return !blocked.check(address, family === 4 ? 'ipv4' : 'ipv6');
+  const version = isIP(address);
+  if (version === 0) return false;
+  const family = version === 4 ? 'ipv4' : 'ipv6';
+  return !blocked[family].check(address, family);
 }
 
 /** Code of the error with which a connection to an address that is not public fails. */
