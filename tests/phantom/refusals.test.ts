@@ -79,18 +79,6 @@ test('a wallet, organization, user or authenticator that is not there', async ()
   await refused(client.deleteAuthenticator(named), 'authenticator-not-found', /authenticator/i, 404);
   const nobody = { ...named, username: 'nobody' };
   await refused(client.deleteAuthenticator(nobody), 'user-not-found', /No such user/, 404);
-  const grant = {
-    ownerOrganizationId: organizationId,
-    targetOrganizationId: ABSENT,
-    walletId,
-    policy: { version: 'v0', scopes: ['owner'] },
-  };
-  await refused(
-    client.grantOrganizationAccess(grant as never),
-    'organization-not-found',
-    /organization/,
-    404,
-  );
 });
 
 test('what exists already, and what would lock everybody out', async () => {
@@ -177,13 +165,6 @@ test('transactions that are refused before and after /prepare', async () => {
   await refused(server.signTransaction(foreign), 'transaction-not-ours', /./, 400);
 
   const own = { walletId, transaction: unsigned(solana), networkId: SOLANA };
-  const { rawTransaction } = await server.signTransaction(own);
-  await refused(
-    server.signTransaction({ ...own, transaction: rawTransaction }),
-    'transaction-already-signed',
-    /signed/,
-    400,
-  );
   const denied = clientWith(running, locked, organizationId, 'server-wallet');
   await refused(denied.signTransaction(own), 'policy-denied', /DENY_ALL/, 403);
   await assert.rejects(as(locked).signTransaction({ ...own, account: solana }), /DENY_ALL/);
@@ -199,6 +180,14 @@ test('transactions that are refused before and after /prepare', async () => {
   });
   const request = { walletId, networkId: SEPOLIA, message: encode(Buffer.from(evm.slice(2), 'hex')) };
   await refused(client.ethereumSignMessage(request), 'message-is-transaction', /signTransaction/, 403);
+  const { rawTransaction } = await client.signTransaction({ walletId, networkId: SEPOLIA, transaction: evm });
+  const signed = `0x${Buffer.from(rawTransaction, 'base64url').toString('hex')}`;
+  await refused(
+    client.signTransaction({ walletId, networkId: SEPOLIA, transaction: signed }),
+    'transaction-already-signed',
+    /sign/,
+    400,
+  );
   const broken = { walletId, networkId: SEPOLIA, transaction: `${evm}00` };
   await refused(client.signTransaction(broken), 'transaction-malformed', /./, 400);
 });
