@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -40,10 +41,9 @@ function start(environment: Record<string, string>, command: string[] = [process
     stderr += chunk;
   });
   const exit = new Promise<number | null>((end) => {
-    child.once('exit', (code) => {
-      started.delete(child);
-      end(code);
-    });
+    child.once('exit', () => started.delete(child));
+    // Not before the last line has been read.
+    child.once('close', (code) => end(code));
   });
   const ready = new Promise<Record<string, string>>((found, missed) => {
     child.stdout!.on('data', (chunk) => {
@@ -131,7 +131,7 @@ describe('npm start', { concurrency: false }, () => {
   });
 
   it('ends with one clear line when the port is taken', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
+    const server = createServer().listen(0, '127.0.0.1').unref();
     await new Promise((listening) => server.once('listening', listening));
     const { port } = server.address() as { port: number };
     const refused = start({ KEYSTEAD_HOME: homeOf('port'), KEYSTEAD_PORT: String(port) });
@@ -179,7 +179,7 @@ describe('npm start', { concurrency: false }, () => {
     const children = below(killed.child.pid!);
     assert.equal(children.length, 6);
     killed.child.kill('SIGKILL');
-    await killed.exit;
+    await once(killed.child, 'exit');
     const again = start({ KEYSTEAD_HOME: home, KEYSTEAD_PORT: new URL(api).port });
     assert.equal((await again.ready).api, api);
     await until(() => !children.some(alive));
@@ -216,7 +216,7 @@ describe('npm start', { concurrency: false }, () => {
     const { api } = await npm.ready;
     const children = below(npm.child.pid!);
     npm.child.kill('SIGKILL');
-    await npm.exit;
+    await once(npm.child, 'exit');
     npm.child.stdout!.destroy();
     npm.child.stderr!.destroy();
     assert.equal((await fetch(`${api}/healthz`)).status, 200);
