@@ -7,7 +7,8 @@ import { EnvironmentError, readEnvironment } from './environment.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { nameOf, report } from './report.ts';
 
-const drainPatience = 8000;
+/** Less than the 7 s that the stack waits before it ends the gateway by force. */
+const drainPatience = 6000;
 
 process.umask(0o077);
 process.title = 'keystead-gateway';
