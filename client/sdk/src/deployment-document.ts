@@ -34,7 +34,7 @@ export function readDeployment(content: Uint8Array, root: Uint8Array): Deploymen
   let keys: DeploymentKeys;
   try {
     const document = member(parseStrictJson(content, { maxBytes: 65_536 }));
-    const roots = member(document('keys') ?? document('roots'));
+    const roots = member(document('keys'));
     const role = (name: string): RoleKeys => {
       const pair = member(roots(name));
       return { sign: key(pair('sign')), agree: key(pair('agree')) };
