@@ -232,6 +232,23 @@ describe('a snapshot', () => {
     assert.equal((await refusedStart(engine, taken)).sequence, 0);
   });
 
+  it('is refused with a covered record of another branch', async () => {
+    const { engine, heads, organization } = await written(1);
+    const other = copyOf(heads);
+    const fork = { ...organization, nodes: new Map(organization.nodes) };
+    const first = await Harness.started(engine, heads);
+    const second = await Harness.started(engine, other);
+    const start = heads.records.length;
+    await second.advance([engine.plain(fork)]);
+    engine.now += 60_000;
+    await first.advance([engine.plain(organization)]);
+    await first.advance([engine.plain(organization)]);
+    const mixed = copyOf(heads);
+    assert.ok(mixed.snapshotSequence > start);
+    mixed.records[start - 1] = other.records[start - 1];
+    assert.equal((await refusedStart(engine, mixed)).sequence, start + 1);
+  });
+
   it('is refused with covered records that end before it, or with a gap after it', async () => {
     const { engine, harness, heads, organization } = await snapshotted();
     const covered = heads.snapshotSequence;
