@@ -10,6 +10,8 @@ export interface Surroundings {
   readonly heads: string;
   /** KEYSTEAD_RPC_URL */
   readonly rpcUrl: string | undefined;
+  /** PATH */
+  readonly searchPath: string;
   readonly stdin: Readable & { readonly isTTY?: boolean };
   /** Writes a line for people to standard error. */
   say(line: string): void;
@@ -23,6 +25,7 @@ export function readSurroundings(): Surroundings {
     home,
     heads: variable('KEYSTEAD_HEADS') ?? `${home.replace(/\/+$/, '')}-heads`,
     rpcUrl: variable('KEYSTEAD_RPC_URL'),
+    searchPath: variable('PATH') ?? '',
     stdin: process.stdin,
     say: (line) => void process.stderr.write(`${line}\n`),
   };

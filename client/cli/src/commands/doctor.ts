@@ -1,0 +1,190 @@
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { readCredentials, type Credentials } from '@keystead/sdk/node/credentials';
+import type { Command } from '../command.ts';
+import { CommandError } from '../command-error.ts';
+import { parseDeployment } from '../deployment-file.ts';
+import { isolationOf } from '../isolation.ts';
+import { credentialsFileOf } from '../session.ts';
+
+const oldestNode = 24;
+const sandboxTools = ['bwrap', 'unshare', 'setpriv', 'systemd-run', 'qemu-system-x86_64'] as const;
+const patience = 5000;
+
+interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly found: string;
+  /** What to do; only where it is not ok. */
+  readonly hint?: string;
+}
+
+export const doctor: Command = {
+  words: ['doctor'],
+  summary: 'says what holds here and what does not: Node, isolation, rollback, credentials, server',
+  options: {},
+  async run(given, surroundings) {
+    const file = credentialsFileOf(given, surroundings);
+    const credentials = existsSync(file) ? safely(() => readCredentials(file)) : undefined;
+    const api =
+      given.text('api') ??
+      (credentials instanceof Error ? undefined : credentials?.api) ??
+      'http://127.0.0.1:7400';
+    const deployment = await fetched(`${api}/v1/deployment`);
+    const isolation = isolationOf(surroundings.home);
+    const checks = [
+      nodeCheck(),
+      ...credentialsChecks(file, credentials),
+      await serverCheck(api),
+      deploymentCheck(deployment, credentials instanceof Error ? undefined : credentials),
+    ];
+    const facts = {
+      node: process.versions.node,
+      profile: profileOf(deployment) ?? 'unknown',
+      isolation: isolation.level,
+      isolationDetail: isolation.detail,
+      attested: false,
+      rollback: 'file',
+      secp256k1: 'noble',
+      sandboxTools: Object.fromEntries(
+        sandboxTools.map((tool) => [tool, onPath(tool, surroundings.searchPath)]),
+      ),
+      api,
+      credentials: file,
+    };
+    const bad = checks.find(({ ok }) => !ok);
+    return {
+      json: { ok: bad === undefined, ...facts, checks },
+      text: [
+        ...checks.map(
+          ({ name, ok, found, hint }) =>
+            `${ok ? 'ok ' : 'BAD'}  ${name}: ${found}${hint === undefined || ok ? '' : `\n     hint: ${hint}`}`,
+        ),
+        `profile: ${facts.profile}`,
+        `isolation: ${facts.isolation} (${facts.isolationDetail})`,
+        ...(facts.isolation === 'process+uid'
+          ? []
+          : ['Below isolation level process+uid nothing holds against code running in the gateway.']),
+        'rollback: file (a heads log on the same machine is not rollback-resistant against the host)',
+        'secp256k1: noble',
+        `sandbox tools: ${sandboxTools.map((tool) => `${tool} ${facts.sandboxTools[tool] ? 'there' : 'absent'}`).join(', ')}`,
+      ].join('\n'),
+      ...(bad === undefined
+        ? {}
+        : { failure: { detail: `${bad.name}: ${bad.found}`, hint: bad.hint ?? 'see the lines above' } }),
+    };
+  },
+};
+
+function nodeCheck(): Check {
+  const { node } = process.versions;
+  return {
+    name: 'node',
+    ok: Number(node.split('.')[0]) >= oldestNode,
+    found: node,
+    hint: `use Node ${oldestNode} or later`,
+  };
+}
+
+function credentialsChecks(file: string, credentials: Credentials | Error | undefined): Check[] {
+  if (credentials === undefined)
+    return [
+      {
+        name: 'credentials',
+        ok: false,
+        found: `${file} is not there`,
+        hint: 'npm start, or keystead init, makes one',
+      },
+    ];
+  if (credentials instanceof Error)
+    return [
+      {
+        name: 'credentials',
+        ok: false,
+        found: credentials.message,
+        hint: 'only its owner may read the file: chmod 600',
+      },
+    ];
+  const mode = (statSync(file).mode & 0o777).toString(8).padStart(4, '0');
+  return [{ name: 'credentials', ok: true, found: `${file}, mode ${mode}` }];
+}
+
+async function serverCheck(api: string): Promise<Check> {
+  const hint = 'start it with npm start, or name it with --api';
+  try {
+    const response = await fetch(`${api}/readyz`, {
+      redirect: 'error',
+      signal: AbortSignal.timeout(patience),
+    });
+    await response.arrayBuffer();
+    return {
+      name: 'server',
+      ok: response.status === 200,
+      found: `${api}/readyz answers ${response.status}`,
+      hint,
+    };
+  } catch {
+    return { name: 'server', ok: false, found: `${api} does not answer`, hint };
+  }
+}
+
+function deploymentCheck(document: string | undefined, credentials: Credentials | undefined): Check {
+  const name = 'deployment';
+  if (document === undefined)
+    return { name, ok: false, found: 'the server does not say which it is', hint: 'is it running?' };
+  let stated: string;
+  try {
+    stated = parseDeployment(document, 'the answer of the server').deploymentId;
+  } catch (error) {
+    return { name, ok: false, found: (error as Error).message, hint: 'ask whoever runs the deployment' };
+  }
+  if (credentials === undefined) return { name, ok: true, found: `${stated}, pinned by nothing here` };
+  const ok = credentials.deploymentId === stated;
+  return {
+    name,
+    ok,
+    found: ok
+      ? `${stated}, as pinned in the credentials`
+      : `the server is ${stated}, the credentials pin ${credentials.deploymentId}`,
+    hint: 'do not use this server with these credentials: it is another deployment',
+  };
+}
+
+function profileOf(document: string | undefined): string | undefined {
+  try {
+    const { profile } = JSON.parse(document ?? '') as { profile?: unknown };
+    return typeof profile === 'string' ? profile : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function fetched(url: string): Promise<string | undefined> {
+  try {
+    const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(patience) });
+    const text = await response.text();
+    return response.status === 200 && text.length < 65_536 ? text : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function onPath(tool: string, searchPath: string): boolean {
+  return searchPath.split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, tool), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function safely<T>(read: () => T): T | Error {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Error) return error;
+    throw new CommandError(String(error), 'check the file');
+  }
+}

@@ -1,0 +1,25 @@
+import type { UserPolicy } from '@keystead/sdk/native-calls';
+import type { Option } from './command.ts';
+import type { CommandArguments } from './command-arguments.ts';
+import { UsageError } from './command-error.ts';
+
+const presets = ['ROOT', 'ALLOW_ALL', 'DENY_ALL', 'LEGACY_USER_ROLE'] as const;
+
+export const policyOptions: Readonly<Record<string, Option>> = {
+  policy: { type: 'string', value: 'policy', help: `${presets.join(', ')} (docs/policies.md)` },
+  'raw-payloads': { type: 'boolean', help: 'also permit signing bytes of unknown meaning' },
+};
+
+/** The policy that the options name; undefined when they name none. Throws UsageError. */
+export function policyOf(given: CommandArguments): UserPolicy | undefined {
+  const preset = given.oneOf('policy', presets);
+  const permissions = given.flag('raw-payloads') ? { permissions: ['signRawPayload'] as const } : {};
+  if (preset === undefined) {
+    if (given.flag('raw-payloads')) throw new UsageError('--raw-payloads needs --policy beside it');
+    return undefined;
+  }
+  if (preset === 'ROOT') return { type: 'ROOT', ...permissions };
+  if (preset === 'ALLOW_ALL') return { type: 'CEL', preset, ...permissions };
+  if (given.flag('raw-payloads')) throw new UsageError(`--raw-payloads has no meaning with ${preset}`);
+  return { type: 'CEL', preset };
+}

@@ -1,0 +1,49 @@
+import type {
+  Account,
+  Authenticator,
+  Organization,
+  SingleAccount,
+  User,
+  Wallet,
+} from '@keystead/sdk/native-calls';
+
+/** How results look to people. `--json` prints the results themselves. */
+
+export function accountLine(account: Account | SingleAccount): string {
+  const path =
+    'derivationPath' in account && account.derivationPath !== undefined
+      ? account.derivationPath
+      : 'single key';
+  return `${account.addressFormat.padEnd(14)}  ${path.padEnd(20)}  ${account.address}`;
+}
+
+export function walletText(wallet: Wallet): string {
+  const accounts = wallet.accounts ?? (wallet.account === undefined ? [] : [wallet.account]);
+  const tags = wallet.tags.length === 0 ? '' : `  (${wallet.tags.join(', ')})`;
+  return [`${wallet.walletId}  ${wallet.walletName}${tags}`, ...accounts.map(accountLine)].join('\n');
+}
+
+const policyText = (policy: User['policy']): string => (policy.type === 'ROOT' ? 'ROOT' : policy.preset);
+
+const expiry = (expiresAt: string | undefined): string =>
+  expiresAt === undefined ? '' : `  until ${expiresAt}`;
+
+export function authenticatorLine(authenticator: Authenticator): string {
+  const { id, authenticatorName, authenticatorKind, algorithm, publicKey, expiresAtMs } = authenticator;
+  return `${id}  ${authenticatorName}  ${authenticatorKind} ${algorithm}  ${publicKey}${expiry(expiresAtMs)}`;
+}
+
+export function userText(user: User): string {
+  const traits = Object.entries(user.traits).map(([key, value]) => `${key}=${value}`);
+  return [
+    [user.username, policyText(user.policy), ...traits].join('  ') + expiry(user.expiresAtMs),
+    ...user.authenticators.map((authenticator) => `  ${authenticatorLine(authenticator)}`),
+  ].join('\n');
+}
+
+export function organizationText(organization: Organization): string {
+  return [
+    `${organization.organizationId}  ${organization.organizationName}`,
+    ...organization.users.map(userText),
+  ].join('\n');
+}
