@@ -84,7 +84,7 @@ export const errorCodes = {
     'The route needs a stamp and the request has none.',
   ),
   'stamp-malformed': kind(
-    401,
+    400,
     'Malformed stamp',
     'Make exactly one stamp as spec/stamp.md describes.',
     'The stamp could not be read: encoding, member, length, or more than one stamp.',

@@ -168,14 +168,14 @@ const deployment: JsonSchema = {
   type: 'object',
   properties: {
     deploymentId: { type: 'string' },
-    roots: {
+    keys: {
       type: 'object',
-      description: 'Root public keys of policy engine, signer and certifier; a client pins them',
+      description: 'Root public keys of policy, signer and certifier; they hash to the deployment id that a client pins',
     },
     profile: { enum: ['development', 'production'] },
     networks: { type: 'array', items: { type: 'string' }, description: 'CAIP-2 ids with an RPC endpoint' },
   },
-  required: ['deploymentId'],
+  required: ['deploymentId', 'keys'],
 };
 
 /** The document that /openapi.json answers with. `version` is that of the product. */
