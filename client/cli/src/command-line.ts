@@ -1,3 +1,4 @@
+import manifest from '../package.json' with { type: 'json' };
 import { KmsError } from '@keystead/protocol/errors';
 import type { Command } from './command.ts';
 import { CommandArguments } from './command-arguments.ts';
@@ -22,6 +23,10 @@ export async function runCommandLine(
   const [noun = '--help'] = words;
   if (noun === '--help' || noun === '-h' || noun === 'help') {
     write(`${overview(commands)}\n`);
+    return done;
+  }
+  if (noun === '--version') {
+    write(`${manifest.version}\n`);
     return done;
   }
   const command = commandOf(words);

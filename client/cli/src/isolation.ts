@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 
 /** Policy engine, signer, certifier. */
 const enclaveCount = 3;
@@ -13,25 +13,23 @@ interface RunningProcess {
   readonly pid: string;
   readonly parent: string;
   readonly uid: string;
-  readonly words: readonly string[];
 }
 
 /**
  * What separates the enclaves of a deployment on this machine, measured on the running processes: `process+uid` when
- * gateway and enclaves all have different user ids. Never more than what can be seen here.
+ * gateway and enclaves all have different user ids. Never more than what can be seen here: the gateway is the process
+ * that holds the store, its parent the stack, and the enclaves are the stack's grandchildren.
  */
 export function isolationOf(home: string): Isolation {
+  const unknown = (detail: string): Isolation => ({ level: 'unknown', detail });
   const processes = runningProcesses();
-  if (processes === undefined) return { level: 'unknown', detail: 'this system has no /proc to measure it' };
-  const bundle = `${resolve(home)}/run/launcher.mjs`;
-  const launcher = processes.find(({ words }) => words.includes(bundle));
-  const gateway = processes.find(
-    ({ parent, words }) =>
-      parent === launcher?.parent && words.some((word) => word.endsWith('host/gateway/src/main.ts')),
-  );
-  const enclaves = processes.filter(({ parent }) => parent === launcher?.pid);
-  if (gateway === undefined || enclaves.length !== enclaveCount)
-    return { level: 'unknown', detail: `no whole deployment of ${home} is seen running here` };
+  if (processes === undefined) return unknown('this system has no /proc to measure it');
+  const store = join(resolve(home), 'store.sqlite');
+  const gateway = processes.find(({ pid }) => holds(pid, store));
+  if (gateway === undefined) return unknown(`nobody is seen to hold ${store}`);
+  const siblings = processes.filter(({ parent }) => parent === gateway.parent).map(({ pid }) => pid);
+  const enclaves = processes.filter(({ parent }) => siblings.includes(parent));
+  if (enclaves.length !== enclaveCount) return unknown(`${enclaves.length} enclaves are seen running`);
   const uids = [gateway, ...enclaves].map(({ uid }) => uid);
   return new Set(uids).size === uids.length
     ? { level: 'process+uid', detail: 'gateway and enclaves each have a user id of their own' }
@@ -47,14 +45,31 @@ function runningProcesses(): RunningProcess[] | undefined {
   }
   return names.flatMap((pid) => {
     try {
-      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
       const status = readFileSync(`/proc/${pid}/status`, 'utf8');
       const parent = /^PPid:\s+([0-9]+)/m.exec(status)?.[1];
       const uid = /^Uid:\s+([0-9]+)/m.exec(status)?.[1];
-      return parent === undefined || uid === undefined ? [] : [{ pid, parent, uid, words }];
+      return parent === undefined || uid === undefined ? [] : [{ pid, parent, uid }];
     } catch {
       // It ended meanwhile.
       return [];
     }
   });
+}
+
+/** Whether a process has a file open; false where that may not be seen. */
+function holds(pid: string, path: string): boolean {
+  const folder = `/proc/${pid}/fd`;
+  try {
+    return readdirSync(folder).some((descriptor) => linkOf(join(folder, descriptor)) === path);
+  } catch {
+    return false;
+  }
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
 }

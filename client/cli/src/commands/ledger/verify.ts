@@ -74,7 +74,7 @@ function textOf(report: LedgerReport, confirmed: boolean): string {
   const { nodes, secrets, bad } = report.rows;
   return [
     ...lines,
-    `${report.organizations.length} organizations, ${report.entries} entries, ${nodes} nodes, ${secrets} secrets`,
+    `in all: organizations ${report.organizations.length}, entries ${report.entries}, nodes ${nodes}, secrets ${secrets}`,
     ...bad,
     confirmed
       ? 'every chain was compared with the heads log'
