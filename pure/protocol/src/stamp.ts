@@ -235,7 +235,8 @@ function parsePkiStamp(request: RawRequest): PkiStamp {
     if (!['publicKey', 'signature', 'kind', 'algorithm'].includes(name))
       throw malformed('X-Phantom-Stamp', 'it has an unknown field');
   if (fields.kind !== 'PKI') throw malformed('X-Phantom-Stamp', 'kind is not PKI');
-  const name = fields.algorithm === undefined ? 'ed25519' : String(fields.algorithm).toLowerCase();
+  const named = fields.algorithm === undefined ? 'ed25519' : fields.algorithm;
+  const name = typeof named === 'string' ? named.toLowerCase() : '';
   const algorithm = name === 'ed25519' ? algorithmEd25519 : name === 'secp256r1' ? algorithmSecp256r1 : 0;
   if (algorithm === 0) throw malformed('X-Phantom-Stamp', 'algorithm is neither Ed25519 nor Secp256r1');
   if (typeof fields.publicKey !== 'string' || typeof fields.signature !== 'string')
