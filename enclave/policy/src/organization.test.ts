@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { hexEncode } from '@keystead/crypto/hex';
+import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { checkpointInterval, Entry, entryHash, zeroHash } from '@keystead/protocol/entry';
+import { flipped } from '../testing/policy-bench.ts';
+import { emptyEntry } from '../testing/entries.ts';
+import { encodeCell } from './cells.ts';
+import { emptyHead, Organization, openEntry, organizationKeys, sealEntry } from './organization.ts';
+import { NeedRows, NodeCache } from './rows.ts';
+
+const seed = SecretBytes.take(new Uint8Array(32).fill(5));
+const id = new Uint8Array(16).fill(1);
+const keys = organizationKeys(seed, id);
+
+/** An organization to which entries are appended one by one. */
+function growing(nodes = new NodeCache(10_000)) {
+  const organization = new Organization(id, keys, nodes, zeroHash, emptyHead);
+  const append = (changes: Partial<Entry> = {}) => {
+    const position = organization.tail.position + 1;
+    const entry = emptyEntry({ organization: id, position, previous: organization.tail.hash, ...changes });
+    let final = entry;
+    if (position % checkpointInterval === 0) {
+      const writes = new Map(entry.cells.map(({ key, value }) => [key, value]));
+      const checkpoint = organization.checkpoint(writes);
+      for (const node of checkpoint.nodes) nodes.put(node.hash, node.bytes);
+      final = { ...entry, stateRoot: checkpoint.root };
+    }
+    const encoded = Entry.encode(final);
+    const known = { entry: final, hash: entryHash(encoded), sealed: sealEntry(keys, encoded) };
+    organization.append(known, organization.tail.floor);
+    return known;
+  };
+  return { organization, append };
+}
+
+const cell = (key: string, value: unknown) => ({
+  key,
+  value: value === undefined ? undefined : encodeCell(value),
+});
+
+describe('entry rows', () => {
+  const encoded = Entry.encode(emptyEntry({ organization: id }));
+  const sealed = sealEntry(keys, encoded);
+
+  it('open to the entry that was sealed', () => {
+    assert.deepEqual(openEntry(keys, sealed).entry, emptyEntry({ organization: id }));
+    assert.deepEqual(openEntry(keys, sealed).hash, entryHash(encoded));
+  });
+
+  it('open for no other organization, no other deployment and no other bytes', () => {
+    const refused = { code: 'organization-locked' };
+    const otherKeys = organizationKeys(seed, new Uint8Array(16).fill(2));
+    const otherSeed = organizationKeys(SecretBytes.take(new Uint8Array(32).fill(6)), id);
+    for (const foreign of [otherKeys, otherSeed, { ...keys, row: keys.log }])
+      assert.throws(() => openEntry(foreign, sealed), refused);
+    assert.throws(() => openEntry(keys, flipped(sealed)), refused);
+    for (const length of [0, 1, 31, 32, sealed.length - 1])
+      assert.throws(() => openEntry(keys, sealed.slice(0, length)), refused);
+  });
+});
+
+describe('an organization in memory', () => {
+  it('reads the newest value of a cell, before and after a checkpoint', () => {
+    const { organization, append } = growing();
+    append({ cells: [cell('wallet-tag/a', 'one'), cell('wallet-tag/b', 'two')] });
+    append({ cells: [cell('wallet-tag/a', 'three'), cell('wallet-tag/b', undefined)] });
+    assert.equal(organization.cell('wallet-tag', 'a'), 'three');
+    assert.equal(organization.cell('wallet-tag', 'b'), undefined);
+    while (organization.tail.position < 64) append();
+    assert.equal(organization.cell('wallet-tag', 'a'), 'three');
+    assert.equal(organization.cell('wallet-tag', 'b'), undefined);
+    append({ cells: [cell('wallet-tag/b', 'four')] });
+    assert.equal(organization.cell('wallet-tag', 'b'), 'four');
+  });
+
+  it('remembers at which position a request was decided', () => {
+    const { organization, append } = growing();
+    const identity = new Uint8Array(32).fill(3);
+    append();
+    assert.equal(organization.decidedAt(identity), undefined);
+    append({ identity });
+    assert.equal(organization.decidedAt(identity), 2);
+    while (organization.tail.position < 65) append();
+    assert.equal(organization.decidedAt(identity), 2);
+  });
+
+  it('asks for the node that it lacks', () => {
+    const { organization, append } = growing(new NodeCache(0));
+    append({ cells: [cell('wallet-tag/a', 'one')] });
+    while (organization.tail.position < 64) append();
+    assert.throws(
+      () => organization.cell('wallet-tag', 'a'),
+      (error) =>
+        error instanceof NeedRows &&
+        error.query.kind === 'node' &&
+        hexEncode(error.query.hash) === hexEncode(organization.recent(64)!.entry.stateRoot!),
+    );
+  });
+
+  it('forgets old entries once they are certified, and none that is not', () => {
+    const { organization, append } = growing();
+    for (let i = 0; i < 300; i += 1) append();
+    assert.ok(organization.recent(1));
+    organization.certified = { ...organization.tail, position: 290 };
+    append();
+    assert.equal(organization.recent(173), undefined);
+    assert.ok(organization.recent(174));
+    assert.ok(organization.recent(301));
+  });
+});

@@ -1,0 +1,30 @@
+import { type Entry, entryKind, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
+
+/** An entry of position 1 that changes nothing, with the members that a test names. */
+export function emptyEntry(changes: Partial<Entry> = {}): Entry {
+  return {
+    version: 1,
+    organization: new Uint8Array(16),
+    position: 1,
+    previous: zeroHash,
+    time: 1_795_176_000_000,
+    kind: entryKind.decision,
+    identity: zeroHash,
+    bodyDigest: zeroHash,
+    method: 'getAccounts',
+    surface: 1,
+    authenticator: zeroHash,
+    authorityBefore: zeroHash,
+    authorityAfter: zeroHash,
+    decision: { outcome: outcomeAllow, code: '', rule: '', trace: [] },
+    effects: new Uint8Array(0),
+    reservations: [],
+    keyUse: undefined,
+    result: new Uint8Array(0),
+    counterpart: undefined,
+    cells: [],
+    authority: [],
+    stateRoot: undefined,
+    ...changes,
+  };
+}
