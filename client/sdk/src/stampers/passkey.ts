@@ -39,7 +39,8 @@ export function passkeyStamper(
 
 /**
  * Makes a passkey for a user and lets it prove itself: two confirmations. `authenticator` is the parameter of
- * createAuthenticator (or an item of `authenticators`), `passkey` what to remember.
+ * createAuthenticator (or an item of `authenticators`), `passkey` what to remember. Throws KmsError: `stamp-invalid`
+ * when the browser or the person refuses, `parameter-invalid` when the passkey is none that an enclave would take.
  */
 export async function registerPasskey(
   options: Registration & {
@@ -51,22 +52,24 @@ export async function registerPasskey(
   },
   credentials: PasskeyCredentials = browserCredentials(),
 ): Promise<{ readonly authenticator: NewPasskeyAuthenticator; readonly passkey: PasskeyReference }> {
-  const created = (await credentials.create({
-    publicKey: {
-      rp: { id: options.rpId, name: options.rpName },
-      user: {
-        id: globalThis.crypto.getRandomValues(new Uint8Array(16)),
-        name: options.username,
-        displayName: options.username,
+  const created = await confirmed(
+    'No passkey was made.',
+    credentials.create({
+      publicKey: {
+        rp: { id: options.rpId, name: options.rpName },
+        user: {
+          id: globalThis.crypto.getRandomValues(new Uint8Array(16)),
+          name: options.username,
+          displayName: options.username,
+        },
+        // The proof below is what counts; nobody evaluates this challenge.
+        challenge: globalThis.crypto.getRandomValues(new Uint8Array(32)),
+        pubKeyCredParams: [{ type: 'public-key', alg: es256 }],
+        authenticatorSelection: { residentKey: 'preferred', userVerification: 'required' },
+        attestation: 'none',
       },
-      // The proof below is what counts; nobody evaluates this challenge.
-      challenge: globalThis.crypto.getRandomValues(new Uint8Array(32)),
-      pubKeyCredParams: [{ type: 'public-key', alg: es256 }],
-      authenticatorSelection: { residentKey: 'preferred', userVerification: 'required' },
-      attestation: 'none',
-    },
-  })) as PublicKeyCredential | null;
-  if (created === null) throw refused('No passkey was made.');
+    }),
+  );
   const response = created.response as AuthenticatorAttestationResponse;
   const credentialId = new Uint8Array(created.rawId);
   const attestationObject = new Uint8Array(response.attestationObject);
@@ -103,15 +106,17 @@ async function assertWith(
   passkey: PasskeyReference,
   challenge: Uint8Array,
 ): Promise<Uint8Array> {
-  const credential = (await credentials.get({
-    publicKey: {
-      challenge: challenge as BufferSource,
-      rpId: passkey.rpId,
-      allowCredentials: [{ type: 'public-key', id: base64urlDecode(passkey.credentialId) as BufferSource }],
-      userVerification: 'required',
-    },
-  })) as PublicKeyCredential | null;
-  if (credential === null) throw refused('The passkey made no assertion.');
+  const credential = await confirmed(
+    'The passkey made no assertion.',
+    credentials.get({
+      publicKey: {
+        challenge: challenge as BufferSource,
+        rpId: passkey.rpId,
+        allowCredentials: [{ type: 'public-key', id: base64urlDecode(passkey.credentialId) as BufferSource }],
+        userVerification: 'required',
+      },
+    }),
+  );
   const response = credential.response as AuthenticatorAssertionResponse;
   let signature: Uint8Array;
   try {
@@ -124,6 +129,18 @@ async function assertWith(
     clientDataJson: new Uint8Array(response.clientDataJSON),
     signature,
   });
+}
+
+/** What the browser gave; its refusals (the person declines, the origin is not the passkey's) become KmsError. */
+async function confirmed(detail: string, asked: Promise<Credential | null>): Promise<PublicKeyCredential> {
+  let credential: Credential | null;
+  try {
+    credential = await asked;
+  } catch (cause) {
+    throw refused(detail, cause);
+  }
+  if (credential === null) throw refused(detail);
+  return credential as PublicKeyCredential;
 }
 
 function refused(detail: string, cause?: unknown): KmsError {
