@@ -51,7 +51,7 @@ export function parseConfig(json: string): LauncherConfig {
   if (typeof unlock.chosen !== 'boolean') throw refuse('unlock.chosen');
   const settings = object(members.settings, 'settings');
   try {
-    parseSettings(JSON.stringify(settings));
+    parseSettings(JSON.stringify(settings), profile);
   } catch (error) {
     throw refuse((error as Error).message);
   }

@@ -81,7 +81,7 @@ export function createBoot(options: BootOptions): { receive(payload: Uint8Array)
   function openContext(message: ToEnclave & { type: 'unlock' }, unlockKey: SecretBytes): EnclaveContext {
     let settings: EnclaveContext['settings'];
     try {
-      settings = parseSettings(message.settings);
+      settings = parseSettings(message.settings, message.profile);
     } catch (error) {
       throw new BootError('settings-refused', (error as Error).message);
     }

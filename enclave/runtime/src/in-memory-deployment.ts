@@ -19,7 +19,7 @@ export interface InMemoryOptions {
  */
 export function inMemoryDeployment(options: InMemoryOptions = {}): Record<Role, EnclaveContext> {
   const { random = systemRandom, clock, log } = options;
-  const settings = { ...defaultSettings, ...options.settings };
+  const settings = { ...defaultSettings('development'), ...options.settings };
   const seeds = {
     policy: SecretBytes.take(random(32)),
     signer: SecretBytes.take(random(32)),

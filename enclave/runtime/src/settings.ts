@@ -1,25 +1,33 @@
-import type { EnclaveSettings } from './program.ts';
+import type { EnclaveContext, EnclaveSettings } from './program.ts';
 
-/** What holds when the operator says nothing. */
-export const defaultSettings: EnclaveSettings = Object.freeze({
-  organizationCreation: 'open',
-  operatorKeys: Object.freeze([]),
-  organizationQuota: 0,
-  compatibilityImport: false,
-});
+type Profile = EnclaveContext['profile'];
 
-const keyPattern = /^[A-Za-z0-9_-]{43,44}$/;
+/** Organizations that one key may create when a production operator opens creation and names no quota. */
+const productionQuota = 10;
+
+/** What holds when the operator says nothing: in production nobody but operators creates organizations. */
+export function defaultSettings(profile: Profile): EnclaveSettings {
+  return Object.freeze({
+    organizationCreation: profile === 'production' ? 'operators' : 'open',
+    operatorKeys: Object.freeze([]),
+    organizationQuota: profile === 'production' ? productionQuota : 0,
+    compatibilityImport: false,
+  });
+}
+
+/** base64url of 32 bytes (Ed25519) or of 65 (P-256). */
+const keyPattern = /^(?:[A-Za-z0-9_-]{43}|[A-Za-z0-9_-]{87})$/;
 
 /**
  * The settings that the launcher handed over as JSON; members left out take their default.
  * Throws TypeError with the member's name for anything unknown or of the wrong type.
  */
-export function parseSettings(json: string): EnclaveSettings {
+export function parseSettings(json: string, profile: Profile): EnclaveSettings {
   const value: unknown = JSON.parse(json);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new TypeError('settings: not an object');
   const { organizationCreation, operatorKeys, organizationQuota, compatibilityImport, ...unknown } = {
-    ...defaultSettings,
+    ...defaultSettings(profile),
     ...(value as Record<string, unknown>),
   } as Record<string, unknown>;
   for (const name of Object.keys(unknown)) throw new TypeError(`settings: unknown member ${name}`);

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseSettings } from './settings.ts';
+
+test('lets nobody but operators create organizations in production unless the operator opens it', () => {
+  assert.equal(parseSettings('{}', 'production').organizationCreation, 'operators');
+  assert.equal(parseSettings('{}', 'development').organizationCreation, 'open');
+  const opened = parseSettings('{"organizationCreation":"open"}', 'production');
+  assert.equal(opened.organizationCreation, 'open');
+  assert.equal(opened.organizationQuota, 10);
+});
+
+test('keeps import through the compatibility surface off unless it is turned on', () => {
+  assert.equal(parseSettings('{}', 'development').compatibilityImport, false);
+  assert.equal(parseSettings('{"compatibilityImport":true}', 'development').compatibilityImport, true);
+});
+
+test('takes operator keys of either algorithm and refuses text that is no key', () => {
+  const ed25519 = 'A'.repeat(43);
+  const p256 = 'B'.repeat(87);
+  assert.deepEqual(
+    parseSettings(JSON.stringify({ operatorKeys: [ed25519, p256] }), 'production').operatorKeys,
+    [ed25519, p256],
+  );
+  for (const key of ['', 'A'.repeat(44), 'A'.repeat(42), `${'A'.repeat(42)}=`])
+    assert.throws(() => parseSettings(JSON.stringify({ operatorKeys: [key] }), 'production'), /operatorKeys/);
+});
+
+test('refuses an unknown member and a member of the wrong type by name', () => {
+  assert.throws(() => parseSettings('{"quota":1}', 'development'), /quota/);
+  assert.throws(() => parseSettings('{"organizationQuota":-1}', 'development'), /organizationQuota/);
+  assert.throws(() => parseSettings('{"compatibilityImport":"yes"}', 'development'), /compatibilityImport/);
+});
