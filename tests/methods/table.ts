@@ -56,7 +56,7 @@ export function methodTests(): MethodTest[] {
   const files = readdirSync(FOLDER).filter((name) => name.endsWith('.test.ts'));
   return files.sort().flatMap((file) => {
     const text = readFileSync(join(FOLDER, file), 'utf8');
-    return [...text.matchAll(/^test\(\s*'([A-Za-z]+): ([^'\n]+)'/gm)].map(([, method, claim]) => ({
+    return [...text.matchAll(/^test\(\s*'([A-Za-z0-9]+): ([^'\n]+)'/gm)].map(([, method, claim]) => ({
       method: method!,
       claim: claim!,
       file,
