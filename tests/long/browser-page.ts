@@ -87,7 +87,7 @@ const carelessCredentials: PasskeyCredentials = {
     navigator.credentials.create({
       publicKey: {
         ...publicKey!,
-        authenticatorSelection: { residentKey: 'preferred', userVerification: 'discouraged' },
+        authenticatorSelection: { residentKey: 'discouraged', userVerification: 'discouraged' },
       },
     }),
   get: ({ publicKey }) =>

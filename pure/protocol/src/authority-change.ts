@@ -552,7 +552,6 @@ function buildAuthenticator(
 
   if (authenticator.authenticatorKind === 'passkey') {
     const registration = readPasskeyRegistration(authenticator, field);
-    assertAcceptableKey(algorithmSecp256r1, registration.publicKey);
     const passkey = {
       credentialId: registration.credentialId,
       rpIdHash: registration.rpIdHash,

@@ -1,9 +1,16 @@
-import { equalBytes, utf8Decode } from '@keystead/crypto/bytes';
 import { base64urlEncode } from '@keystead/crypto/base64url';
+import { equalBytes, utf8Decode, utf8Encode } from '@keystead/crypto/bytes';
 import { sha256 } from '@keystead/crypto/sha256';
-import { utf8Encode } from '@keystead/crypto/bytes';
 import { parseStrictJson } from '@keystead/crypto/strict-json';
+import { algorithmSecp256r1 } from './authority.ts';
 import { KmsError } from './errors.ts';
+import {
+  assertAcceptableKey,
+  flagAttestedCredential,
+  flagExtensions,
+  isOwnPage,
+  isUserVerified,
+} from './stamp.ts';
 
 /** What a WebAuthn registration says of the new credential (WebAuthn Level 3 §7.1, without attestation trust). */
 export interface PasskeyRegistration {
@@ -18,10 +25,11 @@ export interface PasskeyRegistration {
 
 /** Origins are ASCII serializations (RFC 6454 §6.2) or an app's signing key; the leaf holds at most 256 bytes. */
 const originPattern = /^[\x21-\x7e]{1,256}$/;
+const webOriginPattern = /^https?:\/\/([a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::[0-9]{1,5})?$/;
 
 /**
  * Reads a registration. Attestation statements are not evaluated: the key is trusted because the stamped request
- * that carries it is. Throws KmsError `parameter-invalid` naming `field`.
+ * that carries it is. Throws KmsError `parameter-invalid` naming `field`, and `public-key-unacceptable`.
  */
 export function readPasskeyRegistration(
   registration: {
@@ -53,21 +61,29 @@ export function readPasskeyRegistration(
     !originPattern.test(client.origin)
   )
     throw refuse('clientDataJSON', 'has no challenge or origin');
-  if (client.crossOrigin !== undefined && client.crossOrigin !== false)
-    throw refuse('clientDataJSON', 'comes from another origin');
+  if (!isOwnPage(client)) throw refuse('clientDataJSON', 'comes from inside a page of another origin');
 
   let data: unknown;
   try {
     const attestation = decodeCbor(registration.attestationObject);
-    data = attestation instanceof Map ? attestation.get('authData') : undefined;
+    if (
+      attestation instanceof Map &&
+      attestation.size === 3 &&
+      typeof attestation.get('fmt') === 'string' &&
+      attestation.get('attStmt') instanceof Map
+    )
+      data = attestation.get('authData');
   } catch {
     throw refuse('attestationObject', 'is not definite-length CBOR');
   }
   if (!(data instanceof Uint8Array) || data.length < 55)
     throw refuse('attestationObject', 'has no authenticator data');
   const flags = data[32];
-  if ((flags & 0x45) !== 0x45)
+  if (!isUserVerified(flags) || (flags & flagAttestedCredential) === 0)
     throw refuse('attestationObject', 'lacks user presence, user verification or the credential');
+  const rpIdHash = data.slice(0, 32);
+  if (!mayUse(client.origin, rpIdHash))
+    throw refuse('attestationObject', 'is for a relying party that is not of the origin');
   const idLength = (data[53] << 8) | data[54];
   const credentialId = data.slice(55, 55 + idLength);
   if (!equalBytes(credentialId, registration.credentialId))
@@ -79,8 +95,8 @@ export function readPasskeyRegistration(
   } catch {
     throw refuse('attestationObject', 'holds a malformed key');
   }
-  if (rest.length !== 0 && (flags & 0x80) === 0)
-    throw refuse('attestationObject', 'has bytes behind the key');
+  if ((flags & flagExtensions) === 0 ? rest.length !== 0 : !isCborMap(rest))
+    throw refuse('attestationObject', 'has bytes behind the key that are no extensions');
   if (!(key instanceof Map) || key.get(1) !== 2 || key.get(3) !== -7 || key.get(-1) !== 1 || key.size !== 5)
     throw refuse('attestationObject', 'holds no P-256 key for ES256');
   const x = key.get(-2);
@@ -91,18 +107,24 @@ export function readPasskeyRegistration(
   publicKey[0] = 4;
   publicKey.set(x, 1);
   publicKey.set(y, 33);
+  assertAcceptableKey(algorithmSecp256r1, publicKey);
   return {
     publicKey,
     credentialId,
-    rpIdHash: data.slice(0, 32),
+    rpIdHash,
     origin: client.origin,
     challenge: client.challenge,
   };
 }
 
-/** The relying party that an origin's host may use: the hash of the host itself. */
-export function rpIdHashOf(rpId: string): Uint8Array {
-  return sha256(utf8Encode(rpId));
+/**
+ * Whether an origin's pages may speak for a relying party: its id is their host or a domain above it. Origins of other
+ * schemes are apps and extensions, whose platform decides.
+ */
+function mayUse(origin: string, rpIdHash: Uint8Array): boolean {
+  if (!/^https?:/.test(origin)) return true;
+  const labels = webOriginPattern.exec(origin)?.[1].split('.') ?? [];
+  return labels.some((_, index) => equalBytes(sha256(utf8Encode(labels.slice(index).join('.'))), rpIdHash));
 }
 
 /** base64url of the challenge that a registration in a stamped request carries. */
@@ -111,6 +133,15 @@ export function registrationChallenge(possession: Uint8Array): string {
 }
 
 type Cbor = number | string | Uint8Array | boolean | null | Cbor[] | Map<number | string, Cbor>;
+
+/** Whether these bytes are one map, as extensions are. */
+function isCborMap(bytes: Uint8Array): boolean {
+  try {
+    return decodeCbor(bytes) instanceof Map;
+  } catch {
+    return false;
+  }
+}
 
 /** CTAP2 canonical CBOR, as far as registrations use it: definite lengths, shortest forms, distinct keys. */
 function decodeCbor(bytes: Uint8Array): Cbor {

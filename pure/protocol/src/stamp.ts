@@ -323,8 +323,25 @@ export function verifyStamp(stamp: Stamp, body: Uint8Array, leaf: AuthenticatorL
   if (!valid) throw new KmsError('stamp-invalid', {});
 }
 
+/** Flags of authenticator data (WebAuthn Level 3 §6.1). */
 const flagUserPresent = 0x01;
 const flagUserVerified = 0x04;
+const flagBackupEligible = 0x08;
+const flagBackupState = 0x10;
+export const flagAttestedCredential = 0x40;
+export const flagExtensions = 0x80;
+
+/** True when a person was present and recognized, and no state of backup is claimed that cannot be. */
+export function isUserVerified(flags: number): boolean {
+  const wanted = flagUserPresent | flagUserVerified;
+  const impossible = (flags & (flagBackupEligible | flagBackupState)) === flagBackupState;
+  return (flags & wanted) === wanted && !impossible;
+}
+
+/** True unless client data says that the page stood in another origin's page. */
+export function isOwnPage(client: Readonly<Record<string, unknown>>): boolean {
+  return (client.crossOrigin === undefined || client.crossOrigin === false) && client.topOrigin === undefined;
+}
 
 /** WebAuthn Level 3 §7.2, the steps that apply when the challenge is the hash of what is stamped. */
 export function verifyPasskeyAssertion(
@@ -346,11 +363,13 @@ export function verifyPasskeyAssertion(
   }
   if (typeof client !== 'object' || client === null || Array.isArray(client)) return false;
   if (client.type !== 'webauthn.get' || client.challenge !== base64urlEncode(challenge)) return false;
-  if (client.origin !== passkey.origin || (client.crossOrigin !== undefined && client.crossOrigin !== false))
-    return false;
+  if (client.origin !== passkey.origin || !isOwnPage(client)) return false;
   const data = assertion.authenticatorData;
   if (data.length < 37 || !equalBytes(data.subarray(0, 32), passkey.rpIdHash)) return false;
-  if ((data[32] & flagUserPresent) === 0 || (data[32] & flagUserVerified) === 0) return false;
+  const flags = data[32];
+  // A credential stands in registrations only, and extensions exactly where their flag says so.
+  if (!isUserVerified(flags) || (flags & flagAttestedCredential) !== 0) return false;
+  if (((flags & flagExtensions) !== 0) !== data.length > 37) return false;
   const signed = new Uint8Array(data.length + 32);
   signed.set(data);
   signed.set(sha256(assertion.clientDataJson), data.length);
