@@ -43,7 +43,7 @@ export class CommandArguments {
     const known = { ...globalOptions, ...command.options };
     try {
       const { values, positionals } = parseArgs({
-        args: [...words],
+        args: withValues(words, known),
         options: Object.fromEntries(
           Object.entries(known).map(([name, { type, multiple = false }]) => [name, { type, multiple }]),
         ),
@@ -124,4 +124,24 @@ export class CommandArguments {
       }),
     );
   }
+}
+
+/**
+ * A value that begins with a dash, as one in 64 base64url texts does, is joined to its option, unless it is an option
+ * that the command knows.
+ */
+function withValues(words: readonly string[], known: Readonly<Record<string, Option>>): string[] {
+  const joined: string[] = [];
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at]!;
+    if (word === '--') return [...joined, ...words.slice(at)];
+    const next = words[at + 1];
+    const takesValue = word.startsWith('--') && known[word.slice(2)]?.type === 'string';
+    const isOption = next?.startsWith('--') && Object.hasOwn(known, next.slice(2).split('=')[0]!);
+    if (takesValue && next?.startsWith('-') && !isOption) {
+      joined.push(`${word}=${next}`);
+      at++;
+    } else joined.push(word);
+  }
+  return joined;
 }

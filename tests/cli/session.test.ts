@@ -1,0 +1,291 @@
+import { withStack } from '../with-stack.ts';
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { verifyMessage } from 'ethers';
+import nacl from 'tweetnacl';
+import bs58 from 'bs58';
+import { runCommandLine } from '@keystead/cli/command-line';
+import { commands } from '@keystead/cli/commands';
+import { readSurroundings } from '@keystead/cli/surroundings';
+import { SEPOLIA } from '../chains/anvil.ts';
+import { DEVNET } from '../chains/litesvm-rpc.ts';
+import { ShellSession } from './shell-session.ts';
+
+const shell = new ShellSession();
+after(() => shell.end());
+
+const running = withStack({ chains: true }, async (stack) => {
+  Object.assign(shell.variables, {
+    API: stack.api,
+    DEPLOYMENT: stack.stack.deploymentId,
+    KEYSTEAD_HOME: stack.home,
+    KEYSTEAD_CREDENTIALS: 'acme.json',
+    SEPOLIA,
+    DEVNET,
+    ANVIL: stack.anvil.url,
+    SOLANA: stack.solana.url,
+  });
+  await shell.play(`
+    $ keystead init --name Acme --api $API --deployment $DEPLOYMENT
+    organization <ORGANIZATION:uuid>
+    credentials of root: acme.json
+
+    $ keystead wallet create --name treasury --tag cold
+    <WALLET:uuid>  treasury  (cold)
+    Solana         m/44'/501'/0'/0'     <SOLANA_ADDRESS:solana>
+    Ethereum       m/44'/60'/0'/0/0     <ETHEREUM_ADDRESS:ethereum>
+    BitcoinSegwit  m/84'/0'/0'/0        bc1q…
+    Sui            m/44'/784'/0'/0'/0'  0x<hash>
+  `);
+});
+
+describe('keystead', () => {
+  test('shows organization, wallets and accounts', () =>
+    shell.play(`
+      $ stat -c %a acme.json
+      600
+
+      $ keystead org show
+      <uuid>  Acme
+      root  ROOT
+      <uuid>  keystead  keypair Ed25519  <key>
+
+      $ keystead wallet list
+      <uuid>  treasury  cold
+
+      $ keystead wallet accounts --wallet $WALLET --chain ethereum --account 1
+      Ethereum  m/44'/60'/0'/0/1  <ethereum>
+
+      $ keystead wallet create --name again --tag cold --reuse-tag
+      <AGAIN:uuid>  treasury  (cold)
+      Solana         m/44'/501'/0'/0'     <solana>
+      Ethereum       m/44'/60'/0'/0/0     <ethereum>
+      BitcoinSegwit  m/84'/0'/0'/0        bc1q…
+      Sui            m/44'/784'/0'/0'/0'  0x<hash>
+
+      $ test $AGAIN = $WALLET
+    `));
+
+  test('signs what other libraries verify', async () => {
+    await shell.play(`
+      $ keystead sign message hello --wallet $WALLET --json
+      {"address":"<solana>","publicKey":"<solana>","signature":"<SIGNATURE:key>"}
+
+      $ echo -n hello | keystead sign message --wallet $WALLET --chain ethereum
+      <PERSONAL:key>
+    `);
+    const { SIGNATURE, SOLANA_ADDRESS, PERSONAL, ETHEREUM_ADDRESS } = shell.variables;
+    const signature = Buffer.from(SIGNATURE!, 'base64url');
+    assert.ok(nacl.sign.detached.verify(Buffer.from('hello'), signature, bs58.decode(SOLANA_ADDRESS!)));
+    const personal = `0x${Buffer.from(PERSONAL!, 'base64url').toString('hex')}`;
+    assert.equal(verifyMessage('hello', personal), ETHEREUM_ADDRESS);
+  });
+
+  test('moves ether with send', async () => {
+    const to = '0x000000000000000000000000000000000000bEEF';
+    await running.anvil.fund(shell.variables.ETHEREUM_ADDRESS!, 10n ** 18n);
+    await shell.play(`
+      $ keystead send --wallet $WALLET --network $SEPOLIA --rpc $ANVIL --to ${to} --value 5000
+      0x<TRANSACTION:hash>
+    `);
+    assert.ok(await running.anvil.mined(`0x${shell.variables.TRANSACTION}`));
+    assert.equal(await running.anvil.balance(to), 5000n);
+  });
+
+  test('moves lamports with send', async () => {
+    const to = bs58.encode(new Uint8Array(32).fill(7));
+    running.solana.fund(shell.variables.SOLANA_ADDRESS!, 1_000_000_000n);
+    await shell.play(`
+      $ KEYSTEAD_RPC_URL=$SOLANA keystead send --wallet $WALLET --network $DEVNET --to ${to} --value 5000000
+      <text>
+    `);
+    assert.equal(running.solana.balance(to), 5_000_000n);
+  });
+
+  test('says what the network refused, with exit code 1', () =>
+    shell.play(`
+      $ keystead send --wallet $WALLET --network $SEPOLIA --rpc $ANVIL --gas 21000 --to 0x000000000000000000000000000000000000bEEF --value 99000000000000000000
+      …
+      ! error: signed, but the network is not known to have taken it: …
+      ! hint: look for the transaction on the chain before making another; …
+      [1]
+    `));
+
+  test('adds a user with a key of its own, and takes the rights away again', () =>
+    shell.play(`
+      $ keystead user add bob --policy ALLOW_ALL --key-file bob.json --trait team=ops
+      bob  ALLOW_ALL  team=ops
+      <uuid>  keystead  keypair Ed25519  <key>
+
+      $ keystead sign message hi --wallet $WALLET --credentials bob.json
+      <key>
+
+      $ keystead user update bob --policy DENY_ALL
+      bob  DENY_ALL  team=ops
+      <uuid>  keystead  keypair Ed25519  <key>
+
+      $ keystead sign message hi --wallet $WALLET --credentials bob.json
+      ! error: DENY_ALL: deny: nothing is allowed (policy-denied)
+      ! hint: …
+      [1]
+
+      $ keystead user remove bob
+      bob is removed
+
+      $ keystead sign message hi --wallet $WALLET --credentials bob.json
+      ! error: … (authenticator-unknown)
+      ! hint: …
+      [1]
+    `));
+
+  test('registers a key that was made on another machine', async () => {
+    await shell.play(`
+      $ keystead authenticator prove --key-file laptop.json --user root --organization $ORGANIZATION --deployment $DEPLOYMENT --api $API --algorithm Secp256r1
+      --algorithm Secp256r1 --public-key=<PUBLIC_KEY:key> --proof=<PROOF:key>
+
+      # A proof for another user is none for this one.
+      $ keystead user add eve --policy ALLOW_ALL --algorithm Secp256r1 --public-key=$PUBLIC_KEY --proof=$PROOF
+      ! error: … (possession-proof-invalid)…
+      ! hint: …
+      [1]
+
+      $ keystead authenticator add --algorithm Secp256r1 --public-key=$PUBLIC_KEY --proof=$PROOF --key-name laptop
+      <AUTHENTICATOR:uuid>  laptop  keypair Secp256r1  <key>
+
+      $ keystead sign message hi --wallet $WALLET --credentials laptop.json
+      <key>
+
+      $ keystead authenticator update $AUTHENTICATOR --name notebook
+      <uuid>  notebook  keypair Secp256r1  <key>
+
+      $ keystead authenticator remove $AUTHENTICATOR
+      <uuid> is removed
+
+      $ keystead authenticator list
+      root  <uuid>  keystead  keypair Ed25519  <key>
+    `);
+  });
+
+  test('exports into a private file and imports the same wallet', async () => {
+    await shell.play(`
+      $ keystead export --wallet $WALLET --out words.txt
+      mnemonic of wallet <uuid>: words.txt
+
+      $ wc -w < words.txt
+      24
+
+      $ keystead export --wallet $WALLET --out words.txt
+      ! error: words.txt is there already
+      ! hint: choose another name; nothing was written
+      [1]
+
+      # Without a terminal nobody can confirm, and nothing is shown.
+      $ keystead export --wallet $WALLET
+      ! error: not confirmed, so nothing was exported
+      ! hint: name a new file with --out, or confirm at a terminal
+      [1]
+
+      $ keystead import --name copy --file words.txt --path "m/44'/501'/0'/0'"
+      <uuid>  copy
+      Solana  m/44'/501'/0'/0'  <COPY:solana>
+
+      $ test $COPY = $SOLANA_ADDRESS
+
+      $ keystead import --name other < words.txt
+      <uuid>  other
+      Solana         m/44'/501'/0'/0'     <solana>
+      Ethereum       m/44'/60'/0'/0/0     <ethereum>
+      BitcoinSegwit  m/84'/0'/0'/0        bc1q…
+      Sui            m/44'/784'/0'/0'/0'  0x<hash>
+
+      $ chmod 644 words.txt && keystead import --name leaky --file words.txt
+      ! error: words.txt can be read by others
+      ! hint: chmod 600 words.txt, and think of the secret as known
+      [1]
+
+      $ echo not a mnemonic at all | keystead import --name bad
+      ! error: the secret is no mnemonic of English words with its checksum
+      ! hint: a private key needs --curve
+      [1]
+    `);
+    assert.equal(statSync(join(shell.folder, 'words.txt')).mode & 0o777, 0o644);
+  });
+
+  test('makes a wallet of a single key and signs with it', () =>
+    shell.play(`
+      $ keystead wallet create --name single --curve Secp256k1 --address-format Ethereum
+      <SINGLE:uuid>  single
+      Ethereum  single key  <ethereum>
+
+      $ keystead wallet accounts --wallet $SINGLE --path none
+      Ethereum  single key  <ethereum>
+
+      $ keystead sign message hi --wallet $SINGLE --chain ethereum --path none
+      <key>
+    `));
+
+  test('refuses wrong usage with exit code 2 and repeats no surplus words', () =>
+    shell.play(`
+      $ keystead wallet create
+      ! error: --name is missing
+      ! hint: keystead wallet create --help
+      [2]
+
+      $ keystead import legal winner thank year
+      ! error: takes 0 arguments, got 4
+      ! hint: keystead import --help
+      [2]
+
+      $ keystead wallet steal
+      ! error: keystead wallet has no such verb
+      ! hint: keystead wallet --help lists them
+      [2]
+
+      $ keystead sign message hi --credentials nowhere.json
+      ! error: nowhere.json does not exist. (parameter-invalid)
+      ! hint: …
+      [1]
+    `));
+
+  test('prints one JSON object and nothing else with --json', async () => {
+    for (const command of ['org show', 'wallet list', 'user list', 'authenticator list', 'ledger verify']) {
+      const { stdout, stderr, code } = await shell.run(`keystead ${command} --json`);
+      assert.equal(code, 0, stderr);
+      assert.equal(stdout.trimEnd().split('\n').length, 1, command);
+      assert.equal(typeof JSON.parse(stdout), 'object');
+    }
+  });
+
+  test('doctor says what holds and what does not', async () => {
+    const { stdout, code } = await shell.run('keystead doctor');
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /ok {3}server: .*\/readyz answers 200/);
+    assert.match(stdout, /ok {3}deployment: .* as pinned in the credentials/);
+    assert.match(stdout, /rollback: file/);
+    assert.match(stdout, /secp256k1: noble/);
+    const { isolation } = JSON.parse((await shell.run('keystead doctor --json')).stdout);
+    const sentence = 'Below isolation level process+uid nothing holds against code running in the gateway.';
+    assert.equal(stdout.includes(sentence), isolation !== 'process+uid');
+  });
+
+  test('doctor names a server that is another deployment than the pinned one', async () => {
+    const { stdout, stderr, code } = await shell.run(
+      `sed 's/"deploymentId": "[^"]*"/"deploymentId": "${'A'.repeat(43)}"/' acme.json > other.json && chmod 600 other.json && keystead doctor --credentials other.json`,
+    );
+    assert.equal(code, 1, stdout);
+    assert.match(stderr, /error: deployment: the server is/);
+  });
+
+  test('has help for every command', async () => {
+    for (const command of commands) {
+      let printed = '';
+      const words = [...command.words, '--help'];
+      assert.equal(await runCommandLine(words, readSurroundings(), (text) => (printed += text)), 0);
+      assert.match(printed, new RegExp(`^usage: keystead ${command.words.join(' ')}`));
+    }
+    const { stdout } = await shell.run('keystead --help');
+    for (const { words } of commands) assert.ok(stdout.includes(`  ${words.join(' ')}  `), words.join(' '));
+  });
+});
