@@ -106,6 +106,28 @@ describe('a cold organization', () => {
     assert.equal(bench.ask(reading(bench, other, 'other')).status, 200);
   });
 
+  for (const later of [0, 1, 3])
+    it(`locks on a row of its own that never became history, ${later} entries before the end`, () => {
+      const bench = new PolicyBench();
+      const organizationId = bench.found();
+      const chain = bench.entries.get(organizationId.replaceAll('-', ''))!;
+      bench.plays.refuse = () => 'head-moved';
+      assert.equal(bench.addUser(organizationId, 'mallory').status, 503);
+      const never = chain.get(2)!;
+      bench.plays.refuse = undefined;
+      for (let i = 0; i <= later; i += 1)
+        assert.equal(bench.addUser(organizationId, `user ${i}`).status, 200);
+      const right = chain.get(2)!;
+      for (const [row, code] of [
+        [never, 'organization-locked'],
+        [right, undefined],
+      ] as const) {
+        chain.set(2, row);
+        bench.restart();
+        assert.equal(bench.ask(reading(bench, organizationId)).body.code, code);
+      }
+    });
+
   it('locks on an older world of the store', () => {
     const { bench, organizationId, walletId } = withEntries(10);
     const name = organizationId.replaceAll('-', '');

@@ -1090,7 +1090,6 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     for (const answer of this.#batch.answers) this.#refuse(answer.refs, answer.identity, lost);
     for (const ticket of this.#batch.tickets) this.#refuse(ticket.refs, ticket.ticket.identity, lost);
     for (const read of this.#reads.splice(0)) this.#refuse(read.refs, read.identity, lost);
-    for (const { pending } of this.#repeats) this.#refuse(pending.refs, pending.identity, lost);
     for (const pending of [...this.#parked.values(), ...this.#afterReceipt.values(), ...this.#queue])
       this.#giveUp(pending, lost);
     this.#outstanding.clear();

@@ -295,6 +295,11 @@ export class PolicyBench {
     this.plays = { ...this.plays, hold: undefined };
   }
 
+  /** Gives the engine the oldest message that was held; the others stay. */
+  releaseOne(): void {
+    this.#inbox.push(...this.#held.splice(0, 1));
+  }
+
   /** What was held is lost. */
   lose(): void {
     this.#held = [];
