@@ -196,6 +196,7 @@ describe('a passkey registration', () => {
     });
 
   const data = authenticatorData();
+  const deep = concatBytes(...Array.from({ length: 64 }, () => head(4, 1)), integer(0));
   const badObjects: readonly [name: string, object: Uint8Array][] = [
     ['of no bytes', new Uint8Array(0)],
     ['that is a list', head(4, 0)],
@@ -220,6 +221,25 @@ describe('a passkey registration', () => {
     ['with a fourth member', map(...attestationEntries(data), [textString('more'), map()])],
     ['without a format', map(...attestationEntries(data).slice(1))],
     [
+      'with a format that is a number',
+      map([textString('fmt'), integer(0)], ...attestationEntries(data).slice(1)),
+    ],
+    [
+      'with a statement that is a list',
+      map(
+        [textString('fmt'), textString('none')],
+        [textString('attStmt'), head(4, 0)],
+        [textString('authData'), byteString(data)],
+      ),
+    ],
+    [
+      'with a length of two bytes where one is enough',
+      map(...attestationEntries(data).slice(0, 2), [
+        textString('authData'),
+        concatBytes(Uint8Array.of(0x59, 0, data.length), data),
+      ]),
+    ],
+    [
       'with a length that is not in its shortest form',
       concatBytes(Uint8Array.of(0xb8, 3), attestation().slice(1)),
     ],
@@ -235,7 +255,7 @@ describe('a passkey registration', () => {
       'with a statement of great depth',
       map(
         [textString('fmt'), textString('none')],
-        [textString('attStmt'), concatBytes(...Array.from({ length: 64 }, () => head(4, 1)), integer(0))],
+        [textString('attStmt'), map([textString('deep'), deep])],
         [textString('authData'), byteString(data)],
       ),
     ],
