@@ -4,6 +4,7 @@ import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
 import { type InMemoryOptions, inMemoryDeployment } from '@keystead/enclave-runtime/in-memory-deployment';
 import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
 import { createSigner } from '@keystead/enclave-signer/program';
+import { keptRows, rollForward, storeBatch } from '@keystead/host-gateway/store-rows';
 import { openMemoryStore } from '@keystead/host-storage/memory/store-memory';
 import type { Store } from '@keystead/host-storage/store';
 import { hexEncode } from '@keystead/crypto/hex';
@@ -29,6 +30,7 @@ export interface Host {
   toPolicy?(message: ToPolicy): ToPolicy | null;
   toSigner?(message: ToSigner): ToSigner | null;
   toCertifier?(message: ToCertifier): ToCertifier | null;
+  fromCertifier?(message: FromCertifier): FromCertifier | null;
 }
 
 export interface Answered {
@@ -62,7 +64,8 @@ export function memoryHeads(): HeadsPort & { readonly records: Map<number, Uint8
 
 export class InProcess {
   readonly contexts: Record<Role, EnclaveContext>;
-  readonly store: Store;
+  /** May be exchanged for an older copy before a `restart`. */
+  store: Store;
   readonly heads: HeadsPort;
   host: Host = {};
   readonly seen: string[] = [];
@@ -75,6 +78,9 @@ export class InProcess {
   #requests: { ref: number; owner: undefined; request: Uint8Array }[] = [];
   #nextRef = 1;
   #scheduled = false;
+  /** Resolves when the store has what the certifier's tail brought: no request goes out before. */
+  #whole = Promise.withResolvers<void>();
+  #rolled: Promise<void> = Promise.resolve();
 
   constructor(options: InMemoryOptions & { readonly store?: Store; readonly heads?: HeadsPort } = {}) {
     this.contexts = inMemoryDeployment(options);
@@ -100,9 +106,11 @@ export class InProcess {
       this.#signer = signer;
     }
     if (roles.includes('certifier')) {
+      this.#whole = Promise.withResolvers();
       const certifier = createCertifier(this.contexts.certifier, this.heads);
       certifier.send = (message) => {
-        if (certifier === this.#certifier) this.#fromCertifier(FromCertifier.decode(FromCertifier.encode(message)));
+        if (certifier === this.#certifier)
+          this.#fromCertifier(FromCertifier.decode(FromCertifier.encode(message)));
       };
       this.#certifier = certifier;
       setImmediate(() => certifier.turn());
@@ -115,7 +123,7 @@ export class InProcess {
     this.#requests.push({ ref, owner: undefined, request: RawRequest.encode(request) });
     if (!this.#scheduled) {
       this.#scheduled = true;
-      setImmediate(() => this.#tick());
+      setImmediate(() => this.#whole.promise.then(() => this.#tick()));
     }
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error('no answer')), 8000);
@@ -185,18 +193,15 @@ export class InProcess {
     switch (message.type) {
       case 'batch': {
         const { rows } = message;
-        await this.store.commit([
-          {
-            ...rows,
-            owners: rows.owners.map((owner) => ({ ...owner, walletId: uuidText(owner.walletId) })),
-          },
-        ]);
+        await this.store.commit([storeBatch(rows)]);
         this.#held.set(message.batch, message);
+        const kept = keptRows(rows);
+        if (message.advance === undefined && kept.length > 0) this.#toCertifier({ type: 'rows', rows: kept });
         if (message.advance !== undefined)
           this.#toCertifier({
             type: 'advance',
             order: message.advance,
-            entries: rows.entries.map((entry) => entry.bytes),
+            rows: kept,
           });
         if (message.query !== undefined) this.#toCertifier({ type: 'query', query: message.query });
         return;
@@ -229,7 +234,9 @@ export class InProcess {
   async #rows(query: RowQuery): Promise<Uint8Array[]> {
     switch (query.kind) {
       case 'entries':
-        return (await this.store.entries(query.organization, query.from, query.limit)).map((row) => row.bytes);
+        return (await this.store.entries(query.organization, query.from, query.limit)).map(
+          (row) => row.bytes,
+        );
       case 'newestCheckpoint': {
         const position = await this.store.newestCheckpoint(query.organization, query.atMost);
         if (position === undefined) return [];
@@ -244,7 +251,16 @@ export class InProcess {
     }
   }
 
-  async #fromCertifier(message: FromCertifier): Promise<void> {
+  async #fromCertifier(sent: FromCertifier): Promise<void> {
+    const message = this.host.fromCertifier === undefined ? sent : this.host.fromCertifier(sent);
+    if (message === null) return;
+    if (message.type === 'tail') {
+      const whole = this.#whole;
+      this.#rolled = this.#rolled.then(async () => {
+        await rollForward(this.store, message.rows);
+        if (message.last) whole.resolve();
+      });
+    }
     if (message.type === 'head') this.#toPolicy({ type: 'head', answer: message.answer });
     if (message.type !== 'receipt') return;
     this.#toPolicy({ type: 'receipt', receipt: message.forPolicy });

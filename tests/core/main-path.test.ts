@@ -2,37 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { base64urlDecode, base64urlEncode } from '@keystead/crypto/base64url';
 import * as ed25519 from '@keystead/crypto/ed25519';
-import { type RawRequest, routeRpc, surfaceCompatibility } from '@keystead/protocol/frames';
 import { verifyAnswer } from '@keystead/protocol/answer-signature';
 import nacl from 'tweetnacl';
 import bs58 from 'bs58';
 import { InProcess } from './in-process.ts';
+import { stamped as stampedWith } from './stamped.ts';
 
 const seed = new Uint8Array(32).fill(7);
 const publicKey = ed25519.publicKey(seed);
 
-function stamped(method: string, params: unknown, key = seed): RawRequest {
-  const body = Buffer.from(JSON.stringify({ method, params, timestampMs: Date.now() }));
-  const stamp = {
-    publicKey: base64urlEncode(ed25519.publicKey(key)),
-    signature: base64urlEncode(ed25519.sign(key, body)),
-    kind: 'PKI',
-    algorithm: 'Ed25519',
-  };
-  return {
-    surface: surfaceCompatibility,
-    route: routeRpc,
-    path: '/v1/wallets/kms/rpc',
-    signatureInput: undefined,
-    signature: undefined,
-    contentDigest: undefined,
-    deployment: undefined,
-    origin: undefined,
-    seen: undefined,
-    phantomStamp: Buffer.from(JSON.stringify(stamp)).toString('base64url'),
-    body: new Uint8Array(body),
-  };
-}
+const stamped = (method: string, params: unknown) => stampedWith(method, params, seed);
 
 const founding = () =>
   stamped('createOrganization', {
@@ -74,7 +53,9 @@ test('a stamped request becomes an entry, a receipt and a signature that another
   assert.equal(signed.status, 200, JSON.stringify(signed.body));
   const { signature, address } = signed.body as { signature: string; address: string };
   assert.equal(address, accounts[0].address);
-  assert.ok(nacl.sign.detached.verify(Buffer.from('hello'), base64urlDecode(signature), bs58.decode(address)));
+  assert.ok(
+    nacl.sign.detached.verify(Buffer.from('hello'), base64urlDecode(signature), bs58.decode(address)),
+  );
   const statement = verifyAnswer({
     signature: signed.signature,
     deploymentKeys: stack.contexts.signer.deployment,
@@ -95,6 +76,8 @@ test('gives a repeated request the same answer, also after every program was sta
   stack.restart();
   const again = await stack.submit(make);
   assert.deepEqual(again.body, wallets[0].body);
-  const listed = await stack.submit(stamped('getOrganizationWallets', { organizationId, limit: 20, offset: 0 }));
+  const listed = await stack.submit(
+    stamped('getOrganizationWallets', { organizationId, limit: 20, offset: 0 }),
+  );
   assert.equal((listed.body as { totalCount: number }).totalCount, 1);
 });

@@ -6,11 +6,15 @@ import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { branch } from '@keystead/protocol/deployment';
 import { domainPrefix } from '@keystead/protocol/domain';
 import { Head } from '@keystead/protocol/entry';
+import { maximumKeptRowBytes } from '@keystead/protocol/frames';
 import { leafBytes } from '@keystead/protocol/receipt';
 
 /** spec/heads.md §7: what the certifier writes into its log, and how it knows its own writing again. */
 
 export const recordVersion = 1;
+
+/** Rows of one record. */
+export const maximumRecordRows = 65536;
 
 /** One accepted advance. Its entries end at `to.position`; only the last one changes the authority set. */
 export const RecordedAdvance = struct({
@@ -39,8 +43,8 @@ export const RecordBody = struct({
   /** The tree after this record. */
   size: u53,
   root: fixed(32),
-  /** Sealed entry rows of the advances, for a database that lost its tail. */
-  rows: list(bytes(2097152), 65536),
+  /** Encoded `KeptRow`s of the advances and of those in the next records, for a database that lost its tail. */
+  rows: list(bytes(maximumKeptRowBytes), maximumRecordRows),
 });
 export type RecordBody = Static<typeof RecordBody>;
 

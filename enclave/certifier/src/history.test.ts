@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { concatBytes } from '@keystead/crypto/bytes';
 import { rootOf, leafHash } from '@keystead/crypto/merkle-tree';
+import { KeptRow } from '@keystead/protocol/frames';
+import { maximumHeadsRecordBytes } from '@keystead/protocol/heads';
 import { TestEngine, testKey } from '../testing/engine.ts';
 import { Harness, MemoryHeads, refusal, settled } from '../testing/harness.ts';
 import { headsKey, openRecord } from './heads-record.ts';
@@ -146,39 +147,124 @@ describe('a start from the heads log', () => {
 });
 
 describe('the tail', () => {
-  it('gives the rows of accepted entries of the last ten minutes, and no row that is none of them', async () => {
+  const node = (byte: number, length = 100) =>
+    KeptRow.encode({
+      row: 'node',
+      hash: new Uint8Array(32).fill(byte),
+      bytes: new Uint8Array(length).fill(byte),
+    });
+  const secret = KeptRow.encode({ row: 'secret', hash: new Uint8Array(32), bytes: new Uint8Array(90) });
+  const owner = KeptRow.encode({
+    row: 'owner',
+    walletId: new Uint8Array(16),
+    organization: new Uint8Array(16),
+  });
+  const tailOf = async (engine: TestEngine, heads: MemoryHeads) => {
+    const tail = (await Harness.started(engine, heads)).frames('tail');
+    assert.deepEqual(
+      tail.map(({ last }) => last),
+      tail.map((_, index) => index === tail.length - 1),
+    );
+    return tail.flatMap(({ rows }) => rows);
+  };
+
+  it('gives the rows of accepted orders of the last ten minutes, and no entry that is none of theirs', async () => {
     const engine = new TestEngine();
     const harness = await Harness.started(engine);
     const request = engine.founding(root);
     const organization = engine.organizationOf(request);
     const old = engine.change(organization, request);
-    await harness.advance([old]);
+    harness.give({ ...engine.order([[old]]), rows: [node(1)] });
+    await settled();
     engine.now += 5 * 60_000;
     const kept = engine.plain(organization, 2);
     const order = engine.order([[kept]]);
+    const [first] = kept.entries;
+    const stranger = { organization: organization.id, position: 3, checkpoint: false };
     harness.give({
       ...order,
-      entries: [...order.entries, concatBytes(new Uint8Array(300), new Uint8Array(32))],
+      rows: [
+        ...order.rows,
+        KeptRow.encode({ row: 'entry', ...stranger, bytes: new Uint8Array(332) }),
+        engine.keptRowOf(organization.id, first.position + 1, first.hash),
+        engine.keptRowOf(new Uint8Array(16), first.position, first.hash),
+        KeptRow.encode({
+          row: 'entry',
+          organization: organization.id,
+          position: first.position,
+          bytes: engine.rowOf(first.hash),
+          checkpoint: true,
+        }),
+        new Uint8Array([9]),
+        node(2),
+        secret,
+        owner,
+      ],
     });
     await settled();
     const fork = { ...organization, nodes: new Map(organization.nodes), head: kept.from };
-    assert.equal(refusal(await harness.advance([engine.plain(fork)])), 'head-moved');
+    const refused = engine.order([[engine.plain(fork)]]);
+    harness.give({ ...refused, rows: [...refused.rows, node(3)] });
+    await settled();
+    assert.equal(refusal(harness.lastReceipt()), 'head-moved');
     engine.now += 5 * 60_000 + 1;
-    await harness.advance([engine.plain(organization)]);
-    const newest = organization.head.hash;
+    const newest = engine.plain(organization);
+    const bad = engine.order([[engine.plain(fork)], [newest]]);
+    harness.give({ ...bad, rows: [...bad.rows, node(4)] });
+    await settled();
 
-    const tail = (await Harness.started(engine, harness.heads)).frames('tail');
-    assert.equal(tail.at(-1)?.last, true);
-    const hashes = [...kept.entries.map(({ hash }) => hash), newest];
+    assert.deepEqual(await tailOf(engine, harness.heads), [
+      ...order.rows,
+      node(2),
+      secret,
+      owner,
+      engine.keptRowOf(organization.id, newest.to.position, newest.to.hash),
+      node(4),
+    ]);
+  });
+
+  it('keeps more rows than a frame or a record has room for, ahead of the record that names the head', async () => {
+    const engine = new TestEngine();
+    const harness = await Harness.started(engine);
+    const request = engine.founding(root);
+    const organization = engine.organizationOf(request);
+    const { length } = harness.heads.records;
+    const ahead = Array.from({ length: 50 }, (_, index) => node(index, 262144));
+    harness.give({ type: 'rows', rows: ahead.slice(0, 25) }, { type: 'rows', rows: ahead.slice(25) });
+    assert.equal(harness.heads.records.length, length);
+    const order = engine.order([[engine.change(organization, request)]]);
+    harness.heads.held = true;
+    harness.give({ ...order, rows: [...order.rows, secret] });
+    // The head is told when its own record is durable, which is the last one.
+    harness.giveHeadQuery(organization.id);
+    const { waiting } = harness.heads;
+    assert.ok(waiting > 1);
+    harness.heads.release(waiting - 1);
+    await settled();
+    assert.deepEqual([harness.frames('receipt').length, harness.frames('head').length], [0, 0]);
+    harness.heads.release();
+    await settled();
+    assert.equal(refusal(harness.lastReceipt()), undefined);
+    assert.equal(harness.frames('head').length, 1);
+    for (const { record } of harness.heads.records) assert.ok(record.length <= maximumHeadsRecordBytes);
+    harness.heads.held = false;
+    assert.deepEqual(await tailOf(engine, harness.heads), [...ahead, ...order.rows, secret]);
+  });
+
+  it('holds no more rows for an order than its memory has room for, and says so', async () => {
+    const engine = new TestEngine();
+    const harness = await Harness.started(engine);
+    const rows = Array.from({ length: 32 }, () => node(1, 262144));
+    for (let frame = 0; frame < 8; frame++) harness.give({ type: 'rows', rows });
     assert.deepEqual(
-      tail.flatMap(({ entries }) => entries),
-      hashes.map((hash) => engine.rowOf(hash)),
+      engine.log.filter(({ event }) => event === 'rows-not-kept').map(({ fields }) => fields),
+      [{ rows: 32 }],
     );
   });
 
   it('is empty and ends at once for a new log', async () => {
     const { sent } = await Harness.started(new TestEngine());
-    assert.deepEqual(sent, [{ type: 'tail', entries: [], last: true }]);
+    assert.deepEqual(sent, [{ type: 'tail', rows: [], last: true }]);
   });
 });
 

@@ -136,7 +136,7 @@ export class History {
 
 export interface Restored {
   readonly history: History;
-  /** Sealed entry rows of the last minutes, oldest first. */
+  /** Encoded `KeptRow`s of the last minutes, oldest first. */
   readonly rows: readonly Uint8Array[];
 }
 

@@ -8,9 +8,8 @@ import { formatCheckpoint, signNote } from '@keystead/crypto/signed-note';
 import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
 import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
 import { domainHash } from '@keystead/protocol/domain';
-import { entryHash } from '@keystead/protocol/entry';
 import type { FromCertifier, Sealed, ToCertifier } from '@keystead/protocol/frames';
-import { maximumHeadsRecordBytes } from '@keystead/protocol/heads';
+import { bytesOf, inParts } from '@keystead/protocol/kept-rows';
 import { leafCommitment } from '@keystead/protocol/log-leaf';
 import {
   AdvanceOrder,
@@ -25,6 +24,7 @@ import {
 import { judgeGroup, type OrganizationState } from './advance-rules.ts';
 import {
   headsKey,
+  maximumRecordRows,
   type RecordBody,
   type RecordedAdvance,
   recordVersion,
@@ -32,6 +32,7 @@ import {
 } from './heads-record.ts';
 import { type History, HeadsRefused, leavesOf, restore } from './history.ts';
 import { AppendedLeaves } from './inclusion.ts';
+import { keptRows } from './kept-rows.ts';
 import { entriesOf, type RecentEntry } from './recent-entries.ts';
 
 /** Records on their way to the keeper at one time. */
@@ -40,12 +41,14 @@ const maximumInFlight = 4;
 const recordBudgetBytes = 4 * 1024 * 1024;
 /** Entries of one order, so that its receipt with proofs fits into a frame. */
 const maximumOrderEntries = 8192;
+/** Rows of one record; an order that has more writes them into records of their own, ahead of its own one. */
+const recordRowBytes = 8 * 1024 * 1024;
+/** Rows that are held for the next order. */
+const maximumAheadBytes = 64 * 1024 * 1024;
 const tailChunkBytes = 4 * 1024 * 1024;
 const tailChunkRows = 4096;
 const snapshotRecords = 512;
 const snapshotMilliseconds = 60_000;
-/** Bytes of the MAC that ends a sealed entry row (spec/state.md §6). */
-const rowMacBytes = 32;
 
 /** The name of the log and of its key in checkpoints (spec/receipt.md §6). */
 export function checkpointOrigin(deploymentId: Uint8Array): string {
@@ -64,9 +67,8 @@ interface Judged {
   readonly firstLeaf: number;
 }
 
-/** What waits for the record `sequence`. */
+/** What waits for one record to be durable. */
 interface InFlight {
-  readonly sequence: number;
   readonly judged: Judged[];
   readonly queries: Static<typeof HeadQuery>[];
 }
@@ -107,14 +109,17 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   /** Messages that came before the log was loaded. */
   readonly #early: ToCertifier[] = [];
   #orders: Order[] = [];
+  /** Rows of the next order that came ahead of it. */
+  #rowsAhead: Uint8Array[] = [];
+  #rowsAheadBytes = 0;
 
   /** What is durable: only this is ever told. */
   #history: History | undefined;
   #checkpoint = '';
 
   /** What is durable or on its way: orders are judged against this. */
-  readonly #ahead = new Map<string, OrganizationState & { readonly sequence: number }>();
-  readonly #aheadIdentities = new Map<string, number>();
+  readonly #ahead = new Map<string, OrganizationState & { readonly record: InFlight }>();
+  readonly #aheadIdentities = new Map<string, InFlight>();
   readonly #inFlight: InFlight[] = [];
   #sequence = 0;
   #chain!: Uint8Array;
@@ -153,7 +158,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
       size: history.frontier.size,
     });
     this.#sendTail(rows);
-    this.#append([], [], this.#bootLeaf());
+    this.#append({ judged: [], queries: [] }, [], this.#bootLeaf());
     for (const message of this.#early.splice(0)) this.receive(message);
     this.turn();
   }
@@ -166,10 +171,23 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     switch (message.type) {
       case 'advance':
         this.#opened('advance-order', message.order, (bytes) => {
-          const size = message.entries.reduce((sum, row) => sum + row.length, bytes.length);
-          this.#orders.push({ ...AdvanceOrder.decode(bytes), rows: message.entries, bytes: size });
+          const order = AdvanceOrder.decode(bytes);
+          const rows = [...this.#rowsAhead, ...message.rows];
+          this.#rowsAhead = [];
+          this.#rowsAheadBytes = 0;
+          this.#orders.push({ ...order, rows, bytes: bytes.length + bytesOf(rows) });
         });
         return;
+      case 'rows': {
+        const size = this.#rowsAheadBytes + bytesOf(message.rows);
+        if (size > maximumAheadBytes) {
+          this.#context.log('rows-not-kept', { rows: message.rows.length });
+          return;
+        }
+        this.#rowsAhead = [...this.#rowsAhead, ...message.rows];
+        this.#rowsAheadBytes = size;
+        return;
+      }
       case 'query':
         this.#opened('receipt-query', message.query, (bytes) =>
           this.#answerQuery(ReceiptQuery.decode(bytes)),
@@ -189,22 +207,22 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     if (this.#history === undefined) return;
     while (this.#orders.length > 0 && this.#inFlight.length < maximumInFlight) {
       const judged: Judged[] = [];
-      const rows: Uint8Array[] = [];
+      const record: InFlight = { judged, queries: [] };
+      let rows: Uint8Array[] = [];
       let taken = 0;
       let bytes = 0;
       let leaf = this.#frontier.size;
-      const sequence = this.#sequence + 1;
       for (const order of this.#orders) {
         if (taken > 0 && bytes + order.bytes > recordBudgetBytes) break;
-        const outcome = this.#judge(order, sequence, leaf);
+        const outcome = this.#judge(order, record, leaf);
         judged.push(outcome);
         leaf += entryCount(outcome.accepted);
-        rows.push(...rowsOf(order.rows, outcome.accepted));
+        rows = rows.concat(keptRows(order.rows, outcome.accepted));
         taken += 1;
         bytes += order.bytes;
       }
       this.#orders = this.#orders.slice(taken);
-      if (judged.some(({ accepted }) => accepted.length > 0)) this.#append(judged, rows, undefined);
+      if (judged.some(({ accepted }) => accepted.length > 0)) this.#appendAll(record, rows);
       else if (this.#inFlight.length > 0) this.#inFlight.at(-1)!.judged.push(...judged);
       else for (const outcome of judged) this.#answerOrder(outcome, undefined);
     }
@@ -238,7 +256,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     }
   }
 
-  #judge(order: Order, sequence: number, firstLeaf: number): Judged {
+  #judge(order: Order, record: InFlight, firstLeaf: number): Judged {
     const accepted: RecordedAdvance[] = [];
     const refused = new Map<string, Receipt['refused'][number]>();
     const history = this.#history!;
@@ -270,8 +288,8 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
       }
       for (const advance of verdict.accepted) {
         const { organization, to, time, identity } = advance;
-        this.#ahead.set(hexEncode(organization), { head: to, time, sequence });
-        if (identity !== undefined) this.#aheadIdentities.set(hexEncode(identity), sequence);
+        this.#ahead.set(hexEncode(organization), { head: to, time, record });
+        if (identity !== undefined) this.#aheadIdentities.set(hexEncode(identity), record);
         accepted.push(advance);
       }
     }
@@ -280,9 +298,16 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     return { boot: order.boot, batch: order.batch, accepted, refused: listed, firstLeaf };
   }
 
+  /** The record, after those that hold the rows for which it has no room. */
+  #appendAll(record: InFlight, rows: readonly Uint8Array[]): void {
+    const parts = inParts(rows, recordRowBytes, maximumRecordRows);
+    for (const part of parts.slice(0, -1)) this.#append({ judged: [], queries: [] }, part, undefined);
+    this.#append(record, parts.at(-1)!, undefined);
+  }
+
   /** One record: everything that it holds is told when the keeper has it, and nothing before. */
-  #append(judged: Judged[], rows: readonly Uint8Array[], boot: Uint8Array | undefined): void {
-    const advances = judged.flatMap(({ accepted }) => accepted);
+  #append(inFlight: InFlight, rows: Uint8Array[], boot: Uint8Array | undefined): void {
+    const advances = inFlight.judged.flatMap(({ accepted }) => accepted);
     const leaves = leavesOf({ boot, advances });
     const tree = new AppendedLeaves(this.#frontier, leaves.map(leafHash));
     const body: RecordBody = {
@@ -295,14 +320,9 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
       advances,
       size: tree.after.size,
       root: tree.root,
-      rows: [...rows],
+      rows,
     };
-    let sealed = sealRecord(this.#key, body);
-    if (sealed.bytes.length > maximumHeadsRecordBytes) {
-      this.#context.log('rows-not-kept', { sequence: body.sequence, rows: rows.length });
-      sealed = sealRecord(this.#key, { ...body, rows: [] });
-    }
-    const inFlight: InFlight = { sequence: body.sequence, judged, queries: [] };
+    const sealed = sealRecord(this.#key, body);
     this.#inFlight.push(inFlight);
     this.#sequence = body.sequence;
     this.#chain = sealed.mac;
@@ -318,9 +338,9 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     this.#inFlight.shift();
     history.apply(body, mac, tree.after);
     this.#appends += 1;
-    for (const [name, { sequence }] of this.#ahead) if (sequence === body.sequence) this.#ahead.delete(name);
-    for (const [name, sequence] of this.#aheadIdentities)
-      if (sequence === body.sequence) this.#aheadIdentities.delete(name);
+    for (const [name, { record }] of this.#ahead) if (record === inFlight) this.#ahead.delete(name);
+    for (const [name, record] of this.#aheadIdentities)
+      if (record === inFlight) this.#aheadIdentities.delete(name);
     this.#signCheckpoint();
     for (const judged of inFlight.judged) this.#answerOrder(judged, tree);
     for (const query of inFlight.queries) this.#answerHead(query);
@@ -384,8 +404,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
 
   /** A head on its way is not told: the answer waits for its record. */
   #answerHead(query: Static<typeof HeadQuery>): void {
-    const ahead = this.#ahead.get(hexEncode(query.organization));
-    const waited = this.#inFlight.find(({ sequence }) => sequence === ahead?.sequence);
+    const waited = this.#ahead.get(hexEncode(query.organization))?.record;
     if (waited !== undefined) {
       waited.queries.push(query);
       return;
@@ -405,18 +424,9 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   }
 
   #sendTail(rows: readonly Uint8Array[]): void {
-    let chunk: Uint8Array[] = [];
-    let bytes = 0;
-    for (const row of rows) {
-      if (chunk.length === tailChunkRows || (bytes > 0 && bytes + row.length > tailChunkBytes)) {
-        this.send({ type: 'tail', entries: chunk, last: false });
-        chunk = [];
-        bytes = 0;
-      }
-      chunk.push(row);
-      bytes += row.length;
-    }
-    this.send({ type: 'tail', entries: chunk, last: true });
+    const parts = inParts(rows, tailChunkBytes, tailChunkRows);
+    for (const [index, part] of parts.entries())
+      this.send({ type: 'tail', rows: part, last: index === parts.length - 1 });
   }
 
   /** A start of the certifier stands in the public log; only the opening, which is dropped, would tell which. */
@@ -461,13 +471,4 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
 
 function entryCount(advances: readonly RecordedAdvance[]): number {
   return advances.reduce((sum, { entries }) => sum + entries.length, 0);
-}
-
-/** Of the rows that the gateway handed over, those of accepted entries: nothing else is ever rolled forward. */
-function rowsOf(rows: readonly Uint8Array[], accepted: readonly RecordedAdvance[]): Uint8Array[] {
-  const hashes = new Set(accepted.flatMap(({ entries }) => entries.map(({ hash }) => hexEncode(hash))));
-  return rows.filter(
-    (row) =>
-      row.length > rowMacBytes && hashes.has(hexEncode(entryHash(row.subarray(0, row.length - rowMacBytes)))),
-  );
 }

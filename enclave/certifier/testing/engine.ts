@@ -14,8 +14,16 @@ import {
   type AuthorityWriteOf,
   authorityChange,
 } from '@keystead/protocol/authority-change';
-import { Entry, entryHash, entryKind, type Head, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
-import { RawRequest, routeRpc, surfaceCompatibility } from '@keystead/protocol/frames';
+import {
+  checkpointInterval,
+  Entry,
+  entryHash,
+  entryKind,
+  type Head,
+  outcomeAllow,
+  zeroHash,
+} from '@keystead/protocol/entry';
+import { KeptRow, RawRequest, routeRpc, surfaceCompatibility } from '@keystead/protocol/frames';
 import { formatUuid, organizationIdOf } from '@keystead/protocol/ids';
 import { entryLeaf, leafOpening } from '@keystead/protocol/log-leaf';
 import { type Advance, AdvanceOrder, AuthorityEvidence } from '@keystead/protocol/receipt';
@@ -258,8 +266,10 @@ export class TestEngine {
     return {
       type: 'advance' as const,
       order: this.contexts.policy.seal('policy-to-certifier', 'advance-order', order),
-      entries: groups.flatMap((group) =>
-        group.flatMap(({ entries }) => entries.map(({ hash }) => this.rowOf(hash))),
+      rows: groups.flatMap((group) =>
+        group.flatMap(({ organization, entries }) =>
+          entries.map(({ hash, position }) => this.keptRowOf(organization, position, hash)),
+        ),
       ),
     };
   }
@@ -277,6 +287,11 @@ export class TestEngine {
   /** The sealed row of an entry: its bytes and a MAC. */
   rowOf(hash: Uint8Array): Uint8Array {
     return this.#rows.get(hexEncode(hash)) ?? new Uint8Array(40);
+  }
+
+  keptRowOf(organization: Uint8Array, position: number, hash: Uint8Array): Uint8Array {
+    const checkpoint = position % checkpointInterval === 0;
+    return KeptRow.encode({ row: 'entry', organization, position, bytes: this.rowOf(hash), checkpoint });
   }
 
   #map(organization: TestOrganization, root: Uint8Array): MerkleMap {

@@ -78,7 +78,7 @@ describe('program', () => {
     context.after(() => {
       for (const peer of [policy, signer, certifier]) peer.close();
     });
-    certifier.send({ type: 'tail', entries: [], last: true });
+    certifier.send({ type: 'tail', rows: [], last: true });
     while ((await fetch(`http://127.0.0.1:${port}/readyz`)).status !== 200)
       await new Promise((resolve) => setTimeout(resolve, 10));
     const waiting = fetch(`http://127.0.0.1:${port}/v1/rpc`, { method: 'POST', body: '{}' });

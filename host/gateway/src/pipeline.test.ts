@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Store } from '@keystead/host-storage/store';
 import { StoreError } from '@keystead/host-storage/store-error';
-import { checkpointInterval, Entry, zeroHash } from '@keystead/protocol/entry';
+import { mapNodeHash } from '@keystead/crypto/merkle-map';
+import { domainHash } from '@keystead/protocol/domain';
+import { checkpointInterval, zeroHash } from '@keystead/protocol/entry';
+import { KeptRow } from '@keystead/protocol/frames';
+import { formatUuid } from '@keystead/protocol/ids';
 import { EnclavePeer } from './testing/enclave-peer.ts';
 import {
   bodyOf,
@@ -143,7 +147,8 @@ describe('tick', () => {
     const first = await certifier.next('advance');
     await certifier.next('advance');
     assert.deepEqual(log, ['commit of 2', 'kept', 'advance', 'advance']);
-    assert.equal(Buffer.from(first.entries[0]!).toString(), 'entry 1');
+    const [kept] = first.rows.map((row) => KeptRow.decode(row));
+    assert.equal(kept?.row === 'entry' && Buffer.from(kept.bytes).toString(), 'entry 1');
     assert.equal(Buffer.from((await running.store.entry(organization, 2))!).toString(), 'entry 2');
   });
 
@@ -325,36 +330,86 @@ describe('rows', () => {
     await policy.next('head');
   });
 
+  it('hands the certifier every row of a batch, and ahead of the order what its frame has no room for', async (context) => {
+    const { policy, certifier } = await runGateway(context);
+    const rows = {
+      entries: [{ organization, position: 64, bytes: Buffer.from('entry'), checkpoint: true }],
+      nodes: [{ hash: randomHash(), bytes: Buffer.from('node') }],
+      secrets: [{ hash: randomHash(), bytes: Buffer.from('secret') }],
+      owners: [{ walletId: randomHash().subarray(0, 16), organization }],
+    };
+    policy.send({ ...batchFor([], randomHash(), 1), rows });
+    const decoded = (bytes: readonly Uint8Array[]) => bytes.map((row) => KeptRow.decode(row));
+    const alone = decoded((await certifier.next('advance')).rows);
+    assert.deepEqual(
+      alone.map((row) => row.row),
+      ['entry', 'node', 'secret', 'owner'],
+    );
+    assert.deepEqual(alone[0]!.row === 'entry' && [alone[0]!.position, alone[0]!.checkpoint], [64, true]);
+
+    const node = () => ({ hash: randomHash(), bytes: Buffer.alloc(262144) });
+    const before = { ...noRows(), nodes: [node()] };
+    const none = { advance: undefined, tickets: undefined, waiting: [] };
+    policy.send({ ...batchFor([], randomHash(), 2), ...none, rows: before });
+    const together = { ...batchFor([], randomHash(), 3).rows, nodes: Array.from({ length: 40 }, node) };
+    policy.send({ ...batchFor([], randomHash(), 3), rows: together });
+    const received: Uint8Array[] = [];
+    received.push(...(await certifier.next('rows')).rows);
+    assert.equal(received.length, 1);
+    received.push(...(await certifier.next('rows')).rows);
+    received.push(...(await certifier.next('advance')).rows);
+    const hashes = decoded(received).flatMap((row) => (row.row === 'node' ? [row.hash] : []));
+    const sent = [...before.nodes, ...together.nodes].map(({ hash }) => new Uint8Array(hash));
+    assert.deepEqual(hashes, sent);
+    assert.equal(received.length, 42);
+  });
+
   it('rolls the store forward by the certifier’s tail before it takes requests', async (context) => {
     const running = await runGateway(context);
-    const row = (position: number, text: string) => {
-      const encoded = Entry.encode({ ...emptyEntry(), position, method: text });
-      return Buffer.concat([encoded, Buffer.alloc(32, 7)]);
-    };
+    const entry = (position: number, text: string) => ({
+      organization,
+      position,
+      bytes: Buffer.from(text),
+      checkpoint: position % checkpointInterval === 0,
+    });
+    const rowOf = (position: number, text: string) =>
+      KeptRow.encode({ row: 'entry', ...entry(position, text) });
     await running.store.commit([
-      {
-        ...noRows(),
-        owners: [],
-        entries: [
-          { organization, position: 1, bytes: row(1, 'kept'), checkpoint: false },
-          { organization, position: 2, bytes: row(2, 'never certified'), checkpoint: false },
-        ],
-      },
+      { ...noRows(), owners: [], entries: [entry(1, 'kept'), entry(2, 'never certified')] },
     ]);
+    const wallet = Buffer.alloc(16, 9);
+    const nodes = ['node', 'other node'].map((text) => Buffer.from(text));
+    const secret = Buffer.from('sealed row');
+    const secretHash = domainHash('keystead/sealed-row-hash/v1', secret);
     running.certifier.close();
     while ((await fetch(`${running.url}/readyz`)).status === 200) await new Promise(setImmediate);
     const certifier = await EnclavePeer.connect('certifier', running.socket);
     context.after(() => certifier.close());
-    certifier.send({ type: 'tail', entries: [row(1, 'kept'), row(2, 'certified')], last: false });
+    certifier.send({ type: 'tail', rows: [rowOf(1, 'kept'), rowOf(2, 'certified')], last: false });
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.equal((await running.post(compatibility, 'early')).status, 503);
-    certifier.send({ type: 'tail', entries: [row(checkpointInterval, 'checkpoint')], last: true });
+    certifier.send({
+      type: 'tail',
+      rows: [
+        rowOf(checkpointInterval, 'checkpoint'),
+        KeptRow.encode({ row: 'node', hash: mapNodeHash(nodes[0]!), bytes: nodes[0]! }),
+        KeptRow.encode({ row: 'node', hash: mapNodeHash(nodes[1]!), bytes: Buffer.from('forged') }),
+        KeptRow.encode({ row: 'secret', hash: secretHash, bytes: secret }),
+        KeptRow.encode({ row: 'secret', hash: randomHash(), bytes: secret }),
+        KeptRow.encode({ row: 'owner', walletId: wallet, organization: Buffer.alloc(16, 3) }),
+        KeptRow.encode({ row: 'owner', walletId: wallet, organization }),
+        Buffer.from('no row'),
+      ],
+      last: true,
+    });
     await running.ready();
-    assert.deepEqual(Buffer.from((await running.store.entry(organization, 2))!), row(2, 'certified'));
-    assert.equal(
-      (await running.store.entry(organization, checkpointInterval))?.length,
-      row(1, 'checkpoint').length,
-    );
+    const { store } = running;
+    assert.equal(Buffer.from((await store.entry(organization, 2))!).toString(), 'certified');
+    assert.equal(await store.newestCheckpoint(organization, checkpointInterval), checkpointInterval);
+    assert.equal(Buffer.from((await store.node(mapNodeHash(nodes[0]!)))!).toString(), 'node');
+    assert.equal(await store.node(mapNodeHash(nodes[1]!)), undefined);
+    assert.equal(Buffer.from((await store.secret(secretHash))!).toString(), 'sealed row');
+    assert.deepEqual(Buffer.from((await store.ownerOf(formatUuid(wallet)))!), organization);
     await running.policy.next('resync');
   });
 });
@@ -404,7 +459,7 @@ describe('failure', () => {
       const peer = await EnclavePeer.connect(role, running.socket);
       context.after(() => peer.close());
       if (role === 'certifier')
-        (peer as EnclavePeer<'certifier'>).send({ type: 'tail', entries: [], last: true });
+        (peer as EnclavePeer<'certifier'>).send({ type: 'tail', rows: [], last: true });
       await running.ready();
       const again = { ...running, [role]: peer } as RunningGateway;
       await again.policy.next('resync');
@@ -482,33 +537,6 @@ describe('failure', () => {
     assert.equal((await waiting).status, 503);
   });
 });
-
-function emptyEntry(): Entry {
-  return {
-    version: 1,
-    organization,
-    position: 1,
-    previous: zeroHash,
-    time: 1,
-    kind: 2,
-    identity: zeroHash,
-    bodyDigest: zeroHash,
-    method: '',
-    surface: 1,
-    authenticator: zeroHash,
-    authorityBefore: zeroHash,
-    authorityAfter: zeroHash,
-    decision: { outcome: 1, code: '', rule: '', trace: [] },
-    effects: new Uint8Array(0),
-    reservations: [],
-    keyUse: undefined,
-    result: new Uint8Array(0),
-    counterpart: undefined,
-    cells: [],
-    authority: [],
-    stateRoot: undefined,
-  };
-}
 
 /** The store's methods as own members, so that a test can replace one. */
 function bound(store: Store): Store {

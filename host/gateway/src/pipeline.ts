@@ -11,11 +11,12 @@ import {
   type Sealed,
   ToPolicy,
 } from '@keystead/protocol/frames';
+import { bytesOf, inParts } from '@keystead/protocol/kept-rows';
 import { type Broadcaster, submissionOf } from './broadcast/broadcaster.ts';
 import { type EnclaveLinks, type LinkEvents, roles } from './enclave-links.ts';
 import type { Metrics } from './metrics.ts';
 import { nameOf, type Report } from './report.ts';
-import { rollForward, rowsFor, storeBatch } from './store-rows.ts';
+import { keptRows, rollForward, rowsFor, storeBatch } from './store-rows.ts';
 import { type Answer, type Caller, unavailable, Waiting, type WaitingLimits } from './waiting.ts';
 
 type PolicyBatch = Extract<FromPolicy, { type: 'batch' }>;
@@ -40,6 +41,9 @@ const tailRetry = 1000;
 /** What one `requests` frame carries at most. */
 const mostFrameItems = 4096;
 const mostFrameBytes = 12 * 1024 * 1024;
+/** What one frame with rows for the heads log carries at most. */
+const mostKeptBytes = 8 * 1024 * 1024;
+const mostKeptRows = 65_536;
 
 /** A batch that is committed and whose receipt is not there yet. */
 interface Committed {
@@ -270,6 +274,7 @@ export class Pipeline implements LinkEvents {
     const { advance, query, waiting, tickets } = batch;
     for (const { identity, refs } of waiting) this.#waiting.bind(hex(identity), refs);
     const order = advance ?? query;
+    const rows = this.#keptFor(batch);
     if (order === undefined) {
       if (waiting.length > 0) this.#failTickets(waiting);
       return;
@@ -280,13 +285,19 @@ export class Pipeline implements LinkEvents {
     }
     const owed = (advance === undefined ? 0 : 1) + (query === undefined ? 0 : 1);
     this.#committed.set(batchName(order, batch.batch), { tickets, waiting, owed, at: performance.now() });
-    if (advance !== undefined)
-      this.#links.send('certifier', {
-        type: 'advance',
-        order: advance,
-        entries: batch.rows.entries.map(({ bytes }) => bytes),
-      });
+    if (advance !== undefined) this.#links.send('certifier', { type: 'advance', order: advance, rows });
     if (query !== undefined) this.#links.send('certifier', { type: 'query', query });
+  }
+
+  /** The rows that go to the heads log with the batch's order. Those for which its frame has no room go ahead of it. */
+  #keptFor({ advance, rows }: PolicyBatch): Uint8Array[] {
+    const parts = inParts(keptRows(rows), mostKeptBytes, mostKeptRows);
+    const last = parts.at(-1)!;
+    const room = advance === undefined ? 0 : mostFrameBytes - advance.bytes.length;
+    const together = bytesOf(last) <= room ? parts.pop()! : [];
+    for (const part of parts)
+      if (part.length > 0) this.#links.send('certifier', { type: 'rows', rows: part });
+    return together;
   }
 
   // Certifier
@@ -302,7 +313,7 @@ export class Pipeline implements LinkEvents {
         return;
       case 'tail': {
         const link = this.#certifierLink;
-        this.#tail = this.#tail.then(() => this.#keepTail(link, message.entries, message.last));
+        this.#tail = this.#tail.then(() => this.#keepTail(link, message.rows, message.last));
         return;
       }
       case 'pong':
@@ -350,14 +361,15 @@ export class Pipeline implements LinkEvents {
     return secrets;
   }
 
-  async #keepTail(link: number, entries: readonly Uint8Array[], last: boolean): Promise<void> {
+  async #keepTail(link: number, rows: readonly Uint8Array[], last: boolean): Promise<void> {
     while (link === this.#certifierLink && !this.#stopped) {
       try {
-        const kept = await rollForward(this.#store, entries);
+        const { refused, ...kept } = await rollForward(this.#store, rows);
         this.#storeFailing = false;
-        if (kept === 0) break;
+        if (refused > 0) this.#report('error', 'tail-rows-refused', { rows: refused });
+        if (Object.values(kept).every((count) => count === 0)) break;
         this.#metrics.event('rolled-forward');
-        this.#report('warn', 'rolled-forward', { entries: kept });
+        this.#report('warn', 'rolled-forward', kept);
         break;
       } catch (error) {
         this.#storeFailing = true;

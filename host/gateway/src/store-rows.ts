@@ -1,15 +1,14 @@
+import { mapNodeHash } from '@keystead/crypto/merkle-map';
 import type { StoreBatch } from '@keystead/host-storage/store';
 import type { Store } from '@keystead/host-storage/store';
 import { StoreError } from '@keystead/host-storage/store-error';
-import { Entry } from '@keystead/protocol/entry';
-import type { RowQuery, StoreRows } from '@keystead/protocol/frames';
+import { domainHash } from '@keystead/protocol/domain';
+import { KeptRow, type RowQuery, type StoreRows } from '@keystead/protocol/frames';
 import { formatUuid } from '@keystead/protocol/ids';
 
 /** Bytes of rows that one answer carries: a frame has room for it. What is missing is asked for again. */
 const mostAnswerBytes = 8 * 1024 * 1024;
 const mostAnswerRows = 4096;
-/** A sealed row is the entry and its MAC (spec/state.md §5). */
-const macBytes = 32;
 
 /** The rows of a batch as the store takes them. */
 export function storeBatch(rows: StoreRows): StoreBatch {
@@ -72,30 +71,93 @@ function positionBytes(position: number): Uint8Array {
   return bytes;
 }
 
-/**
- * Commits those sealed entries of the certifier's tail that the store lacks or holds in another version, and returns
- * how many. They are history: what else stands at their position never reached a head. Throws StoreError.
- */
-export async function rollForward(store: Store, sealedEntries: readonly Uint8Array[]): Promise<number> {
-  const missing: StoreBatch['entries'] = [];
-  for (const bytes of sealedEntries) {
-    if (bytes.length <= macBytes) continue;
-    const { organization, position, stateRoot } = Entry.decode(bytes.subarray(0, bytes.length - macBytes));
-    const kept = await entryOrNone(store, organization, position);
-    if (kept !== undefined && Buffer.compare(kept, bytes) === 0) continue;
-    missing.push({ organization, position, bytes, checkpoint: stateRoot !== undefined });
-  }
-  if (missing.length > 0) await store.commit([{ entries: missing, nodes: [], secrets: [], owners: [] }]);
-  return missing.length;
+/** The rows of a batch as the heads log keeps them, each a `KeptRow` in its encoding. */
+export function keptRows({ entries, nodes, secrets, owners }: StoreRows): Uint8Array[] {
+  return [
+    ...entries.map((row) => KeptRow.encode({ row: 'entry', ...row })),
+    ...nodes.map((row) => KeptRow.encode({ row: 'node', ...row })),
+    ...secrets.map((row) => KeptRow.encode({ row: 'secret', ...row })),
+    ...owners.map((row) => KeptRow.encode({ row: 'owner', ...row })),
+  ];
 }
 
-async function entryOrNone(
-  store: Store,
-  organization: Uint8Array,
-  position: number,
-): Promise<Uint8Array | undefined> {
+/** How many rows of each table were committed, and how many were no row of their name. */
+export interface RolledForward {
+  readonly entries: number;
+  readonly nodes: number;
+  readonly secrets: number;
+  readonly owners: number;
+  readonly refused: number;
+}
+
+/**
+ * Commits those rows of the certifier's tail that the store lacks or holds in another version. Its entries are
+ * history: what else stands at their position never reached a head. A node or secret whose bytes are not those that
+ * its hash names is refused. Throws StoreError.
+ */
+export async function rollForward(store: Store, rows: readonly Uint8Array[]): Promise<RolledForward> {
+  const missing: StoreBatch = { entries: [], nodes: [], secrets: [], owners: [] };
+  const owners = new Map<string, Uint8Array>();
+  let refused = 0;
+  for (const encoded of rows) {
+    const row = namedRow(encoded);
+    if (row === undefined) {
+      refused += 1;
+      continue;
+    }
+    switch (row.row) {
+      case 'entry': {
+        const kept = await orNone(() => store.entry(row.organization, row.position));
+        if (!isSame(kept, row.bytes)) missing.entries.push(row);
+        break;
+      }
+      case 'node':
+        if (!isSame(await orNone(() => store.node(row.hash)), row.bytes)) missing.nodes.push(row);
+        break;
+      case 'secret':
+        if (!isSame(await orNone(() => store.secret(row.hash)), row.bytes)) missing.secrets.push(row);
+        break;
+      case 'owner':
+        // The later hint of a wallet stands, whatever the store says to the earlier ones.
+        owners.set(formatUuid(row.walletId), row.organization);
+    }
+  }
+  for (const [walletId, organization] of owners)
+    if (!isSame(await orNone(() => store.ownerOf(walletId)), organization))
+      missing.owners.push({ walletId, organization });
+  const { entries, nodes, secrets } = missing;
+  const count = entries.length + nodes.length + secrets.length + missing.owners.length;
+  if (count > 0) await store.commit([missing]);
+  return {
+    entries: entries.length,
+    nodes: nodes.length,
+    secrets: secrets.length,
+    owners: missing.owners.length,
+    refused,
+  };
+}
+
+/** The row, unless it cannot be read or its hash is not that of its bytes. */
+function namedRow(encoded: Uint8Array): KeptRow | undefined {
+  let row: KeptRow;
   try {
-    return await store.entry(organization, position);
+    row = KeptRow.decode(encoded);
+  } catch {
+    return undefined;
+  }
+  if (row.row === 'node' && !isSame(mapNodeHash(row.bytes), row.hash)) return undefined;
+  if (row.row === 'secret' && !isSame(domainHash('keystead/sealed-row-hash/v1', row.bytes), row.hash))
+    return undefined;
+  return row;
+}
+
+function isSame(a: Uint8Array | undefined, b: Uint8Array): boolean {
+  return a !== undefined && Buffer.compare(a, b) === 0;
+}
+
+async function orNone(read: () => Promise<Uint8Array | undefined>): Promise<Uint8Array | undefined> {
+  try {
+    return await read();
   } catch (error) {
     if (error instanceof StoreError && error.code === 'store-unreadable') return undefined;
     throw error;

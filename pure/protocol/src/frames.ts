@@ -62,6 +62,24 @@ export const StoreRows = struct({
 });
 export type StoreRows = Static<typeof StoreRows>;
 
+/**
+ * One row of a batch as the heads log keeps it, so that a database that lost its newest rows gets them back
+ * (spec/heads.md §7). A node and a secret are named by their hash, an entry lies under a head; an owner is a hint.
+ */
+export const KeptRow = variant('row', {
+  entry: [1, struct({ organization: fixed(16), position: u53, bytes: bytes(2097152), checkpoint: bool })],
+  node: [2, struct({ hash: fixed(32), bytes: bytes(270336) })],
+  secret: [3, struct({ hash: fixed(32), bytes: bytes(4096) })],
+  owner: [4, struct({ walletId: fixed(16), organization: fixed(16) })],
+});
+export type KeptRow = Static<typeof KeptRow>;
+
+/** Longest encoding of a `KeptRow`: an entry and what stands around it. */
+export const maximumKeptRowBytes = 2097152 + 30;
+
+/** Encoded `KeptRow`s: whoever only passes them on need not read them. */
+const KeptRows = list(bytes(maximumKeptRowBytes), 131072);
+
 /** What an enclave asks of the store. Answers are untrusted and checked against hashes and heads. */
 export const RowQuery = variant('kind', {
   entries: [1, struct({ organization: fixed(16), from: u53, limit: u16 })],
@@ -120,10 +138,12 @@ export type FromPolicy = Static<typeof FromPolicy>;
 
 /** Gateway to certifier. */
 export const ToCertifier = variant('type', {
-  /** `entries`: the same entry rows that the store committed, kept in the heads log for rolling forward. */
-  advance: [1, struct({ order: Sealed, entries: list(bytes(2097152), 65536) })],
+  /** `rows`: what the store committed with the order, kept in the heads log for rolling forward. */
+  advance: [1, struct({ order: Sealed, rows: KeptRows })],
   query: [2, struct({ query: Sealed })],
   queryHead: [3, struct({ query: Sealed })],
+  /** More rows of the next order, for which its frame has no room. */
+  rows: [4, struct({ rows: KeptRows })],
   ping: [8, struct({ id: u53 })],
 });
 export type ToCertifier = Static<typeof ToCertifier>;
@@ -142,8 +162,8 @@ export const FromCertifier = variant('type', {
     }),
   ],
   head: [2, struct({ answer: Sealed })],
-  /** At start: the sealed entries of the last minutes, so that a lost database tail rolls forward. */
-  tail: [3, struct({ entries: list(bytes(2097152), 4096), last: bool })],
+  /** At start: the rows of the last minutes, oldest first, so that a lost database tail rolls forward. */
+  tail: [3, struct({ rows: KeptRows, last: bool })],
   pong: [8, struct({ id: u53, metrics: bytes(65536) })],
 });
 export type FromCertifier = Static<typeof FromCertifier>;

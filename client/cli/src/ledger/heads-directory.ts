@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bytes, fixed, list, option, struct, u8, u53 } from '@keystead/crypto/pack';
 import { Head } from '@keystead/protocol/entry';
+import { maximumKeptRowBytes } from '@keystead/protocol/frames';
 import { formatUuid } from '@keystead/protocol/ids';
 import { leafBytes } from '@keystead/protocol/receipt';
 import { CommandError } from '../command-error.ts';
@@ -38,7 +39,7 @@ const RecordBody = struct({
   ),
   size: u53,
   root: fixed(32),
-  rows: list(bytes(2097152), 65536),
+  rows: list(bytes(maximumKeptRowBytes), 65536),
 });
 
 const SnapshotBody = struct({

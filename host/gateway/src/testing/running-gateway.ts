@@ -57,7 +57,7 @@ export async function runGateway(
   context.after(() => {
     for (const peer of [policy, signer, certifier]) peer.close();
   });
-  certifier.send({ type: 'tail', entries: [], last: true });
+  certifier.send({ type: 'tail', rows: [], last: true });
   await ready();
   const post = (path: string, body: string | Uint8Array, headers: Record<string, string> = {}) =>
     fetch(`${url}${path}`, { method: 'POST', body: body as BodyInit, headers });

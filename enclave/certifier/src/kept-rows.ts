@@ -1,0 +1,46 @@
+import { hexEncode } from '@keystead/crypto/hex';
+import { checkpointInterval, entryHash } from '@keystead/protocol/entry';
+import { KeptRow } from '@keystead/protocol/frames';
+import type { RecordedAdvance } from './heads-record.ts';
+
+/** Bytes of the MAC that ends a sealed entry row (spec/state.md §6). */
+const rowMacBytes = 32;
+
+/**
+ * Of the rows that the gateway handed over with an order, those that are worth keeping: every row of an accepted
+ * entry at its place, and, where anything was accepted, the other rows. The gateway's word is not trusted with these
+ * either: whoever reads one checks it against the hash that names it.
+ */
+export function keptRows(
+  rows: readonly Uint8Array[],
+  accepted: readonly RecordedAdvance[],
+): readonly Uint8Array[] {
+  if (accepted.length === 0) return [];
+  const places = new Map<string, string>();
+  for (const { organization, to, entries } of accepted)
+    for (const [index, { hash }] of entries.entries())
+      places.set(hexEncode(hash), placeOf(organization, to.position - entries.length + 1 + index));
+  return rows.filter((encoded) => {
+    const row = decoded(encoded);
+    if (row?.row !== 'entry') return row !== undefined;
+    const { organization, position, bytes, checkpoint } = row;
+    return (
+      bytes.length > rowMacBytes &&
+      places.get(hexEncode(entryHash(bytes.subarray(0, bytes.length - rowMacBytes)))) ===
+        placeOf(organization, position) &&
+      checkpoint === (position % checkpointInterval === 0)
+    );
+  });
+}
+
+function decoded(row: Uint8Array): KeptRow | undefined {
+  try {
+    return KeptRow.decode(row);
+  } catch {
+    return undefined;
+  }
+}
+
+function placeOf(organization: Uint8Array, position: number): string {
+  return `${hexEncode(organization)} ${position}`;
+}
