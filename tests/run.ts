@@ -153,7 +153,7 @@ if (!long && below.length === 0) {
 
 const start = performance.now();
 const files = testFiles(long, below);
-const tests = await runTests(files, long ? 30 * MINUTE : 4 * MINUTE, long ? 60 * MINUTE : 20 * MINUTE);
+const tests = await runTests(files, long ? 30 * MINUTE : 4 * MINUTE, long ? 45 * MINUTE : 20 * MINUTE);
 total.passed += tests.passed;
 total.failed += tests.failed;
 say(`${tests.failed === 0 ? 'ok  ' : 'FAIL'} ${files.length} test files (${seconds(start)})`);

@@ -83,13 +83,7 @@ async function outcome<T>(work: () => Promise<T>): Promise<Outcome<T>> {
 
 /** The browser's own passkeys with the wish for user verification taken out of what is asked of them. */
 const carelessCredentials: PasskeyCredentials = {
-  create: ({ publicKey }) =>
-    navigator.credentials.create({
-      publicKey: {
-        ...publicKey!,
-        authenticatorSelection: { residentKey: 'discouraged', userVerification: 'discouraged' },
-      },
-    }),
+  create: (options) => navigator.credentials.create(options),
   get: ({ publicKey }) =>
     navigator.credentials.get({ publicKey: { ...publicKey!, userVerification: 'discouraged' } }),
 };
@@ -203,20 +197,17 @@ const program = {
     };
   },
 
-  /** Makes a passkey for the root user, with the proof that `provenFor` names in the place of the organization. */
-  makePasskey: (place: Place, options: { readonly careless?: boolean; readonly provenFor?: string } = {}) =>
+  /** Makes a passkey for the root user, with a proof for the organization `provenFor` in the place of its own. */
+  makePasskey: (place: Place, provenFor: string = place.organizationId) =>
     outcome(() =>
-      registerPasskey(
-        {
-          deploymentId: base64urlDecode(place.root),
-          organizationId: options.provenFor ?? place.organizationId,
-          username,
-          authenticatorName: 'passkey',
-          rpId: 'localhost',
-          rpName: 'Page',
-        },
-        options.careless ? carelessCredentials : navigator.credentials,
-      ),
+      registerPasskey({
+        deploymentId: base64urlDecode(place.root),
+        organizationId: provenFor,
+        username,
+        authenticatorName: 'passkey',
+        rpId: 'localhost',
+        rpName: 'Page',
+      }),
     ),
 
   addAuthenticator: (place: Place, key: BrowserKey, authenticator: NewPasskeyAuthenticator) =>
