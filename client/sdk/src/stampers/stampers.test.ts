@@ -171,6 +171,21 @@ describe('passkeys', () => {
     assert.equal(verifyPasskeyAssertion(proof, sha256(message), leaf.publicKey, leaf.passkey!), false);
   });
 
+  it('says stamp-invalid when the browser or the person makes none', async () => {
+    const declines = {
+      create: () => Promise.reject(new DOMException('declined', 'NotAllowedError')),
+      get: () => Promise.reject(new DOMException('declined', 'NotAllowedError')),
+    };
+    const gives = { create: async () => null, get: async () => null };
+    const named = { ...registration, authenticatorName: 'phone', rpId: 'wallet.example', rpName: 'Wallet' };
+    const refused = (error: unknown) => error instanceof KmsError && error.code === 'stamp-invalid';
+    const { passkey } = await register();
+    for (const refusing of [declines, gives]) {
+      await assert.rejects(registerPasskey(named, refusing), refused);
+      await assert.rejects(passkeyStamper(passkey, refusing).sign(body), refused);
+    }
+  });
+
   it('stamps, and is refused under another origin or without user verification', async () => {
     const { leaf, stamper } = await leafOf();
     const stamp = await stamped(stamper);
