@@ -47,34 +47,48 @@ export class TestStack {
   #anvil: Anvil | undefined;
   #solana: LiteSvmRpc | undefined;
   #log: number | undefined;
+  #rpc: string | undefined;
 
   constructor(options: WithStackOptions) {
     this.#options = options;
   }
 
   async start(): Promise<void> {
-    let rpc: string | undefined;
     if (this.#options.chains) {
       [this.#anvil, this.#solana] = await Promise.all([startAnvil(), startLiteSvmRpc()]);
-      rpc = join(this.#directory, 'rpc.json');
+      this.#rpc = join(this.#directory, 'rpc.json');
       const endpoints = {
         [SEPOLIA]: { url: this.#anvil.url, private: true },
         [DEVNET]: { url: this.#solana.url, private: true },
       };
-      writeFileSync(rpc, JSON.stringify(endpoints));
+      writeFileSync(this.#rpc, JSON.stringify(endpoints));
     }
     this.#log = openSync(this.#logPath, 'a');
+    await this.#boot(this.#log);
+  }
+
+  async #boot(stderr: number): Promise<void> {
+    const rpc = this.#rpc;
     try {
       this.#stack = await startStack({
         home: this.home,
         heads: this.#heads,
-        stderr: this.#log,
+        stderr,
         ...(rpc === undefined ? {} : { rpc }),
         ...(this.#options.settings === undefined ? {} : { settings: this.#options.settings }),
       });
     } catch (error) {
       throw new Error(`the stack does not start:\n${this.logged()}`, { cause: error });
     }
+  }
+
+  /** Stops every process, and starts them again on the same directories after `between`; the port is another one. */
+  async restart(between: () => void = () => {}): Promise<void> {
+    closeConnections();
+    await this.stack.stop();
+    this.#stack = undefined;
+    between();
+    if (this.#log !== undefined) await this.#boot(this.#log);
   }
 
   async stop(): Promise<void> {
