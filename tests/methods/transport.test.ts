@@ -1,42 +1,17 @@
 import { withStack } from '../with-stack.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Chacha20Poly1305 } from '@hpke/chacha20poly1305';
-import { CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
 import { Keypair } from '@solana/web3.js';
 import { Mnemonic, Wallet as EthereumWallet } from 'ethers';
 import type { RawClient } from '../raw-client.ts';
 import { conforming } from './conforms.ts';
+import { open, recipientKeys, seal } from './hpke-secrets.ts';
 import { code } from './refused.ts';
 
 const running = withStack({ settings: { compatibilityImport: true } });
 
 /** Its entropy is 32 zero bytes. */
 const PHRASE_OF_ZEROS = `${'abandon '.repeat(23)}art`;
-
-const suite = new CipherSuite({
-  kem: new DhkemX25519HkdfSha256(),
-  kdf: new HkdfSha256(),
-  aead: new Chacha20Poly1305(),
-});
-
-const uuid = (text: string) => Buffer.from(text.replaceAll('-', ''), 'hex');
-const exact = (bytes: Uint8Array): ArrayBuffer => Uint8Array.from(bytes).buffer;
-
-function info(domain: string, ...ids: string[]): ArrayBuffer {
-  const deployment = Buffer.from(running.stack.deploymentId, 'base64url');
-  return exact(Buffer.concat([Buffer.from(`${domain}\0`), deployment, ...ids.map(uuid)]));
-}
-
-async function seal(publicKey: string, organizationId: string, secret: Uint8Array): Promise<Uint8Array> {
-  const recipientPublicKey = await suite.kem.deserializePublicKey(exact(Buffer.from(publicKey, 'base64url')));
-  const sender = await suite.createSenderContext({
-    recipientPublicKey,
-    info: info('keystead/import/v1', organizationId),
-  });
-  const sealed = await sender.seal(exact(secret));
-  return Buffer.concat([Buffer.from(sender.enc), Buffer.from(sealed)]);
-}
 
 interface Envelope {
   envelope: string;
@@ -61,7 +36,7 @@ async function imported(
     'initWalletImport',
     await client.call<Envelope>(init, { organizationId }),
   );
-  const encrypted = await seal(importEnvelope.publicKey, organizationId, secret);
+  const encrypted = await seal(importEnvelope.publicKey, running.stack.deploymentId, organizationId, secret);
   return conforming(
     'completeImportWallet',
     await client.call<Wallet>(complete, {
@@ -76,20 +51,14 @@ async function imported(
 
 /** The plaintext of an export, opened with a fresh key. */
 async function exported(client: RawClient, organizationId: string, walletId: string): Promise<Uint8Array> {
-  const recipient = await suite.kem.generateKeyPair();
-  const raw = Buffer.from(await suite.kem.serializePublicKey(recipient.publicKey));
-  const publicKey = raw.toString('base64');
+  const recipient = await recipientKeys();
+  const publicKey = Buffer.from(recipient.publicKey).toString('base64');
   const { encryptedBundle } = conforming(
     'exportWallet',
     await client.call<{ encryptedBundle: string }>('exportWallet', { organizationId, walletId, publicKey }),
   );
   const bundle = Buffer.from(encryptedBundle, 'base64url');
-  const context = await suite.createRecipientContext({
-    recipientKey: recipient.privateKey,
-    enc: exact(bundle.subarray(0, 32)),
-    info: info('keystead/export/v1', organizationId, walletId),
-  });
-  return Buffer.from(await context.open(exact(bundle.subarray(32))));
+  return await open(recipient.privateKey, running.stack.deploymentId, organizationId, walletId, bundle);
 }
 
 test('initWalletImport: gives a fresh key each time, under the older name too', async () => {
@@ -156,9 +125,14 @@ test('completeImportWallet: refuses what was not encrypted for this key, organiz
       curve: 'Ed25519',
       ...more,
     });
-  const elsewhere = await seal(importEnvelope.publicKey, other.organizationId, secret);
+  const elsewhere = await seal(
+    importEnvelope.publicKey,
+    running.stack.deploymentId,
+    other.organizationId,
+    secret,
+  );
   await assert.rejects(complete(elsewhere), code('import-invalid'));
-  const right = await seal(importEnvelope.publicKey, organizationId, secret);
+  const right = await seal(importEnvelope.publicKey, running.stack.deploymentId, organizationId, secret);
   await assert.rejects(
     complete(right, { organizationId: other.organizationId }, other.client),
     code('import-invalid'),
@@ -166,7 +140,12 @@ test('completeImportWallet: refuses what was not encrypted for this key, organiz
   const broken = Uint8Array.from(right);
   broken[40]! ^= 1;
   await assert.rejects(complete(broken), code('import-invalid'));
-  const short = await seal(importEnvelope.publicKey, organizationId, secret.subarray(0, 16));
+  const short = await seal(
+    importEnvelope.publicKey,
+    running.stack.deploymentId,
+    organizationId,
+    secret.subarray(0, 16),
+  );
   await assert.rejects(complete(short), code('import-invalid'));
   const { totalCount } = await client.call<{ totalCount: number }>('getOrganizationWallets', {
     organizationId,
