@@ -196,7 +196,13 @@ describe('a store that was brought back to an older copy', () => {
       'organization-locked',
       /a node of its state is missing from the store/,
     ],
-    ['no sealed row in the tail', 6, ({ row }) => row !== 'secret', 'signer-refused', /sealed row of the wallet/],
+    [
+      'no sealed row in the tail',
+      6,
+      ({ row }) => row !== 'secret',
+      'signer-refused',
+      /sealed row of the wallet/,
+    ],
   ];
   for (const [what, times, lets, code, reason] of refusals)
     it(`signs nothing that it lacks the rows for, and says so: ${what}`, async () => {
