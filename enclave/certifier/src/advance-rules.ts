@@ -4,11 +4,11 @@ import { hexEncode } from '@keystead/crypto/hex';
 import { MissingNodeError } from '@keystead/crypto/merkle-map';
 import { type Head, zeroHash } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
+import type { RecordedAdvance } from '@keystead/protocol/heads-record';
 import { leafCommitment } from '@keystead/protocol/log-leaf';
 import { type Advance, leafTypeEntry } from '@keystead/protocol/receipt';
 import { AdvanceRefused } from './advance-refused.ts';
 import { type AuthorityContext, judgeAuthority, type Transfer } from './authority-rules.ts';
-import type { RecordedAdvance } from './heads-record.ts';
 
 /** spec/receipt.md §4: the rules of an advance. Pure: the same group before the same heads has the same outcome. */
 

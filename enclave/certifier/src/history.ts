@@ -6,7 +6,8 @@ import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { LoadedHeads } from '@keystead/enclave-runtime/heads-port';
 import { zeroHash } from '@keystead/protocol/entry';
 import type { OrganizationState } from './advance-rules.ts';
-import { openRecord, openSnapshot, type RecordBody, recordVersion, sealSnapshot } from './heads-record.ts';
+import { type RecordBody, recordVersion } from '@keystead/protocol/heads-record';
+import { openRecord, openSnapshot, sealSnapshot } from './heads-record.ts';
 import { RecentEntries } from './recent-entries.ts';
 
 /** An identity that changed an authority set is remembered longer than any stamp of it can be fresh. */

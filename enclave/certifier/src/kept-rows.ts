@@ -1,7 +1,7 @@
 import { hexEncode } from '@keystead/crypto/hex';
 import { checkpointInterval, entryHash } from '@keystead/protocol/entry';
 import { KeptRow } from '@keystead/protocol/frames';
-import type { RecordedAdvance } from './heads-record.ts';
+import type { RecordedAdvance } from '@keystead/protocol/heads-record';
 
 /** Bytes of the MAC that ends a sealed entry row (spec/state.md §6). */
 const rowMacBytes = 32;

@@ -23,13 +23,12 @@ import {
 } from '@keystead/protocol/receipt';
 import { judgeGroup, type OrganizationState } from './advance-rules.ts';
 import {
-  headsKey,
   maximumRecordRows,
   type RecordBody,
   type RecordedAdvance,
   recordVersion,
-  sealRecord,
-} from './heads-record.ts';
+} from '@keystead/protocol/heads-record';
+import { headsKey, sealRecord } from './heads-record.ts';
 import { type History, HeadsRefused, leavesOf, restore } from './history.ts';
 import { AppendedLeaves } from './inclusion.ts';
 import { keptRows } from './kept-rows.ts';

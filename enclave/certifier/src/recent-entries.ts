@@ -1,6 +1,6 @@
 import { equalBytes } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
-import type { RecordBody } from './heads-record.ts';
+import type { RecordBody } from '@keystead/protocol/heads-record';
 
 /** For how long a repeated request gets a fresh receipt; longer than any stamp is valid. */
 export const recentMilliseconds = 6 * 60 * 1000;

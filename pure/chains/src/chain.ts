@@ -43,7 +43,11 @@ export interface ParsedTransaction {
    * `signature`: what the API returns as `signature` (Solana 64; EVM 65 r||s||v; Sui 97 flag||sig||pub; Bitcoin first).
    * `id`: transaction id text where it follows from the bytes, else null.
    */
-  assemble(signatures: readonly RawSignature[]): { transaction: Uint8Array; signature: Uint8Array; id: string | null };
+  assemble(signatures: readonly RawSignature[]): {
+    transaction: Uint8Array;
+    signature: Uint8Array;
+    id: string | null;
+  };
 }
 
 /**

@@ -1,10 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bytes, fixed, list, option, struct, u8, u53 } from '@keystead/crypto/pack';
-import { Head } from '@keystead/protocol/entry';
-import { maximumKeptRowBytes } from '@keystead/protocol/frames';
+import { Authenticated, RecordBody, SnapshotBody } from '@keystead/protocol/heads-record';
 import { formatUuid } from '@keystead/protocol/ids';
-import { leafBytes } from '@keystead/protocol/receipt';
 import { CommandError } from '../command-error.ts';
 import type { KnownHead } from './verify-store.ts';
 
@@ -16,43 +13,6 @@ import type { KnownHead } from './verify-store.ts';
 const recordHeaderBytes = 16;
 const endMark = 0xa5;
 const snapshotMagic = 'keystead-heads/1';
-
-const Authenticated = struct({ mac: fixed(32), body: bytes(0xffffffff) });
-
-const RecordBody = struct({
-  version: u8,
-  deployment: fixed(32),
-  sequence: u53,
-  previous: fixed(32),
-  time: u53,
-  boot: option(fixed(leafBytes)),
-  advances: list(
-    struct({
-      organization: fixed(16),
-      authorityBefore: fixed(32),
-      to: Head,
-      time: u53,
-      entries: list(struct({ hash: fixed(32), leaf: fixed(leafBytes) }), 4096),
-      identity: option(fixed(32)),
-    }),
-    65536,
-  ),
-  size: u53,
-  root: fixed(32),
-  rows: list(bytes(maximumKeptRowBytes), 65536),
-});
-
-const SnapshotBody = struct({
-  version: u8,
-  deployment: fixed(32),
-  sequence: u53,
-  chain: fixed(32),
-  mark: u53,
-  size: u53,
-  peaks: list(fixed(32), 64),
-  organizations: list(struct({ organization: fixed(16), head: Head, time: u53 }), 0xffffffff),
-  identities: list(struct({ identity: fixed(32), time: u53 }), 0xffffffff),
-});
 
 export interface HeadsLog {
   /** 32 bytes; undefined in a log without records. */
