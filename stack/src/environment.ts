@@ -1,3 +1,4 @@
+import { type IsolationPart, parseIsolation } from '@keystead/enclave-launcher/isolation-part';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { StackError } from './stack-error.ts';
 
@@ -22,7 +23,13 @@ export interface StackOptions {
   /** Whether the operator accepts the development unlock file in production. */
   readonly developmentUnlock?: boolean;
   readonly settings?: StackSettings;
+  /** Parts of the isolation of the enclaves; by default all in production, none in development. */
+  readonly isolation?: readonly IsolationPart[];
+  /** The first of five user ids: policy engine, signer, certifier, heads keeper, gateway. */
+  readonly userIdBase?: number;
 }
+
+export const defaultUserIdBase = 63000;
 
 /**
  * The environment of `npm start`, all of it (docs of the operating contract: README.md). Throws StackError that
@@ -40,18 +47,39 @@ export function readEnvironment(
     throw wrong('KEYSTEAD_UNLOCK', 'this version knows one value, development-file');
   if (read('KEYSTEAD_DATABASE_URL') !== undefined)
     throw wrong('KEYSTEAD_DATABASE_URL', 'nothing; this version has the embedded store only');
+  const profile = oneOf('KEYSTEAD_PROFILE', read('KEYSTEAD_PROFILE') ?? 'development', [
+    'development',
+    'production',
+  ]);
   return {
     home,
     heads,
     port: numberOf('KEYSTEAD_PORT', read('KEYSTEAD_PORT') ?? '7400', 65535),
-    profile: oneOf('KEYSTEAD_PROFILE', read('KEYSTEAD_PROFILE') ?? 'development', [
-      'development',
-      'production',
-    ]),
+    profile,
     rpc: rpc === undefined ? undefined : resolve(rpc),
     developmentUnlock: unlock === 'development-file',
     settings: settingsOf(read),
+    isolation: isolationOf(read('KEYSTEAD_ISOLATION'), profile),
+    userIdBase: userIdBaseOf(read('KEYSTEAD_UID_BASE')),
   };
+}
+
+function isolationOf(
+  list: string | undefined,
+  profile: 'development' | 'production',
+): readonly IsolationPart[] {
+  try {
+    return parseIsolation(list, profile);
+  } catch {
+    throw wrong('KEYSTEAD_ISOLATION', 'none, or a list of uid,namespaces,readonly,seccomp,permission');
+  }
+}
+
+/** Ids below 1000 belong to the system's own users, and the highest ones mean nobody. */
+function userIdBaseOf(text: string | undefined): number {
+  const base = text === undefined ? defaultUserIdBase : numberOf('KEYSTEAD_UID_BASE', text, 4_000_000_000);
+  if (base < 1000) throw wrong('KEYSTEAD_UID_BASE', 'a number from 1000 to 4000000000');
+  return base;
 }
 
 /** The heads directory. Throws StackError when it and the home contain one another. */

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import type { LauncherEvent } from '@keystead/enclave-launcher/report';
 import { stop as endBundler } from 'esbuild';
 import { bundleEnclave } from './bundle.ts';
-import { headsOf, type StackOptions } from './environment.ts';
+import { defaultUserIdBase, headsOf, type StackOptions } from './environment.ts';
 import { freePort } from './free-port.ts';
 import { type Home, holdHome } from './home.ts';
 import { readLauncherEvents } from './launcher-events.ts';
@@ -149,12 +149,17 @@ class RunningStack implements Stack {
         ...(rpc === undefined ? {} : { KEYSTEAD_RPC: rpc }),
       }),
     );
+    const base = this.#options.userIdBase ?? defaultUserIdBase;
     const config = {
       home: this.home,
       sockets,
       headsSocket,
       profile,
       settings: this.#options.settings ?? {},
+      isolation: {
+        parts: this.#options.isolation ?? [],
+        userIds: { policy: base, signer: base + 1, certifier: base + 2 },
+      },
       bundles: this.#options.substitutes?.bundles ?? (await this.#bundles()),
       unlock: {
         developmentFile: join(this.home, 'development/unlock.key'),

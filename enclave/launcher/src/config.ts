@@ -1,6 +1,7 @@
 import type { Role } from '@keystead/protocol/deployment';
 import { roles } from '@keystead/enclave-runtime/genesis-record';
 import { parseSettings } from '@keystead/enclave-runtime/settings';
+import { type IsolationPart, parseIsolation } from './isolation-part.ts';
 import { exitConfiguration, LaunchError } from './launch-error.ts';
 
 export interface BundleConfig {
@@ -21,6 +22,11 @@ export interface LauncherConfig {
   /** EnclaveSettings, passed on to the enclaves as they are. */
   readonly settings: Record<string, unknown>;
   readonly bundles: Readonly<Record<Role, BundleConfig>>;
+  readonly isolation: {
+    readonly parts: readonly IsolationPart[];
+    /** The user id of each enclave when `parts` has `uid`. */
+    readonly userIds: Readonly<Record<Role, number>>;
+  };
   readonly unlock: {
     /** Path of the development unlock key. */
     readonly developmentFile: string;
@@ -62,11 +68,30 @@ export function parseConfig(json: string): LauncherConfig {
     profile,
     settings,
     bundles: Object.fromEntries(roles.map((role) => [role, bundleOf(role)])) as LauncherConfig['bundles'],
+    isolation: isolationOf(object(members.isolation, 'isolation')),
     unlock: {
       developmentFile: string(unlock.developmentFile, 'unlock.developmentFile'),
       chosen: unlock.chosen,
     },
   };
+}
+
+function isolationOf({ parts, userIds }: Record<string, unknown>): LauncherConfig['isolation'] {
+  if (!Array.isArray(parts)) throw refuse('isolation.parts is no list');
+  const ids = object(userIds, 'isolation.userIds');
+  const numbers = roles.map((role) => ids[role]);
+  if (!numbers.every((id) => Number.isSafeInteger(id) && (id as number) > 0 && (id as number) < 0xffff_fffe))
+    throw refuse('isolation.userIds');
+  if (new Set(numbers).size !== roles.length) throw refuse('isolation.userIds: two enclaves share a user id');
+  try {
+    const list = parts.length === 0 ? 'none' : parts.map(String).join(',');
+    return {
+      parts: parseIsolation(list, 'production'),
+      userIds: ids as Record<Role, number>,
+    };
+  } catch (error) {
+    throw refuse((error as Error).message);
+  }
 }
 
 function object(value: unknown, name: string): Record<string, unknown> {

@@ -4,7 +4,8 @@ import { FrameReader, frame } from '@keystead/protocol/framing';
 import { Hello } from '@keystead/protocol/hello';
 import type { Role } from '@keystead/protocol/deployment';
 import { FromEnclave, ToEnclave } from '@keystead/enclave-runtime/control';
-import type { MeasuredBundle } from './measure.ts';
+import type { ProbeResult } from '@keystead/enclave-runtime/control';
+import { lastDescendant } from './process-inspection.ts';
 
 /** How long an enclave may take for one step of its boot, in milliseconds. */
 const answerPatience = 20_000;
@@ -13,7 +14,7 @@ const answerPatience = 20_000;
  * Node's own restrictions, the second layer of spec/boot.md §5. The bundle comes on standard input, so that not one
  * file needs to be readable.
  */
-const nodeFlags = [
+export const nodeFlags = [
   '--permission',
   '--disable-proto=throw',
   '--frozen-intrinsics',
@@ -53,44 +54,97 @@ export interface EnclaveStreams {
   readonly heads?: Socket;
 }
 
+export interface EnclaveStart {
+  readonly role: Role;
+  /** The bundle, which comes on standard input. */
+  readonly code: Uint8Array;
+  /** The words before Node's flags: a sandbox and Node, or Node alone. */
+  readonly command: readonly string[];
+  /** The user id that the program takes. */
+  readonly userId?: number;
+  /** Bytes for the descriptor `seccompDescriptorOf(role)`. */
+  readonly seccomp?: Uint8Array;
+  readonly streams: EnclaveStreams;
+}
+
+/** The first descriptor that is no stream of the enclave; the sandbox closes it before Node starts. */
+export const seccompDescriptorOf = (role: Role) => (role === 'certifier' ? 6 : 5);
+
 /** One running enclave, seen from the launcher: its control pipe and its end. */
 export class EnclaveProcess {
   readonly role: Role;
-  readonly pid: number;
   readonly ended: Promise<EnclaveEnd>;
   readonly #child: ChildProcess;
   readonly #control: Socket;
+  readonly #streams: EnclaveStreams;
+  #pid: number;
   #waiting: { resolve(message: FromEnclave): void; reject(error: EnclaveFailure): void } | undefined;
 
   /** Starts the program with no environment, no core dumps and no descriptors but its streams. Owns `streams`. */
-  constructor(role: Role, bundle: MeasuredBundle, streams: EnclaveStreams) {
+  constructor(start: EnclaveStart) {
+    const { role, streams, seccomp, userId } = start;
     const { gateway, heads } = streams;
     this.role = role;
-    this.#child = spawn('/bin/sh', ['-c', shellCommand, process.execPath, ...nodeFlags], {
+    this.#streams = streams;
+    const words = [...start.command, ...nodeFlags, ...(userId === undefined ? [] : [String(userId)])];
+    this.#child = spawn('/bin/sh', ['-c', shellCommand, ...words], {
       cwd: '/',
       env: {},
-      stdio: ['pipe', 'ignore', 'inherit', gateway, 'pipe', ...(heads === undefined ? [] : [heads])],
+      stdio: [
+        'pipe',
+        'ignore',
+        'inherit',
+        gateway,
+        'pipe',
+        ...(heads === undefined ? [] : [heads]),
+        ...(seccomp === undefined ? [] : (['pipe'] as const)),
+      ],
     });
-    this.pid = this.#child.pid ?? 0;
+    this.#pid = this.#child.pid ?? 0;
     this.ended = new Promise((resolve) => {
       this.#child.once('exit', (code, signal) => resolve({ code, signal }));
       this.#child.once('error', () => resolve({ code: null, signal: null }));
     });
-    void this.ended.then(() => this.#refuse('ended', `${role} ended`));
+    void this.ended.then(() => {
+      this.#refuse('ended', `${role} ended`);
+      // Whatever a sandbox tool left behind loses its streams.
+      this.#control.destroy();
+      this.#release();
+    });
 
+    if (seccomp !== undefined) {
+      const filter = (this.#child.stdio as readonly unknown[])[seccompDescriptorOf(role)] as Socket;
+      filter.on('error', () => {});
+      filter.end(seccomp);
+    }
     const input = this.#child.stdin!;
     input.on('error', () => {});
-    input.end(bundle.code);
+    input.end(start.code);
 
     this.#control = this.#child.stdio[4] as Socket;
     this.#control.on('error', () => {});
     const reader = new FrameReader();
     this.#control.on('data', (chunk: Uint8Array) => this.#read(reader, chunk));
+  }
 
-    // The enclave holds its own copies from here on. Ours must go, or it would never see its streams close.
-    heads?.destroy();
-    const { measurement } = bundle;
-    gateway.write(frame(Hello.encode({ role, measurement, pid: this.pid })), () => gateway.destroy());
+  /** The process of the program itself, once `probed` has resolved; before that, of what starts it. */
+  get pid(): number {
+    return this.#pid;
+  }
+
+  /** Resolves with what the enclave says it was refused, its first message. Rejects with EnclaveFailure. */
+  async probed(): Promise<readonly ProbeResult[]> {
+    const { probes } = await this.#awaitMessage('probed');
+    this.#pid = lastDescendant(this.#pid);
+    return probes;
+  }
+
+  /** Writes the gateway's first frame and hands both streams over. Nothing is asked of the enclave before. */
+  greet(measurement: Uint8Array): void {
+    const { gateway } = this.#streams;
+    gateway.write(frame(Hello.encode({ role: this.role, measurement, pid: this.#pid })), () =>
+      this.#release(),
+    );
   }
 
   /** Sends one message of the boot and resolves with its answer. Rejects with EnclaveFailure. */
@@ -98,12 +152,17 @@ export class EnclaveProcess {
     message: ToEnclave,
     type: T,
   ): Promise<Extract<FromEnclave, { type: T }>> {
+    const answer = this.#awaitMessage(type);
+    const encoded = frame(ToEnclave.encode(message));
+    this.#control.write(encoded, () => encoded.fill(0));
+    return await answer;
+  }
+
+  async #awaitMessage<T extends FromEnclave['type']>(type: T): Promise<Extract<FromEnclave, { type: T }>> {
     const answered = new Promise<FromEnclave>((resolve, reject) => {
       this.#waiting = { resolve, reject };
     });
     const patience = setTimeout(() => this.#refuse('late', `${this.role} does not answer`), answerPatience);
-    const encoded = frame(ToEnclave.encode(message));
-    this.#control.write(encoded, () => encoded.fill(0));
     try {
       const answer = await answered;
       if (answer.type === 'failed') throw new EnclaveFailure(answer.code, `${this.role}: ${answer.detail}`);
@@ -122,6 +181,12 @@ export class EnclaveProcess {
     const impatience = setTimeout(() => this.#child.kill('SIGKILL'), patience);
     await this.ended;
     clearTimeout(impatience);
+  }
+
+  /** The enclave holds its own copies. Ours must go, or it would never see its streams close. */
+  #release(): void {
+    this.#streams.heads?.destroy();
+    this.#streams.gateway.destroy();
   }
 
   #read(reader: FrameReader, chunk: Uint8Array): void {

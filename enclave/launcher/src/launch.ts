@@ -9,6 +9,7 @@ import { found } from './genesis.ts';
 import { readGenesis, writeGenesis } from './genesis-files.ts';
 import { LaunchError } from './launch-error.ts';
 import type { Report } from './report.ts';
+import { Sandbox } from './sandbox.ts';
 import { type Ready, Supervisor } from './supervisor.ts';
 
 /**
@@ -17,8 +18,9 @@ import { type Ready, Supervisor } from './supervisor.ts';
  */
 export async function launch(config: LauncherConfig, report: Report, signal: AbortSignal): Promise<void> {
   const existing = readGenesis(config.home);
+  const sandbox = await Sandbox.prepare(config);
   const unlockKeyOf = developmentUnlock(config, existing !== undefined);
-  const supervisorOf = (role: Role) => new Supervisor({ role, config, unlockKeyOf, report, signal });
+  const supervisorOf = (role: Role) => new Supervisor({ role, config, sandbox, unlockKeyOf, report, signal });
   const supervisors: Record<Role, Supervisor> = {
     policy: supervisorOf('policy'),
     signer: supervisorOf('signer'),

@@ -1,4 +1,5 @@
 import { parseConfig } from './config.ts';
+import { closeInheritedDescriptors } from './inherited-descriptors.ts';
 import { launch } from './launch.ts';
 import { exitFailure, LaunchError } from './launch-error.ts';
 import { report } from './report.ts';
@@ -7,6 +8,7 @@ import { report } from './report.ts';
  * The launcher: its configuration is the first line on standard input. It ends, and all enclaves with it, when
  * standard input closes or on SIGTERM.
  */
+closeInheritedDescriptors();
 process.title = 'keystead-launcher';
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { createReadStream, readFileSync, statSync } from 'node:fs';
 import type { Role } from '@keystead/protocol/deployment';
+import { type MeasuredProgram, measurementPreimage } from '@keystead/protocol/measurement';
 import type { BundleConfig } from './config.ts';
 import { LaunchError } from './launch-error.ts';
 
@@ -8,17 +9,58 @@ export interface MeasuredBundle {
   /** The bytes that were measured, which are the bytes that run: the file is not read again. */
   readonly code: Uint8Array;
   /** SHA-384 of `code`. */
-  readonly measurement: Uint8Array;
+  readonly digest: Uint8Array;
 }
 
 /** Reads and measures one bundle. Throws LaunchError when it is not the expected one. */
 export function measureBundle(role: Role, bundle: BundleConfig): MeasuredBundle {
   const code = readFileSync(bundle.path);
-  const digest = createHash('sha384').update(code).digest();
-  if (digest.toString('hex') !== bundle.sha384)
+  const digest = sha384(code);
+  const measured = Buffer.from(digest).toString('hex');
+  if (measured !== bundle.sha384)
     throw new LaunchError(
-      `the bundle of ${role} measures ${digest.toString('hex')}, expected ${bundle.sha384}`,
+      `the bundle of ${role} measures ${measured}, expected ${bundle.sha384}`,
       'the file was changed after it was bundled; start again',
     );
-  return { code, measurement: new Uint8Array(digest) };
+  return { code, digest };
+}
+
+/** The measurement of a running program: SHA-384 over its manifest (spec/isolation.md §4). */
+export function measurementOf(program: MeasuredProgram): Uint8Array {
+  return sha384(measurementPreimage(program));
+}
+
+export function sha384(data: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash('sha384').update(data).digest());
+}
+
+/** The Node binary that runs the enclaves, read once; it is too large to be read at every start. */
+export interface MeasuredNode {
+  readonly path: string;
+  readonly digest: Uint8Array;
+  /** Throws LaunchError when the file was changed or replaced since it was read. */
+  assertUnchanged(): void;
+  /** Whether a file is this one, as by `/proc/<pid>/exe`. */
+  isAt(path: string): boolean;
+}
+
+export async function measureNode(path: string = process.execPath): Promise<MeasuredNode> {
+  const identify = (at: string) => {
+    const { dev, ino, size, mtimeNs } = statSync(at, { bigint: true });
+    return [dev, ino, size, mtimeNs].join(' ');
+  };
+  const identity = identify(path);
+  const hash = createHash('sha384');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  const digest = new Uint8Array(hash.digest());
+  const isAt = (at: string) => identify(at) === identity;
+  return {
+    path,
+    digest,
+    isAt,
+    assertUnchanged: () => {
+      if (!isAt(path))
+        throw new LaunchError(`the Node binary ${path} was replaced while it ran`, 'start Keystead again');
+    },
+  };
 }

@@ -2,7 +2,7 @@ import type { Role } from '@keystead/protocol/deployment';
 
 /** What the launcher tells the stack, one JSON line each on standard output. */
 export type LauncherEvent =
-  | { event: 'started'; role: Role; pid: number }
+  | { event: 'started'; role: Role; pid: number; measurement: string }
   | { event: 'ready'; role: Role; pid: number; refused: string[]; allowed: string[] }
   | { event: 'ended'; role: Role; pid: number; code: number | null; signal: string | null }
   | { event: 'deployment'; deploymentId: string; founded: boolean }

@@ -1,12 +1,12 @@
 import { equalBytes } from '@keystead/crypto/bytes';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { DeploymentKeys, type Role } from '@keystead/protocol/deployment';
-import type { FromEnclave } from '@keystead/enclave-runtime/control';
+import type { FromEnclave, ProbeResult } from '@keystead/enclave-runtime/control';
 import type { LauncherConfig } from './config.ts';
 import { connectStreams } from './connect-streams.ts';
-import { EnclaveFailure, EnclaveProcess } from './enclave-process.ts';
+import { EnclaveFailure, type EnclaveProcess } from './enclave-process.ts';
 import { LaunchError } from './launch-error.ts';
-import { measureBundle } from './measure.ts';
+import type { Sandbox } from './sandbox.ts';
 import type { Report } from './report.ts';
 
 /** Pause before an enclave that ended is started again, in milliseconds; it doubles while the enclave keeps ending. */
@@ -21,6 +21,7 @@ const final = new Set(['boot-order', 'boot-role', 'pin-refused', 'record-refused
 export interface SupervisorOptions {
   readonly role: Role;
   readonly config: LauncherConfig;
+  readonly sandbox: Sandbox;
   readonly unlockKeyOf: (role: Role) => SecretBytes;
   readonly report: Report;
   /** Aborted when the launcher stops. */
@@ -33,22 +34,36 @@ export type Ready = Extract<FromEnclave, { type: 'ready' }>;
 export class Supervisor {
   readonly #options: SupervisorOptions;
   #running: EnclaveProcess | undefined;
+  #probes: readonly ProbeResult[] = [];
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
   }
 
-  /** Measures, connects and starts one process. */
+  /**
+   * Measures, connects and starts one process, and looks at it. Throws LaunchError when it is not isolated as
+   * asked, EnclaveFailure when it ended.
+   */
   async start(): Promise<EnclaveProcess> {
-    const { role, config, report, signal } = this.#options;
-    const bundle = measureBundle(role, config.bundles[role]);
+    const { role, config, sandbox, report, signal } = this.#options;
+    const program = sandbox.measure(role);
     const streams = await connectStreams(role, config, signal);
-    const enclave = new EnclaveProcess(role, bundle, streams);
+    const enclave = sandbox.start(program, streams);
     this.#running = enclave;
-    report({ event: 'started', role, pid: enclave.pid });
     void enclave.ended.then(({ code, signal: by }) =>
       report({ event: 'ended', role, pid: enclave.pid, code, signal: by }),
     );
+    try {
+      const probes = await enclave.probed();
+      const measurement = Buffer.from(program.measurement).toString('hex');
+      report({ event: 'started', role, pid: enclave.pid, measurement });
+      await sandbox.judge(program, enclave, probes);
+      this.#probes = probes;
+      enclave.greet(program.measurement);
+    } catch (error) {
+      await enclave.stop(0);
+      throw error;
+    }
     return enclave;
   }
 
@@ -80,21 +95,22 @@ export class Supervisor {
     let pause = firstPause;
     let deployment: Uint8Array | undefined;
     for (let next: EnclaveProcess | undefined = first; !signal.aborted; next = undefined) {
-      const enclave: EnclaveProcess = next ?? (await this.start());
       const since = performance.now();
+      let enclave: EnclaveProcess | undefined = next;
       try {
+        enclave ??= await this.start();
         const ready = await this.unlock(enclave, record);
         const keys = DeploymentKeys.encode(ready.deployment);
         if (deployment !== undefined && !equalBytes(keys, deployment))
           throw new LaunchError(`${role} names another deployment than before`, 'start again');
         deployment = keys;
         const named = (refused: boolean) =>
-          ready.probes.filter((probe) => probe.refused === refused).map((probe) => probe.name);
+          this.#probes.filter((probe) => probe.refused === refused).map((probe) => probe.name);
         deployed(ready);
         report({ event: 'ready', role, pid: enclave.pid, refused: named(true), allowed: named(false) });
         await enclave.ended;
       } catch (error) {
-        await enclave.stop(0);
+        await enclave?.stop(0);
         if (!(error instanceof EnclaveFailure)) throw error;
       }
       pause = performance.now() - since > recoveredAfter ? firstPause : pause;

@@ -16,7 +16,6 @@ function enclave(role: Role) {
   const contexts: EnclaveContext[] = [];
   const boot = createBoot({
     role,
-    probes: Promise.resolve([]),
     log: () => {},
     answer: (message) => answers.push(message),
     unlocked: (context) => contexts.push(context),
@@ -57,7 +56,6 @@ describe('the boot of an enclave', () => {
       const restarted = enclave(role);
       restarted.send(unlock(role, recordOf(role), unlockKey(index)));
       contexts[role] = restarted.contexts[0];
-      await Promise.resolve();
       assert.deepEqual(restarted.answered('ready').deployment, deployment);
     }
     const bytes = new Uint8Array([1, 2, 3]);
@@ -149,7 +147,6 @@ describe('the boot of an enclave', () => {
     const frame = ToEnclave.encode({ type: 'generate', role: 'signer', unlockKey: unlockKey(7) });
     const boot = createBoot({
       role: 'signer',
-      probes: Promise.resolve([]),
       log: () => {},
       answer: () => {},
       unlocked: () => {},

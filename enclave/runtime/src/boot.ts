@@ -2,7 +2,7 @@ import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { Role } from '@keystead/protocol/deployment';
 import { deploymentIdOf } from '@keystead/protocol/deployment';
 import { createContext, systemRandom } from './context.ts';
-import { type FromEnclave, type ProbeResult, ToEnclave } from './control.ts';
+import { type FromEnclave, ToEnclave } from './control.ts';
 import { openGenesisRecord, sealGenesisRecord } from './genesis-record.ts';
 import type { EnclaveContext, Random } from './program.ts';
 import { roleKeysOf } from './role-keys.ts';
@@ -10,8 +10,6 @@ import { parseSettings } from './settings.ts';
 
 export interface BootOptions {
   readonly role: Role;
-  /** What the enclave tried at start; `ready` waits for it. */
-  readonly probes: Promise<readonly ProbeResult[]>;
   readonly log: EnclaveContext['log'];
   readonly random?: Random;
   /** Writes one message to the launcher. */
@@ -63,14 +61,7 @@ export function createBoot(options: BootOptions): { receive(payload: Uint8Array)
       unlockKey.wipe();
       options.unlocked(context);
       const { deployment } = context;
-      void options.probes.then((probes) =>
-        options.answer({
-          type: 'ready',
-          deploymentId: deploymentIdOf(deployment),
-          deployment,
-          probes: [...probes],
-        }),
-      );
+      options.answer({ type: 'ready', deploymentId: deploymentIdOf(deployment), deployment });
     },
   };
 

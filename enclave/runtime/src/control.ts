@@ -34,8 +34,10 @@ export type ProbeResult = Static<typeof ProbeResult>;
 export const FromEnclave = variant('type', {
   generated: [1, struct({ keys: RoleKeys })],
   sealed: [2, struct({ record: bytes(maximumRecordBytes) })],
-  ready: [3, struct({ deploymentId: fixed(32), deployment: DeploymentKeys, probes: list(ProbeResult, 16) })],
+  ready: [3, struct({ deploymentId: fixed(32), deployment: DeploymentKeys })],
   /** The enclave ends after it. `record-refused`: wrong unlock key, or another record. */
   failed: [4, struct({ code: text(64), detail: text(512) })],
+  /** The first message of every process; it is given nothing before the launcher has judged it. */
+  probed: [5, struct({ probes: list(ProbeResult, 16) })],
 });
 export type FromEnclave = Static<typeof FromEnclave>;

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, unlinkSync } from 'node:fs';
+import { open as openInspector, url as inspectorUrl } from 'node:inspector';
 import { connect } from 'node:net';
 import type { ProbeResult } from './control.ts';
 
@@ -18,7 +19,7 @@ const refusals = new Set([
   'EROFS',
 ]);
 
-/** Tries what no enclave needs (spec/boot.md §5) and reports what was refused. What succeeds is undone. */
+/** Tries what no enclave needs (spec/isolation.md §5) and reports what was refused. What succeeds is undone. */
 export async function probe(): Promise<ProbeResult[]> {
   const results = [
     attempt('read-file', () => readFileSync('/etc/passwd')),
@@ -30,6 +31,11 @@ export async function probe(): Promise<ProbeResult[]> {
     attempt('spawn', () => {
       const { error } = spawnSync('/bin/true', { stdio: 'ignore', timeout: 1000 });
       if (error !== undefined) throw error;
+    }),
+    attempt('read-memory', () => closeSync(openSync('/proc/1/mem', 'r'))),
+    attempt('debugger', () => {
+      openInspector(0, '127.0.0.1');
+      if (inspectorUrl() === undefined) throw Object.assign(new Error('no inspector'), { code: 'EPERM' });
     }),
   ];
   return [await attemptConnection(), ...results];

@@ -1,5 +1,6 @@
 import type { Codec } from '@keystead/crypto/pack';
 import type { Role } from '@keystead/protocol/deployment';
+import { becomeUser, emptyEnvironment } from './become-user.ts';
 import { BootError, createBoot } from './boot.ts';
 import { FromEnclave } from './control.ts';
 import type { HeadsPort } from './heads-port.ts';
@@ -30,6 +31,8 @@ export interface EnclaveProgram<Incoming, Outgoing> {
  * the gateway, the launcher or the keeper closes its stream and after SIGTERM; with 1 after an exception.
  */
 export function runEnclave<Incoming, Outgoing>(enclave: EnclaveProgram<Incoming, Outgoing>): void {
+  becomeUser(process.argv);
+  emptyEnvironment();
   const { role } = enclave;
   const log: EnclaveContext['log'] = (event, fields = {}) => writeLog(role, event, fields);
   const leave = (reason: string, code = 0, at = ''): never => {
@@ -95,9 +98,9 @@ export function runEnclave<Incoming, Outgoing>(enclave: EnclaveProgram<Incoming,
     );
   };
 
-  const probes = probe();
+  void probe().then((probes) => answer({ type: 'probed', probes }));
   reduceGlobals();
-  const boot = createBoot({ role, probes, log, answer, unlocked });
+  const boot = createBoot({ role, log, answer, unlocked });
   control.start(
     (payloads) => {
       try {
