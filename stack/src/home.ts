@@ -12,8 +12,8 @@ export interface Home {
   readonly path: string;
   /** Where the bundles of this start lie. */
   readonly bundles: string;
-  /** Where the unix sockets lie. */
-  readonly sockets: string;
+  /** Where the unix sockets lie: each server owns the folder of its own. */
+  readonly sockets: { readonly gateway: string; readonly heads: string };
   readonly release: () => void;
 }
 
@@ -28,7 +28,7 @@ export function holdHome(path: string): Home {
     const release = lock(path);
     const bundles = join(path, 'run');
     mkdirSync(bundles, { recursive: true, mode: 0o700 });
-    return { path, bundles, sockets: socketsOf(path), release };
+    return { path, bundles, sockets: foldersOf(socketsOf(path)), release };
   } catch (error) {
     if (error instanceof StackError) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
@@ -68,10 +68,19 @@ function lock(home: string): () => void {
   return () => database.close();
 }
 
+function foldersOf(sockets: string): Home['sockets'] {
+  const folder = (name: string) => {
+    const path = join(sockets, name);
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    return path;
+  };
+  return { gateway: folder('gateway'), heads: folder('heads') };
+}
+
 /** In the home, or, where its path is too long for a socket, in a directory of this user named after it. */
 function socketsOf(home: string): string {
   const inside = join(home, 'sockets');
-  if (Buffer.byteLength(join(inside, 'gateway.sock')) <= maximumSocketPathBytes) {
+  if (Buffer.byteLength(join(inside, 'gateway/gateway.sock')) <= maximumSocketPathBytes) {
     mkdirSync(inside, { recursive: true, mode: 0o700 });
     return inside;
   }

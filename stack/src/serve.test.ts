@@ -116,7 +116,7 @@ describe('npm start', { concurrency: false }, () => {
 
     const other = start({ KEYSTEAD_HOME: home });
     assert.equal(await other.exit, 1);
-    assert.match(other.stderr(), /^error: KEYSTEAD_HOME .* is in use by another Keystead\nhint: .*\n$/);
+    assert.match(other.stderr(), /^error: KEYSTEAD_HOME .* is in use by another Keystead; hint: .*\n$/);
 
     first.child.kill('SIGTERM');
     assert.equal(await first.exit, 0);
@@ -139,7 +139,7 @@ describe('npm start', { concurrency: false }, () => {
     server.close();
     assert.match(
       refused.stderr(),
-      new RegExp(`^error: cannot listen on 127.0.0.1:${port} \\(EADDRINUSE\\)\nhint: .*\n$`),
+      new RegExp(`^error: cannot listen on 127.0.0.1:${port} \\(EADDRINUSE\\); hint: .*\n$`),
     );
     assert.equal(refused.stdout(), '');
   });
@@ -149,7 +149,7 @@ describe('npm start', { concurrency: false }, () => {
     writeFileSync(file, '');
     const refused = start({ KEYSTEAD_HOME: join(file, 'home') });
     assert.equal(await refused.exit, 1);
-    assert.match(refused.stderr(), /^error: cannot write to KEYSTEAD_HOME .* \(ENOTDIR\)\nhint: .*\n$/);
+    assert.match(refused.stderr(), /^error: cannot write to KEYSTEAD_HOME .* \(ENOTDIR\); hint: .*\n$/);
   });
 
   it('refuses half a genesis, the development unlock in production, and heads inside the home', async () => {
@@ -158,7 +158,10 @@ describe('npm start', { concurrency: false }, () => {
     writeFileSync(join(home, 'genesis/signer.record'), 'x');
     const half = start({ KEYSTEAD_HOME: home });
     assert.equal(await half.exit, 1);
-    assert.match(half.stderr(), /error: half a genesis: .* lacks the record of policy and certifier\n/);
+    assert.match(
+      half.stderr(),
+      /error: half a genesis: .* lacks the record of policy and certifier; hint: .*\n/,
+    );
 
     const production = start({ KEYSTEAD_HOME: homeOf('production'), KEYSTEAD_PROFILE: 'production' });
     assert.equal(await production.exit, 78);
@@ -169,7 +172,7 @@ describe('npm start', { concurrency: false }, () => {
       KEYSTEAD_HEADS: join(homeOf('inside'), 'heads'),
     });
     assert.equal(await inside.exit, 78);
-    assert.match(inside.stderr(), /error: KEYSTEAD_HEADS and KEYSTEAD_HOME lie in one another\n/);
+    assert.match(inside.stderr(), /error: KEYSTEAD_HEADS and KEYSTEAD_HOME lie in one another; hint: .*\n/);
   });
 
   it('leaves nothing running when it is killed, and starts again at once', async () => {

@@ -52,7 +52,8 @@ export async function serve(readOptions: () => StartOptions): Promise<void> {
 function leave(error: unknown): never {
   const known = error instanceof StackError;
   const detail = error instanceof Error ? error.message : String(error);
-  const hint = known || error instanceof KmsError ? `hint: ${error.hint}\n` : '';
-  process.stderr.write(`error: ${detail}\n${hint}`);
+  const hint = known || error instanceof KmsError ? `; hint: ${error.hint}` : '';
+  // One line, since it ends what the processes have reported one line each.
+  process.stderr.write(`error: ${detail}${hint}\n`);
   process.exit(known ? error.exitCode : 1);
 }

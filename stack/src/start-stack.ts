@@ -2,9 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { LauncherEvent } from '@keystead/enclave-launcher/report';
+import { findSandboxTools, missingPart } from '@keystead/enclave-launcher/sandbox-tools';
 import { stop as endBundler } from 'esbuild';
 import { bundleEnclave } from './bundle.ts';
 import { defaultUserIdBase, headsOf, type StackOptions } from './environment.ts';
+import { hostCommand, settleHostUsers } from './host-users.ts';
 import { freePort } from './free-port.ts';
 import { type Home, holdHome } from './home.ts';
 import { readLauncherEvents } from './launcher-events.ts';
@@ -127,37 +129,52 @@ class RunningStack implements Stack {
   }
 
   async start(): Promise<void> {
+    const parts = this.#options.isolation ?? [];
+    const missing = missingPart(parts);
+    if (missing !== undefined)
+      throw new StackError(
+        `isolation ${missing.part} is asked for and not given: ${missing.detail}`,
+        `${missing.hint}; or leave ${missing.part} out of KEYSTEAD_ISOLATION`,
+        { exitCode: 78 },
+      );
+    const base = this.#options.userIdBase ?? defaultUserIdBase;
     this.#home = holdHome(this.home);
     const { sockets } = this.#home;
     const port = await freePort(this.#options.port ?? 0);
     this.api = `http://127.0.0.1:${port}`;
-    const headsSocket = join(sockets, 'heads.sock');
+    const headsSocket = join(sockets.heads, 'heads.sock');
     if (this.#stopped !== undefined) return;
+    const { profile = 'development' } = this.#options;
+    const users = parts.includes('uid') ? { heads: base + 3, gateway: base + 4 } : undefined;
+    const rpc = settleHostUsers(users, {
+      home: this.home,
+      heads: this.#heads,
+      sockets,
+      rpc: this.#options.rpc,
+    });
+    const spawnKeeper = this.#hostOf(hostProgram('heads'), users?.heads, [this.#heads, sockets.heads]);
     this.#supervise('heads', () =>
-      this.#spawnHost(hostProgram('heads'), {
-        KEYSTEAD_HEADS: this.#heads,
-        KEYSTEAD_HEADS_SOCKET: headsSocket,
-      }),
+      spawnKeeper({ KEYSTEAD_HEADS: this.#heads, KEYSTEAD_HEADS_SOCKET: headsSocket }),
     );
-    const { rpc, profile = 'development' } = this.#options;
+    const gateway = this.#options.substitutes?.gateway ?? hostProgram('gateway');
+    const spawnGateway = this.#hostOf(gateway, users?.gateway, [this.home, sockets.gateway]);
     this.#supervise('gateway', () =>
-      this.#spawnHost(this.#options.substitutes?.gateway ?? hostProgram('gateway'), {
+      spawnGateway({
         KEYSTEAD_PORT: String(port),
         KEYSTEAD_HOME: this.home,
-        KEYSTEAD_SOCKETS: sockets,
+        KEYSTEAD_SOCKETS: sockets.gateway,
         KEYSTEAD_PROFILE: profile,
         ...(rpc === undefined ? {} : { KEYSTEAD_RPC: rpc }),
       }),
     );
-    const base = this.#options.userIdBase ?? defaultUserIdBase;
     const config = {
       home: this.home,
-      sockets,
+      sockets: sockets.gateway,
       headsSocket,
       profile,
       settings: this.#options.settings ?? {},
       isolation: {
-        parts: this.#options.isolation ?? [],
+        parts,
         userIds: { policy: base, signer: base + 1, certifier: base + 2 },
       },
       bundles: this.#options.substitutes?.bundles ?? (await this.#bundles()),
@@ -242,24 +259,29 @@ class RunningStack implements Stack {
     this.#supervised.set(name, supervised);
   }
 
-  #spawnHost(program: string, environment: Record<string, string>): ChildProcess {
+  /** What starts a program of the host zone, as `user` when one is given; `data` are the folders that it works in. */
+  #hostOf(
+    program: string,
+    user: number | undefined,
+    data: readonly string[],
+  ): (environment: Record<string, string>) => ChildProcess {
     const { NODE_EXTRA_CA_CERTS } = process.env;
     const stderr = this.#options.stderr ?? 'inherit';
+    const words = [
+      '--disable-warning=ExperimentalWarning',
+      '--import',
+      join(import.meta.dirname, 'end-with-parent.ts'),
+      program,
+    ];
+    const [file, ...rest] =
+      user === undefined ? [process.execPath, ...words] : hostCommand(user, words, data, findSandboxTools());
     // In its own session: a Ctrl-C at the terminal reaches the stack alone, which stops the others in order.
-    return spawn(
-      process.execPath,
-      [
-        '--disable-warning=ExperimentalWarning',
-        '--import',
-        join(import.meta.dirname, 'end-with-parent.ts'),
-        program,
-      ],
-      {
+    return (environment) =>
+      spawn(file, rest, {
         detached: true,
         env: { ...environment, ...(NODE_EXTRA_CA_CERTS === undefined ? {} : { NODE_EXTRA_CA_CERTS }) },
         stdio: ['pipe', stderr === 'inherit' ? 2 : stderr, stderr],
-      },
-    );
+      });
   }
 
   #spawnLauncher(bundle: string, config: string): ChildProcess {

@@ -1,10 +1,12 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fchmodSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Writes a new file that is durable when this returns; its directory entry is not yet. Refuses an existing file. */
 export function writeNewFile(path: string, content: Uint8Array | string, mode: number): void {
   const descriptor = openSync(path, 'wx', mode);
   try {
+    // The mode of an open is narrowed by the umask, and public figures are read by other users.
+    fchmodSync(descriptor, mode);
     writeFileSync(descriptor, content);
     fsyncSync(descriptor);
   } finally {
