@@ -170,7 +170,8 @@ const deployment: JsonSchema = {
     deploymentId: { type: 'string' },
     keys: {
       type: 'object',
-      description: 'Root public keys of policy, signer and certifier; they hash to the deployment id that a client pins',
+      description:
+        'Root public keys of policy, signer and certifier; they hash to the deployment id that a client pins',
     },
     profile: { enum: ['development', 'production'] },
     networks: { type: 'array', items: { type: 'string' }, description: 'CAIP-2 ids with an RPC endpoint' },
