@@ -4,7 +4,7 @@ import { leafHash, verifyInclusion } from '@keystead/crypto/merkle-tree';
 import { openNote, parseCheckpoint } from '@keystead/crypto/signed-note';
 import { authenticatorLeafKey, keyHashOf, walletLeafKey } from '@keystead/protocol/authority';
 import { formatUuid, walletIdOf } from '@keystead/protocol/ids';
-import { type Advance, Receipt } from '@keystead/protocol/receipt';
+import { type Advance, HeadAnswer, Receipt } from '@keystead/protocol/receipt';
 import { parseStamp, requestIdentity } from '@keystead/protocol/stamp';
 import { keypair, TestEngine, testKey, type TestOrganization } from '../testing/engine.ts';
 import { Harness, refusal, settled } from '../testing/harness.ts';
@@ -119,6 +119,58 @@ describe('a receipt', () => {
     await settled();
     assert.equal(harness.lastReceipt().items[0].position, 2);
     assert.equal((await harness.head(organization.id)).head?.position, 2);
+  });
+
+  it('that is asked for comes, as a head does, after all that every earlier order came to', async () => {
+    const { engine, harness, organization } = await founded();
+    const other = engine.organizationOf(engine.founding(stranger, 'Other'));
+    const [first] = (await harness.advance([engine.plain(organization)])).items;
+    const before = harness.sent.length;
+    harness.heads.held = true;
+    // Four records are on their way: the last order is not judged yet when the questions come.
+    for (let index = 0; index < 4; index++) harness.give(engine.order([[engine.plain(organization)]]));
+    const { policy } = engine.contexts;
+    harness.give(
+      engine.order([[engine.plain(organization)]]),
+      harness.headQuery(organization.id, 5),
+      harness.receiptQuery([first]),
+      harness.headQuery(other.id, 6),
+    );
+    await settled();
+    assert.equal(harness.sent.length, before);
+    harness.heads.held = false;
+    harness.heads.release();
+    await settled();
+    const told = harness.sent.slice(before).map((message) => {
+      if (message.type === 'head')
+        return HeadAnswer.decode(policy.open('certifier-to-policy', 'head-answer', message.answer));
+      assert.ok(message.type === 'receipt');
+      return Receipt.decode(policy.open('certifier-to-policy', 'receipt', message.forPolicy));
+    });
+    assert.deepEqual(
+      told.map((each) => ('nonce' in each ? `head ${each.nonce}` : `receipt ${each.batch}`)),
+      ['receipt 3', 'receipt 4', 'receipt 5', 'receipt 6', 'receipt 7', 'head 5', 'receipt 9999', 'head 6'],
+    );
+    const [head, query, absent] = told.slice(-3);
+    assert.ok('nonce' in head && 'items' in query && 'nonce' in absent);
+    assert.deepEqual(head.head, organization.head);
+    assert.deepEqual(query.items[0].head, organization.head);
+    assert.equal(absent.head, undefined);
+  });
+
+  it('shares its record with the next order although a head was asked for between them', async () => {
+    const { engine, harness, organization } = await founded();
+    const records = harness.heads.records.length;
+    const orders = [1, 2].map(() => engine.order([[engine.plain(organization)]]));
+    const before = harness.sent.length;
+    harness.give(orders[0], harness.headQuery(organization.id), orders[1]);
+    await settled();
+    assert.deepEqual(
+      harness.sent.slice(before).map(({ type }) => type),
+      ['receipt', 'head', 'receipt'],
+    );
+    // Both orders share one record, and the question costs none.
+    assert.equal(harness.heads.records.length, records + 1);
   });
 
   it('is decided ahead of durable records, at most four of them at a time', async () => {

@@ -66,10 +66,18 @@ interface Judged {
   readonly firstLeaf: number;
 }
 
-/** What waits for one record to be durable. */
+/** What arrived, in its order: a query is answered when every order before it is judged and durable. */
+type Asked =
+  | { readonly kind: 'order'; readonly order: Order }
+  | { readonly kind: 'query'; readonly query: Static<typeof ReceiptQuery> }
+  | { readonly kind: 'head'; readonly query: Static<typeof HeadQuery> };
+
+/** What is told in this order when one record is durable. */
+type Told = Exclude<Asked, { kind: 'order' }> | { readonly kind: 'judged'; readonly judged: Judged };
+
+/** A record on its way to the keeper. */
 interface InFlight {
-  readonly judged: Judged[];
-  readonly queries: Static<typeof HeadQuery>[];
+  readonly told: Told[];
 }
 
 /**
@@ -107,7 +115,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   readonly #origin: string;
   /** Messages that came before the log was loaded. */
   readonly #early: ToCertifier[] = [];
-  #orders: Order[] = [];
+  #asked: Asked[] = [];
   /** Rows of the next order that came ahead of it. */
   #rowsAhead: Uint8Array[] = [];
   #rowsAheadBytes = 0;
@@ -157,7 +165,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
       size: history.frontier.size,
     });
     this.#sendTail(rows);
-    this.#append({ judged: [], queries: [] }, [], this.#bootLeaf());
+    this.#append({ told: [] }, [], this.#bootLeaf(), []);
     for (const message of this.#early.splice(0)) this.receive(message);
     this.turn();
   }
@@ -174,7 +182,10 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
           const rows = [...this.#rowsAhead, ...message.rows];
           this.#rowsAhead = [];
           this.#rowsAheadBytes = 0;
-          this.#orders.push({ ...order, rows, bytes: bytes.length + bytesOf(rows) });
+          this.#asked.push({
+            kind: 'order',
+            order: { ...order, rows, bytes: bytes.length + bytesOf(rows) },
+          });
         });
         return;
       case 'rows': {
@@ -189,11 +200,13 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
       }
       case 'query':
         this.#opened('receipt-query', message.query, (bytes) =>
-          this.#answerQuery(ReceiptQuery.decode(bytes)),
+          this.#asked.push({ kind: 'query', query: ReceiptQuery.decode(bytes) }),
         );
         return;
       case 'queryHead':
-        this.#opened('head-query', message.query, (bytes) => this.#answerHead(HeadQuery.decode(bytes)));
+        this.#opened('head-query', message.query, (bytes) =>
+          this.#asked.push({ kind: 'head', query: HeadQuery.decode(bytes) }),
+        );
         return;
       case 'ping':
         this.send({ type: 'pong', id: message.id, metrics: utf8Encode(JSON.stringify(this.#metrics())) });
@@ -201,29 +214,41 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     }
   }
 
-  /** Judges what came and appends it, as far as the keeper keeps up; the rest follows when a record is durable. */
+  /**
+   * Judges what came and appends it, as far as the keeper keeps up; the rest follows when a record is durable. A query
+   * passes no order: who reads a head or a receipt has to see what every order before the question came to.
+   */
   turn(): void {
     if (this.#history === undefined) return;
-    while (this.#orders.length > 0 && this.#inFlight.length < maximumInFlight) {
-      const judged: Judged[] = [];
-      const record: InFlight = { judged, queries: [] };
+    while (this.#asked.length > 0) {
+      if (this.#asked[0]!.kind === 'order' && this.#inFlight.length >= maximumInFlight) return;
+      const told: Told[] = [];
+      const record: InFlight = { told };
+      const accepted: RecordedAdvance[] = [];
       let rows: Uint8Array[] = [];
       let taken = 0;
+      let orders = 0;
       let bytes = 0;
       let leaf = this.#frontier.size;
-      for (const order of this.#orders) {
-        if (taken > 0 && bytes + order.bytes > recordBudgetBytes) break;
-        const outcome = this.#judge(order, record, leaf);
-        judged.push(outcome);
-        leaf += entryCount(outcome.accepted);
-        rows = rows.concat(keptRows(order.rows, outcome.accepted));
+      for (const asked of this.#asked) {
+        if (asked.kind === 'order') {
+          const { order } = asked;
+          const isRoom = this.#inFlight.length < maximumInFlight;
+          if (!isRoom || (orders > 0 && bytes + order.bytes > recordBudgetBytes)) break;
+          const judged = this.#judge(order, record, leaf);
+          told.push({ kind: 'judged', judged });
+          accepted.push(...judged.accepted);
+          leaf += entryCount(judged.accepted);
+          rows = rows.concat(keptRows(order.rows, judged.accepted));
+          orders += 1;
+          bytes += order.bytes;
+        } else told.push(asked);
         taken += 1;
-        bytes += order.bytes;
       }
-      this.#orders = this.#orders.slice(taken);
-      if (judged.some(({ accepted }) => accepted.length > 0)) this.#appendAll(record, rows);
-      else if (this.#inFlight.length > 0) this.#inFlight.at(-1)!.judged.push(...judged);
-      else for (const outcome of judged) this.#answerOrder(outcome, undefined);
+      this.#asked = this.#asked.slice(taken);
+      if (accepted.length > 0) this.#appendAll(record, accepted, rows);
+      else if (this.#inFlight.length > 0) this.#inFlight.at(-1)!.told.push(...told);
+      else for (const each of told) this.#tell(each, undefined);
     }
   }
 
@@ -298,15 +323,19 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   }
 
   /** The record, after those that hold the rows for which it has no room. */
-  #appendAll(record: InFlight, rows: readonly Uint8Array[]): void {
+  #appendAll(record: InFlight, advances: RecordedAdvance[], rows: readonly Uint8Array[]): void {
     const parts = inParts(rows, recordRowBytes, maximumRecordRows);
-    for (const part of parts.slice(0, -1)) this.#append({ judged: [], queries: [] }, part, undefined);
-    this.#append(record, parts.at(-1)!, undefined);
+    for (const part of parts.slice(0, -1)) this.#append({ told: [] }, [], undefined, part);
+    this.#append(record, advances, undefined, parts.at(-1)!);
   }
 
   /** One record: everything that it holds is told when the keeper has it, and nothing before. */
-  #append(inFlight: InFlight, rows: Uint8Array[], boot: Uint8Array | undefined): void {
-    const advances = inFlight.judged.flatMap(({ accepted }) => accepted);
+  #append(
+    inFlight: InFlight,
+    advances: RecordedAdvance[],
+    boot: Uint8Array | undefined,
+    rows: Uint8Array[],
+  ): void {
     const leaves = leavesOf({ boot, advances });
     const tree = new AppendedLeaves(this.#frontier, leaves.map(leafHash));
     const body: RecordBody = {
@@ -341,10 +370,15 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     for (const [name, record] of this.#aheadIdentities)
       if (record === inFlight) this.#aheadIdentities.delete(name);
     this.#signCheckpoint();
-    for (const judged of inFlight.judged) this.#answerOrder(judged, tree);
-    for (const query of inFlight.queries) this.#answerHead(query);
+    for (const told of inFlight.told) this.#tell(told, tree);
     this.#snapshotWhenDue();
     this.turn();
+  }
+
+  #tell(told: Told, tree: AppendedLeaves | undefined): void {
+    if (told.kind === 'judged') this.#answerOrder(told.judged, tree);
+    else if (told.kind === 'query') this.#answerQuery(told.query);
+    else this.#answerHead(told.query);
   }
 
   #answerOrder(judged: Judged, tree: AppendedLeaves | undefined): void {
@@ -401,13 +435,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     });
   }
 
-  /** A head on its way is not told: the answer waits for its record. */
   #answerHead(query: Static<typeof HeadQuery>): void {
-    const waited = this.#ahead.get(hexEncode(query.organization))?.record;
-    if (waited !== undefined) {
-      waited.queries.push(query);
-      return;
-    }
     const answer = HeadAnswer.encode({
       ...query,
       head: this.#history!.stateOf(query.organization)?.head,

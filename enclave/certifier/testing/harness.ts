@@ -45,6 +45,12 @@ export class MemoryHeads implements HeadsPort {
 
 export const settled = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
+interface AskedEntry {
+  organization: Uint8Array;
+  position: number;
+  hash: Uint8Array;
+}
+
 /** One certifier between a test's engine and a heads log. */
 export class Harness {
   readonly engine: TestEngine;
@@ -94,18 +100,26 @@ export class Harness {
     );
   }
 
-  async query(items: { organization: Uint8Array; position: number; hash: Uint8Array }[]): Promise<Receipt> {
-    const { policy } = this.engine.contexts;
-    const bytes = ReceiptQuery.encode({ boot: policy.boot, batch: 9999, items });
-    this.give({ type: 'query', query: policy.seal('policy-to-certifier', 'receipt-query', bytes) });
+  async query(items: AskedEntry[]): Promise<Receipt> {
+    this.give(this.receiptQuery(items));
     await settled();
     return this.lastReceipt();
   }
 
-  giveHeadQuery(organization: Uint8Array, nonce = 1): void {
+  receiptQuery(items: AskedEntry[]): ToCertifier {
+    const { policy } = this.engine.contexts;
+    const bytes = ReceiptQuery.encode({ boot: policy.boot, batch: 9999, items });
+    return { type: 'query', query: policy.seal('policy-to-certifier', 'receipt-query', bytes) };
+  }
+
+  headQuery(organization: Uint8Array, nonce = 1): ToCertifier {
     const { policy } = this.engine.contexts;
     const bytes = HeadQuery.encode({ boot: policy.boot, nonce, organization });
-    this.give({ type: 'queryHead', query: policy.seal('policy-to-certifier', 'head-query', bytes) });
+    return { type: 'queryHead', query: policy.seal('policy-to-certifier', 'head-query', bytes) };
+  }
+
+  giveHeadQuery(organization: Uint8Array, nonce = 1): void {
+    this.give(this.headQuery(organization, nonce));
   }
 
   async head(organization: Uint8Array): Promise<HeadAnswer> {
