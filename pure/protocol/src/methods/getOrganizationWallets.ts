@@ -5,7 +5,7 @@ import { defaultPageLimit, id, pageLimit, pageOffset } from '../parameters/text.
 
 export const name = 'getOrganizationWallets';
 export const kind = 'read';
-export const summary = 'The wallets that an organization owns or has a grant on, in pages.';
+export const summary = 'The wallets that an organization owns, in pages.';
 
 export interface Params {
   readonly organizationId: string;

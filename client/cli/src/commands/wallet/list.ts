@@ -7,7 +7,7 @@ const pageSize = 100;
 
 export const walletList: Command = {
   words: ['wallet', 'list'],
-  summary: 'the wallets that the organization owns or has a grant on',
+  summary: 'the wallets that the organization owns',
   options: organizationOptions,
   async run(given, surroundings) {
     const session = await openSession(given, surroundings);
