@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import type { Store } from '@keystead/host-storage/store';
 import { StoreError } from '@keystead/host-storage/store-error';
 import { mapNodeHash } from '@keystead/crypto/merkle-map';
@@ -411,6 +411,122 @@ describe('rows', () => {
     assert.equal(Buffer.from((await store.secret(secretHash))!).toString(), 'sealed row');
     assert.deepEqual(Buffer.from((await store.ownerOf(formatUuid(wallet)))!), organization);
     await running.policy.next('resync');
+  });
+});
+
+describe('order', () => {
+  /** A store whose commits wait until `release`. */
+  function heldStore() {
+    let held: Promise<void> = Promise.resolve();
+    let release: () => void = () => {};
+    return {
+      begun: 0,
+      hold() {
+        held = new Promise((resolve) => (release = resolve));
+      },
+      release: () => release(),
+      wrap(store: Store): Store {
+        return {
+          ...bound(store),
+          commit: async (batches) => {
+            this.begun += 1;
+            await held;
+            await store.commit(batches);
+          },
+        };
+      },
+    };
+  }
+
+  const told = ({ messages }: EnclavePeer<'certifier'>) =>
+    messages.map((message) => {
+      const sealed =
+        message.type === 'advance' ? message.order : message.type === 'queryHead' && message.query;
+      return sealed ? Buffer.from(sealed.bytes.subarray(16)).toString() : message.type;
+    });
+
+  async function again(context: TestContext, running: RunningGateway, role: 'signer' | 'certifier') {
+    running[role].close();
+    while ((await fetch(`${running.url}/healthz`)).status === 200) await new Promise(setImmediate);
+    const peer = await EnclavePeer.connect(role, running.socket);
+    context.after(() => peer.close());
+    return peer;
+  }
+
+  const query = (text: string) => ({ type: 'queryHead' as const, query: sealed(boot, text) });
+
+  it('lets no question for a head pass the batch that came before it', async (context) => {
+    const store = heldStore();
+    const running = await runGateway(context, { wrapStore: (inner) => store.wrap(inner) });
+    const { policy, certifier } = running;
+    store.hold();
+    policy.sendTogether([query('head 0'), batchFor([], randomHash(), 1), query('head 1')]);
+    await certifier.next('queryHead');
+    while (store.begun === 0) await new Promise(setImmediate);
+    policy.sendTogether([query('head 2'), batchFor([], randomHash(), 2), query('head 3')]);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(told(certifier), ['head 0']);
+    store.release();
+    for (let count = 0; count < 3; count++) await certifier.next('queryHead');
+    assert.deepEqual(told(certifier), ['head 0', 'order 1', 'head 1', 'head 2', 'order 2', 'head 3']);
+  });
+
+  for (const role of ['signer', 'certifier'] as const)
+    it(`sends no order whose rows were being committed at the resync after the loss of the ${role}`, async (context) => {
+      const store = heldStore();
+      const running = await runGateway(context, { wrapStore: (inner) => store.wrap(inner) });
+      const { policy } = running;
+      store.hold();
+      policy.send(batchFor([], randomHash(), 1));
+      while (store.begun === 0) await new Promise(setImmediate);
+      policy.sendTogether([batchFor([], randomHash(), 2), query('of the tail before')]);
+      const peer = await again(context, running, role);
+      const certifier = role === 'certifier' ? (peer as EnclavePeer<'certifier'>) : running.certifier;
+      if (role === 'certifier') {
+        certifier.send({ type: 'tail', rows: [], last: true });
+        // The tail waits for what is being committed.
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        store.release();
+      }
+      await policy.next('resync');
+      store.release();
+      policy.sendTogether([query('head'), batchFor([], randomHash(), 3)]);
+      await certifier.next('advance');
+      assert.deepEqual(told(certifier), ['head', 'order 3']);
+      assert.equal(Buffer.from((await running.store.entry(organization, 1))!).toString(), 'entry 1');
+      assert.equal(await running.store.entry(organization, 2), undefined);
+    });
+
+  it('puts no row in the place of a certified one: drops the batch and resyncs', async (context) => {
+    const running = await runGateway(context);
+    const { policy, certifier, store } = running;
+    const changed = (number: number) => {
+      const batch = batchFor([], randomHash(), number);
+      const [entry] = batch.rows.entries;
+      return { ...batch, rows: { ...noRows(), entries: [{ ...entry!, bytes: Buffer.from('another') }] } };
+    };
+    for (const number of [1, 2]) policy.send(batchFor([], randomHash(), number));
+    await certifier.next('advance');
+    await certifier.next('advance');
+    certifier.send({ ...receiptFor(1), inclusions: [{ organization, position: 1, index: 1, proof: [] }] });
+    await policy.next('receipt');
+    // What is not history yet may be replaced, and what is may come again as it was.
+    policy.sendTogether([changed(2), batchFor([], randomHash(), 1)]);
+    await certifier.next('advance');
+    await certifier.next('advance');
+    assert.equal(Buffer.from((await store.entry(organization, 2))!).toString(), 'another');
+
+    const waiting = running.post(compatibility, 'x');
+    const [item] = (await policy.next('requests')).items;
+    policy.sendTogether([
+      { ...changed(1), waiting: [{ identity: randomHash(), refs: [item!.ref], secret: undefined }] },
+    ]);
+    assert.equal((await waiting).status, 503);
+    await policy.next('resync');
+    assert.equal(Buffer.from((await store.entry(organization, 1))!).toString(), 'entry 1');
+    policy.send(batchFor([], randomHash(), 3));
+    await certifier.next('advance');
+    assert.deepEqual(told(certifier), ['order 1', 'order 2', 'order 2', 'order 1', 'order 3']);
   });
 });
 

@@ -13,6 +13,7 @@ import {
 } from '@keystead/protocol/frames';
 import { bytesOf, inParts } from '@keystead/protocol/kept-rows';
 import { type Broadcaster, submissionOf } from './broadcast/broadcaster.ts';
+import { CertifiedPositions } from './certified-positions.ts';
 import { type EnclaveLinks, type LinkEvents, roles } from './enclave-links.ts';
 import type { Metrics } from './metrics.ts';
 import { nameOf, type Report } from './report.ts';
@@ -20,6 +21,7 @@ import { keptRows, rollForward, rowsFor, storeBatch } from './store-rows.ts';
 import { type Answer, type Caller, unavailable, Waiting, type WaitingLimits } from './waiting.ts';
 
 type PolicyBatch = Extract<FromPolicy, { type: 'batch' }>;
+type HeadQuestion = Extract<FromPolicy, { type: 'queryHead' }>;
 type Receipt = Extract<FromCertifier, { type: 'receipt' }>;
 
 export interface PipelineOptions {
@@ -44,6 +46,12 @@ const mostFrameBytes = 12 * 1024 * 1024;
 /** What one frame with rows for the heads log carries at most. */
 const mostKeptBytes = 8 * 1024 * 1024;
 const mostKeptRows = 65_536;
+
+/** What the policy engine sends on to the certifier, with the number of resyncs before it arrived. */
+interface Queued {
+  readonly resyncs: number;
+  readonly message: PolicyBatch | HeadQuestion;
+}
 
 /** A batch that is committed and whose receipt is not there yet. */
 interface Committed {
@@ -71,8 +79,9 @@ export class Pipeline implements LinkEvents {
   #arrived: { ref: number; request: Uint8Array }[] = [];
   #tickScheduled = false;
 
-  #batches: PolicyBatch[] = [];
-  #committing = false;
+  /** In the order of arrival: a question for a head must not pass the batch that moves it. */
+  #queue: Queued[] = [];
+  #passingOn: Promise<void> | undefined;
   readonly #committed = new Map<string, Committed>();
   /** Work on receipts goes on in the order of their arrival, although rows are read in between. */
   #receipts: Promise<void> = Promise.resolve();
@@ -80,6 +89,8 @@ export class Pipeline implements LinkEvents {
   /** Batches of an ended policy engine that may still move heads: a new one must not read heads before that. */
   readonly #orphaned = new Set<string>();
   #resyncOwed = false;
+  #resyncs = 0;
+  readonly #certified = new CertifiedPositions();
   #tailKept = false;
   #tail: Promise<void> = Promise.resolve();
   /** Counts the certifier's links: a tail of an earlier one says nothing about the present one. */
@@ -193,12 +204,7 @@ export class Pipeline implements LinkEvents {
   policy(message: FromPolicy): void {
     switch (message.type) {
       case 'batch':
-        this.#batches.push(message);
-        // The other batches of this turn are read first: they share one commit.
-        if (!this.#committing) {
-          this.#committing = true;
-          setImmediate(() => void this.#commit());
-        }
+        this.#enqueue(message);
         return;
       case 'answers':
         for (const { refs, answer } of message.answers) this.#answer(this.#callersOf(answer, refs), answer);
@@ -218,7 +224,9 @@ export class Pipeline implements LinkEvents {
         });
         return;
       case 'queryHead':
-        this.#links.send('certifier', { type: 'queryHead', query: message.query });
+        if (this.#passingOn === undefined)
+          this.#links.send('certifier', { type: 'queryHead', query: message.query });
+        else this.#enqueue(message);
         return;
       case 'pong':
         return;
@@ -242,32 +250,73 @@ export class Pipeline implements LinkEvents {
     leave();
   }
 
+  #enqueue(message: Queued['message']): void {
+    this.#queue.push({ resyncs: this.#resyncs, message });
+    // The other batches of this turn are read first: they share one commit.
+    this.#passingOn ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.#passOn());
+  }
+
   /** Commits in one go what has been read; what arrives meanwhile is the next go. Nothing leaves before it is kept. */
-  async #commit(): Promise<void> {
-    while (this.#batches.length > 0) {
-      const batches = this.#batches;
-      this.#batches = [];
-      const begun = performance.now();
-      try {
-        const rows = batches.map(({ rows }) => storeBatch(rows)).filter(hasRows);
-        if (rows.length > 0) {
-          await this.#store.commit(rows);
-          this.#metrics.commitSeconds.add((performance.now() - begun) / 1000);
-          this.#metrics.batchEntries.add(rows.reduce((sum, { entries }) => sum + entries.length, 0));
-        }
-        this.#storeFailing = false;
-      } catch (error) {
-        this.#storeFailing = true;
-        this.#metrics.event('store-error');
-        this.#report('error', 'commit-failed', { reason: nameOf(error) });
-        for (const { waiting } of batches) this.#failTickets(waiting);
-        this.#requestResync();
-        continue;
+  async #passOn(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const taken = this.#queue;
+      this.#queue = [];
+      const kept = await this.#keep(
+        taken
+          .filter((queued) => this.#isCurrent(queued))
+          .flatMap(({ message }) => (message.type === 'batch' ? [message] : [])),
+      );
+      for (const queued of taken) {
+        const { message } = queued;
+        const isCurrent = this.#isCurrent(queued);
+        if (message.type === 'queryHead') {
+          if (isCurrent) this.#links.send('certifier', { type: 'queryHead', query: message.query });
+        } else if (isCurrent && kept) this.#orderReceipt(message);
+        else this.#failTickets(message.waiting);
       }
-      for (const batch of batches) this.#orderReceipt(batch);
       this.#links.flush();
     }
-    this.#committing = false;
+    this.#passingOn = undefined;
+  }
+
+  /**
+   * False for what the policy engine sent before a resync that it will get or has got: it has forgotten it then, and
+   * reads heads and decides anew. Its order must not come after those heads.
+   */
+  #isCurrent({ resyncs }: Queued): boolean {
+    return !this.#resyncOwed && resyncs === this.#resyncs;
+  }
+
+  /** Whether the batches may go on: all of their rows are durable, and none took the place of history. */
+  async #keep(batches: readonly PolicyBatch[]): Promise<boolean> {
+    const begun = performance.now();
+    try {
+      if (
+        await this.#certified.wouldChange(
+          this.#store,
+          batches.flatMap(({ rows }) => rows.entries),
+        )
+      ) {
+        this.#metrics.event('certified-row-kept');
+        this.#report('error', 'certified-row-kept');
+        this.#requestResync();
+        return false;
+      }
+      const rows = batches.map((batch) => storeBatch(batch.rows)).filter(hasRows);
+      if (rows.length > 0) {
+        await this.#store.commit(rows);
+        this.#metrics.commitSeconds.add((performance.now() - begun) / 1000);
+        this.#metrics.batchEntries.add(rows.reduce((sum, { entries }) => sum + entries.length, 0));
+      }
+      if (batches.length > 0) this.#storeFailing = false;
+      return true;
+    } catch (error) {
+      this.#storeFailing = true;
+      this.#metrics.event('store-error');
+      this.#report('error', 'commit-failed', { reason: nameOf(error) });
+      this.#requestResync();
+      return false;
+    }
   }
 
   #orderReceipt(batch: PolicyBatch): void {
@@ -305,6 +354,7 @@ export class Pipeline implements LinkEvents {
   certifier(message: FromCertifier): void {
     switch (message.type) {
       case 'receipt':
+        this.#certified.note(message.inclusions);
         this.#links.send('policy', { type: 'receipt', receipt: message.forPolicy });
         this.#receipt(message);
         return;
@@ -362,6 +412,9 @@ export class Pipeline implements LinkEvents {
   }
 
   async #keepTail(link: number, rows: readonly Uint8Array[], last: boolean): Promise<void> {
+    this.#certified.noteKept(rows);
+    // What is being committed was decided before the certifier was lost: it must not come after the rows of the tail.
+    await this.#passingOn;
     while (link === this.#certifierLink && !this.#stopped) {
       try {
         const { refused, ...kept } = await rollForward(this.#store, rows);
@@ -475,7 +528,7 @@ export class Pipeline implements LinkEvents {
       this.#orphaned.clear();
     }
     if (role === 'policy') {
-      this.#batches = [];
+      this.#queue = [];
       for (const name of this.#committed.keys()) this.#orphaned.add(name);
     }
     // A signer that is gone took requests and secrets under way with it, for which the policy engine waits.
@@ -491,6 +544,7 @@ export class Pipeline implements LinkEvents {
   #resyncWhenWhole(): void {
     if (!this.#resyncOwed || !this.#tailKept || !roles.every((role) => this.#links.isOpen(role))) return;
     this.#resyncOwed = false;
+    this.#resyncs += 1;
     this.#metrics.event('resync');
     this.#report('warn', 'resync');
     this.#links.send('policy', { type: 'resync' });

@@ -46,6 +46,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const { pipeline, links, metrics, deployment, report } = options;
   const timeouts = { ...defaultTimeouts, ...options.timeouts };
   const unanswered = new WeakMap<Socket, Set<ServerResponse<IncomingMessage>>>();
+  /** Connections on which no further request is taken. */
+  const ended = new WeakSet<Socket>();
   const app = fastify({
     bodyLimit: bodyLimits.maxBytes,
     requestIdHeader: false,
@@ -77,6 +79,12 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
   app.addHook('onRequest', async (request, reply) => {
+    // Servers in a row may disagree where a request behind a transfer coding begins: such a one is never run.
+    if (ended.has(request.raw.socket)) return reply.hijack();
+    if (request.raw.headers['transfer-encoding'] !== undefined) {
+      ended.add(request.raw.socket);
+      reply.header('connection', 'close');
+    }
     reply.raw.setHeader('x-request-id', request.id);
     reply.raw.setHeader('cache-control', 'no-store');
     reply.raw.setHeader('x-content-type-options', 'nosniff');
