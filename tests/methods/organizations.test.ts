@@ -162,6 +162,17 @@ test('addUserToOrganization: adds a user for good, and one who ends', async () =
   await assert.rejects(get(client.with(short), organizationId), code('user-expired'));
 });
 
+test('addUserToOrganization: a replaceable user that names no end ends after 31 days', async () => {
+  const { client, organizationId } = await running.organization();
+  const { users } = await client.call<Organization>('addUserToOrganization', {
+    organizationId,
+    user: { username: 'app', policy: USER, authenticators: [] },
+    replaceExpirable: true,
+  });
+  const app = users.find(({ username }) => username === 'app')!;
+  assert.equal(app.expiresAtMs! - app.createdAtMs, 31 * 86_400_000);
+});
+
 test('updateUserInOrganization: changes policy and traits, and the next request feels it', async () => {
   const { client, organizationId } = await running.organization();
   const key = newStampKey();
