@@ -1,4 +1,5 @@
 /** Requests with exactly one fault, made from accepted ones. */
+import { gzipSync } from 'node:zlib';
 import { methods } from '@keystead/protocol/method-table';
 import { type AcceptedRequest, pathOf } from './accepted-requests.ts';
 import { type Headers, nativeStamp, newStampKey, pkiStamp, type StampKey, utf8 } from './raw-client.ts';
@@ -39,15 +40,16 @@ type Json = unknown;
 type Path = readonly (string | number)[];
 type Document = { readonly [member: string]: Json };
 
-/** Paths of all values below the root; leaves only, or objects only. */
-function places(value: Json, wanted: 'leaf' | 'object', path: Path = []): Path[] {
+/** Paths of all values below the root; leaves, lists or objects only. */
+function places(value: Json, wanted: 'leaf' | 'list' | 'object', path: Path = []): Path[] {
   const isObject = typeof value === 'object' && value !== null;
   const below = isObject
     ? Object.entries(value).flatMap(([key, inner]) =>
         places(inner, wanted, [...path, Array.isArray(value) ? Number(key) : key]),
       )
     : [];
-  const self = wanted === 'leaf' ? !isObject && path.length > 0 : isObject && !Array.isArray(value);
+  const found = !isObject ? 'leaf' : Array.isArray(value) ? 'list' : 'object';
+  const self = found === wanted && (wanted !== 'leaf' || path.length > 0);
   return self ? [path, ...below] : below;
 }
 
@@ -74,6 +76,75 @@ function requiredOf({ surface, route, method }: AcceptedRequest): Path[] {
   const envelope: Path[] =
     surface === 'native' ? [['method'], ['params']] : [['method'], ['params'], ['timestampMs']];
   return [...envelope, ...inParams];
+}
+
+const IDS = ['', 'x', '1e7d9a3c0b1d4c2e8f3a5a6b7c8d9e0f', '{1e7d9a3c-0b1d-4c2e-8f3a-5a6b7c8d9e0f}'];
+const NAMES = ['', ' x', 'x\u200b', 'e\u0301', 'x'.repeat(65)];
+const PATHS = ['m/', "44'/501'", "m/044'/501'", "m/44'/501'/2147483648'", `m${"/0'".repeat(11)}`];
+const many = (count: number) => Array.from({ length: count }, (_, index) => `m/44'/501'/${index}'/0'`);
+
+/** Values out of the range of members with these names, on both surfaces. */
+const OUT_OF_RANGE: Readonly<Record<string, readonly Json[]>> = {
+  method: ['', 'getorganization', 'GetOrganization', 'toString', '__proto__'],
+  timestampMs: [-1, 8_640_000_000_000_001, 1.5],
+  organizationId: IDS,
+  ownerOrganizationId: IDS,
+  targetOrganizationId: IDS,
+  walletId: IDS,
+  authenticatorId: IDS,
+  organizationName: NAMES,
+  username: NAMES,
+  authenticatorName: NAMES,
+  walletName: NAMES,
+  tag: NAMES,
+  policyName: NAMES,
+  targetPolicyName: NAMES,
+  tags: [['a', 'a'], [''], many(33)],
+  limit: [0, 101, -1],
+  offset: [-1, 1_000_000_001],
+  expiresInMs: [0, -1, 315_360_000_001],
+  mnemonicLength: [0, 11, 13, 25],
+  curve: ['Ed448', 'secp256k1', ''],
+  addressFormat: ['Tron', 'solana', ''],
+  algorithm: ['RSA', 'none', ''],
+  authenticatorKind: ['totp', 'Keypair'],
+  preset: ['ANY', 'allow_all'],
+  role: ['OWNER', 'admin'],
+  version: ['v2', 'V0'],
+  scopes: [[], ['owner', 'owner'], ['everything']],
+  derivationAllowlist: [[], many(65)],
+  derivationPath: PATHS,
+  derivationPaths: [many(65), ["m/44'/501'/0'/0'", "m/44'/501'/0'/0'"], PATHS],
+  accounts: [many(65), ["m/44'/501'/0'/0'", "m/44'/501'/0'/0'"], PATHS],
+  chain: ['dogecoin', 'SOLANA!', ''],
+  network: ['moon', 'eip155:', ''],
+  kind: ['EIP_4844', 'rlp_encoded'],
+  account: ['', 'not an address', 'x'.repeat(129)],
+};
+
+/** Members that hold bytes as base64, base64url or hexadecimal. */
+const ENCODED = ['payload', 'publicKey', 'proof', 'encryptedSecret', 'envelope', 'transaction', 'bytes'];
+
+/** Paths of values whose member has one of these names, outside of typed data. */
+function named(value: Json, names: readonly string[]): Path[] {
+  return [...places(value, 'leaf'), ...places(value, 'list')].filter(
+    (path) => names.includes(String(path.at(-1))) && !path.includes('typedData'),
+  );
+}
+
+/** The value at a path. */
+const at = (value: Json, path: Path): Json =>
+  path.reduce((inner, key) => (inner as Record<string | number, Json>)[key], value);
+
+/** A text that is almost base64, base64url or hexadecimal. */
+function misspelt(text: string, pick: <T>(list: readonly T[]) => T): string {
+  if (text.startsWith('0x'))
+    return pick([text.slice(2), `${text}a`, `${text.slice(0, -2)}zz`, `0X${text.slice(2)}`]);
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  // The bits behind the last byte are zeros in the one way to write these bytes.
+  const last = alphabet[alphabet.indexOf(text.at(-1)!) + 1]!;
+  const unused = text.length % 4 === 0 ? `${text}A` : `${text.slice(0, -1)}${last}`;
+  return pick([`${text}!`, `${text}====`, ` ${text}`, `${text.slice(0, 2)}\n${text.slice(2)}`, unused]);
 }
 
 const nested = (levels: number): string => `${'['.repeat(levels)}${']'.repeat(levels)}`;
@@ -103,7 +174,17 @@ export function faulty(maker: FaultMaker, accepted: AcceptedRequest, kind: Fault
 
   switch (kind) {
     case 'schema': {
-      if (random(3) === 0) {
+      const form = random(3);
+      const ranged = named(fresh, Object.keys(OUT_OF_RANGE));
+      if (form === 1 && ranged.length > 0) {
+        const place = pick(ranged);
+        const by = pick(OUT_OF_RANGE[String(place.at(-1))]!);
+        return document(
+          `${JSON.stringify(by).slice(0, 60)} at ${place.join('.')}`,
+          replaced(fresh, place, () => by),
+        );
+      }
+      if (form === 0) {
         const missing = pick(requiredOf(accepted));
         return document(
           `without ${missing.join('.')}`,
@@ -167,6 +248,16 @@ export function faulty(maker: FaultMaker, accepted: AcceptedRequest, kind: Fault
       );
     }
     case 'encoding': {
+      const form = random(3);
+      if (form === 0) return coded(maker, accepted, utf8(text));
+      const texts = named(fresh, ENCODED).filter((path) => typeof at(fresh, path) === 'string');
+      if (form === 1 && texts.length > 0) {
+        const place = pick(texts);
+        return document(
+          `misspelt at ${place.join('.')}`,
+          replaced(fresh, place, (old) => misspelt(old as string, pick)),
+        );
+      }
       const place = pick(places(fresh, 'leaf'));
       const spoiled = (bytes: string) => {
         const value = JSON.stringify(replaced(fresh, place, () => '@'));
@@ -195,6 +286,25 @@ function headersOf({ key, deploymentId }: FaultMaker, accepted: AcceptedRequest,
   return accepted.surface === 'native'
     ? nativeStamp(key, { path: pathOf(accepted), body, deploymentId })
     : { 'x-phantom-stamp': pkiStamp(key, body) };
+}
+
+/** A body that is not sent as the bytes that it is. */
+function coded(maker: FaultMaker, accepted: AcceptedRequest, body: Uint8Array): FaultyRequest {
+  const zipped = gzipSync(body);
+  const path = pathOf(accepted);
+  const header = (bytes: Uint8Array, more: Headers) => ({ ...headersOf(maker, accepted, bytes), ...more });
+  const forms: [string, Uint8Array, Headers, string?][] = [
+    ['gzip', zipped, header(zipped, { 'content-encoding': 'gzip' })],
+    ['gzip, stamped before', zipped, header(body, { 'content-encoding': 'gzip' })],
+    ['plain, called gzip', body, header(body, { 'content-encoding': 'gzip' })],
+    ['gzip, called plain', zipped, header(zipped, {})],
+    ['an unknown coding', body, header(body, { 'content-encoding': 'identity, br' })],
+    ['chunked', body, header(body, { 'transfer-encoding': 'chunked' })],
+    ['a query', body, header(body, {}), `${path}?x=1`],
+    ['an escaped path', body, header(body, {}), path.replace('v1', '%761')],
+  ];
+  const [fault, bytes, headers, written = path] = forms[maker.random(forms.length)]!;
+  return { kind: 'encoding', fault, path: written, body: bytes, headers };
 }
 
 function flipped(base64: string, random: (below: number) => number): string {
@@ -288,6 +398,10 @@ function nativeFault(maker: FaultMaker, path: string, body: Uint8Array): FaultyR
       { ...good, 'signature-input': good['signature-input']!.replace('ed25519', 'hmac-sha256') },
     ],
     ['another digest', { ...good, 'content-digest': `sha-256=:${Buffer.alloc(32).toString('base64')}:` }],
+    [
+      'a digest of another kind',
+      { ...good, 'content-digest': good['content-digest']!.replace('256', '512') },
+    ],
     ['no base64', { ...good, signature: 'keystead=:####:' }],
     ['twice', { ...good, signature: [good.signature!, good.signature!] }],
     ['a stamp of both kinds', { ...good, 'x-phantom-stamp': pkiStamp(key, body) }],
