@@ -31,7 +31,17 @@ export interface Host {
   toSigner?(message: ToSigner): ToSigner | null;
   toCertifier?(message: ToCertifier): ToCertifier | null;
   fromCertifier?(message: FromCertifier): FromCertifier | null;
+  fromPolicy?(message: FromPolicy): FromPolicy | null;
+  fromSigner?(message: FromSigner): FromSigner | null;
+  /** A program threw, which ends its process; without this, the error is thrown on. */
+  ended?(role: Role, error: unknown): void;
 }
+
+/** A message that the host hands to a program, whoever wrote it. */
+export type Given =
+  | { readonly to: 'policy'; readonly message: ToPolicy }
+  | { readonly to: 'signer'; readonly message: ToSigner }
+  | { readonly to: 'certifier'; readonly message: ToCertifier };
 
 export interface Answered {
   readonly status: number;
@@ -82,8 +92,14 @@ export class InProcess {
   #whole = Promise.withResolvers<void>();
   #rolled: Promise<void> = Promise.resolve();
 
-  constructor(options: InMemoryOptions & { readonly store?: Store; readonly heads?: HeadsPort } = {}) {
-    this.contexts = inMemoryDeployment(options);
+  constructor(
+    options: InMemoryOptions & {
+      readonly store?: Store;
+      readonly heads?: HeadsPort;
+      readonly contexts?: Record<Role, EnclaveContext>;
+    } = {},
+  ) {
+    this.contexts = options.contexts ?? inMemoryDeployment(options);
     this.store = options.store ?? openMemoryStore();
     this.heads = options.heads ?? memoryHeads();
     this.restart();
@@ -107,7 +123,9 @@ export class InProcess {
     }
     if (roles.includes('certifier')) {
       this.#whole = Promise.withResolvers();
-      const certifier = createCertifier(this.contexts.certifier, this.heads);
+      const { ended } = this.host;
+      const refuse = ended === undefined ? undefined : (error: Error) => ended('certifier', error);
+      const certifier = createCertifier(this.contexts.certifier, this.heads, refuse);
       certifier.send = (message) => {
         if (certifier === this.#certifier)
           this.#fromCertifier(FromCertifier.decode(FromCertifier.encode(message)));
@@ -139,6 +157,25 @@ export class InProcess {
     });
   }
 
+  /** Hands a program a message past the hooks of `host`. */
+  give(given: Given): void {
+    switch (given.to) {
+      case 'policy':
+        this.#givePolicy(given.message);
+        return;
+      case 'signer':
+        this.#giveSigner(given.message);
+        return;
+      case 'certifier':
+        this.#giveCertifier(given.message);
+    }
+  }
+
+  /** Takes what a certifier said, past the hooks: as if this stack's own one had said it. */
+  hear(message: FromCertifier): Promise<void> {
+    return this.#certified(message);
+  }
+
   resync(): void {
     this.#toPolicy({ type: 'resync' });
   }
@@ -154,31 +191,51 @@ export class InProcess {
 
   #toPolicy(message: ToPolicy): void {
     const carried = this.host.toPolicy === undefined ? message : this.host.toPolicy(message);
-    if (carried === null) return;
+    if (carried !== null) this.#givePolicy(carried);
+  }
+
+  #givePolicy(message: ToPolicy): void {
     const program = this.#policy;
-    setImmediate(() => {
-      program.receive(ToPolicy.decode(ToPolicy.encode(carried)));
+    this.#run('policy', () => {
+      program.receive(ToPolicy.decode(ToPolicy.encode(message)));
       program.turn();
     });
   }
 
   #toSigner(message: ToSigner): void {
     const carried = this.host.toSigner === undefined ? message : this.host.toSigner(message);
-    if (carried === null) return;
+    if (carried !== null) this.#giveSigner(carried);
+  }
+
+  #giveSigner(message: ToSigner): void {
     const program = this.#signer;
-    setImmediate(() => {
-      program.receive(ToSigner.decode(ToSigner.encode(carried)));
+    this.#run('signer', () => {
+      program.receive(ToSigner.decode(ToSigner.encode(message)));
       program.turn();
     });
   }
 
   #toCertifier(message: ToCertifier): void {
     const carried = this.host.toCertifier === undefined ? message : this.host.toCertifier(message);
-    if (carried === null) return;
+    if (carried !== null) this.#giveCertifier(carried);
+  }
+
+  #giveCertifier(message: ToCertifier): void {
     const program = this.#certifier;
-    setImmediate(() => {
-      program.receive(ToCertifier.decode(ToCertifier.encode(carried)));
+    this.#run('certifier', () => {
+      program.receive(ToCertifier.decode(ToCertifier.encode(message)));
       program.turn();
+    });
+  }
+
+  #run(role: Role, turn: () => void): void {
+    setImmediate(() => {
+      try {
+        turn();
+      } catch (error) {
+        if (this.host.ended === undefined) throw error;
+        this.host.ended(role, error);
+      }
     });
   }
 
@@ -189,7 +246,9 @@ export class InProcess {
     }
   }
 
-  async #fromPolicy(message: FromPolicy): Promise<void> {
+  async #fromPolicy(sent: FromPolicy): Promise<void> {
+    const message = this.host.fromPolicy === undefined ? sent : this.host.fromPolicy(sent);
+    if (message === null) return;
     switch (message.type) {
       case 'batch': {
         const { rows } = message;
@@ -253,7 +312,10 @@ export class InProcess {
 
   async #fromCertifier(sent: FromCertifier): Promise<void> {
     const message = this.host.fromCertifier === undefined ? sent : this.host.fromCertifier(sent);
-    if (message === null) return;
+    if (message !== null) await this.#certified(message);
+  }
+
+  async #certified(message: FromCertifier): Promise<void> {
     if (message.type === 'tail') {
       const whole = this.#whole;
       this.#rolled = this.#rolled.then(async () => {
@@ -276,7 +338,9 @@ export class InProcess {
     this.#toSigner({ type: 'tickets', tickets: held?.tickets, receipt: message.forSigner, secrets });
   }
 
-  #fromSigner(message: FromSigner): void {
+  #fromSigner(sent: FromSigner): void {
+    const message = this.host.fromSigner === undefined ? sent : this.host.fromSigner(sent);
+    if (message === null) return;
     if (message.type === 'made') this.#toPolicy({ type: 'made', made: message.made });
     if (message.type !== 'answers') return;
     for (const answer of message.answers) {

@@ -2,9 +2,14 @@ import { base64urlEncode } from '@keystead/crypto/base64url';
 import * as ed25519 from '@keystead/crypto/ed25519';
 import { type RawRequest, routeRpc, surfaceCompatibility } from '@keystead/protocol/frames';
 
-/** A request of the compatibility surface of now, stamped by the Ed25519 key of a 32-byte seed. */
-export function stamped(method: string, params: unknown, seed: Uint8Array): RawRequest {
-  const body = Buffer.from(JSON.stringify({ method, params, timestampMs: Date.now() }));
+/** A request of the compatibility surface, of now unless told, stamped by the Ed25519 key of a 32-byte seed. */
+export function stamped(
+  method: string,
+  params: unknown,
+  seed: Uint8Array,
+  timestampMs = Date.now(),
+): RawRequest {
+  const body = Buffer.from(JSON.stringify({ method, params, timestampMs }));
   const stamp = {
     publicKey: base64urlEncode(ed25519.publicKey(seed)),
     signature: base64urlEncode(ed25519.sign(seed, body)),
