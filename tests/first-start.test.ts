@@ -1,171 +1,271 @@
+/**
+ * What a newcomer does, on a copy of this checkout: `npm ci` with an empty cache and nothing installed, then
+ * `npm start` under the machine's own Node, then the next command of README.md.
+ */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { basename, delimiter, join, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import nacl from 'tweetnacl';
+import bs58 from 'bs58';
 
-/** How a newcomer meets the project: a copy without node_modules, npm, and whatever Node the machine has. */
 const ROOT = resolve(import.meta.dirname, '..');
-const directory = mkdtempSync(join(tmpdir(), 'keystead-first-'));
-const checkout = join(directory, 'checkout');
+/** From `npm start` to the ready line of a first start, in milliseconds. */
 const READY_WITHIN = 20_000;
+/** For the later starts, of which only what they do is shown. */
+const PATIENCE = 60_000;
 
-// Without the binaries of this checkout: npm and node are the machine's own.
-const PATH = (process.env.PATH ?? '')
-  .split(delimiter)
-  .filter((folder) => !folder.includes('node_modules'))
-  .join(delimiter);
+const outside = realpathSync(mkdtempSync(join(tmpdir(), 'keystead-first-')));
+const copy = join(outside, 'keystead');
+const home = join(copy, '.keystead');
+const children = new Set<ChildProcess>();
 
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
+/** The environment of a shell that has run nothing of this repository: no path to its Node, no settings. */
+const environment: NodeJS.ProcessEnv = {
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) =>
+        !/^(KEYSTEAD_|NODE_|npm_(lifecycle|package|command|execpath|node_execpath)|INIT_CWD$)/.test(name),
+    ),
+  ),
+  PATH: (process.env.PATH ?? '')
+    .split(delimiter)
+    .filter((folder) => !folder.includes('node_modules'))
+    .join(delimiter),
+  npm_config_cache: join(outside, 'cache'),
+  npm_config_local_prefix: undefined,
+  KEYSTEAD_PORT: '0',
+};
+
+/** The files of the working tree as a clone of it would have them. */
+function copyCheckout(): void {
+  // The checkout may belong to another user than the one who runs this.
+  const list = ['-c', 'safe.directory=*', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'];
+  const listed = execFileSync('git', list, { cwd: ROOT, maxBuffer: 1 << 26 })
+    .toString()
+    .split('\0');
+  for (const path of listed) {
+    if (path === '' || path.split('/').includes('node_modules') || !existsSync(join(ROOT, path))) continue;
+    mkdirSync(dirname(join(copy, path)), { recursive: true });
+    copyFileSync(join(ROOT, path), join(copy, path));
+  }
 }
 
-interface Running {
+interface Started {
   readonly child: ChildProcess;
   readonly stdout: () => string;
-  readonly ended: Promise<Ended>;
+  readonly stderr: () => string;
+  /** The ready line; rejects when it does not come in time or the process ends before it. */
+  readonly ready: Promise<Record<string, unknown>>;
+  readonly exit: Promise<number | null>;
 }
 
-const started = new Set<ChildProcess>();
-
-function npm(argumentList: readonly string[], environment: Record<string, string> = {}): Running {
-  const { HOME = directory } = process.env;
-  const child = spawn('npm', argumentList, {
-    cwd: checkout,
-    env: { PATH, HOME, ...environment },
+function npmStart(settings: Record<string, string> = {}, patience = PATIENCE): Started {
+  const child = spawn('npm', ['start', '--silent'], {
+    cwd: copy,
+    env: { ...environment, ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  started.add(child);
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk;
-  });
+  children.add(child);
+  const output = { stdout: '', stderr: '' };
   child.stderr.on('data', (chunk) => {
-    stderr += chunk;
+    output.stderr += chunk;
   });
-  const ended = new Promise<Ended>((done) => {
-    child.once('close', (code) => {
-      started.delete(child);
-      done({ code, stdout, stderr });
+  const exit = new Promise<number | null>((ended) => child.once('close', (code) => ended(code)));
+  void exit.then(() => children.delete(child));
+  const ready = new Promise<Record<string, unknown>>((found, missed) => {
+    const late = setTimeout(() => missed(new Error(`no ready line in time: ${output.stderr}`)), patience);
+    child.stdout.on('data', (chunk) => {
+      output.stdout += chunk;
+      const line = output.stdout.split('\n').find((text) => text.startsWith('{'));
+      if (line === undefined || !output.stdout.endsWith('\n')) return;
+      clearTimeout(late);
+      found(JSON.parse(line) as Record<string, unknown>);
+    });
+    void exit.then((code) => {
+      clearTimeout(late);
+      missed(new Error(`ended with ${code}: ${output.stderr}`));
     });
   });
-  return { child, stdout: () => stdout, ended };
+  ready.catch(() => {});
+  return { child, stdout: () => output.stdout, stderr: () => output.stderr, ready, exit };
 }
 
-const start = (environment: Record<string, string>) =>
-  npm(['start', '--silent'], { KEYSTEAD_PORT: '0', ...environment });
-
-/** The ready line; fails when the program ends first or it takes too long. */
-async function ready({ stdout, ended }: Running): Promise<Record<string, string>> {
-  const deadline = performance.now() + READY_WITHIN;
-  let over: Ended | undefined;
-  void ended.then((end) => {
-    over = end;
-  });
-  while (!stdout().includes('\n')) {
-    assert.equal(over, undefined, `ended with ${over?.code}: ${over?.stderr}`);
-    assert.ok(performance.now() < deadline, 'not ready in time');
-    await new Promise((wake) => setTimeout(wake, 50));
-  }
-  return JSON.parse(stdout().trim());
+/** Ends `npm start` as a service manager does: by SIGTERM to npm itself. */
+async function stop({ child, exit }: Started): Promise<void> {
+  child.kill('SIGTERM');
+  assert.equal(await exit, 0);
+  assert.deepEqual(left(), []);
 }
 
-/** The process ids below one, its own included. */
-function treeOf(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
-  return [pid, ...children.flatMap((child) => treeOf(Number(child)))];
+/** Processes that run a program of the copy, stand in it, or name it in their arguments or environment. */
+function left(): number[] {
+  const read = (look: () => string): string => {
+    try {
+      return look();
+    } catch {
+      return '';
+    }
+  };
+  return readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) =>
+      [
+        read(() => readlinkSync(`/proc/${pid}/exe`)),
+        read(() => readlinkSync(`/proc/${pid}/cwd`)),
+        read(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')),
+        read(() => readFileSync(`/proc/${pid}/environ`, 'utf8')),
+      ].some((text) => text.includes(copy)),
+    )
+    .map(Number);
 }
 
-function runs(pid: number): boolean {
+/** `npx keystead …` in the copy, as README.md types it. */
+async function keystead(...words: string[]): Promise<string> {
+  const options = { cwd: copy, env: { ...environment, KEYSTEAD_PORT: undefined } };
+  const { stdout } = await promisify(execFile)('npx', ['--no-install', 'keystead', ...words], options);
+  return stdout.trim();
+}
+
+/** Every row of a table of the stopped store, as text. */
+function rowsOf(table: 'entries' | 'secrets' | 'owners'): string[] {
+  const database = new DatabaseSync(join(home, 'store.sqlite'), { readOnly: true });
   try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
+    return database
+      .prepare(`SELECT * FROM ${table} ORDER BY 1, 2`)
+      .all()
+      .map((row) =>
+        Object.values(row)
+          .map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : `${value}`))
+          .join(' '),
+      );
+  } finally {
+    database.close();
   }
 }
 
-/** npm, the stack, keeper, gateway, launcher and three enclaves. */
-const PROCESSES = 8;
+const organizationsOf = (entries: string[]) => new Set(entries.map((row) => row.split(' ')[0]));
 
-const oneLine = /^error: [^\n]+\nhint: [^\n]+\n$/;
-
-before(() => {
-  const left = new Set(['node_modules', '.git', '.keystead', '.keystead-heads', 'dist']);
-  cpSync(ROOT, checkout, { recursive: true, filter: (path) => !left.has(basename(path)) });
+before(async () => {
+  copyCheckout();
+  const words = ['ci', '--ignore-scripts', '--cache', join(outside, 'cache'), '--no-progress'];
+  await promisify(execFile)('npm', words, { cwd: copy, env: environment, maxBuffer: 1 << 26 });
 });
 
-after(() => {
-  for (const child of started)
-    for (const pid of treeOf(child.pid!).filter(runs)) process.kill(pid, 'SIGKILL');
-  rmSync(directory, { recursive: true, force: true });
+after(async () => {
+  for (const child of children) child.kill('SIGTERM');
+  await Promise.all([...children].map((child) => new Promise((ended) => child.once('close', ended))));
+  rmSync(outside, { recursive: true, force: true });
 });
 
-describe('a copy of the checkout', { concurrency: false }, () => {
-  const home = join(directory, 'home');
-  let first: Record<string, string>;
+interface Signed {
+  readonly address: string;
+  readonly signature: string;
+}
+let first: Record<string, unknown>;
+let signed: Signed;
+let entries: string[];
+let secrets: string[];
+let owners: string[];
 
-  test('installs with npm ci --ignore-scripts', async () => {
-    const argumentList = ['ci', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
-    const { code, stderr } = await npm(argumentList).ended;
-    assert.equal(code, 0, stderr);
-  });
-
-  test('npm start prints one ready line, and ends with 0 and nothing left on SIGTERM', async () => {
-    const running = start({ KEYSTEAD_HOME: home });
-    first = await ready(running);
+describe('a first start', { concurrency: false }, () => {
+  test('prints one ready line, and the next command of README.md signs', async (context) => {
+    const began = performance.now();
+    const started = npmStart({}, READY_WITHIN);
+    first = await started.ready;
+    context.diagnostic(`ready after ${Math.round(performance.now() - began)} ms`);
     assert.equal(first.ready, true);
-    for (const name of ['organizationId', 'walletId'])
-      assert.match(first[name]!, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     assert.equal(first.rpc, `${first.api}/v1/wallets/kms/rpc`);
-    assert.equal(statSync(first.credentials!).mode & 0o777, 0o600);
-    assert.equal((await fetch(`${first.api}/healthz`, { headers: { connection: 'close' } })).status, 200);
-    const processes = treeOf(running.child.pid!);
-    assert.ok(processes.length >= PROCESSES, `${processes.length} processes`);
-    running.child.kill('SIGTERM');
-    const { code, stdout, stderr } = await running.ended;
-    assert.equal(code, 0, stderr);
-    assert.equal(stdout.split('\n').length, 2, 'one line');
-    assert.deepEqual(processes.filter(runs), []);
+    assert.match(String(first.api), /^http:\/\/127\.0\.0\.1:[0-9]+$/);
+    for (const id of [first.organizationId, first.walletId])
+      assert.match(String(id), /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    assert.equal(first.credentials, join(home, 'development/credentials.json'));
+    assert.equal(statSync(String(first.credentials)).mode & 0o777, 0o600);
+
+    assert.match(readFileSync(join(copy, 'README.md'), 'utf8'), /^\$ npx keystead sign message "hello"$/m);
+    assert.match(await keystead('sign', 'message', 'hello'), /^[A-Za-z0-9_-]{86}$/);
+    signed = JSON.parse(await keystead('sign', 'message', 'hello', '--json')) as Signed;
+    assertSigned(signed);
+
+    assert.ok(left().length >= 8, `npm, the stack, its six processes: ${left().length}`);
+    await stop(started);
+    assert.deepEqual(lines(started.stdout()), [JSON.stringify(first)]);
+    [entries, secrets, owners] = [rowsOf('entries'), rowsOf('secrets'), rowsOf('owners')];
   });
 
-  test('a second start makes nothing new, and others beside it end with one clear line', async () => {
-    const running = start({ KEYSTEAD_HOME: home });
-    const again = await ready(running);
-    const processes = treeOf(running.child.pid!);
-    for (const name of ['organizationId', 'walletId', 'deploymentId', 'credentials'])
-      assert.equal(again[name], first[name], name);
-
-    const same = await start({ KEYSTEAD_HOME: home }).ended;
-    assert.notEqual(same.code, 0);
-    assert.match(same.stderr, oneLine);
-    assert.match(same.stderr, /in use by another Keystead/);
-
-    const { port } = new URL(again.api!);
-    const taken = await start({ KEYSTEAD_HOME: join(directory, 'other'), KEYSTEAD_PORT: port }).ended;
-    assert.notEqual(taken.code, 0);
-    assert.match(taken.stderr, oneLine);
-    assert.match(taken.stderr, new RegExp(`127\\.0\\.0\\.1:${port} \\(EADDRINUSE\\)`));
-    assert.deepEqual([same.stdout, taken.stdout], ['', '']);
-
-    // Neither has disturbed the one that runs.
+  test('a second start makes nothing new, signs with the same wallet, and keeps a third one out', async () => {
+    const started = npmStart();
+    const again = await started.ready;
+    assert.deepEqual(
+      [again.organizationId, again.walletId, again.credentials, again.deploymentId],
+      [first.organizationId, first.walletId, first.credentials, first.deploymentId],
+    );
+    // Ed25519 is deterministic: the same key gives the same signature.
+    assert.deepEqual(JSON.parse(await keystead('sign', 'message', 'hello', '--json')), signed);
+    await assertEndsWithOneLine(npmStart(), /in use/);
     assert.equal((await fetch(`${again.api}/healthz`, { headers: { connection: 'close' } })).status, 200);
-    running.child.kill('SIGTERM');
-    assert.equal((await running.ended).code, 0);
-    assert.deepEqual(processes.filter(runs), []);
+    await stop(started);
+
+    const later = rowsOf('entries');
+    const before = new Set(entries);
+    assert.equal(later.filter((row) => before.has(row)).length, entries.length);
+    // The message that every start signs, and ours.
+    assert.equal(later.length, entries.length + 2);
+    assert.deepEqual(organizationsOf(later), organizationsOf(entries));
+    assert.equal(organizationsOf(later).size, 1);
+    assert.deepEqual(rowsOf('secrets'), secrets);
+    assert.deepEqual(rowsOf('owners'), owners);
   });
 
-  test('a home that cannot be written ends with one clear line', async () => {
-    // Below a file: refused for every user, root too.
-    const file = join(directory, 'file');
+  test('a taken port ends with one line', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await new Promise((listening) => server.once('listening', listening));
+    const { port } = server.address() as { port: number };
+    const settings = { KEYSTEAD_PORT: `${port}`, KEYSTEAD_HOME: join(outside, 'port') };
+    try {
+      await assertEndsWithOneLine(npmStart(settings), new RegExp(`127\\.0\\.0\\.1:${port}`));
+    } finally {
+      server.close();
+    }
+  });
+
+  test('a home that cannot be written ends with one line', async () => {
+    const file = join(outside, 'file');
     writeFileSync(file, '');
-    const { code, stdout, stderr } = await start({ KEYSTEAD_HOME: join(file, 'home') }).ended;
-    assert.notEqual(code, 0);
-    assert.match(stderr, oneLine);
-    assert.match(stderr, /cannot write to KEYSTEAD_HOME/);
-    assert.equal(stdout, '');
+    // Nobody makes a folder in a file or in /proc, not even root, whom permissions do not stop.
+    for (const unwritable of [join(file, 'home'), '/proc/keystead'])
+      await assertEndsWithOneLine(npmStart({ KEYSTEAD_HOME: unwritable }), /cannot write to KEYSTEAD_HOME/);
   });
 });
+
+const lines = (text: string) => text.split('\n').filter((line) => line !== '');
+
+function assertSigned({ address, signature }: Signed): void {
+  const bytes = Buffer.from(signature, 'base64url');
+  assert.ok(nacl.sign.detached.verify(Buffer.from('hello'), bytes, bs58.decode(address)));
+}
+
+async function assertEndsWithOneLine(started: Started, says: RegExp): Promise<void> {
+  const code = await started.exit;
+  assert.ok(code !== null && code > 0, `ended with ${code}`);
+  assert.equal(started.stdout(), '');
+  assert.equal(lines(started.stderr()).length, 1, started.stderr());
+  assert.match(started.stderr(), says);
+}
