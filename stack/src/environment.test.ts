@@ -38,6 +38,16 @@ describe('the environment of the stack', () => {
     });
   });
 
+  it('isolates by all parts in production and by none in development, unless it is told', () => {
+    const all = ['uid', 'namespaces', 'readonly', 'seccomp', 'permission'];
+    const isolation = (variables: Record<string, string>) => readEnvironment(variables).isolation;
+    assert.deepEqual(isolation({}), []);
+    assert.deepEqual(isolation({ KEYSTEAD_PROFILE: 'production' }), all);
+    assert.deepEqual(isolation({ KEYSTEAD_PROFILE: 'production', KEYSTEAD_ISOLATION: 'none' }), []);
+    assert.deepEqual(isolation({ KEYSTEAD_ISOLATION: 'seccomp,uid' }), ['uid', 'seccomp']);
+    assert.equal(readEnvironment({}).userIdBase, 63000);
+  });
+
   it('refuses what it does not understand rather than starting without it', () => {
     for (const [name, value] of Object.entries({
       KEYSTEAD_PORT: '65536',
@@ -46,6 +56,8 @@ describe('the environment of the stack', () => {
       KEYSTEAD_ORGANIZATION_CREATION: 'closed',
       KEYSTEAD_ORGANIZATION_QUOTA: '-1',
       KEYSTEAD_COMPATIBILITY_IMPORT: 'yes',
+      KEYSTEAD_ISOLATION: 'uid,everything',
+      KEYSTEAD_UID_BASE: '999',
       KEYSTEAD_DATABASE_URL: 'postgres://localhost/kms',
     }))
       assert.throws(() => readEnvironment({ [name]: value }), refuses(name), name);

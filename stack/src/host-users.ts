@@ -74,6 +74,15 @@ const root = realpathSync(join(import.meta.dirname, '../..'));
 /** What of the repository the host processes load. */
 const loaded = ['host', 'pure', 'stack', 'node_modules'].map((name) => join(root, name));
 
+/** Throws StackError with exit code 78 when another user than its owner cannot read the repository or run Node. */
+export function assertReadable(): void {
+  const unreadable = [...loaded, realpathSync(process.execPath)].find(
+    (path) => (statSync(path).mode & 0o005) !== 0o005,
+  );
+  if (unreadable !== undefined)
+    throw refusal(`${unreadable} is not readable for other users`, `chmod -R o+rX ${unreadable}`);
+}
+
 /**
  * The command that runs Node with `words` as a user. Where a folder on the way is closed to that user, a mount
  * namespace of the process's own shows it what it needs at the same paths, and nothing else of that folder.
@@ -87,9 +96,6 @@ export function hostCommand(
 ): readonly [file: string, ...words: string[]] {
   const node = realpathSync(process.execPath);
   const needed = [...new Set([...loaded, ...data, node].map((path) => resolve(path)))];
-  const unreadable = [...loaded, node].find((path) => (statSync(path).mode & 0o005) !== 0o005);
-  if (unreadable !== undefined)
-    throw refusal(`${unreadable} is not readable for other users`, `chmod -R o+rX ${unreadable}`);
   const closed = [...new Set(needed.map(closedFolder).filter((path) => path !== undefined))];
   // One below another is covered with it.
   const covered = closed.filter((path) => !closed.some((other) => other !== path && isBelow(path, other)));

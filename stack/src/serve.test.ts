@@ -163,7 +163,11 @@ describe('npm start', { concurrency: false }, () => {
       /error: half a genesis: .* lacks the record of policy and certifier; hint: .*\n/,
     );
 
-    const production = start({ KEYSTEAD_HOME: homeOf('production'), KEYSTEAD_PROFILE: 'production' });
+    const production = start({
+      KEYSTEAD_HOME: homeOf('production'),
+      KEYSTEAD_PROFILE: 'production',
+      KEYSTEAD_ISOLATION: 'none',
+    });
     assert.equal(await production.exit, 78);
     assert.match(production.stderr(), /hint: set KEYSTEAD_UNLOCK=development-file/);
 

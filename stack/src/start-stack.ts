@@ -6,7 +6,7 @@ import { findSandboxTools, missingPart } from '@keystead/enclave-launcher/sandbo
 import { stop as endBundler } from 'esbuild';
 import { bundleEnclave } from './bundle.ts';
 import { defaultUserIdBase, headsOf, type StackOptions } from './environment.ts';
-import { hostCommand, settleHostUsers } from './host-users.ts';
+import { assertReadable, hostCommand, settleHostUsers } from './host-users.ts';
 import { freePort } from './free-port.ts';
 import { type Home, holdHome } from './home.ts';
 import { readLauncherEvents } from './launcher-events.ts';
@@ -138,6 +138,7 @@ class RunningStack implements Stack {
         { exitCode: 78 },
       );
     const base = this.#options.userIdBase ?? defaultUserIdBase;
+    if (parts.includes('uid')) assertReadable();
     this.#home = holdHome(this.home);
     const { sockets } = this.#home;
     const port = await freePort(this.#options.port ?? 0);

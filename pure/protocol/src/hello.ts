@@ -7,7 +7,7 @@ import { fixed, type Static, struct, text, u32 } from '@keystead/crypto/pack';
 export const Hello = struct({
   /** `policy`, `signer` or `certifier`. */
   role: text(16),
-  /** SHA-384 of the bundle. */
+  /** Of the running program: `measurementPreimage` of measurement.ts, SHA-384. */
   measurement: fixed(48),
   pid: u32,
 });
