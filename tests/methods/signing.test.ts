@@ -158,7 +158,7 @@ test('signRawPayload: five algorithms by name, base64 or base64url, only with th
     algorithm: 'Ed25519',
     derivationInfo: SOLANA,
   };
-  await assert.rejects(client.native('signRawPayload', params), code('policy-denied'));
+  await assert.rejects(client.native('signRawPayload', params), code('raw-payload-not-permitted'));
   const newPolicy = { type: 'ROOT', permissions: ['signRawPayload'] };
   await client.native('updateUserInOrganization', { organizationId, username: 'root', newPolicy });
   assert.equal(decode((await client.native<Signed>('signRawPayload', params)).signature).length, 64);

@@ -41,6 +41,7 @@ import {
 import { changeMethods } from './method-dispatch.ts';
 import { type KnownEntry, type Organization, sealEntry, writesOf } from './organization.ts';
 import { NeedMade, type Pending } from './pending.ts';
+import { withAllNodes } from './rows.ts';
 
 /** One entry that is decided and ready to be appended to its organization's tail. */
 export interface DecidedEntry {
@@ -337,7 +338,7 @@ export function applyPolicy(
 ): PolicyDecision {
   const decision = decide(decisionInput(pending, draft, caller, use, time));
   if (decision.outcome === 'allow') return decision;
-  const code = decision.rule === 'raw-payload-not-permitted' ? 'raw-payload-not-permitted' : 'policy-denied';
+  const code = decision.rule === 'signRawPayload' ? 'raw-payload-not-permitted' : 'policy-denied';
   throw new KmsError(code, {
     detail: decision.trace.at(-1) ?? decision.rule,
     ...(decision.field === null ? {} : { field: decision.field }),
@@ -518,11 +519,9 @@ export function ticketWitness(
 ): Uint8Array[] {
   const seen = new Map<string, Uint8Array>();
   const read = (from: Organization, root: Uint8Array, keys: readonly Uint8Array[]): void => {
-    from.withNodes(() => {
-      const map = from.authorityMap(root);
-      for (const key of keys) map.get(key);
-      for (const { hash, bytes } of map.witness()) seen.set(String(hash), bytes);
-    });
+    const map = from.authorityMap(root);
+    withAllNodes(keys.map((key) => () => map.get(key)));
+    for (const { hash, bytes } of map.witness()) seen.set(String(hash), bytes);
   };
   read(organization, entry.authorityBefore, [caller.authenticatorKey, caller.userKey]);
   const walletKey = walletLeafKey(keyUse.walletId);

@@ -5,6 +5,7 @@ import type { AuthorityWriteOf } from '@keystead/protocol/authority-change';
 import type { AuthorityWrite, CellWrite } from '@keystead/protocol/entry';
 import { type CellTypes, cellName, decodeCell, encodeCell } from './cells.ts';
 import type { Organization } from './organization.ts';
+import { withAllNodes } from './rows.ts';
 
 /** What one decision would change in one organization. Nothing is changed until the entry is appended. */
 export class Draft {
@@ -68,15 +69,15 @@ export class Draft {
     readonly nodes: readonly { readonly hash: Uint8Array; readonly bytes: Uint8Array }[];
     readonly witness: readonly Uint8Array[];
   } {
-    return this.organization.withNodes(() => {
-      const map = this.organization.authorityMap();
-      for (const key of this.#reads.values()) map.get(key);
-      for (const { key, value } of this.authorityWrites()) {
+    const map = this.organization.authorityMap();
+    withAllNodes([
+      ...[...this.#reads.values()].map((key) => () => map.get(key)),
+      ...this.authorityWrites().map(({ key, value }) => () => {
         if (value === undefined) map.delete(key);
         else map.set(key, value);
-      }
-      const root = map.root();
-      return { root, nodes: map.newNodes(), witness: map.witness().map((node) => node.bytes) };
-    });
+      }),
+    ]);
+    const root = map.root();
+    return { root, nodes: map.newNodes(), witness: map.witness().map((node) => node.bytes) };
   }
 }

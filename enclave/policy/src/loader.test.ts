@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { equalBytes } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
-import type { Entry } from '@keystead/protocol/entry';
+import { checkpointInterval, type Entry } from '@keystead/protocol/entry';
 import { parseUuid } from '@keystead/protocol/ids';
 import { flipped, hexToUuid, metrics, PolicyBench, reading, withEntries } from '../testing/policy-bench.ts';
 
@@ -196,6 +196,39 @@ describe('a cold organization', () => {
     assert.equal(seen(3, hash).body.code, 'state-rolled-back');
     assert.equal(seen(2, new Uint8Array(32)).body.code, 'state-rolled-back');
     assert.equal(seen(1, hash).body.code, 'state-rolled-back');
+  });
+
+  it('comes to its first checkpoint in as many round trips as its maps are deep', () => {
+    const { bench, organizationId, walletId } = withEntries(5 * checkpointInterval - 1);
+    bench.restart();
+    bench.ask(reading(bench, organizationId));
+    const rounds: number[] = [];
+    const { send } = bench.engine;
+    bench.engine.send = (message) => {
+      if (message.type === 'queryRows') rounds.push(message.queries.length);
+      send(message);
+    };
+    const { entry } = bench.ticketFor(bench.signing(organizationId, walletId));
+    assert.equal(entry.position, 5 * checkpointInterval);
+    assert.ok(entry.stateRoot);
+    const nodes = rounds.reduce((sum, count) => sum + count, 0);
+    assert.ok(nodes > 100, `${nodes} nodes`);
+    // A path in a map of so many cells is about twice its logarithm long at most.
+    assert.ok(rounds.length <= 24, `${rounds.length} round trips`);
+  });
+
+  it('gives up on a checkpoint of which one node of many is missing, and locks nobody else out', () => {
+    const { bench, organizationId, walletId } = withEntries(3 * checkpointInterval - 1);
+    bench.restart();
+    bench.ask(reading(bench, organizationId));
+    let asked = 0;
+    bench.plays.rows = (query, rows) => (query.kind === 'node' && ++asked === 40 ? [] : rows);
+    const refused = bench.ask(bench.signing(organizationId, walletId, 'first'));
+    assert.deepEqual([refused.status, refused.body.code], [503, 'organization-locked']);
+    assert.ok(asked >= 40);
+    bench.plays.rows = undefined;
+    const { entry } = bench.ticketFor(bench.signing(organizationId, walletId, 'second'));
+    assert.equal(entry.position, 3 * checkpointInterval);
   });
 
   it('keeps no memory of organizations that do not exist', () => {

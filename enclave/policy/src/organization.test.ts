@@ -93,8 +93,9 @@ describe('an organization in memory', () => {
       () => organization.cell('wallet-tag', 'a'),
       (error) =>
         error instanceof NeedRows &&
-        error.query.kind === 'node' &&
-        hexEncode(error.query.hash) === hexEncode(organization.recent(64)!.entry.stateRoot!),
+        error.queries.length === 1 &&
+        error.queries[0].kind === 'node' &&
+        hexEncode(error.queries[0].hash) === hexEncode(organization.recent(64)!.entry.stateRoot!),
     );
   });
 

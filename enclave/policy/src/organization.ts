@@ -10,7 +10,7 @@ import { domainPrefix } from '@keystead/protocol/domain';
 import { checkpointInterval, Entry, entryHash, type Head, zeroHash } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
 import { type CellTypes, cellKey, cellName, decodeCell, requestCellName } from './cells.ts';
-import { NeedRows, type NodeCache } from './rows.ts';
+import { NeedRows, type NodeCache, withAllNodes } from './rows.ts';
 
 /** An entry of the chain as the policy engine keeps it: decoded, hashed, and sealed for the store. */
 export interface KnownEntry {
@@ -124,6 +124,12 @@ export class Organization {
     return leaf;
   }
 
+  /** Asks at once for all that is missing on the way to these leaves. Throws NeedRows. */
+  fetchLeaves(keys: readonly Uint8Array[]): void {
+    const map = this.authorityMap();
+    withAllNodes(keys.map((key) => () => map.get(key)));
+  }
+
   /** The authority map of the tail, for reading with a witness or for writing. */
   authorityMap(root = this.tail.authority): MerkleMap {
     return new MerkleMap(root, this.#nodes);
@@ -141,14 +147,15 @@ export class Organization {
     readonly root: Uint8Array;
     readonly nodes: readonly { readonly hash: Uint8Array; readonly bytes: Uint8Array }[];
   } {
-    return this.#withNodes(() => {
-      const map = new MerkleMap(this.#stateRoot, this.#nodes);
-      for (const [name, value] of new Map([...this.#overlay, ...writes])) {
+    const map = new MerkleMap(this.#stateRoot, this.#nodes);
+    const all = new Map([...this.#overlay, ...writes]);
+    withAllNodes(
+      [...all].map(([name, value]) => () => {
         if (value === undefined) map.delete(cellKey(name));
         else map.set(cellKey(name), value);
-      }
-      return { root: map.root(), nodes: map.newNodes() };
-    });
+      }),
+    );
+    return { root: map.root(), nodes: map.newNodes() };
   }
 
   /** Appends an entry to the tail. The fold of spec/state.md §3: nothing else changes state. */
@@ -172,7 +179,7 @@ export class Organization {
     try {
       return read();
     } catch (cause) {
-      if (cause instanceof MissingNodeError) throw new NeedRows({ kind: 'node', hash: cause.hash });
+      if (cause instanceof MissingNodeError) throw new NeedRows([{ kind: 'node', hash: cause.hash }]);
       throw cause;
     }
   }

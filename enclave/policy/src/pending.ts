@@ -26,6 +26,8 @@ export interface Pending {
   refusal: KmsError | undefined;
   /** The store's word on who owns the wallet: undefined not asked, null nobody. A hint, checked by authority. */
   owner: Uint8Array | null | undefined;
+  /** Row queries whose answers it still waits for. */
+  awaited: number;
   /** Times the decision started again for want of a row. */
   restarts: number;
 }

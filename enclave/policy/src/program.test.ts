@@ -547,22 +547,26 @@ describe('resync', () => {
     bench.ticketFor(bench.signing(organizationId, walletId));
   });
 
-  it('builds on no head of an organization whose batch may still move it', () => {
+  it('builds on what was out and became history, and its receipt changes nothing any more', () => {
     const bench = new PolicyBench();
     const organizationId = bench.found();
-    const other = bench.found('other', 'Other');
     bench.plays.hold = new Set(['receipt']);
-    bench.submit(bench.addingUser(organizationId, 'alice'));
+    const change = bench.submit(bench.addingUser(organizationId, 'alice'));
     bench.run();
-    const held = bench.plays.hold;
+    const { hold } = bench.plays;
+    bench.plays.hold = undefined;
     bench.deliver({ type: 'resync' });
     bench.run();
-    bench.plays.hold = held;
-    assert.equal(bench.ask(reading(bench, organizationId)).status, 503);
-    assert.equal(bench.ask(reading(bench, other, 'other')).status, 200);
+    assert.equal(bench.answered(change).status, 503);
+    const added = bench.addUser(organizationId, 'bob');
+    assert.equal(added.statement?.position, 3);
+    bench.plays.hold = hold;
     bench.release();
     bench.run();
-    assert.equal(bench.ask(reading(bench, organizationId)).status, 200);
+    assert.equal(bench.addUser(organizationId, 'carol').statement?.position, 4);
+    const { users } = bench.ask(reading(bench, organizationId)).body;
+    assert.equal((users as unknown[]).length, 4);
+    assert.ok(!bench.logged.includes('advance-refused'));
   });
 
   it('forgets what was asked for: an answer that comes late changes nothing', () => {
@@ -578,6 +582,44 @@ describe('resync', () => {
     bench.release();
     bench.run();
     assert.equal(bench.ask(reading(bench, organizationId)).status, 200);
+  });
+});
+
+describe('bytes of unknown meaning', () => {
+  const signing = (bench: PolicyBench, organizationId: string, walletId: string, key = 'root') => {
+    const payload = base64urlEncode(utf8Encode('anything'));
+    const how = { algorithm: 'Ed25519', derivationInfo: solanaPath };
+    return bench.nativeCall('signRawPayload', { organizationId, walletId, payload, ...how }, key);
+  };
+  const permit = (bench: PolicyBench, organizationId: string, permissions: string[]) =>
+    bench.ask(
+      bench.nativeCall('updateUserInOrganization', {
+        organizationId,
+        username: 'root',
+        newPolicy: { type: 'ROOT', permissions },
+      }),
+    );
+
+  it('are signed for nobody without the permission on the native surface, and the code says so', () => {
+    const { bench, organizationId, walletId } = withWallet();
+    const request = signing(bench, organizationId, walletId);
+    const refused = bench.ask(request);
+    assert.deepEqual([refused.status, refused.body.code], [403, 'raw-payload-not-permitted']);
+    assert.equal(refused.body.field, 'params.payload');
+    assert.equal(bench.chain(organizationId).at(-1)?.decision.code, 'raw-payload-not-permitted');
+    assert.equal(permit(bench, organizationId, ['signRawPayload']).status, 200);
+    bench.ticketFor(signing(bench, organizationId, walletId));
+    // The first decision stays.
+    assert.equal(bench.ask(request).body.code, 'raw-payload-not-permitted');
+    assert.equal(permit(bench, organizationId, []).status, 200);
+    assert.equal(bench.ask(signing(bench, organizationId, walletId)).status, 403);
+  });
+
+  it('are refused by the code of the policy where the policy refuses them first', () => {
+    const { bench, organizationId, walletId } = withWallet();
+    bench.addUser(organizationId, 'alice', 'DENY_ALL');
+    const refused = bench.ask(signing(bench, organizationId, walletId, 'alice'));
+    assert.deepEqual([refused.status, refused.body.code], [403, 'policy-denied']);
   });
 });
 

@@ -63,11 +63,10 @@ const maximumRestarts = 256;
 const maximumRefs = 1024;
 /** Keys whose foundings are counted. */
 const maximumFounders = 100_000;
-/** How long a batch that was out at a resync may still move heads. */
-const settlingMilliseconds = 2_000;
 /** Bounds of one message of answers, and of one message of nodes. */
 const answersPerMessage = 1024;
 const bytesPerMessage = 4 * 1024 * 1024;
+const queriesPerMessage = 4096;
 
 /** A batch that is out: what leaves, or is given up, when its receipt comes. */
 interface Outstanding {
@@ -113,8 +112,6 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   readonly #loading = new Map<string, { loading: Loading; waiting: Set<Pending>; asked: number }>();
   /** Organizations that were asked for in this turn and do not exist: not kept, or strangers could fill the memory. */
   readonly #absent = new Set<string>();
-  /** Organizations of batches that were out at a resync: their heads may still move. */
-  readonly #unsettled = new Map<string, { readonly batches: Set<number>; readonly until: number }>();
   readonly #headQueries = new Map<number, string>();
   readonly #rowQueries = new Map<
     string,
@@ -236,6 +233,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
         made: undefined,
         refusal: undefined,
         owner: undefined,
+        awaited: 0,
         restarts: 0,
       });
     } catch (thrown) {
@@ -283,10 +281,10 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       this.#load(thrown.id, pending);
     } else if (thrown instanceof NeedRows) {
       park();
-      this.#queryRows(thrown.query, pending, null);
+      this.#queryRows(thrown.queries, pending, null);
     } else if (thrown instanceof NeedOwner) {
       park();
-      this.#queryRows({ kind: 'ownerOf', walletId: thrown.walletId }, pending, null);
+      this.#queryRows([{ kind: 'ownerOf', walletId: thrown.walletId }], pending, null);
     } else if (thrown instanceof NeedMade) {
       park();
       const making = this.#making.get(pending.identityHex);
@@ -459,7 +457,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     if (known === undefined) {
       const query: RowQuery = { kind: 'entries', organization: organization.id, from: position, limit: 1 };
       const row = this.#fetchedEntries.get(queryName(query));
-      if (row === undefined) throw new NeedRows(query);
+      if (row === undefined) throw new NeedRows([query]);
       known = openEntry(organization.keys, row);
     }
     if (!equalBytes(known.entry.identity, pending.identity) || known.entry.position !== position)
@@ -522,10 +520,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     const refusal = this.#lockedOrganizations.get(name);
     if (refusal !== undefined) throw refusal;
     const organization = this.#organizations.get(name);
-    if (organization === undefined) {
-      if (this.#unsettled.has(name)) throw new KmsError('unavailable', {});
-      throw new NeedOrganization(id);
-    }
+    if (organization === undefined) throw new NeedOrganization(id);
     // The least recently used one stands first.
     this.#organizations.delete(name);
     this.#organizations.set(name, organization);
@@ -581,7 +576,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       return;
     }
     if ('kind' in next) {
-      this.#queryRows(next, null, name);
+      this.#queryRows([next], null, name);
       return;
     }
     this.#loading.delete(name);
@@ -620,23 +615,29 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
 
   // Rows
 
-  #queryRows(query: RowQuery, pending: Pending | null, loading: string | null): void {
-    const name = queryName(query) + (loading ?? '');
-    const known = this.#rowQueries.get(name);
-    if (known !== undefined) {
-      if (pending !== null) known.waiting.add(pending);
-      return;
+  #queryRows(queries: readonly RowQuery[], pending: Pending | null, loading: string | null): void {
+    if (pending !== null) pending.awaited = queries.length;
+    const asked: { id: number; query: RowQuery }[] = [];
+    for (const query of queries) {
+      const name = queryName(query) + (loading ?? '');
+      const known = this.#rowQueries.get(name);
+      if (known !== undefined) {
+        if (pending !== null) known.waiting.add(pending);
+        continue;
+      }
+      const id = this.#nextId++;
+      this.#rowQueries.set(name, {
+        id,
+        query,
+        waiting: new Set(pending === null ? [] : [pending]),
+        loading,
+        asked: this.#context.clock(),
+      });
+      this.#rowQueriesById.set(id, name);
+      asked.push({ id, query });
     }
-    const id = this.#nextId++;
-    this.#rowQueries.set(name, {
-      id,
-      query,
-      waiting: new Set(pending === null ? [] : [pending]),
-      loading,
-      asked: this.#context.clock(),
-    });
-    this.#rowQueriesById.set(id, name);
-    this.send({ type: 'queryRows', queries: [{ id, query }] });
+    for (let from = 0; from < asked.length; from += queriesPerMessage)
+      this.send({ type: 'queryRows', queries: asked.slice(from, from + queriesPerMessage) });
   }
 
   #rows(id: number, rows: readonly Uint8Array[]): void {
@@ -675,7 +676,8 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
         }
         this.#fetchedEntries.set(queryName(query), rows[0]);
       }
-      this.#resume(pending);
+      pending.awaited -= 1;
+      if (pending.awaited === 0) this.#resume(pending);
     }
   }
 
@@ -700,7 +702,6 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   #receipt(receipt: Receipt): void {
     if (!equalBytes(receipt.boot, this.#context.boot)) return;
     this.#mark = Math.max(this.#mark, receipt.time);
-    this.#settle(receipt.batch);
     const outstanding = this.#outstanding.get(receipt.batch);
     if (outstanding === undefined) return;
     this.#outstanding.delete(receipt.batch);
@@ -742,11 +743,6 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     }
     this.#organizations.delete(name);
     this.#context.log('tail-abandoned', { organization: formatUuid(organization.id) });
-  }
-
-  #settle(batch: number): void {
-    for (const [name, { batches }] of this.#unsettled)
-      if (batches.delete(batch) && batches.size === 0) this.#unsettled.delete(name);
   }
 
   #closeBatch(): void {
@@ -1056,7 +1052,6 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       if (this.#loading.has(name)) break;
       this.#headQueries.delete(nonce);
     }
-    for (const [name, { until }] of this.#unsettled) if (until <= now) this.#unsettled.delete(name);
   }
 
   // The host's messages
@@ -1073,20 +1068,15 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     }
   }
 
-  /** Something was lost between here and the certifier: forget every tail, answer nobody's guess. */
+  /**
+   * Something was lost between here and the certifier: forget every tail, answer nobody's guess. What is out may still
+   * become history; a head that is asked for from now on comes after it (spec/receipt.md §3).
+   */
   #resync(): void {
     this.#counters.resyncs += 1;
     const lost = new KmsError('unavailable', {});
-    const until = this.#context.clock() + settlingMilliseconds;
-    for (const [number, { batch, answers }] of this.#outstanding) {
+    for (const { answers } of this.#outstanding.values())
       for (const answer of answers) this.#refuse(answer.refs, answer.identity, lost);
-      // What is out may still become history. A head that is read before would be old, and rows that are written on
-      // top of it would take the place of that history's.
-      for (const name of batch?.organizations.keys() ?? []) {
-        const { batches } = this.#unsettled.get(name) ?? { batches: new Set<number>() };
-        this.#unsettled.set(name, { batches: batches.add(number), until });
-      }
-    }
     for (const answer of this.#batch.answers) this.#refuse(answer.refs, answer.identity, lost);
     for (const ticket of this.#batch.tickets) this.#refuse(ticket.refs, ticket.ticket.identity, lost);
     for (const read of this.#reads.splice(0)) this.#refuse(read.refs, read.identity, lost);

@@ -1,4 +1,5 @@
 import { hexEncode } from '@keystead/crypto/hex';
+import { MissingNodeError } from '@keystead/crypto/merkle-map';
 import type { RowQuery } from '@keystead/protocol/frames';
 
 /**
@@ -6,12 +7,30 @@ import type { RowQuery } from '@keystead/protocol/frames';
  * is put aside, and starts again from the beginning when the rows are there: decisions stay plain functions.
  */
 export class NeedRows extends Error {
-  readonly query: RowQuery;
-  constructor(query: RowQuery) {
-    super(`row needed: ${query.kind}`);
+  /** Each another one; the decision starts again when all are answered. */
+  readonly queries: readonly RowQuery[];
+  constructor(queries: readonly RowQuery[]) {
+    super(`rows needed: ${queries.length}`);
     this.name = 'NeedRows';
-    this.query = query;
+    this.queries = queries;
   }
+}
+
+/**
+ * Takes every step, in order: reads and writes of maps, which change nothing when they lack a node. Throws one NeedRows
+ * with a node for each step that lacked one. Repeated when they are there, it gets one level of the maps further at
+ * least, so that round trips do not grow with the number of steps.
+ */
+export function withAllNodes(steps: Iterable<() => void>): void {
+  const missing = new Map<string, Uint8Array>();
+  for (const step of steps)
+    try {
+      step();
+    } catch (cause) {
+      if (!(cause instanceof MissingNodeError)) throw cause;
+      missing.set(hexEncode(cause.hash), cause.hash);
+    }
+  if (missing.size > 0) throw new NeedRows([...missing.values()].map((hash) => ({ kind: 'node', hash })));
 }
 
 /** Verified nodes of authority and state maps, by hash. Content-addressed, so a node once verified stays true. */
