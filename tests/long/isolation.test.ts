@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   closeSync,
@@ -21,9 +22,9 @@ import { isolationParts } from '@keystead/enclave-launcher/isolation-part';
 import { sandboxCommand } from '@keystead/enclave-launcher/sandbox-command';
 import { missingPart, thisMachine } from '@keystead/enclave-launcher/sandbox-tools';
 import { seccompFilter } from '@keystead/enclave-launcher/seccomp-filter';
+import { bundleEnclave } from '@keystead/stack/bundle';
 import type { StackError } from '@keystead/stack/stack-error';
 import { type Stack, startStack } from '@keystead/stack/start-stack';
-import { trivialBundles } from '../../stack/testing/trivial-enclaves.ts';
 import { attackProgram } from './attack-program.ts';
 
 /** enclaves.md §5.4 rows 15, 16, 17, 19 and 24 for the rung `process`. Needs root and bubblewrap. */
@@ -320,26 +321,39 @@ const coresIn = (...folders: string[]) =>
 
 describe('row 19: the measurement of what runs', () => {
   it('is another one for a modified bundle, and for another level of isolation', async () => {
-    const gateway = join(repository, 'stack/testing/trivial-gateway.ts');
     const folder = join(directory, 'bundles');
     mkdirSync(folder);
-    const measure = async (
-      bundles: Awaited<ReturnType<typeof trivialBundles>>,
-      isolation: typeof isolationParts | readonly [],
-    ) => {
+    const bundleOf = async (name: 'policy' | 'signer' | 'certifier', appended = '') => {
+      const path = join(folder, `${name}${appended === '' ? '' : '-changed'}.mjs`);
+      writeFileSync(path, Buffer.concat([(await bundleEnclave(name)).code, Buffer.from(appended)]));
+      const sha384 = createHash('sha384').update(readFileSync(path)).digest('hex');
+      return { path, sha384 };
+    };
+    const [policy, signer, certifier] = await Promise.all([
+      bundleOf('policy'),
+      bundleOf('signer'),
+      bundleOf('certifier'),
+    ]);
+    const bundles = { policy, signer, certifier };
+    const measure = async (given: typeof bundles, isolation: typeof isolationParts | readonly []) => {
       const home = newHome();
-      const substitutes = { gateway, bundles };
-      const stack = await startStack({ home, isolation, userIdBase, stderr: log, substitutes });
+      const stack = await startStack({
+        home,
+        isolation,
+        userIdBase,
+        stderr: log,
+        substitutes: { bundles: given },
+      });
       await stack.stop();
       return isolationOf(home).enclaves;
     };
-    const bundles = await trivialBundles(folder);
     const first = await measure(bundles, isolationParts);
     const again = await measure(bundles, isolationParts);
     const bare = await measure(bundles, []);
-    writeFileSync(bundles.signer.path, `${readFileSync(bundles.signer.path, 'utf8')}\n// other\n`);
-    const sha384 = execFileSync('sha384sum', [bundles.signer.path], { encoding: 'utf8' }).slice(0, 96);
-    const changed = await measure({ ...bundles, signer: { ...bundles.signer, sha384 } }, isolationParts);
+    const changed = await measure(
+      { ...bundles, signer: await bundleOf('signer', '// other\n') },
+      isolationParts,
+    );
     assert.equal(first.signer.measurement, again.signer.measurement);
     assert.equal(first.policy.measurement, changed.policy.measurement);
     assert.equal(new Set([first, changed, bare].map(({ signer }) => signer.measurement)).size, 3);
