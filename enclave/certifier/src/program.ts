@@ -458,8 +458,8 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
 
   /** A start of the certifier stands in the public log; only the opening, which is dropped, would tell which. */
   #bootLeaf(): Uint8Array {
-    const { boot, deploymentId, random } = this.#context;
-    const start = domainHash('keystead/certifier-start/v1', deploymentId, boot);
+    const { boot, deploymentId, measurement, random } = this.#context;
+    const start = domainHash('keystead/certifier-start/v1', deploymentId, boot, measurement);
     return concatBytes(new Uint8Array([leafTypeBoot]), random(32), leafCommitment(random(16), start));
   }
 

@@ -56,6 +56,7 @@ export interface EnclaveStreams {
 
 export interface EnclaveStart {
   readonly role: Role;
+  readonly measurement: Uint8Array;
   /** The bundle, which comes on standard input. */
   readonly code: Uint8Array;
   /** The words before Node's flags: a sandbox and Node, or Node alone. */
@@ -73,6 +74,7 @@ export const seccompDescriptorOf = (role: Role) => (role === 'certifier' ? 6 : 5
 /** One running enclave, seen from the launcher: its control pipe and its end. */
 export class EnclaveProcess {
   readonly role: Role;
+  readonly measurement: Uint8Array;
   readonly ended: Promise<EnclaveEnd>;
   readonly #child: ChildProcess;
   readonly #control: Socket;
@@ -85,6 +87,7 @@ export class EnclaveProcess {
     const { role, streams, seccomp, userId } = start;
     const { gateway, heads } = streams;
     this.role = role;
+    this.measurement = start.measurement;
     this.#streams = streams;
     const words = [...start.command, ...nodeFlags, ...(userId === undefined ? [] : [String(userId)])];
     this.#child = spawn('/bin/sh', ['-c', shellCommand, ...words], {
@@ -140,8 +143,9 @@ export class EnclaveProcess {
   }
 
   /** Writes the gateway's first frame and hands both streams over. Nothing is asked of the enclave before. */
-  greet(measurement: Uint8Array): void {
+  greet(): void {
     const { gateway } = this.#streams;
+    const { measurement } = this;
     gateway.write(frame(Hello.encode({ role: this.role, measurement, pid: this.#pid })), () =>
       this.#release(),
     );

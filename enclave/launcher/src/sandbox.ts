@@ -65,7 +65,7 @@ export class Sandbox {
     return { role, code, manifest, measurement: measurementOf(manifest) };
   }
 
-  start({ role, code }: SandboxedProgram, streams: EnclaveStreams): EnclaveProcess {
+  start({ role, code, measurement }: SandboxedProgram, streams: EnclaveStreams): EnclaveProcess {
     const command = sandboxCommand({
       parts: this.#config.isolation.parts,
       tools: this.#machine.tools,
@@ -74,7 +74,7 @@ export class Sandbox {
       node: this.#node.path,
     });
     const userId = this.#userIdOf(role);
-    return new EnclaveProcess({ role, code, command, userId, seccomp: this.#seccomp, streams });
+    return new EnclaveProcess({ role, measurement, code, command, userId, seccomp: this.#seccomp, streams });
   }
 
   /** Throws LaunchError when a started process does not have what was asked for, EnclaveFailure when it is gone. */

@@ -59,7 +59,7 @@ export class Supervisor {
       report({ event: 'started', role, pid: enclave.pid, measurement });
       await sandbox.judge(program, enclave, probes);
       this.#probes = probes;
-      enclave.greet(program.measurement);
+      enclave.greet();
     } catch (error) {
       await enclave.stop(0);
       throw error;
@@ -74,7 +74,15 @@ export class Supervisor {
     const unlockKey = unlockKeyOf(role);
     try {
       return await enclave.ask(
-        { type: 'unlock', role, unlockKey: unlockKey.expose(), record, settings, profile: config.profile },
+        {
+          type: 'unlock',
+          role,
+          unlockKey: unlockKey.expose(),
+          record,
+          settings,
+          profile: config.profile,
+          measurement: enclave.measurement,
+        },
         'ready',
       );
     } catch (error) {

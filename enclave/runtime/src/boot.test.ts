@@ -42,8 +42,9 @@ function found() {
   return { made, deployment, recordOf };
 }
 
+const measurement = new Uint8Array(48).fill(7);
 const unlock = (role: Role, record: Uint8Array, key: Uint8Array, settings = '{}') =>
-  ({ type: 'unlock', role, unlockKey: key, record, settings, profile: 'development' }) as const;
+  ({ type: 'unlock', role, unlockKey: key, record, settings, profile: 'development', measurement }) as const;
 
 const refusal = (code: BootError['code']) => (error: unknown) =>
   error instanceof BootError && error.code === code;
@@ -57,6 +58,7 @@ describe('the boot of an enclave', () => {
       restarted.send(unlock(role, recordOf(role), unlockKey(index)));
       contexts[role] = restarted.contexts[0];
       assert.deepEqual(restarted.answered('ready').deployment, deployment);
+      assert.deepEqual(contexts[role].measurement, measurement);
     }
     const bytes = new Uint8Array([1, 2, 3]);
     const sealed = contexts.policy.seal('policy-to-signer', 'make', bytes);

@@ -84,7 +84,8 @@ export function createBoot(options: BootOptions): { receive(payload: Uint8Array)
         cause: error,
       });
     }
-    return createContext({ role, profile: message.profile, settings, random, log: options.log, ...genesis });
+    const { profile, measurement } = message;
+    return createContext({ role, profile, measurement, settings, random, log: options.log, ...genesis });
   }
 
   return {

@@ -10,6 +10,8 @@ export interface ContextOptions extends Genesis {
   readonly role: Role;
   readonly profile: EnclaveContext['profile'];
   readonly settings: EnclaveSettings;
+  /** Left out where nothing is measured: then it is zero. */
+  readonly measurement?: Uint8Array;
   readonly clock?: Clock;
   readonly random?: Random;
   readonly log?: EnclaveContext['log'];
@@ -46,6 +48,7 @@ export function createContext(options: ContextOptions): EnclaveContext {
     deployment,
     deploymentId,
     boot: random(16),
+    measurement: options.measurement ?? new Uint8Array(48),
     clock: options.clock ?? Date.now,
     random,
     settings: options.settings,

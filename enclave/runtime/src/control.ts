@@ -21,6 +21,8 @@ export const ToEnclave = variant('type', {
       /** EnclaveSettings as JSON. */
       settings: text(65536),
       profile: Profile,
+      /** Of this process (spec/isolation.md §4). */
+      measurement: fixed(48),
     }),
   ],
 });

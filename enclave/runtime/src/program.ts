@@ -21,6 +21,8 @@ export interface EnclaveContext {
   readonly deploymentId: Uint8Array;
   /** 16 random bytes that name this start of the process. */
   readonly boot: Uint8Array;
+  /** SHA-384 of what runs (spec/isolation.md §4), as the launcher measured it. */
+  readonly measurement: Uint8Array;
   readonly clock: Clock;
   readonly random: Random;
   /** Operator's settings that enclaves honour, from the launcher: never from a frame. */
