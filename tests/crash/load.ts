@@ -95,10 +95,12 @@ export class Load {
     what: string,
     expected: Expected = ALLOWED,
   ): Promise<Answer | undefined> {
-    const { answer, tries } = await deliver(this.#running.api, request);
+    const { answer, tries, refusals } = await deliver(this.#running.api, request);
     if (tries > 1) this.retried += 1;
     if (answer === undefined) {
-      this.oracle.report(`${what} ${request.identity}: no answer in ${resendable / 1000} s`);
+      this.oracle.report(
+        `${what} ${request.identity}: no answer in ${resendable / 1000} s but ${JSON.stringify(refusals)}`,
+      );
       return undefined;
     }
     if (tenant.narrows && isBelowFloor(answer)) {

@@ -77,15 +77,20 @@ export interface Delivery {
   readonly answer: Answer | undefined;
   /** How often the bytes were sent. */
   readonly tries: number;
+  /** What came instead of an answer, and how often. */
+  readonly refusals: Readonly<Record<string, number>>;
 }
 
 /** Sends the same bytes until an answer decides, or they get too old. */
 export async function deliver(api: string, { path, body, headers, made }: SentRequest): Promise<Delivery> {
+  const refusals: Record<string, number> = {};
   for (let tries = 1; ; tries += 1) {
-    const answer = await post(`${api}${path}`, body, headers).catch(() => undefined);
-    if (answer !== undefined && !(answer.status >= 429 && undecided.includes(String(answer.body?.code))))
-      return { answer, tries };
-    if (performance.now() - made > resendable) return { answer: undefined, tries };
+    const answer = await post(`${api}${path}`, body, headers).catch((error: Error) => error.message);
+    if (typeof answer !== 'string' && !undecided.includes(String(answer.body?.code)))
+      return { answer, tries, refusals };
+    const refusal = typeof answer === 'string' ? answer : `${answer.status} ${answer.body?.detail}`;
+    refusals[refusal] = (refusals[refusal] ?? 0) + 1;
+    if (performance.now() - made > resendable) return { answer: undefined, tries, refusals };
     await wait(Math.min(200, 20 * tries));
   }
 }
