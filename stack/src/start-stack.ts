@@ -197,7 +197,7 @@ class RunningStack implements Stack {
     if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') {
       for (const leaving of leavingWith[name]) this.#ready.delete(leaving);
     }
-    if (isEnclave(name)) process.kill(pid, signal);
+    if (isEnclave(name)) signalProcess(pid, signal);
     else this.#supervised.get(name)!.kill(signal);
   }
 
@@ -328,6 +328,15 @@ class RunningStack implements Stack {
     const path = join(this.#home!.bundles, `${name}.mjs`);
     writeFileSync(path, code, { mode: 0o600 });
     return { path, sha384 };
+  }
+}
+
+/** As `ChildProcess.kill`: a process that has ended meanwhile is not an error. */
+function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
