@@ -174,6 +174,7 @@ function requested(
     time,
     made: madeWallet(entry.authority),
     evictedUser: evictedUser(entry.authority, read),
+    walletGrants: parsed.method === 'transferOrganizationWallet' ? grantsDeleted(entry.authority, read) : [],
     read,
   });
   const { counterpart } = change;
@@ -237,6 +238,13 @@ function evictedUser(writes: readonly AuthorityWrite[], read: AuthorityReader): 
     if (leaf?.leaf === 'user') return leaf.username;
   }
   return null;
+}
+
+/** The grants that the entry deletes; the rule says whether they may be. */
+function grantsDeleted(writes: readonly AuthorityWrite[], read: AuthorityReader): Uint8Array[] {
+  return writes.flatMap(({ key, value }) =>
+    value === undefined && read(key)?.leaf === 'grant' ? [key] : [],
+  );
 }
 
 function assertSameWrites(stated: readonly AuthorityWrite[], ruled: readonly AuthorityWriteOf[]): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { leafHash, verifyInclusion } from '@keystead/crypto/merkle-tree';
 import { openNote, parseCheckpoint } from '@keystead/crypto/signed-note';
-import { authenticatorLeafKey, keyHashOf, walletLeafKey } from '@keystead/protocol/authority';
+import { authenticatorLeafKey, grantLeafKey, keyHashOf, walletLeafKey } from '@keystead/protocol/authority';
 import { formatUuid, walletIdOf } from '@keystead/protocol/ids';
 import { type Advance, HeadAnswer, Receipt } from '@keystead/protocol/receipt';
 import { parseStamp, requestIdentity } from '@keystead/protocol/stamp';
@@ -632,6 +632,44 @@ describe('a transfer', () => {
     );
     assert.equal(refusal(await harness.advance(hostile)), 'authority-writes');
     assert.equal(refusal(await harness.advance(engine.transfer(organization, receiver, request))), undefined);
+  });
+
+  it('takes grants of the wallet along, and no other leaf', async () => {
+    const world = await withWallet();
+    const { engine, harness, organization, receiver, walletId, request } = world;
+    const make = engine.stamped(root, 'createWallet', {
+      organizationId: organization.idText,
+      walletName: 'Other',
+    });
+    const made = { secret: new Uint8Array(32).fill(6), kind: 1 };
+    await harness.advance([engine.change(organization, make, { made })]);
+    const otherId = walletIdOf(organization.id, requestIdentity(parseStamp(make), make.body));
+    const grants = [];
+    for (const id of [walletId, otherId]) {
+      const grant = engine.stamped(root, 'grantOrganizationAccess', {
+        ownerOrganizationId: organization.idText,
+        targetOrganizationId: receiver.idText,
+        walletId: formatUuid(id),
+        policy: { version: 'v0', scopes: ['owner'] },
+      });
+      await harness.advance([engine.change(organization, grant)]);
+      grants.push(grantLeafKey(id, receiver.id, ''));
+    }
+    const [own, foreign] = grants;
+    const writes = [{ key: walletLeafKey(walletId), leaf: undefined }];
+    const deleting = (...keys: Uint8Array[]) =>
+      engine.transfer(forked(organization), forked(receiver), request, (all) => all, {
+        walletGrants: [own],
+        counterpart: receiver.id,
+        change: { writes: [...writes, ...keys.map((key) => ({ key, leaf: undefined }))], narrowing: true },
+      });
+    assert.equal(refusal(await harness.advance(deleting(own, foreign))), 'grant-not-found');
+    const key = authenticatorLeafKey(keyHashOf(1, root.publicKey));
+    assert.equal(refusal(await harness.advance(deleting(own, key))), 'authority-writes');
+    const group = engine.transfer(organization, receiver, request, (all) => all, { walletGrants: [own] });
+    assert.equal(refusal(await harness.advance(group)), undefined);
+    assert.equal(engine.leaf(organization, own), undefined);
+    assert.ok(engine.leaf(organization, foreign));
   });
 
   it('does not make a receiver exist', async () => {

@@ -56,6 +56,7 @@ type Evidence = Static<typeof AuthorityEvidence>;
 export interface Decision {
   readonly made?: { readonly secret: Uint8Array; readonly kind: number };
   readonly evictedUser?: string;
+  readonly walletGrants?: readonly Uint8Array[];
   readonly kind?: number;
   readonly counterpart?: Uint8Array;
   /** Stands for the change that the rules give. */
@@ -151,6 +152,7 @@ export class TestEngine {
         time: this.now,
         made: decision.made ?? null,
         evictedUser: decision.evictedUser ?? null,
+        walletGrants: decision.walletGrants ?? [],
         read,
       });
     } catch (error) {
@@ -189,6 +191,7 @@ export class TestEngine {
     receiver: TestOrganization,
     raw: RawRequest,
     writesOf: (writes: readonly AuthorityWriteOf[]) => readonly AuthorityWriteOf[] = (writes) => writes,
+    decision: Decision = {},
   ): [Advance, Advance] {
     const stamp = parseStamp(raw);
     const map = this.#map(giver, giver.head.authority);
@@ -207,9 +210,10 @@ export class TestEngine {
       time: this.now,
       made: null,
       evictedUser: null,
+      walletGrants: [],
       read,
     });
-    const given = this.change(giver, raw);
+    const given = this.change(giver, raw, decision);
     const received = this.change(receiver, raw, {
       kind: entryKind.transferIn,
       counterpart: giver.id,

@@ -7,6 +7,7 @@ import type { Caller } from '@keystead/protocol/authenticate';
 import {
   keyHashOf,
   authenticatorLeafKey,
+  grantLeafKey,
   userLeafKey,
   walletKeypair,
   walletLeafKey,
@@ -177,6 +178,7 @@ function allowed(
     time,
     made,
     evictedUser: evictedUser(pending, draft),
+    walletGrants: grantsToTransfer(pending, draft),
     read: draft.leaf,
   });
   draft.writeAuthority(change.writes);
@@ -326,6 +328,18 @@ function evictedUser(pending: Pending, draft: Draft): string | null {
       return leaf?.leaf === 'user' && leaf.expiresAt !== undefined;
     }) ?? null
   );
+}
+
+/** Keys of the grants that go with a wallet, fetched together: there may be as many as an entry has room for. */
+function grantsToTransfer({ request }: Pending, draft: Draft): Uint8Array[] {
+  if (request.method !== 'transferOrganizationWallet') return [];
+  const { walletId } = request.params;
+  const wallet = parseUuid(walletId);
+  if (wallet === undefined) return [];
+  const grants = draft.cell('grants', walletId)?.grants ?? [];
+  const keys = grants.map(({ target, name }) => grantLeafKey(wallet, parseUuid(target)!, name));
+  draft.organization.fetchLeaves(keys);
+  return keys;
 }
 
 /** Asks the policy. Throws KmsError `policy-denied` or `raw-payload-not-permitted`. */

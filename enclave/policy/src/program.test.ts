@@ -734,6 +734,38 @@ describe('two organizations', () => {
     assert.equal(count, 0);
   });
 
+  it('leaves no grant behind that would stand again when the wallet comes back', () => {
+    const { bench, organizationId, walletId, guest } = withGrant();
+    const receiver = bench.found('receiver', 'Receiver');
+    const transfer = (from: string, to: string, key: string) =>
+      bench.ask(
+        bench.call(
+          'transferOrganizationWallet',
+          { ownerOrganizationId: from, targetOrganizationId: to, walletId },
+          key,
+        ),
+      );
+    bench.ticketFor(bench.signing(guest, walletId, 'before', 'guest'));
+    bench.restart();
+    assert.equal(transfer(organizationId, receiver, 'root').status, 200);
+    const gone = bench
+      .chain(organizationId)
+      .at(-1)!
+      .authority.filter(({ value }) => value === undefined);
+    assert.equal(gone.length, 2);
+    assert.equal(transfer(receiver, organizationId, 'receiver').status, 200);
+    bench.ticketFor(bench.signing(organizationId, walletId, 'back'));
+    assert.equal(bench.ask(bench.signing(guest, walletId, 'after', 'guest')).status, 404);
+    const granting = bench.call('grantOrganizationAccess', {
+      ownerOrganizationId: organizationId,
+      targetOrganizationId: guest,
+      walletId,
+      policy: { version: 'v0', scopes: ['signaturePayload'] },
+    });
+    assert.equal(bench.ask(granting).status, 200);
+    bench.ticketFor(bench.signing(guest, walletId, 'granted anew', 'guest'));
+  });
+
   it('denies a transfer to an organization that does not exist', () => {
     const { bench, organizationId, walletId } = withWallet();
     const answer = bench.ask(

@@ -84,6 +84,7 @@ type Options = {
   readonly surface?: Surface;
   readonly made?: typeof made | null;
   readonly evictedUser?: string;
+  readonly walletGrants?: readonly Uint8Array[];
   readonly time?: number;
 };
 
@@ -109,6 +110,7 @@ class AuthoritySet {
       time: options.time ?? time,
       made: options.made ?? null,
       evictedUser: options.evictedUser ?? null,
+      walletGrants: options.walletGrants ?? [],
       read: this.read,
     });
   }
@@ -732,5 +734,43 @@ describe('wallets', () => {
     const retainPolicy = { version: 'v0', scopes: ['signatureTransaction'] };
     const kept = set.change(root, 'transferOrganizationWallet', { ...params, retainPolicy }).counterpart!;
     assert.equal(hexEncode(kept.writes[1].key), hexEncode(grantLeafKey(walletId, organization, '')));
+  });
+
+  it('take the grants that are named along, so that none stands again when they come back', () => {
+    const { set, walletId, params } = withWallet();
+    const policy = { version: 'v0', scopes: ['owner'] };
+    for (const policyName of ['one', 'two'])
+      set.apply(root, 'grantOrganizationAccess', { ...params, policyName, policy });
+    const walletGrants = ['one', 'two'].map((name) => grantLeafKey(walletId, otherOrganization, name));
+    const leaf = set.read(walletLeafKey(walletId))!;
+    const change = set.apply(root, 'transferOrganizationWallet', params, { walletGrants });
+    assert.deepEqual(
+      change.writes.map(({ key, leaf: after }) => [hexEncode(key), after]),
+      [walletLeafKey(walletId), ...walletGrants].map((key) => [hexEncode(key), undefined]),
+    );
+    assert.equal(change.counterpart?.writes.length, 1);
+    set.leaves.set(hexEncode(walletLeafKey(walletId)), leaf);
+    for (const key of walletGrants) assert.equal(set.read(key), undefined);
+  });
+
+  it('take no other leaf along than their own grants', () => {
+    const { set, walletId, params } = withWallet();
+    const other = set.apply(user, 'createWallet', { organizationId, walletName: 'Other' }, { made });
+    const [{ leaf }] = other.writes;
+    assert.ok(leaf?.leaf === 'wallet');
+    const policy = { version: 'v0', scopes: ['owner'] };
+    set.apply(root, 'grantOrganizationAccess', { ...params, policy });
+    set.apply(root, 'grantOrganizationAccess', { ...params, walletId: formatUuid(leaf.walletId), policy });
+    const transfer = (...walletGrants: Uint8Array[]) =>
+      set.refusal(root, 'transferOrganizationWallet', params, { walletGrants });
+    assert.equal(transfer(grantLeafKey(walletId, otherOrganization, '')), 'accepted');
+    for (const key of [
+      grantLeafKey(leaf.walletId, otherOrganization, ''),
+      grantLeafKey(walletId, otherOrganization, 'none'),
+      walletLeafKey(leaf.walletId),
+      userLeafKey('user'),
+      organizationLeafKey,
+    ])
+      assert.equal(transfer(key), 'grant-not-found');
   });
 });

@@ -63,6 +63,8 @@ export interface AuthorityChangeInput {
   readonly made: { readonly secret: Uint8Array; readonly kind: number } | null;
   /** The expirable user that makes room for a new one. */
   readonly evictedUser: string | null;
+  /** Keys of the grants of the wallet that is transferred, which go with it. */
+  readonly walletGrants: readonly Uint8Array[];
   readonly read: AuthorityReader;
 }
 
@@ -462,8 +464,15 @@ function transfer(
   const received: AuthorityWriteOf[] = [{ key: walletLeafKey(walletId), leaf }];
   if (params.retainPolicy !== null)
     received.push(grantWrite(input, walletId, input.organization, '', params.retainPolicy));
+  const grants = input.walletGrants.map((key): AuthorityWriteOf => {
+    const granted = input.read(key);
+    if (granted?.leaf !== 'grant' || !equalBytes(granted.walletId, walletId))
+      throw new KmsError('grant-not-found', { field: 'params.walletId' });
+    return { key, leaf: undefined };
+  });
   return {
-    writes: [{ key: walletLeafKey(walletId), leaf: undefined }],
+    // A grant that stayed would stand again when the wallet comes back.
+    writes: [{ key: walletLeafKey(walletId), leaf: undefined }, ...grants],
     counterpart: { organization: target, writes: received },
     narrowing: true,
   };

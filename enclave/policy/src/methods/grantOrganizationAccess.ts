@@ -1,4 +1,5 @@
 import { grantLeafKey } from '@keystead/protocol/authority';
+import { maximumAuthorityWrites } from '@keystead/protocol/authority-change';
 import { KmsError } from '@keystead/protocol/errors';
 import { parseUuid } from '@keystead/protocol/ids';
 import type { Surface } from '@keystead/protocol/surface';
@@ -6,7 +7,8 @@ import type { ChangeContext } from '../context.ts';
 import type { Draft } from '../draft.ts';
 import { userTime } from '../results.ts';
 
-const maximumGrants = 256;
+/** A transfer deletes the wallet and all of its grants by one entry. */
+const maximumGrants = maximumAuthorityWrites - 1;
 
 export function change({
   draft,
