@@ -9,6 +9,8 @@ import { Load } from './load.ts';
 const LANES = 8;
 /** How long a step waits for its answers, in milliseconds. */
 const answerPatience = 2000;
+/** How long a stack that is ready may leave all lanes without an answer, in milliseconds. */
+const stallPatience = 10_000;
 const PROCESSES: readonly ProcessName[] = ['gateway', 'policy', 'signer', 'certifier', 'heads', 'launcher'];
 
 /** One step of the schedule. */
@@ -21,6 +23,12 @@ interface Kill {
   readonly settles: boolean;
 }
 
+interface Times {
+  readonly times: number;
+  readonly median: number;
+  readonly longest: number;
+}
+
 export interface KillRunFigures {
   readonly seed: number;
   readonly kills: number;
@@ -31,7 +39,9 @@ export interface KillRunFigures {
   readonly entries: number;
   readonly counts: Readonly<Record<string, number>>;
   /** Milliseconds from the kill to 200 on /readyz, of steps that nothing overlapped: median and longest, by target. */
-  readonly restarts: Readonly<Record<string, { times: number; median: number; longest: number }>>;
+  readonly restarts: Readonly<Record<string, Times>>;
+  /** The same to the first answer that decides. */
+  readonly answers: Readonly<Record<string, Times>>;
   readonly anomalies: readonly string[];
 }
 
@@ -61,11 +71,12 @@ export async function killRun(running: TestStack, seed: number, steps: number): 
     load.lane(randomFrom(seed + 1 + lane), stopping.signal),
   );
   const restarts = new Map<string, number[]>();
+  const firstAnswers = new Map<string, number[]>();
   let kills = 0;
   let overlaps = false;
   try {
     for (const { targets, answers, after, settles } of scheduleOf(seed, steps)) {
-      await untilAnswered(load, overlaps ? 0 : answers);
+      await untilAnswered(load, overlaps ? 0 : answers, answerPatience);
       await wait(after);
       const begun = performance.now();
       for (const target of targets) {
@@ -74,8 +85,14 @@ export async function killRun(running: TestStack, seed: number, steps: number): 
       }
       if (settles) {
         await untilReady(running);
+        const ready = performance.now() - begun;
+        if (!(await untilAnswered(load, 1, stallPatience)))
+          load.oracle.report(`ready after the end of ${targets}, and no answer in ${stallPatience} ms`);
         const name = targets.length > 1 ? 'all' : targets[0]!;
-        if (!overlaps) restarts.set(name, [...(restarts.get(name) ?? []), performance.now() - begun]);
+        if (!overlaps) {
+          note(restarts, name, ready);
+          note(firstAnswers, name, performance.now() - begun);
+        }
       }
       overlaps = !settles;
     }
@@ -97,25 +114,44 @@ export async function killRun(running: TestStack, seed: number, steps: number): 
     belowFloor: load.belowFloor,
     entries,
     counts: Object.fromEntries(load.counts),
-    restarts: Object.fromEntries(
-      [...restarts].map(([name, times]) => {
-        const sorted = times.map(Math.round).sort((one, other) => one - other);
-        const median = sorted[Math.floor(sorted.length / 2)]!;
-        return [name, { times: sorted.length, median, longest: sorted.at(-1)! }];
-      }),
-    ),
+    restarts: summary(restarts),
+    answers: summary(firstAnswers),
     anomalies: oracle.anomalies,
   };
 }
 
-async function untilAnswered(load: Load, answers: number): Promise<void> {
+function note(times: Map<string, number[]>, name: string, milliseconds: number): void {
+  times.set(name, [...(times.get(name) ?? []), Math.round(milliseconds)]);
+}
+
+function summary(all: ReadonlyMap<string, readonly number[]>): Record<string, Times> {
+  return Object.fromEntries(
+    [...all].map(([name, times]) => {
+      const sorted = times.toSorted((one, other) => one - other);
+      const median = sorted[Math.floor(sorted.length / 2)]!;
+      return [name, { times: sorted.length, median, longest: sorted.at(-1)! }];
+    }),
+  );
+}
+
+/** False when `patience` ended first, in milliseconds. */
+async function untilAnswered(load: Load, answers: number, patience: number): Promise<boolean> {
   const { acknowledged } = load.oracle;
   const target = acknowledged.length + answers;
-  const patience = performance.now() + answerPatience;
-  while (acknowledged.length < target && performance.now() < patience) await wait(5);
+  const deadline = performance.now() + patience;
+  while (acknowledged.length < target) {
+    if (performance.now() > deadline) return false;
+    await wait(5);
+  }
+  return true;
 }
 
 async function untilReady(running: TestStack): Promise<void> {
   await running.stack.settled();
-  while ((await fetch(`${running.api}/readyz`).catch(() => undefined))?.status !== 200) await wait(10);
+  const isReady = async () => {
+    const response = await fetch(`${running.api}/readyz`).catch(() => undefined);
+    await response?.arrayBuffer();
+    return response?.status === 200;
+  };
+  while (!(await isReady())) await wait(10);
 }
