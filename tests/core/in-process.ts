@@ -35,6 +35,8 @@ export interface Host {
   fromSigner?(message: FromSigner): FromSigner | null;
   /** A program threw, which ends its process; without this, the error is thrown on. */
   ended?(role: Role, error: unknown): void;
+  /** Lets a question for a head pass the batches that came before it. */
+  readonly headsPass?: boolean;
 }
 
 /** A message that the host hands to a program, whoever wrote it. */
@@ -91,6 +93,8 @@ export class InProcess {
   /** Resolves when the store has what the certifier's tail brought: no request goes out before. */
   #whole = Promise.withResolvers<void>();
   #rolled: Promise<void> = Promise.resolve();
+  /** What goes to the certifier leaves in the order in which the policy engine sent it. */
+  #passedOn: Promise<void> = Promise.resolve();
 
   constructor(
     options: InMemoryOptions & {
@@ -250,21 +254,9 @@ export class InProcess {
     const message = this.host.fromPolicy === undefined ? sent : this.host.fromPolicy(sent);
     if (message === null) return;
     switch (message.type) {
-      case 'batch': {
-        const { rows } = message;
-        await this.store.commit([storeBatch(rows)]);
-        this.#held.set(message.batch, message);
-        const kept = keptRows(rows);
-        if (message.advance === undefined && kept.length > 0) this.#toCertifier({ type: 'rows', rows: kept });
-        if (message.advance !== undefined)
-          this.#toCertifier({
-            type: 'advance',
-            order: message.advance,
-            rows: kept,
-          });
-        if (message.query !== undefined) this.#toCertifier({ type: 'query', query: message.query });
+      case 'batch':
+        this.#passedOn = this.#passedOn.then(() => this.#passOn(message));
         return;
-      }
       case 'answers':
         for (const { refs, answer } of message.answers) this.#answer(refs, answer);
         return;
@@ -282,12 +274,30 @@ export class InProcess {
         this.#toPolicy({ type: 'rows', answers });
         return;
       }
-      case 'queryHead':
-        this.#toCertifier({ type: 'queryHead', query: message.query });
+      case 'queryHead': {
+        const ask = () => this.#toCertifier({ type: 'queryHead', query: message.query });
+        if (this.host.headsPass === true) ask();
+        else this.#passedOn = this.#passedOn.then(ask);
         return;
+      }
       default:
         return;
     }
+  }
+
+  async #passOn(message: Extract<FromPolicy, { type: 'batch' }>): Promise<void> {
+    const { rows } = message;
+    await this.store.commit([storeBatch(rows)]);
+    this.#held.set(message.batch, message);
+    const kept = keptRows(rows);
+    if (message.advance === undefined && kept.length > 0) this.#toCertifier({ type: 'rows', rows: kept });
+    if (message.advance !== undefined)
+      this.#toCertifier({
+        type: 'advance',
+        order: message.advance,
+        rows: kept,
+      });
+    if (message.query !== undefined) this.#toCertifier({ type: 'query', query: message.query });
   }
 
   async #rows(query: RowQuery): Promise<Uint8Array[]> {
