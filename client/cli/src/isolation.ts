@@ -1,63 +1,78 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-/** Policy engine, signer, certifier. */
-const enclaveCount = 3;
-
 export interface Isolation {
   readonly level: 'process' | 'process+uid' | 'unknown';
   readonly detail: string;
-}
-
-interface RunningProcess {
-  readonly pid: string;
-  readonly parent: string;
-  readonly uid: string;
+  /** The parts of spec/isolation.md §1 that held for every enclave when it started; empty when none did. */
+  readonly holds: readonly string[];
+  /** What built the sandbox: `bubblewrap`, `util-linux`, which has no seccomp, or `none`. */
+  readonly tool: string;
 }
 
 /**
  * What separates the enclaves of a deployment on this machine, measured on the running processes: `process+uid` when
- * gateway and enclaves all have different user ids. Never more than what can be seen here: the gateway is the process
- * that holds the store, its parent the stack, and the enclaves are the stack's grandchildren.
+ * gateway and enclaves all have user ids of their own and none of them is root. The launcher's statement in the home
+ * names the enclaves; the gateway is the process that holds the store.
  */
 export function isolationOf(home: string): Isolation {
-  const unknown = (detail: string): Isolation => ({ level: 'unknown', detail });
-  const processes = runningProcesses();
-  if (processes === undefined) return unknown('this system has no /proc to measure it');
+  const stated = statedIn(home);
+  const { holds = [], tool = 'none' } = stated ?? {};
+  const unknown = (detail: string): Isolation => ({ level: 'unknown', detail, holds, tool });
+  if (stated === undefined) return unknown(`no statement of a launcher in ${resolve(home)}`);
   const store = join(resolve(home), 'store.sqlite');
-  const gateway = processes.find(({ pid }) => holds(pid, store));
-  if (gateway === undefined) return unknown(`nobody is seen to hold ${store}`);
-  const siblings = processes.filter(({ parent }) => parent === gateway.parent).map(({ pid }) => pid);
-  const enclaves = processes.filter(({ parent }) => siblings.includes(parent));
-  if (enclaves.length !== enclaveCount) return unknown(`${enclaves.length} enclaves are seen running`);
-  const uids = [gateway, ...enclaves].map(({ uid }) => uid);
-  return new Set(uids).size === uids.length
-    ? { level: 'process+uid', detail: 'gateway and enclaves each have a user id of their own' }
-    : { level: 'process', detail: 'gateway and enclaves share a user id' };
+  const gateway = processes()?.find((pid) => hasOpen(pid, store));
+  if (gateway === undefined) return unknown(`nobody is seen to hold ${store}; root sees every process`);
+  const uids = [gateway, ...stated.pids].map(userIdOf);
+  if (uids.some((uid) => uid === undefined)) return unknown('not every enclave that was started is running');
+  const apart = new Set(uids).size === uids.length && !uids.includes('0');
+  return apart
+    ? { level: 'process+uid', detail: 'gateway and enclaves each have a user id of their own', holds, tool }
+    : {
+        level: 'process',
+        detail: 'gateway and enclaves share a user id, or one of them is root',
+        holds,
+        tool,
+      };
 }
 
-function runningProcesses(): RunningProcess[] | undefined {
-  let names: string[];
+/** Policy engine, signer, certifier. */
+const enclaveCount = 3;
+
+/** The launcher's `isolation.json`, as far as it is needed; undefined when there is none that can be read. */
+function statedIn(home: string): { pids: string[]; holds: string[]; tool: string } | undefined {
   try {
-    names = readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));
+    const { enclaves, holds, tool } = JSON.parse(readFileSync(join(home, 'isolation.json'), 'utf8')) as {
+      readonly enclaves: Readonly<Record<string, { readonly pid: number }>>;
+      readonly holds: readonly string[];
+      readonly tool: string;
+    };
+    const pids = Object.values(enclaves).map(({ pid }) => String(pid));
+    return pids.length === enclaveCount ? { pids, holds: holds.map(String), tool: String(tool) } : undefined;
   } catch {
     return undefined;
   }
-  return names.flatMap((pid) => {
-    try {
-      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-      const parent = /^PPid:\s+([0-9]+)/m.exec(status)?.[1];
-      const uid = /^Uid:\s+([0-9]+)/m.exec(status)?.[1];
-      return parent === undefined || uid === undefined ? [] : [{ pid, parent, uid }];
-    } catch {
-      // It ended meanwhile.
-      return [];
-    }
-  });
+}
+
+function processes(): string[] | undefined {
+  try {
+    return readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Real user id of a process, or undefined when it is gone. */
+function userIdOf(pid: string): string | undefined {
+  try {
+    return /^Uid:\s+([0-9]+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether a process has a file open; false where that may not be seen. */
-function holds(pid: string, path: string): boolean {
+function hasOpen(pid: string, path: string): boolean {
   const folder = `/proc/${pid}/fd`;
   try {
     return readdirSync(folder).some((descriptor) => linkOf(join(folder, descriptor)) === path);

@@ -43,6 +43,8 @@ export const doctor: Command = {
       profile: profileOf(deployment) ?? 'unknown',
       isolation: isolation.level,
       isolationDetail: isolation.detail,
+      isolationParts: isolation.holds,
+      isolationTool: isolation.tool,
       attested: false,
       rollback: 'file',
       secp256k1: 'noble',
@@ -61,7 +63,7 @@ export const doctor: Command = {
             `${ok ? 'ok ' : 'BAD'}  ${name}: ${found}${hint === undefined || ok ? '' : `\n     hint: ${hint}`}`,
         ),
         `profile: ${facts.profile}`,
-        `isolation: ${facts.isolation} (${facts.isolationDetail})`,
+        `isolation: ${facts.isolation} (${facts.isolationDetail}; parts that hold: ${facts.isolationParts.join(', ') || 'none'}; sandbox: ${facts.isolationTool})`,
         ...(facts.isolation === 'process+uid'
           ? []
           : ['Below isolation level process+uid nothing holds against code running in the gateway.']),
