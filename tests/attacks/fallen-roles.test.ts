@@ -231,7 +231,7 @@ describe('a fallen gateway (row 23)', () => {
     assert.equal(await count(), 3);
   });
 
-  it('cannot roll back: an older database without the tail of the heads log locks the organization', async () => {
+  it('cannot roll back (row 6): an older database without the tail of the heads log locks the organization', async () => {
     const { world, tenant } = await opened();
     const older = world.recorded.commits.length;
     const head = world.headOf(tenant.organizationId);
@@ -486,7 +486,7 @@ describe('a fallen heads keeper (row 23)', () => {
     assert.ok(world.verifies(tenant, 'held', await answer));
   });
 
-  it('can offer an old world at a start of the certifier, which a client with a newer memory refuses', async () => {
+  it('can offer an old world together with the database (row 7), which a client with a newer memory refuses', async () => {
     const heads = memoryHeads();
     const { world, tenant } = await opened({ heads });
     const { organizationId, wallet } = tenant;
@@ -960,7 +960,7 @@ describe('a stolen authenticator key (row 23)', () => {
       );
     for (const attempt of [asRoot, toRoot]) {
       const refused = errorOf(await world.submit(attempt(member)));
-      assert.ok(['policy-denied', 'root-required'].includes(refused.code!), refused.code);
+      assert.ok(['policy-denied', 'root-required'].includes(refused.code!), String(refused.code));
     }
     await world.done(asRoot(root));
     await world.done(toRoot(root));

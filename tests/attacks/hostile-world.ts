@@ -17,8 +17,15 @@ import type { Store, StoreBatch } from '@keystead/host-storage/store';
 import type { FinishedAnswer, Statement } from '@keystead/protocol/answer';
 import { verifyAnswer } from '@keystead/protocol/answer-signature';
 import type { Role } from '@keystead/protocol/deployment';
-import type { Head } from '@keystead/protocol/entry';
-import type { FromCertifier, FromPolicy, RawRequest, ToPolicy, ToSigner } from '@keystead/protocol/frames';
+import { Entry, type Head } from '@keystead/protocol/entry';
+import type {
+  FromCertifier,
+  FromPolicy,
+  RawRequest,
+  ToCertifier,
+  ToPolicy,
+  ToSigner,
+} from '@keystead/protocol/frames';
 import { routeRpc, surfaceNative } from '@keystead/protocol/frames';
 import { parseUuid } from '@keystead/protocol/ids';
 import { HeadAnswer, Receipt } from '@keystead/protocol/receipt';
@@ -119,6 +126,7 @@ export class HostileWorld {
   /** Everything that the host carried. */
   readonly toPolicy: ToPolicy[] = [];
   readonly toSigner: ToSigner[] = [];
+  readonly toCertifier: ToCertifier[] = [];
   readonly batches: Extract<FromPolicy, { type: 'batch' }>[] = [];
   readonly receipts: Extract<FromCertifier, { type: 'receipt' }>[] = [];
   /** Answers of the signer, to anybody. */
@@ -165,6 +173,10 @@ export class HostileWorld {
       },
       toSigner: (message) => {
         this.toSigner.push(message);
+        return message;
+      },
+      toCertifier: (message) => {
+        this.toCertifier.push(message);
         return message;
       },
       fromPolicy: (message) => {
@@ -357,6 +369,67 @@ export class HostileWorld {
         const parsed = JSON.parse(Buffer.from(body).toString('utf8')) as { check?: string; code?: string };
         return { status, body: parsed, check: parsed.check, code: parsed.code };
       });
+  }
+
+  /** How many entries of the organization decide this request, in the store. */
+  async decisionsOf({ organizationId }: Tenant, raw: RawRequest): Promise<number> {
+    const rows = await this.stack.store.entries(idBytes(organizationId), 1, 1000);
+    const identity = hexEncode(identityOf(raw));
+    const entries = rows.map(({ bytes }) => Entry.decode(bytes.slice(0, bytes.length - 32)));
+    return entries.filter((entry) => hexEncode(entry.identity) === identity).length;
+  }
+
+  async walletCount({ organizationId }: Tenant): Promise<number> {
+    const asking = this.call('getOrganizationWallets', { organizationId, limit: 20, offset: 0 });
+    return (await this.done<{ totalCount: number }>(asking)).totalCount;
+  }
+
+  /** Signatures that the signer made since its start. */
+  async signatureCount(): Promise<number> {
+    const { host } = this.stack;
+    let count = -1;
+    this.stack.host = {
+      ...host,
+      fromSigner: (message) => {
+        if (message.type !== 'pong') return host.fromSigner!(message);
+        count = (JSON.parse(Buffer.from(message.metrics).toString()) as { signatures: number }).signatures;
+        return null;
+      },
+    };
+    this.stack.give({ to: 'signer', message: { type: 'ping', id: 1 } });
+    await settled();
+    this.stack.host = host;
+    return count;
+  }
+
+  /** A second policy engine and signer over the same store and the same certifier. */
+  replica(): HostileWorld {
+    const other = new HostileWorld({ contexts: this.contexts, store: this.stack.store, now: this.now });
+    const { boot } = other.contexts.policy;
+    other.stack.host = {
+      ...other.stack.host,
+      toCertifier: (message) => {
+        this.stack.give({ to: 'certifier', message });
+        return null;
+      },
+    };
+    const { host } = this.stack;
+    this.stack.host = {
+      ...host,
+      fromCertifier: (message) => {
+        const asker =
+          message.type === 'receipt'
+            ? Receipt.decode(message.forPolicy.bytes).boot
+            : message.type === 'head'
+              ? HeadAnswer.decode(message.answer.bytes).boot
+              : undefined;
+        if (asker === undefined || hexEncode(asker) !== hexEncode(boot)) return host.fromCertifier!(message);
+        other.noteCertified(message);
+        other.stack.hear(message);
+        return null;
+      },
+    };
+    return other;
   }
 
   /** The attacker answers every question for a head with `head`, under the key of a fallen certifier. */
