@@ -749,6 +749,20 @@ describe('a fallen certifier (row 23)', () => {
     assert.equal((await world.submit(world.nativeCall('getOrganization', { organizationId }))).status, 200);
   });
 
+  it('can do the same without the database, by a head that is older than the rows', async () => {
+    const { world, tenant } = await opened();
+    const { organizationId } = tenant;
+    const older = world.headOf(organizationId);
+    await world.assertSigns(tenant, 'newer');
+    const { position, hash } = world.headOf(organizationId);
+    world.lieAboutHead(world.contexts.certifier, older);
+    world.restart(['policy']);
+    const seen = formatSeen({ organizationId, position, hash });
+    const reading = world.nativeCall('getOrganization', { organizationId }, root, { seen });
+    assert.equal((await world.refused(reading)).code, 'state-rolled-back');
+    assert.equal((await world.submit(world.nativeCall('getOrganization', { organizationId }))).status, 200);
+  });
+
   it('cannot decide: a receipt for an entry that the policy engine did not make is refused', async () => {
     const { world, tenant } = await opened();
     const raw = world.signing(tenant, 'never decided');

@@ -1,5 +1,6 @@
 /**
- * The host as attacker: rows 1 to 14 and 25 of the attack cases, with G1, G5, G7, G8, E15 and E16 where a row is one of
+ * The host as attacker: rows 1 to 14 and 25 of the attack cases (row 7: a fallen heads
+ * keeper), with G1, G5, G7, G8, E15 and E16 where a row is one of
  * them. The enclaves are whole; the host has every message, every row and its own keys. Each attack has its control:
  * the same thing succeeds for who has the key that is the defence, or when the one change is not made. What falls when
  * an enclave falls stands in fallen-roles.test.ts.
@@ -876,5 +877,13 @@ describe('a host that drops, repeats, reorders, delays, truncates and floods', (
         await settled();
         await assertMadeOnce(world, tenant, raw, `${moment} ${step.join(' ')}`);
       }
+  });
+
+  it('row 14, control: the same wish under a new stamp is a second wallet', async () => {
+    const { world, tenant } = await opened();
+    assert.equal((await world.submit(making(world, tenant))).status, 200);
+    world.restart();
+    assert.equal((await world.submit(making(world, tenant))).status, 200);
+    assert.equal(await world.walletCount(tenant), 3);
   });
 });
