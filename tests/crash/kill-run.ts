@@ -36,6 +36,7 @@ export interface KillRunFigures {
   readonly retried: number;
   readonly resent: number;
   readonly belowFloor: number;
+  readonly refusedReads: Readonly<Record<string, number>>;
   readonly entries: number;
   readonly counts: Readonly<Record<string, number>>;
   /** Milliseconds from the kill to 200 on /readyz, of steps that nothing overlapped: median and longest, by target. */
@@ -112,6 +113,7 @@ export async function killRun(running: TestStack, seed: number, steps: number): 
     retried: load.retried,
     resent: oracle.resent,
     belowFloor: load.belowFloor,
+    refusedReads: load.refusedReads,
     entries,
     counts: Object.fromEntries(load.counts),
     restarts: summary(restarts),

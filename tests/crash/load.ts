@@ -52,6 +52,8 @@ export class Load {
   /** Requests that were sent more than once until they were answered. */
   retried = 0;
   belowFloor = 0;
+  /** What reads met after the last kill instead of their answers. */
+  readonly refusedReads: Record<string, number> = {};
   readonly #running: TestStack;
   /** Wallets whose entry fell below the floor before the signer could state their addresses. */
   #unnamedWallets = 0;
@@ -312,14 +314,14 @@ export class Load {
   async checkOrganizations(): Promise<void> {
     for (const tenant of this.tenants) {
       const { organizationId, wallets, keys } = tenant;
-      const client = this.#client(tenant.key);
       const listed: string[] = [];
       for (let total = 1; listed.length < total; ) {
-        const params = { organizationId, limit: 100, offset: listed.length };
-        const page = await client.call<{ wallets: { walletId: string }[]; totalCount: number }>(
+        const page = await this.#read<{ wallets: { walletId: string }[]; totalCount: number }>(
+          tenant,
           'getOrganizationWallets',
-          params,
+          { limit: 100, offset: listed.length },
         );
+        if (page === undefined) break;
         total = page.totalCount;
         if (page.wallets.length === 0) break;
         listed.push(...page.wallets.map(({ walletId }) => walletId));
@@ -330,17 +332,33 @@ export class Load {
         wallets.map(({ walletId }) => walletId),
         tenant.narrows ? this.#unnamedWallets : 0,
       );
-      const { users } = await client.call<{ users: { authenticators: { publicKey: string }[] }[] }>(
+      const organization = await this.#read<{ users: { authenticators: { publicKey: string }[] }[] }>(
+        tenant,
         'getOrganization',
-        { organizationId },
+        {},
       );
-      const found = users.flatMap(({ authenticators }) => authenticators.map(({ publicKey }) => publicKey));
+      const found = (organization?.users ?? []).flatMap(({ authenticators }) =>
+        authenticators.map(({ publicKey }) => publicKey),
+      );
       this.#compare(`authenticators of ${organizationId}`, found, [...keys]);
       for (const wallet of wallets) {
         await this.#solanaMessage(tenant, wallet, 'compatibility');
         await this.#ethereumMessage(tenant, wallet, 'native');
       }
     }
+  }
+
+  /** A read leaves no entry; what comes instead of its answer is counted. */
+  async #read<T>(tenant: Tenant, method: string, params: object): Promise<T | undefined> {
+    const { answer, refusals } = await deliver(
+      this.#running.api,
+      this.#request(tenant, 'compatibility', method, params),
+    );
+    for (const [refusal, times] of Object.entries(refusals))
+      this.refusedReads[refusal] = (this.refusedReads[refusal] ?? 0) + times;
+    if (answer?.status === 200) return answer.body!.result as T;
+    this.oracle.report(`${method} of ${tenant.organizationId}: ${answer?.text.slice(0, 400) ?? 'no answer'}`);
+    return undefined;
   }
 
   #compare(what: string, found: readonly string[], expected: readonly string[], unnamed = 0): void {
