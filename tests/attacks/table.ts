@@ -31,7 +31,7 @@ export const REASONS: Readonly<Record<string, string>> = {
   G5: 'a fallen gateway: `tests/attacks/fallen-roles.test.ts`, without the id',
   G6: 'a fallen policy engine and the ceiling: `tests/attacks/fallen-roles.test.ts`, without the id',
   G8: 'exchanged rows: H5, and `tests/attacks/fallen-roles.test.ts`, without the id',
-  G9: 'equal bundles: `tests/measured-inputs.test.ts` lists what goes into them, without the id',
+  G9: 'one source gives the same bytes in two folders: `tests/measured-inputs.test.ts`, without the id',
   H1: 'RPC endpoints: `host/gateway/src/broadcast/endpoints.test.ts`, without the id; no other URL comes from a caller',
   H2: 'no webhooks',
   H9: 'no password or PIN reaches a server; Argon2id runs in the launcher only, at unlock',
