@@ -27,10 +27,19 @@ export function withAllNodes(steps: Iterable<() => void>): void {
     try {
       step();
     } catch (cause) {
-      if (!(cause instanceof MissingNodeError)) throw cause;
-      missing.set(hexEncode(cause.hash), cause.hash);
+      for (const hash of missingIn(cause)) missing.set(hexEncode(hash), hash);
     }
   if (missing.size > 0) throw new NeedRows([...missing.values()].map((hash) => ({ kind: 'node', hash })));
+}
+
+/** Hashes of the nodes for want of which a step stopped. Throws what stopped it for another reason. */
+function missingIn(cause: unknown): Uint8Array[] {
+  if (cause instanceof MissingNodeError) return [cause.hash];
+  if (!(cause instanceof NeedRows)) throw cause;
+  return cause.queries.map((query) => {
+    if (query.kind !== 'node') throw cause;
+    return query.hash;
+  });
 }
 
 /** Verified nodes of authority and state maps, by hash. Content-addressed, so a node once verified stays true. */

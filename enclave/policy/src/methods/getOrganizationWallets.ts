@@ -1,14 +1,27 @@
 import type { ReadContext } from '../context.ts';
 import { walletResult } from '../results.ts';
+import { withAllNodes } from '../rows.ts';
 
 export function read({ state, request }: ReadContext<'getOrganizationWallets'>): unknown {
   const { limit, offset } = request.params;
   const totalCount = state.cell('organization')?.wallets ?? 0;
+  const walletIds: string[] = [];
+  const numbers = Array.from(
+    { length: Math.max(0, Math.min(totalCount - offset, limit)) },
+    (_, i) => offset + i,
+  );
+  withAllNodes(
+    numbers.map((number) => () => {
+      const walletId = state.cell('wallet-number', String(number));
+      if (walletId !== undefined) walletIds.push(walletId);
+    }),
+  );
   const wallets: unknown[] = [];
-  for (let number = offset; number < Math.min(totalCount, offset + limit); number += 1) {
-    const walletId = state.cell('wallet-number', String(number));
-    const wallet = walletId === undefined ? undefined : state.cell('wallet', walletId);
-    if (walletId !== undefined && wallet !== undefined) wallets.push(walletResult(walletId, wallet));
-  }
+  withAllNodes(
+    walletIds.map((walletId) => () => {
+      const wallet = state.cell('wallet', walletId);
+      if (wallet !== undefined) wallets.push(walletResult(walletId, wallet));
+    }),
+  );
   return { wallets, totalCount, limit, offset };
 }
