@@ -1,6 +1,8 @@
 import * as backend from '#backend';
 import { ed25519 } from '@noble/curves/ed25519.js';
+import type { Ed25519Key } from './backend/backend.ts';
 import { assertBytes } from './bytes.ts';
+import { bytesName, Recent } from './recent.ts';
 
 /**
  * Ed25519 (RFC 8032) with one strict rule on every platform: signatures of exactly 64 bytes, S below the group order,
@@ -10,15 +12,21 @@ import { assertBytes } from './bytes.ts';
 
 /** Public key (32 bytes) of a 32-byte seed. */
 export function publicKey(seed: Uint8Array): Uint8Array {
+  return privateKey(seed).publicKey;
+}
+
+export type { Ed25519Key };
+
+/** The key of a 32-byte seed: for whoever needs its public key and signatures, or several of them. */
+export function privateKey(seed: Uint8Array): Ed25519Key {
   assertBytes('seed', seed, 32);
-  return backend.ed25519PublicKey(seed);
+  return backend.ed25519Key(seed);
 }
 
 /** Deterministic signature (64 bytes, R then S) of `message` by the key of a 32-byte seed. */
 export function sign(seed: Uint8Array, message: Uint8Array): Uint8Array {
-  assertBytes('seed', seed, 32);
   assertBytes('message', message);
-  return backend.ed25519Sign(seed, message);
+  return privateKey(seed).sign(message);
 }
 
 /**
@@ -37,14 +45,21 @@ export function verify(key: Uint8Array, message: Uint8Array, signature: Uint8Arr
 /** Whether `bytes` are 32 bytes that `verify` can accept as a public key: canonical, on the curve, not of low order. */
 export function isAcceptablePublicKey(bytes: Uint8Array): boolean {
   assertBytes('bytes', bytes);
-  if (bytes.length !== 32 || !isCanonicalOfHighOrder(bytes)) return false;
+  if (bytes.length !== 32) return false;
+  const name = bytesName(bytes);
+  if (accepted.get(name) === true) return true;
+  if (!isCanonicalOfHighOrder(bytes)) return false;
   try {
     ed25519.Point.fromBytes(bytes, false);
-    return true;
   } catch {
     return false;
   }
+  accepted.set(name, true);
+  return true;
 }
+
+// To find x costs as much as a verification, and the same keys come again.
+const accepted = new Recent<true>(2048);
 
 // y coordinates of the eight points whose order divides 8, little-endian without the sign bit of x, except that
 // y = p - 1 is caught with the values at or above p. Two points share each of the last three.

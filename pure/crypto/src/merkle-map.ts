@@ -97,7 +97,7 @@ export class MerkleMap {
     this.#source = source;
     this.#root = root.every((byte) => byte === 0)
       ? undefined
-      : { kind: 'reference', hash: Uint8Array.from(root) };
+      : { kind: 'reference', hash: new Uint8Array(root) };
   }
 
   /**
@@ -111,7 +111,7 @@ export class MerkleMap {
       if (firstDifference(key, node.prefix, node.bit) < node.bit) return undefined;
       node = this.#descend(node, bitAt(key, node.bit));
     }
-    return node !== undefined && equalBytes(node.key, key) ? Uint8Array.from(node.value) : undefined;
+    return node !== undefined && equalBytes(node.key, key) ? new Uint8Array(node.value) : undefined;
   }
 
   /** Sets the value of a key. Throws as `get` does; the map is unchanged then. */
@@ -120,8 +120,8 @@ export class MerkleMap {
     assertBytes('value', value);
     const leaf: Leaf = {
       kind: 'leaf',
-      key: Uint8Array.from(key),
-      value: Uint8Array.from(value),
+      key: new Uint8Array(key),
+      value: new Uint8Array(value),
       generation: this.#generation,
       hash: undefined,
     };
@@ -142,7 +142,7 @@ export class MerkleMap {
 
   /** Root of the map as it is now. Hashes what changed since the last call, each node once. */
   root(): Uint8Array {
-    return this.#root === undefined ? emptyMapRoot() : Uint8Array.from(hashOf(this.#root));
+    return this.#root === undefined ? emptyMapRoot() : new Uint8Array(hashOf(this.#root));
   }
 
   /** Nodes made since construction or `settle` that the current root reaches: what must be stored, children first. */
@@ -158,7 +158,7 @@ export class MerkleMap {
       }
       const hash = hashOf(child);
       // A change that was taken back gives nodes that are stored already.
-      if (!known.has(text(hash))) nodes.push({ hash: Uint8Array.from(hash), bytes: encode(child) });
+      if (!known.has(text(hash))) nodes.push({ hash: new Uint8Array(hash), bytes: encode(child) });
     };
     visit(this.#root);
     return nodes;
@@ -169,7 +169,7 @@ export class MerkleMap {
    * map with the earlier root answers the same calls in the same order and comes to the same root.
    */
   witness(): StoredNode[] {
-    return [...this.#read].map((node) => ({ hash: Uint8Array.from(hashOf(node)), bytes: encode(node) }));
+    return [...this.#read].map((node) => ({ hash: new Uint8Array(hashOf(node)), bytes: encode(node) }));
   }
 
   /** Says that `newNodes` are stored: `newNodes` and `witness` start again from the current root. */
@@ -202,8 +202,8 @@ export class MerkleMap {
   }
 
   #load(hash: Uint8Array): Node {
-    const bytes = this.#source.node(Uint8Array.from(hash));
-    if (bytes === undefined) throw new MissingNodeError(Uint8Array.from(hash));
+    const bytes = this.#source.node(new Uint8Array(hash));
+    if (bytes === undefined) throw new MissingNodeError(new Uint8Array(hash));
     assertBytes('node', bytes);
     if (!equalBytes(mapNodeHash(bytes), hash)) throw new CryptoError('node-mismatch');
     return decode(bytes, hash);
@@ -290,9 +290,9 @@ function encode(node: Node): Uint8Array {
 
 // Bytes with the right hash can still be no node when the root came from elsewhere than this code.
 function decode(bytes: Uint8Array, hash: Uint8Array): Node {
-  const own = Uint8Array.from(hash);
+  const own = new Uint8Array(hash);
   if (bytes[0] === LEAF && bytes.length >= 1 + KEY_LENGTH) {
-    const copy = Uint8Array.from(bytes);
+    const copy = new Uint8Array(bytes);
     return {
       kind: 'leaf',
       key: copy.subarray(1, 1 + KEY_LENGTH),
@@ -305,7 +305,7 @@ function decode(bytes: Uint8Array, hash: Uint8Array): Node {
   if (bytes[0] !== BRANCH || bit === undefined) throw new CryptoError('node-malformed');
   const prefixLength = (bit + 7) >> 3;
   if (bytes.length !== 2 + prefixLength + 2 * HASH_LENGTH) throw new CryptoError('node-malformed');
-  const copy = Uint8Array.from(bytes);
+  const copy = new Uint8Array(bytes);
   if ((bit & 7) !== 0 && (copy[1 + prefixLength]! & (0xff >> (bit & 7))) !== 0) {
     throw new CryptoError('node-malformed');
   }

@@ -49,7 +49,7 @@ export class Frontier {
   append(leaf: Uint8Array): void {
     assertBytes('leaf', leaf, HASH_LENGTH);
     if (this.#size === Number.MAX_SAFE_INTEGER) throw new RangeError('tree is full');
-    let hash: Uint8Array = Uint8Array.from(leaf);
+    let hash: Uint8Array = new Uint8Array(leaf);
     // One perfect subtree merges for each trailing one bit of the size.
     for (let rest = this.#size; rest % 2 === 1; rest = Math.floor(rest / 2))
       hash = nodeHash(this.#peaks.pop()!, hash);
@@ -61,12 +61,12 @@ export class Frontier {
     let hash = this.#peaks.at(-1);
     if (hash === undefined) return emptyRoot();
     for (let i = this.#peaks.length - 2; i >= 0; i--) hash = nodeHash(this.#peaks[i]!, hash);
-    return Uint8Array.from(hash);
+    return new Uint8Array(hash);
   }
 
   /** Copies of the subtree roots, largest subtree first. */
   snapshot(): Uint8Array[] {
-    return this.#peaks.map((peak) => Uint8Array.from(peak));
+    return this.#peaks.map((peak) => new Uint8Array(peak));
   }
 
   /** An independent frontier of the same tree: append to it to try, keep this one to go back. */
@@ -81,7 +81,7 @@ export class Frontier {
     for (const peak of snapshot) {
       if (!(peak instanceof Uint8Array) || peak.length !== HASH_LENGTH)
         throw new CryptoError('frontier-malformed');
-      frontier.#peaks.push(Uint8Array.from(peak));
+      frontier.#peaks.push(new Uint8Array(peak));
     }
     frontier.#size = size;
     return frontier;
@@ -211,7 +211,7 @@ export function verifyConsistency(
 function subtree(leaves: readonly Uint8Array[], start: number, end: number): Uint8Array {
   if (end - start === 1) {
     assertBytes('leaf', leaves[start]!, HASH_LENGTH);
-    return Uint8Array.from(leaves[start]!);
+    return new Uint8Array(leaves[start]!);
   }
   const middle = start + splitOf(end - start);
   return nodeHash(subtree(leaves, start, middle), subtree(leaves, middle, end));

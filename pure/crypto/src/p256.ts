@@ -37,7 +37,7 @@ export function verify(key: Uint8Array, message: Uint8Array, signature: Uint8Arr
 /** Whether `bytes` are 65 bytes, 0x04 then a point on the curve. Compressed and hybrid forms are refused. */
 export function isAcceptablePublicKey(bytes: Uint8Array): boolean {
   assertBytes('bytes', bytes);
-  return bytes.length === 65 && bytes[0] === 4 && p256.utils.isValidPublicKey(bytes, false);
+  return bytes.length === 65 && bytes[0] === 4 && backend.p256IsPoint(bytes);
 }
 
 /** The same signature with s at most n/2. CryptoError `signature-malformed` when r or s is out of range. */
@@ -47,7 +47,7 @@ export function normalizeLowS(signature: Uint8Array): Uint8Array {
     throw new CryptoError('signature-malformed');
   }
   const s = bigEndian(signature.subarray(32));
-  const out = Uint8Array.from(signature);
+  const out = new Uint8Array(signature);
   if (s > ORDER / 2n) {
     let rest = ORDER - s;
     for (let i = 63; i >= 32; i--) {

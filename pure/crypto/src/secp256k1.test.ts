@@ -141,6 +141,29 @@ for (const { backend, module } of await eachBackend<typeof import('./secp256k1.t
     assert.deepEqual([...recoveries].sort(), [0, 1]);
   });
 
+  test(`takes for its own only the signature of the key, the digest and the recovery (${backend})`, () => {
+    for (let i = 0; i < 6; i++) {
+      const key = sha256(Uint8Array.of(i));
+      const digest = sha256(Uint8Array.of(i, i));
+      const made = module.ecdsaSign(key, digest);
+      assert.equal(module.isOwnSignature(made, key, digest), true);
+      for (const recovery of [0, 1, 2, 3])
+        assert.equal(module.isOwnSignature({ ...made, recovery }, key, digest), recovery === made.recovery);
+      for (const at of [0, 31, 32, 63]) {
+        const bytes = Uint8Array.from(made.bytes);
+        bytes[at]! ^= 1;
+        assert.equal(module.isOwnSignature({ ...made, bytes }, key, digest), false);
+      }
+      assert.equal(module.isOwnSignature(made, sha256(key), digest), false);
+      assert.equal(module.isOwnSignature(made, key, sha256(digest)), false);
+      const high = Uint8Array.from(made.bytes);
+      const s = noble.Point.Fn.ORDER - BigInt(`0x${hexEncode(made.bytes.slice(32))}`);
+      high.set(noble.Point.Fn.toBytes(s), 32);
+      assert.equal(module.isOwnSignature({ bytes: high, recovery: made.recovery ^ 1 }, key, digest), false);
+      assert.equal(module.isOwnSignature({ ...made, bytes: new Uint8Array(64) }, key, digest), false);
+    }
+  });
+
   test(`refuses high s, wrong lengths, keys off the curve and scalars out of range (${backend})`, () => {
     const privateKey = sha256(Uint8Array.of(1));
     const key = module.publicKey(privateKey);

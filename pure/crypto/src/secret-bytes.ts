@@ -10,7 +10,7 @@ export class SecretBytes {
   /** Copies `bytes`; the caller's array stays as it is. */
   constructor(bytes: Uint8Array) {
     assertBytes('bytes', bytes);
-    this.#bytes = Uint8Array.from(bytes);
+    this.#bytes = new Uint8Array(bytes);
   }
 
   /** Takes ownership: copies `bytes` and zeroes the source. */

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { p256 } from '@noble/curves/nist.js';
+import { hexDecode, hexEncode } from '../hex.ts';
 import { sign as p256Sign, publicKey as p256PublicKey } from '../p256.ts';
 import type { Backend } from './backend.ts';
 import * as node from './node.ts';
@@ -68,7 +70,11 @@ test('both backends agree on keys and key agreement', () => {
     fc.property(key32, key32, (a, b) => {
       assert.deepEqual(first.x25519PublicKey(a), second.x25519PublicKey(a));
       assert.deepEqual(first.x25519SharedSecret(a, b), second.x25519SharedSecret(a, b));
-      assert.deepEqual(first.ed25519PublicKey(a), second.ed25519PublicKey(a));
+      const one = first.ed25519Key(a);
+      const other = second.ed25519Key(a);
+      assert.deepEqual(one.publicKey, other.publicKey);
+      assert.deepEqual(one.sign(b), other.sign(b));
+      assert.deepEqual(one.sign(a), other.sign(a));
     }),
     RUNS,
   );
@@ -95,10 +101,38 @@ test('both backends give the same verdict on P-256 signatures, good and changed'
         other[keyAt]! ^= 0x10;
         assert.equal(first.p256Verify(other, message, signature), false);
         assert.equal(second.p256Verify(other, message, signature), false);
+        assert.equal(first.p256IsPoint(key), true);
+        assert.equal(second.p256IsPoint(key), true);
+        assert.equal(first.p256IsPoint(other), second.p256IsPoint(other));
       },
     ),
     { numRuns: 15 },
   );
+});
+
+test('both backends refuse P-256 coordinates that are not below p', () => {
+  // x = 5 is on the curve; p + 5 fits into 32 bytes and stands for the same number.
+  const point = p256.Point.fromHex(`02${'00'.repeat(31)}05`);
+  const p = p256.Point.Fp.ORDER;
+  const good = point.toBytes(false);
+  const over = hexDecode(`04${(p + 5n).toString(16).padStart(64, '0')}${hexEncode(good.subarray(33))}`);
+  const zero = Uint8Array.of(4, ...new Uint8Array(64));
+  for (const backend of [first, second]) {
+    assert.equal(backend.p256IsPoint(good), true);
+    assert.equal(backend.p256IsPoint(over), false);
+    assert.equal(backend.p256IsPoint(zero), false);
+  }
+});
+
+test('both backends give the same verdict on a key the second time', () => {
+  const good = p256PublicKey(new Uint8Array(32).fill(5));
+  const bad = Uint8Array.of(4, ...new Uint8Array(63), 1);
+  for (const backend of [first, second]) {
+    for (let round = 0; round < 3; round += 1) {
+      assert.equal(backend.p256IsPoint(good), true);
+      assert.equal(backend.p256IsPoint(bad), false);
+    }
+  }
 });
 
 test('results of the node backend are plain arrays that own their memory', () => {
@@ -109,8 +143,8 @@ test('results of the node backend are plain arrays that own their memory', () =>
     node.hmacSha256(message, message),
     node.hkdfSha256(message, message, message, 40),
     node.pbkdf2HmacSha512(message, message, 1, 64),
-    node.ed25519PublicKey(new Uint8Array(32)),
-    node.ed25519Sign(new Uint8Array(32), message),
+    node.ed25519Key(new Uint8Array(32)).publicKey,
+    node.ed25519Key(new Uint8Array(32)).sign(message),
     node.x25519PublicKey(new Uint8Array(32).fill(1)),
     node.aesGcmSeal(new Uint8Array(32), new Uint8Array(12), message, message),
   ];

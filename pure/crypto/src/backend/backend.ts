@@ -1,3 +1,10 @@
+/** An Ed25519 key that is ready to sign more than once; it holds what the seed gives and goes with its last reference. */
+export interface Ed25519Key {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  sign(message: Uint8Array): Uint8Array;
+}
+
 /**
  * What a backend gives. `#backend` is `node.ts` under Node (condition `node`) and `portable.ts` elsewhere; for the
  * compiler it is this file, so that no caller can lean on one of them. Callers have checked all lengths; results are
@@ -19,13 +26,14 @@ export interface Backend {
     iterations: number,
     length: number,
   ) => Uint8Array;
-  readonly ed25519PublicKey: (seed: Uint8Array) => Uint8Array;
-  readonly ed25519Sign: (seed: Uint8Array, message: Uint8Array) => Uint8Array;
+  readonly ed25519Key: (seed: Uint8Array) => Ed25519Key;
   /**
    * Cofactorless: true if and only if encode([S]B - [k]A) equals the first half of the signature and S < L. The caller
    * has refused public keys that are not canonical or of low order.
    */
   readonly ed25519Verify: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean;
+  /** Whether 65 bytes that begin with 4 are the coordinates, below p, of a point of the curve. */
+  readonly p256IsPoint: (publicKey: Uint8Array) => boolean;
   /** r and s are in range; a public key that is not on the curve gives false. High s is accepted. */
   readonly p256Verify: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean;
   readonly x25519PublicKey: (privateKey: Uint8Array) => Uint8Array;
@@ -63,9 +71,9 @@ export declare const hmacSha256: Backend['hmacSha256'];
 export declare const hmacSha512: Backend['hmacSha512'];
 export declare const hkdfSha256: Backend['hkdfSha256'];
 export declare const pbkdf2HmacSha512: Backend['pbkdf2HmacSha512'];
-export declare const ed25519PublicKey: Backend['ed25519PublicKey'];
-export declare const ed25519Sign: Backend['ed25519Sign'];
+export declare const ed25519Key: Backend['ed25519Key'];
 export declare const ed25519Verify: Backend['ed25519Verify'];
+export declare const p256IsPoint: Backend['p256IsPoint'];
 export declare const p256Verify: Backend['p256Verify'];
 export declare const x25519PublicKey: Backend['x25519PublicKey'];
 export declare const x25519SharedSecret: Backend['x25519SharedSecret'];

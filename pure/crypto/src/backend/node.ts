@@ -16,6 +16,7 @@ import {
 import { blake2b } from '@noble/hashes/blake2.js';
 import { ripemd160 as nobleRipemd160 } from '@noble/hashes/legacy.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
+import { bytesName, Recent } from '../recent.ts';
 import type { Backend } from './backend.ts';
 
 // A Buffer's slice() is a view where a Uint8Array's is a copy, so no Buffer leaves this file.
@@ -95,27 +96,47 @@ function publicKey(header: Buffer, raw: Uint8Array): KeyObject {
   return createPublicKey({ key: der, format: 'der', type: 'spki' });
 }
 
-function rawPublicKey(key: KeyObject): Uint8Array {
-  return Uint8Array.from(createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32));
+// To import a public key costs half of a verification, and few keys make most of the signatures.
+const keptPublicKeys = 2048;
+const ed25519Keys = new Recent<KeyObject>(keptPublicKeys);
+const p256Keys = new Recent<KeyObject>(keptPublicKeys);
+
+function keptPublicKey(kept: Recent<KeyObject>, header: Buffer, raw: Uint8Array): KeyObject {
+  const name = bytesName(raw);
+  const known = kept.get(name);
+  if (known !== undefined) return known;
+  const key = publicKey(header, raw);
+  kept.set(name, key);
+  return key;
 }
 
-export const ed25519PublicKey: Backend['ed25519PublicKey'] = (seed) =>
-  rawPublicKey(privateKey(PKCS8_ED25519, seed));
+function rawPublicKey(key: KeyObject): Uint8Array {
+  return new Uint8Array(createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32));
+}
 
-export const ed25519Sign: Backend['ed25519Sign'] = (seed, message) =>
-  plain(sign(null, message, privateKey(PKCS8_ED25519, seed)));
+export const ed25519Key: Backend['ed25519Key'] = (seed) => {
+  const key = privateKey(PKCS8_ED25519, seed);
+  return { publicKey: rawPublicKey(key), sign: (message) => plain(sign(null, message, key)) };
+};
 
 // OpenSSL checks S < L and compares the encoding of [S]B - [k]A with R: the cofactorless rule itself.
 export const ed25519Verify: Backend['ed25519Verify'] = (key, message, signature) =>
-  verify(null, message, publicKey(SPKI_ED25519, key), signature);
+  verify(null, message, keptPublicKey(ed25519Keys, SPKI_ED25519, key), signature);
+
+// OpenSSL refuses coordinates that are not below p and points off the curve.
+function p256Key(raw: Uint8Array): KeyObject | undefined {
+  try {
+    return keptPublicKey(p256Keys, SPKI_P256, raw);
+  } catch {
+    return undefined;
+  }
+}
+
+export const p256IsPoint: Backend['p256IsPoint'] = (key) => p256Key(key) !== undefined;
 
 export const p256Verify: Backend['p256Verify'] = (key, message, signature) => {
-  let imported: KeyObject;
-  try {
-    imported = publicKey(SPKI_P256, key);
-  } catch {
-    return false;
-  }
+  const imported = p256Key(key);
+  if (imported === undefined) return false;
   return verify('sha256', message, { key: imported, dsaEncoding: 'ieee-p1363' }, signature);
 };
 
@@ -163,7 +184,7 @@ function open(
     body.fill(0);
     return undefined;
   }
-  return Uint8Array.from(body);
+  return new Uint8Array(body);
 }
 
 export const chacha20Poly1305Seal: Backend['chacha20Poly1305Seal'] = (key, nonce, aad, data) =>

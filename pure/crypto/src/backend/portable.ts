@@ -31,9 +31,10 @@ export const hkdfSha256: Backend['hkdfSha256'] = (ikm, salt, info, length) =>
 export const pbkdf2HmacSha512: Backend['pbkdf2HmacSha512'] = (password, salt, iterations, length) =>
   pbkdf2(nobleSha512, password, salt, { c: iterations, dkLen: length });
 
-export const ed25519PublicKey: Backend['ed25519PublicKey'] = (seed) => ed25519.getPublicKey(seed);
-
-export const ed25519Sign: Backend['ed25519Sign'] = (seed, message) => ed25519.sign(message, seed);
+export const ed25519Key: Backend['ed25519Key'] = (seed) => {
+  const own = new Uint8Array(seed);
+  return { publicKey: ed25519.getPublicKey(own), sign: (message) => ed25519.sign(message, own) };
+};
 
 const ORDER = ed25519.Point.Fn.ORDER;
 
@@ -65,6 +66,9 @@ export const ed25519Verify: Backend['ed25519Verify'] = (publicKey, message, sign
   for (let i = 0; i < 32; i++) if (r[i] !== signature[i]) return false;
   return true;
 };
+
+export const p256IsPoint: Backend['p256IsPoint'] = (publicKey) =>
+  p256.utils.isValidPublicKey(publicKey, false);
 
 export const p256Verify: Backend['p256Verify'] = (publicKey, message, signature) => {
   try {
