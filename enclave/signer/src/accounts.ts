@@ -16,6 +16,8 @@ import type { WalletSecret } from './wallet-secret.ts';
 export interface OpenAccount extends SigningAccount {
   readonly curve: Curve;
   readonly privateKey: SecretBytes;
+  /** The same key, ready to sign; null on the other curve. */
+  readonly ed25519: ed25519.Ed25519Key | null;
 }
 
 /** `account` of a single-key wallet in answers. */
@@ -34,10 +36,15 @@ export type WalletAccounts =
   | { readonly type: 'KEYPAIR'; readonly account: SingleAccount };
 
 /**
- * The account of a wallet, with its key. `derivation` is null for the one account of a single key.
+ * The account of a wallet, with its key. `derivation` is null for the one account of a single key. `known` gives the public
+ * keys between seed and account, where they were computed before.
  * Throws KmsError `parameter-invalid` when the wallet has no such account, `derivation-path-invalid`.
  */
-export function openAccount(secret: WalletSecret, derivation: Derivation | null): OpenAccount {
+export function openAccount(
+  secret: WalletSecret,
+  derivation: Derivation | null,
+  known?: bip32.PublicKeyOf,
+): OpenAccount {
   if (secret.type === 'KEYPAIR') {
     if (derivation !== null)
       throw new KmsError('parameter-invalid', {
@@ -52,14 +59,21 @@ export function openAccount(secret: WalletSecret, derivation: Derivation | null)
       detail: 'A wallet made of a mnemonic needs derivationInfo: it has many accounts',
     });
   const { curve, derivationPath, addressFormat } = derivation;
-  return account(derivedKey(secret.seed, curve, derivationPath), curve, addressFormat, derivationPath);
+  return account(derivedKey(secret.seed, curve, derivationPath, known), curve, addressFormat, derivationPath);
 }
 
-function derivedKey(seed: SecretBytes, curve: Curve, derivationPath: string): SecretBytes {
+function derivedKey(
+  seed: SecretBytes,
+  curve: Curve,
+  derivationPath: string,
+  known?: bip32.PublicKeyOf,
+): SecretBytes {
   try {
     const path = parsePath(derivationPath);
-    const derive = curve === 'Ed25519' ? slip10.derivePrivate : bip32.derivePrivate;
-    const { privateKey, chainCode } = derive(seed.expose(), path);
+    const { privateKey, chainCode } =
+      curve === 'Ed25519'
+        ? slip10.derivePrivate(seed.expose(), path)
+        : bip32.derivePrivate(seed.expose(), path, known);
     chainCode.fill(0);
     return SecretBytes.take(privateKey);
   } catch (cause) {
@@ -78,16 +92,11 @@ function account(
 ): OpenAccount {
   if (curveOfFormat[addressFormat] !== curve)
     throw new KmsError('curve-mismatch', { detail: `${addressFormat} addresses have no ${curve} key` });
-  const publicKey = publicKeyOf(curve, privateKey);
+  const ready = curve === 'Ed25519' ? ed25519.privateKey(privateKey.expose()) : null;
+  // Ed25519: 32 bytes. Secp256k1: 33 bytes, compressed.
+  const publicKey = ready === null ? secp256k1.publicKey(privateKey.expose()) : ready.publicKey;
   const address = chainFor(addressFormat).address(publicKey, addressFormat);
-  return { curve, addressFormat, publicKey, address, derivationPath, privateKey };
-}
-
-/** Ed25519: 32 bytes. Secp256k1: 33 bytes, compressed. */
-function publicKeyOf(curve: Curve, privateKey: SecretBytes): Uint8Array {
-  return curve === 'Ed25519'
-    ? ed25519.publicKey(privateKey.expose())
-    : secp256k1.publicKey(privateKey.expose());
+  return { curve, addressFormat, publicKey, address, derivationPath, privateKey, ed25519: ready };
 }
 
 /** Text of an account's public key in answers: base58 for Solana, else hexadecimal. */

@@ -5,6 +5,7 @@ import type { MethodName } from '@keystead/protocol/method-table';
 import type { ParsedRequestOf } from '@keystead/protocol/request';
 import type { Display } from './display.ts';
 import type { ImportEnvelopes } from './import-envelope.ts';
+import type { WalletPublicKeys } from './wallet-public-keys.ts';
 import type { WalletSecret } from './wallet-secret.ts';
 
 /** What the signer itself brings to every method. */
@@ -14,6 +15,7 @@ export interface SignerTools {
   readonly envelopes: ImportEnvelopes;
   /** Import through the compatibility surface. */
   readonly compatibilityImport: boolean;
+  readonly publicKeys: WalletPublicKeys;
 }
 
 /** A request whose entry passed the checks 1 to 21 of spec/signer.md §3. */
@@ -30,6 +32,8 @@ export interface UseContext<M extends MethodName> {
 /** The open wallet of a use. */
 export interface WalletUse {
   readonly keyUse: KeyUse;
+  /** Hash of the sealed row that the secret comes from. */
+  readonly row: Uint8Array;
   readonly secret: WalletSecret;
   readonly display: Display;
 }

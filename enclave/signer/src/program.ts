@@ -24,6 +24,7 @@ import { signs, usesWallet, useNoWallet, useWallet } from './method-table.ts';
 import { type CheckName, checkNames, refusal, within } from './refusal.ts';
 import { RequestTable } from './requests.ts';
 import { Vault } from './vault.ts';
+import { WalletPublicKeys } from './wallet-public-keys.ts';
 import { kindOf, wipeSecret } from './wallet-secret.ts';
 import { Witness } from './witness.ts';
 
@@ -58,6 +59,7 @@ class Signer implements Program<ToSigner, FromSigner> {
       random,
       envelopes: new ImportEnvelopes(seed, random),
       compatibilityImport: settings.compatibilityImport,
+      publicKeys: new WalletPublicKeys(),
     };
     this.#maker = new Maker({ requests: this.#requests, vault: this.#vault, tools: this.#tools, clock });
     this.#answers = new Answers({ deploymentId, signSeed, clock });
@@ -185,7 +187,9 @@ class Signer implements Program<ToSigner, FromSigner> {
     try {
       if (kindOf(secret) !== leaf.kind)
         throw refusal('row', 'The sealed row is of another kind than the wallet.');
-      const answer = useWallet({ ...use, keyUse, secret } as Parameters<typeof useWallet>[0]);
+      const answer = useWallet({ ...use, keyUse, secret, row: leaf.secret } as Parameters<
+        typeof useWallet
+      >[0]);
       if (signs(request)) this.#signatures += 1;
       return answer;
     } finally {

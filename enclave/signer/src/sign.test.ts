@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { utf8Encode } from '@keystead/crypto/bytes';
+import * as ed25519 from '@keystead/crypto/ed25519';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { sha256 } from '@keystead/crypto/sha256';
 import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js';
@@ -27,8 +28,8 @@ test('signatures are deterministic', () => {
     { algorithm: 'schnorr', bytes: message },
   ] as const;
   assert.deepEqual(signInputs(accountOf('Secp256k1'), inputs), signInputs(accountOf('Secp256k1'), inputs));
-  const ed25519 = [{ algorithm: 'ed25519', bytes: message }] as const;
-  assert.deepEqual(signInputs(accountOf('Ed25519'), ed25519), signInputs(accountOf('Ed25519'), ed25519));
+  const input = [{ algorithm: 'ed25519', bytes: message }] as const;
+  assert.deepEqual(signInputs(accountOf('Ed25519'), input), signInputs(accountOf('Ed25519'), input));
 });
 
 test('a Taproot tweak gives a signature of the output key', () => {
@@ -51,8 +52,11 @@ test('a Taproot tweak gives a signature of the output key', () => {
 test('a fault in the key or the public key gives an error, not a signature', () => {
   for (let bit = 0; bit < 8; bit++) {
     const account = accountOf('Ed25519');
-    account.privateKey.expose()[31]! ^= 1 << bit;
+    account.publicKey[31]! ^= 1 << bit;
     assert.throws(() => signInputs(account, [{ algorithm: 'ed25519', bytes: message }]), /does not verify/);
+    const other = ed25519.privateKey(sha256(Uint8Array.of(bit)));
+    const mixed = { ...accountOf('Ed25519'), ed25519: other };
+    assert.throws(() => signInputs(mixed, [{ algorithm: 'ed25519', bytes: message }]), /does not verify/);
   }
   const schnorrAccount = accountOf('Secp256k1');
   schnorrAccount.privateKey.expose()[31]! ^= 1;

@@ -26,12 +26,12 @@ function signInput(account: OpenAccount, input: SigningInput): RawSignature {
 }
 
 function signEd25519(account: OpenAccount, message: Uint8Array): RawSignature {
-  const bytes = ed25519.sign(account.privateKey.expose(), message);
+  const bytes = account.ed25519!.sign(message);
   if (!ed25519.verify(account.publicKey, message, bytes)) throw unverified();
   return { bytes };
 }
 
-// ecdsaSign verifies under the public key of the private key.
+// ecdsaSign checks what it made against the private key.
 function signEcdsa(account: OpenAccount, digest: Uint8Array): RawSignature {
   const { bytes, recovery } = secp256k1.ecdsaSign(account.privateKey.expose(), digest);
   // 2 and 3 need an r that no one has ever met; no chain can write them.

@@ -4,19 +4,22 @@ import { equalBytes } from '@keystead/crypto/bytes';
 import { signedBytesDigest } from '@keystead/protocol/signed-bytes';
 import { type Signed, type SigningRequestOf, signingRequest } from '@keystead/protocol/signing';
 import { openAccount, publicKeyText } from './accounts.ts';
-import type { Answer, WalletUse } from './method.ts';
+import type { Answer, SignerTools, WalletUse } from './method.ts';
 import { refusal } from './refusal.ts';
 import { signInputs } from './sign.ts';
 
-type SigningUse = WalletUse & { readonly request: SigningRequestOf };
+type SigningContext = WalletUse & { readonly request: SigningRequestOf; readonly tools: SignerTools };
 
 /**
  * Check 22, then the signatures: the bytes that this parse asks to sign are those the entry committed to.
  * Throws KmsError of `signingRequest`, and `signer-refused`.
  */
-export function signFor(context: SigningUse): { readonly account: SigningAccount; readonly signed: Signed } {
-  const { request, secret, keyUse } = context;
-  const account = openAccount(secret, request.params.derivation);
+export function signFor(context: SigningContext): {
+  readonly account: SigningAccount;
+  readonly signed: Signed;
+} {
+  const { request, secret, keyUse, tools, row } = context;
+  const account = openAccount(secret, request.params.derivation, tools.publicKeys.of(row));
   try {
     const signing = signingRequest(request, account);
     if (!equalBytes(signedBytesDigest(signing.inputs), keyUse.bytesDigest))
@@ -28,7 +31,7 @@ export function signFor(context: SigningUse): { readonly account: SigningAccount
 }
 
 /** `{signature, address, publicKey}`. */
-export function signatureAnswer(context: SigningUse): Answer {
+export function signatureAnswer(context: SigningContext): Answer {
   const { account, signed } = signFor(context);
   return {
     signature: base64urlEncode(signed.signature),
