@@ -339,3 +339,42 @@ test('hashes each changed node once for a batch of changes', () => {
   const sorted = [...entries].sort((a, b) => compareBytes(a[0], b[0]));
   assert.deepEqual(mapOf(sorted).root(), map.root());
 });
+
+test('a fork has changes, witness and new nodes of its own', () => {
+  const store = new Map<string, Uint8Array>();
+  const source = { node: (hash: Uint8Array) => store.get(String(hash)) };
+  const key = (i: number) => mapNodeHash(Uint8Array.of(i));
+  const map = new MerkleMap(emptyMapRoot(), source);
+  for (let i = 0; i < 40; i++) map.set(key(i), Uint8Array.of(i));
+  for (const { hash, bytes } of map.newNodes()) store.set(String(hash), bytes);
+  const before = map.root();
+  const kept = new MerkleMap(before, source);
+  assert.deepEqual(kept.peek(key(3)), Uint8Array.of(3));
+  assert.equal(kept.peek(key(99)), undefined);
+  assert.deepEqual(kept.witness(), []);
+
+  const fork = kept.fork();
+  const plain = new MerkleMap(before, source);
+  for (const each of [fork, plain]) {
+    each.set(key(41), Uint8Array.of(41));
+    each.delete(key(5));
+    assert.equal(each.get(key(99)), undefined);
+  }
+  assert.deepEqual(fork.root(), plain.root());
+  const byHash = (nodes: readonly { hash: Uint8Array }[]) => nodes.map(({ hash }) => String(hash)).sort();
+  assert.deepEqual(byHash(fork.witness()), byHash(plain.witness()));
+  assert.deepEqual(byHash(fork.newNodes()), byHash(plain.newNodes()));
+  assert.deepEqual(kept.root(), before);
+  assert.deepEqual(kept.peek(key(5)), Uint8Array.of(5));
+
+  for (const { hash, bytes } of fork.newNodes()) store.set(String(hash), bytes);
+  fork.settle();
+  const second = fork.fork();
+  second.set(key(42), Uint8Array.of(42));
+  const again = new MerkleMap(fork.root(), source);
+  again.set(key(42), Uint8Array.of(42));
+  assert.deepEqual(second.root(), again.root());
+  assert.deepEqual(byHash(second.newNodes()), byHash(again.newNodes()));
+  assert.deepEqual(byHash(second.witness()), byHash(again.witness()));
+  assert.ok(second.held >= again.held);
+});

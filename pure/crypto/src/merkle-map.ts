@@ -90,6 +90,7 @@ export class MerkleMap {
   // Nodes of the current generation were made since construction or `settle`.
   #generation = 1;
   #read = new Set<Node>();
+  #held = 0;
 
   /** The map with this root (32 bytes), whose nodes are read from `source` as they are needed. */
   constructor(root: Uint8Array, source: NodeSource) {
@@ -114,6 +115,35 @@ export class MerkleMap {
     return node !== undefined && equalBytes(node.key, key) ? new Uint8Array(node.value) : undefined;
   }
 
+  /** As `get`, but without a trace in `witness`: for a map that stays and is asked often. */
+  peek(key: Uint8Array): Uint8Array | undefined {
+    const read = this.#read;
+    this.#read = new Set();
+    try {
+      return this.get(key);
+    } finally {
+      this.#read = read;
+    }
+  }
+
+  /**
+   * Another map of the same entries whose changes this one does not see, with a witness and new nodes of its own. What either
+   * reads from the source, both have.
+   */
+  fork(): MerkleMap {
+    const fork = new MerkleMap(emptyMapRoot(), this.#source);
+    this.root();
+    fork.#root = this.#root;
+    fork.#generation = this.#generation + 1;
+    fork.#held = this.#held;
+    return fork;
+  }
+
+  /** Nodes that were read or made so far, at least as many as are held in memory. */
+  get held(): number {
+    return this.#held;
+  }
+
   /** Sets the value of a key. Throws as `get` does; the map is unchanged then. */
   set(key: Uint8Array, value: Uint8Array): void {
     assertBytes('key', key, KEY_LENGTH);
@@ -127,6 +157,8 @@ export class MerkleMap {
     };
     const top = this.#top();
     this.#root = top === undefined ? leaf : this.#inserted(top, leaf);
+    // A leaf and the branch above it; the other nodes on the way take the place of old ones.
+    this.#held += 2;
   }
 
   /** Removes a key; returns whether it was there. Throws as `get` does; the map is unchanged then. */
@@ -206,6 +238,7 @@ export class MerkleMap {
     if (bytes === undefined) throw new MissingNodeError(new Uint8Array(hash));
     assertBytes('node', bytes);
     if (!equalBytes(mapNodeHash(bytes), hash)) throw new CryptoError('node-mismatch');
+    this.#held++;
     return decode(bytes, hash);
   }
 
