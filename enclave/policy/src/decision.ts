@@ -1,5 +1,7 @@
 import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
+import type { StoredNode } from '@keystead/crypto/merkle-map';
+import { bytesName } from '@keystead/crypto/recent';
 import type { JsonValue } from '@keystead/crypto/strict-json';
 import { sha256 } from '@keystead/crypto/sha256';
 import { decide, type DecisionInput, type PolicyDecision } from '@keystead/policy/decide';
@@ -42,7 +44,6 @@ import {
 import { changeMethods } from './method-dispatch.ts';
 import { type KnownEntry, type Organization, sealEntry, writesOf } from './organization.ts';
 import { NeedMade, type Pending } from './pending.ts';
-import { withAllNodes } from './rows.ts';
 
 /** One entry that is decided and ready to be appended to its organization's tail. */
 export interface DecidedEntry {
@@ -531,17 +532,21 @@ export function ticketWitness(
   keyUse: KeyUse,
   owner: { readonly organization: Organization; readonly entry: Entry; readonly grantKey: Uint8Array } | null,
 ): Uint8Array[] {
-  const seen = new Map<string, Uint8Array>();
-  const read = (from: Organization, root: Uint8Array, keys: readonly Uint8Array[]): void => {
-    const map = from.authorityMap(root);
-    withAllNodes(keys.map((key) => () => map.get(key)));
-    for (const { hash, bytes } of map.witness()) seen.set(String(hash), bytes);
-  };
-  read(organization, entry.authorityBefore, [caller.authenticatorKey, caller.userKey]);
   const walletKey = walletLeafKey(keyUse.walletId);
-  if (owner !== null) read(owner.organization, owner.entry.authorityAfter, [walletKey, owner.grantKey]);
-  else if (!equalBytes(keyUse.walletId, new Uint8Array(16)))
-    read(organization, entry.authorityAfter, [walletKey]);
+  const stamped = [caller.authenticatorKey, caller.userKey];
+  const usesOwnWallet = owner === null && !equalBytes(keyUse.walletId, new Uint8Array(16));
+  if (owner === null && (!usesOwnWallet || equalBytes(entry.authorityBefore, entry.authorityAfter))) {
+    const keys = usesOwnWallet ? [...stamped, walletKey] : stamped;
+    return organization.authorityWitness(entry.authorityBefore, keys).map(({ bytes }) => bytes);
+  }
+  const seen = new Map<string, Uint8Array>();
+  const add = (nodes: readonly StoredNode[]): void => {
+    for (const { hash, bytes } of nodes) seen.set(bytesName(hash), bytes);
+  };
+  add(organization.authorityWitness(entry.authorityBefore, stamped));
+  if (owner !== null)
+    add(owner.organization.authorityWitness(owner.entry.authorityAfter, [walletKey, owner.grantKey]));
+  else add(organization.authorityWitness(entry.authorityAfter, [walletKey]));
   return [...seen.values()];
 }
 

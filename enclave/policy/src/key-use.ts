@@ -4,6 +4,7 @@ import { base58Decode } from '@keystead/crypto/base58';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
 import { hexDecode } from '@keystead/crypto/hex';
+import type { JsonValue } from '@keystead/crypto/strict-json';
 import { type GrantLeaf, grantLeafKey, walletLeafKey, type WalletLeaf } from '@keystead/protocol/authority';
 import { type KeyUse, zeroHash } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
@@ -275,11 +276,16 @@ export function writeWallet(pending: Pending, draft: Draft, walletId: string, ti
 
 /** Canonical JSON of effects; amounts are decimal strings. */
 export function encodeEffects(effects: Effects | null): Uint8Array {
-  if (effects === null) return new Uint8Array(0);
-  const text = JSON.stringify(effects, (_key, value) =>
-    typeof value === 'bigint' ? value.toString() : value,
-  );
-  return utf8Encode(canonicalize(JSON.parse(text)));
+  return effects === null ? new Uint8Array(0) : utf8Encode(canonicalize(jsonOf(effects)));
+}
+
+function jsonOf(value: unknown): JsonValue {
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value !== 'object' || value === null) return value as JsonValue;
+  if (Array.isArray(value)) return value.map(jsonOf);
+  const out: { [name: string]: JsonValue } = {};
+  for (const [name, member] of Object.entries(value)) if (member !== undefined) out[name] = jsonOf(member);
+  return out;
 }
 
 /** The most accounts that an answer shows of a wallet whose request names none. */
@@ -287,6 +293,17 @@ const maximumShownAccounts = 64;
 
 /** What the signer's answer shows of a wallet besides its own figures (spec/signer.md §3.2). */
 export function encodeDisplay(wallet: WalletCell, grant: string | null): Uint8Array {
+  const known = grant === null ? displays.get(wallet) : undefined;
+  if (known !== undefined) return known;
+  const display = displayOf(wallet, grant);
+  if (grant === null) displays.set(wallet, display);
+  return display;
+}
+
+// A cell is the same object until it is written again.
+const displays = new WeakMap<WalletCell, Uint8Array>();
+
+function displayOf(wallet: WalletCell, grant: string | null): Uint8Array {
   return encodeCell({
     walletName: wallet.name,
     tags: wallet.tags,

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { hexEncode } from '@keystead/crypto/hex';
+import { MerkleMap } from '@keystead/crypto/merkle-map';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { checkpointInterval, Entry, entryHash, zeroHash } from '@keystead/protocol/entry';
 import { flipped } from '../testing/policy-bench.ts';
 import { emptyEntry } from '../testing/entries.ts';
-import { encodeCell } from './cells.ts';
-import { emptyHead, Organization, openEntry, organizationKeys, sealEntry } from './organization.ts';
+import { cellKey, encodeCell } from './cells.ts';
+import { emptyHead, Organization, openEntry, organizationKeys, sealEntry, writesOf } from './organization.ts';
 import { NeedRows, NodeCache } from './rows.ts';
 
 const seed = SecretBytes.take(new Uint8Array(32).fill(5));
@@ -21,8 +22,7 @@ function growing(nodes = new NodeCache(10_000)) {
     const entry = emptyEntry({ organization: id, position, previous: organization.tail.hash, ...changes });
     let final = entry;
     if (position % checkpointInterval === 0) {
-      const writes = new Map(entry.cells.map(({ key, value }) => [key, value]));
-      const checkpoint = organization.checkpoint(writes);
+      const checkpoint = organization.checkpoint(writesOf(entry));
       for (const node of checkpoint.nodes) nodes.put(node.hash, node.bytes);
       final = { ...entry, stateRoot: checkpoint.root };
     }
@@ -86,17 +86,49 @@ describe('an organization in memory', () => {
   });
 
   it('asks for the node that it lacks', () => {
-    const { organization, append } = growing(new NodeCache(0));
+    const { organization, append } = growing();
     append({ cells: [cell('wallet-tag/a', 'one')] });
     while (organization.tail.position < 64) append();
+    assert.equal(organization.cell('wallet-tag', 'a'), 'one');
+    const { stateRoot } = organization.recent(64)!.entry;
+    const loaded = new Organization(id, keys, new NodeCache(10_000), stateRoot!, organization.tail);
     assert.throws(
-      () => organization.cell('wallet-tag', 'a'),
+      () => loaded.cell('wallet-tag', 'a'),
       (error) =>
         error instanceof NeedRows &&
         error.queries.length === 1 &&
         error.queries[0].kind === 'node' &&
-        hexEncode(error.queries[0].hash) === hexEncode(organization.recent(64)!.entry.stateRoot!),
+        hexEncode(error.queries[0].hash) === hexEncode(stateRoot!),
     );
+  });
+
+  it('comes to the same roots with nodes in memory and without', () => {
+    const nodes = new NodeCache(10_000);
+    const { organization, append } = growing(nodes);
+    for (let i = 0; i < 320; i += 1)
+      append({
+        cells: [cell(`wallet-tag/${i % 90}`, i % 7 === 0 ? undefined : `value ${i}`)],
+        identity: new Uint8Array(32).fill(i % 256, 1).fill(i >> 8, 0, 1),
+      });
+    const map = new MerkleMap(zeroHash, nodes);
+    for (let position = 1; position <= 320; position += 1) {
+      for (const [name, value] of writesOf(organization.recent(position)!.entry)) {
+        if (value === undefined) map.delete(cellKey(name));
+        else map.set(cellKey(name), value);
+      }
+      const { stateRoot } = organization.recent(position)!.entry;
+      if (stateRoot !== undefined) assert.deepEqual(map.root(), stateRoot, `position ${position}`);
+    }
+  });
+
+  it('gives a cell anew after it was written', () => {
+    const { organization, append } = growing();
+    append({ cells: [cell('wallet-tag/a', 'one')] });
+    assert.equal(organization.cell('wallet-tag', 'a'), 'one');
+    append({ cells: [cell('wallet-tag/a', 'two')] });
+    assert.equal(organization.cell('wallet-tag', 'a'), 'two');
+    append({ cells: [cell('wallet-tag/a', undefined)] });
+    assert.equal(organization.cell('wallet-tag', 'a'), undefined);
   });
 
   it('forgets old entries once they are certified, and none that is not', () => {

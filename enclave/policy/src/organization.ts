@@ -2,7 +2,7 @@ import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
 import { hmacSha256 } from '@keystead/crypto/hmac';
 import { hkdfSha256 } from '@keystead/crypto/hkdf';
-import { MerkleMap, MissingNodeError } from '@keystead/crypto/merkle-map';
+import { type MerkleMap, MissingNodeError, type StoredNode } from '@keystead/crypto/merkle-map';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { AuthorityLeaf } from '@keystead/protocol/authority';
@@ -35,8 +35,9 @@ export function organizationKeys(seed: SecretBytes, organization: Uint8Array): O
 }
 
 const sealBytes = 32;
-/** Decoded leaves that an organization keeps in memory. */
+/** Decoded leaves and cells that an organization keeps in memory. */
 const maximumLeaves = 4096;
+const maximumCells = 1024;
 
 /** An entry row: the entry's bytes and a MAC under the organization's row key (spec/state.md §6). */
 export function sealEntry(keys: OrganizationKeys, encoded: Uint8Array): Uint8Array {
@@ -77,6 +78,10 @@ export class Organization {
   readonly #recent = new Map<number, KnownEntry>();
   #oldestRecent = 0;
   #leaves = new Map<string, AuthorityLeaf>();
+  /** Decoded cells of the tail's state. */
+  readonly #cells = new Map<string, CellTypes[keyof CellTypes]>();
+  /** The state map that the newest call of `checkpoint` led to. */
+  #computed: MerkleMap | undefined;
 
   constructor(id: Uint8Array, keys: OrganizationKeys, nodes: NodeCache, stateRoot: Uint8Array, head: Head) {
     this.id = id;
@@ -92,15 +97,22 @@ export class Organization {
     return this.tail.position > 0;
   }
 
-  /** Value of a cell in the tail's state. Throws NeedRows. */
+  /** Value of a cell in the tail's state, the same object each time: not to be changed. Throws NeedRows. */
   cell<K extends keyof CellTypes>(kind: K, id = ''): CellTypes[K] | undefined {
-    const bytes = this.cellBytes(cellName(kind, id));
-    return bytes === undefined ? undefined : decodeCell(kind, bytes);
+    const name = cellName(kind, id);
+    const kept = this.#cells.get(name);
+    if (kept !== undefined) return kept as CellTypes[K];
+    const bytes = this.cellBytes(name);
+    if (bytes === undefined) return undefined;
+    const cell = decodeCell(kind, bytes);
+    if (this.#cells.size >= maximumCells) this.#cells.clear();
+    this.#cells.set(name, cell);
+    return cell;
   }
 
   cellBytes(name: string): Uint8Array | undefined {
     if (this.#overlay.has(name)) return this.#overlay.get(name);
-    return this.#withNodes(() => new MerkleMap(this.#stateRoot, this.#nodes).get(cellKey(name)));
+    return this.#withNodes(() => this.#nodes.map(this.#stateRoot).peek(cellKey(name)));
   }
 
   /** Position at which a request was decided, if it was. Throws NeedRows. */
@@ -115,7 +127,7 @@ export class Organization {
     const name = hexEncode(key);
     const kept = this.#leaves.get(name);
     if (kept !== undefined) return kept;
-    const bytes = this.#withNodes(() => this.authorityMap().get(key));
+    const bytes = this.#withNodes(() => this.#nodes.map(this.tail.authority).peek(key));
     if (bytes === undefined) return undefined;
     // What is absent is not remembered: anybody can ask for keys that nobody has.
     if (this.#leaves.size >= maximumLeaves) this.#leaves.clear();
@@ -132,7 +144,12 @@ export class Organization {
 
   /** The authority map of the tail, for reading with a witness or for writing. */
   authorityMap(root = this.tail.authority): MerkleMap {
-    return new MerkleMap(root, this.#nodes);
+    return this.#nodes.map(root).fork();
+  }
+
+  /** Nodes that prove what stands under keys of an authority root of this organization. Throws NeedRows. */
+  authorityWitness(root: Uint8Array, keys: readonly Uint8Array[]): readonly StoredNode[] {
+    return this.#nodes.witness(root, keys);
   }
 
   recent(position: number): KnownEntry | undefined {
@@ -147,7 +164,7 @@ export class Organization {
     readonly root: Uint8Array;
     readonly nodes: readonly { readonly hash: Uint8Array; readonly bytes: Uint8Array }[];
   } {
-    const map = new MerkleMap(this.#stateRoot, this.#nodes);
+    const map = this.#nodes.map(this.#stateRoot).fork();
     const all = new Map([...this.#overlay, ...writes]);
     withAllNodes(
       [...all].map(([name, value]) => () => {
@@ -155,14 +172,22 @@ export class Organization {
         else map.set(cellKey(name), value);
       }),
     );
+    this.#computed = map;
     return { root: map.root(), nodes: map.newNodes() };
   }
 
   /** Appends an entry to the tail. The fold of spec/state.md §3: nothing else changes state. */
   append(known: KnownEntry, floor: number): void {
     const { entry } = known;
-    for (const [name, value] of writesOf(entry)) this.#overlay.set(name, value);
+    for (const [name, value] of writesOf(entry)) {
+      this.#overlay.set(name, value);
+      this.#cells.delete(name);
+    }
     if (entry.stateRoot !== undefined) {
+      const computed = this.#computed;
+      this.#computed = undefined;
+      if (computed !== undefined && equalBytes(computed.root(), entry.stateRoot))
+        this.#nodes.replaceMap(this.#stateRoot, computed);
       this.#stateRoot = entry.stateRoot;
       this.#overlay = new Map();
     }

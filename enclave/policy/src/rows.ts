@@ -1,5 +1,5 @@
-import { hexEncode } from '@keystead/crypto/hex';
-import { MissingNodeError } from '@keystead/crypto/merkle-map';
+import { MerkleMap, MissingNodeError, type StoredNode } from '@keystead/crypto/merkle-map';
+import { bytesName, Recent } from '@keystead/crypto/recent';
 import type { RowQuery } from '@keystead/protocol/frames';
 
 /**
@@ -27,7 +27,7 @@ export function withAllNodes(steps: Iterable<() => void>): void {
     try {
       step();
     } catch (cause) {
-      for (const hash of missingIn(cause)) missing.set(hexEncode(hash), hash);
+      for (const hash of missingIn(cause)) missing.set(bytesName(hash), hash);
     }
   if (missing.size > 0) throw new NeedRows([...missing.values()].map((hash) => ({ kind: 'node', hash })));
 }
@@ -42,24 +42,63 @@ function missingIn(cause: unknown): Uint8Array[] {
   });
 }
 
-/** Verified nodes of authority and state maps, by hash. Content-addressed, so a node once verified stays true. */
+/** Maps whose read nodes stay in memory, and the nodes that one of them may hold before it starts anew. */
+const maximumMaps = 64;
+const nodesPerMap = 8192;
+const maximumWitnesses = 4096;
+
+/**
+ * Nodes of authority and state maps, by hash, and what was read from them. All of it is addressed by content: what was true
+ * under a root stays true.
+ */
 export class NodeCache {
   readonly #nodes = new Map<string, Uint8Array>();
   readonly #limit: number;
+  readonly #maps = new Recent<MerkleMap>(maximumMaps);
+  readonly #witnesses = new Recent<readonly StoredNode[]>(maximumWitnesses);
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
   node(hash: Uint8Array): Uint8Array | undefined {
-    return this.#nodes.get(hexEncode(hash));
+    return this.#nodes.get(bytesName(hash));
   }
 
   put(hash: Uint8Array, bytes: Uint8Array): void {
-    this.#nodes.set(hexEncode(hash), bytes);
+    this.#nodes.set(bytesName(hash), bytes);
     if (this.#nodes.size > this.#limit) {
       const oldest = this.#nodes.keys().next().value;
       if (oldest !== undefined) this.#nodes.delete(oldest);
     }
+  }
+
+  /** The map under a root, for `peek` and `fork`: others read the same one. */
+  map(root: Uint8Array): MerkleMap {
+    const name = bytesName(root);
+    const known = this.#maps.get(name);
+    if (known !== undefined && known.held <= nodesPerMap) return known;
+    const map = new MerkleMap(root, this);
+    this.#maps.set(name, map);
+    return map;
+  }
+
+  /** Puts the map that a change has led to in the place of the one before. Its new nodes must have been `put`. */
+  replaceMap(before: Uint8Array, map: MerkleMap): void {
+    map.settle();
+    this.#maps.delete(bytesName(before));
+    this.#maps.set(bytesName(map.root()), map);
+  }
+
+  /** Nodes that prove what stands under `keys`, or that nothing does. Throws NeedRows. */
+  witness(root: Uint8Array, keys: readonly Uint8Array[]): readonly StoredNode[] {
+    const name = [root, ...keys].map(bytesName).join('');
+    const known = this.#witnesses.get(name);
+    if (known !== undefined) return known;
+    const map = this.map(root).fork();
+    withAllNodes(keys.map((key) => () => map.get(key)));
+    const witness = map.witness();
+    this.#witnesses.set(name, witness);
+    return witness;
   }
 }
