@@ -1,3 +1,4 @@
+import * as backend from '#backend';
 import { CryptoError } from './crypto-error.ts';
 
 /**
@@ -48,56 +49,12 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** Byte length of `text` in UTF-8; -1 when it holds a lone surrogate. */
-export function utf8Length(text: string): number {
-  let length = 0;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit < 0x80) length += 1;
-    else if (unit < 0x800) length += 2;
-    else if (unit < 0xd800 || unit > 0xdfff) length += 3;
-    else {
-      if (unit > 0xdbff || i + 1 === text.length) return -1;
-      const low = text.charCodeAt(++i);
-      if (low < 0xdc00 || low > 0xdfff) return -1;
-      length += 4;
-    }
-  }
-  return length;
-}
-
-/** Writes well-formed `text` as UTF-8 into `out` at `offset`; returns the offset after it. */
-export function utf8WriteInto(text: string, out: Uint8Array, offset: number): number {
-  let at = offset;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit < 0x80) out[at++] = unit;
-    else if (unit < 0x800) {
-      out[at++] = 0xc0 | (unit >> 6);
-      out[at++] = 0x80 | (unit & 0x3f);
-    } else if (unit < 0xd800 || unit > 0xdfff) {
-      out[at++] = 0xe0 | (unit >> 12);
-      out[at++] = 0x80 | ((unit >> 6) & 0x3f);
-      out[at++] = 0x80 | (unit & 0x3f);
-    } else {
-      const point = 0x10000 + ((unit & 0x3ff) << 10) + (text.charCodeAt(++i) & 0x3ff);
-      out[at++] = 0xf0 | (point >> 18);
-      out[at++] = 0x80 | ((point >> 12) & 0x3f);
-      out[at++] = 0x80 | ((point >> 6) & 0x3f);
-      out[at++] = 0x80 | (point & 0x3f);
-    }
-  }
-  return at;
-}
-
 /** UTF-8 bytes of `text`. Throws CryptoError `utf8-malformed` on a lone surrogate, because no bytes stand for it. */
 export function utf8Encode(text: string): Uint8Array {
   if (typeof text !== 'string') throw new TypeError('text must be a string');
-  const length = utf8Length(text);
-  if (length < 0) throw new CryptoError('utf8-malformed', 'lone surrogate');
-  const out = new Uint8Array(length);
-  utf8WriteInto(text, out, 0);
-  return out;
+  const bytes = backend.utf8Encode(text);
+  if (bytes === undefined) throw new CryptoError('utf8-malformed', 'lone surrogate');
+  return bytes;
 }
 
 // Function.prototype.apply has a stack limit; this many arguments are safe everywhere.

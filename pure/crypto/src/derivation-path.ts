@@ -1,4 +1,5 @@
 import { CryptoError } from './crypto-error.ts';
+import { Recent } from './recent.ts';
 
 /** The bit of an index that makes it hardened (BIP-32). */
 export const HARDENED = 0x80000000;
@@ -10,8 +11,19 @@ const PATH = /^m(?:\/(?:0|[1-9][0-9]{0,9})'?)*$/;
  * Indexes of a path such as `m/44'/60'/0'/0/0`, the hardened bit set where an apostrophe stands. Only this spelling: no
  * `h` or `H`, no leading zeros, no trailing slash, at most 10 levels, numbers below 2^31. CryptoError `path-malformed`.
  */
-export function parsePath(text: string): number[] {
+export function parsePath(text: string): readonly number[] {
   if (typeof text !== 'string') throw new TypeError('text must be a string');
+  const known = parsed.get(text);
+  if (known !== undefined) return known;
+  const path = Object.freeze(indexesOf(text));
+  parsed.set(text, path);
+  return path;
+}
+
+// A request's path is parsed in many places.
+const parsed = new Recent<readonly number[]>(1024);
+
+function indexesOf(text: string): number[] {
   // 10 levels of 12 characters and the root.
   if (text.length > 121 || !PATH.test(text)) throw new CryptoError('path-malformed');
   const levels = text === 'm' ? [] : text.slice(2).split('/');

@@ -1,4 +1,5 @@
-import { utf8Decode, utf8WriteInto } from './bytes.ts';
+import { utf8Decode } from './bytes.ts';
+import { utf8WriteInto } from './utf8.ts';
 
 /** A refusal inside an encoding or decoding; pack.ts turns it into the error that callers see, with the path of the field. */
 export class PackFault extends Error {

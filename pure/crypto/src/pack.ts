@@ -1,4 +1,4 @@
-import { utf8Length } from './bytes.ts';
+import { utf8Length } from './utf8.ts';
 import { CryptoError } from './crypto-error.ts';
 import { below, PackFault, PackReader, PackWriter } from './pack-buffer.ts';
 

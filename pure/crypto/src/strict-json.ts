@@ -1,4 +1,5 @@
-import { utf8Decode, utf8Length } from './bytes.ts';
+import { utf8Decode } from './bytes.ts';
+import { utf8Length } from './utf8.ts';
 import { CryptoError } from './crypto-error.ts';
 
 /** What JSON holds. Objects from `parseStrictJson` have no prototype. */

@@ -27,6 +27,11 @@ export function resultDigestOf(status: number, body: JsonValue): Uint8Array {
   return sha256(utf8Encode(canonicalize(status === 200 ? body : withoutRequestId(body))));
 }
 
+/** `resultDigestOf` of a body that is in its RFC 8785 form already and has no `requestId`: as enclaves write answers. */
+export function canonicalDigestOf(canonicalBody: Uint8Array): Uint8Array {
+  return sha256(canonicalBody);
+}
+
 function withoutRequestId(body: JsonValue): JsonValue {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
   const { requestId: _, ...stated } = body;

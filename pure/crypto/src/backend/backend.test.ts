@@ -19,7 +19,7 @@ const RUNS = { numRuns: 40 };
 
 test('both backends export the same names', () => {
   assert.deepEqual(Object.keys(node).sort(), Object.keys(portable).sort());
-  assert.equal(Object.keys(node).length, 19);
+  assert.equal(Object.keys(node).length, 20);
 });
 
 test('both backends hash, expand and encrypt alike', () => {
@@ -63,6 +63,17 @@ test('both backends hash, expand and encrypt alike', () => {
     ),
     RUNS,
   );
+});
+
+test('both backends encode text alike and refuse lone surrogates', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {
+      assert.deepEqual(first.utf8Encode(text), second.utf8Encode(text));
+    }),
+    RUNS,
+  );
+  for (const text of ['\ud800', 'a\udc00b', '\udc00\ud800'])
+    for (const backend of [first, second]) assert.equal(backend.utf8Encode(text), undefined);
 });
 
 test('both backends agree on keys and key agreement', () => {
@@ -138,6 +149,7 @@ test('both backends give the same verdict on a key the second time', () => {
 test('results of the node backend are plain arrays that own their memory', () => {
   const message = Uint8Array.of(1, 2, 3);
   const results = [
+    node.utf8Encode('text')!,
     node.sha256(message),
     node.keccak256(message),
     node.hmacSha256(message, message),

@@ -11,6 +11,8 @@ export interface Ed25519Key {
  * plain Uint8Arrays that nobody else holds.
  */
 export interface Backend {
+  /** UTF-8 bytes; undefined when the text holds a lone surrogate. */
+  readonly utf8Encode: (text: string) => Uint8Array | undefined;
   readonly sha256: (data: Uint8Array) => Uint8Array;
   readonly sha512: (data: Uint8Array) => Uint8Array;
   readonly keccak256: (data: Uint8Array) => Uint8Array;
@@ -62,6 +64,7 @@ export interface Backend {
   ) => Uint8Array | undefined;
 }
 
+export declare const utf8Encode: Backend['utf8Encode'];
 export declare const sha256: Backend['sha256'];
 export declare const sha512: Backend['sha512'];
 export declare const keccak256: Backend['keccak256'];

@@ -24,6 +24,11 @@ function plain(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }
 
+const encoder = new TextEncoder();
+
+export const utf8Encode: Backend['utf8Encode'] = (text) =>
+  text.isWellFormed() ? encoder.encode(text) : undefined;
+
 export const sha256: Backend['sha256'] = (data) => plain(hash('sha256', data, 'buffer'));
 
 export const sha512: Backend['sha512'] = (data) => plain(hash('sha512', data, 'buffer'));
@@ -110,8 +115,13 @@ function keptPublicKey(kept: Recent<KeyObject>, header: Buffer, raw: Uint8Array)
   return key;
 }
 
+// Raw export came with Node 26 and costs a tenth of DER; the SDK runs on older ones too.
+const exportsRaw = Number.parseInt(process.versions.node, 10) >= 26;
+const rawFormat = { format: 'raw-public' } as unknown as { format: 'der'; type: 'spki' };
+
 function rawPublicKey(key: KeyObject): Uint8Array {
-  return new Uint8Array(createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32));
+  const exported = createPublicKey(key).export(exportsRaw ? rawFormat : { format: 'der', type: 'spki' });
+  return new Uint8Array(exported.subarray(-32));
 }
 
 export const ed25519Key: Backend['ed25519Key'] = (seed) => {

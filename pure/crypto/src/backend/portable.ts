@@ -9,7 +9,16 @@ import { ripemd160 as nobleRipemd160 } from '@noble/hashes/legacy.js';
 import { pbkdf2 } from '@noble/hashes/pbkdf2.js';
 import { sha256 as nobleSha256, sha512 as nobleSha512 } from '@noble/hashes/sha2.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
+import { utf8Length, utf8WriteInto } from '../utf8.ts';
 import type { Backend } from './backend.ts';
+
+export const utf8Encode: Backend['utf8Encode'] = (text) => {
+  const length = utf8Length(text);
+  if (length < 0) return undefined;
+  const out = new Uint8Array(length);
+  utf8WriteInto(text, out, 0);
+  return out;
+};
 
 export const sha256: Backend['sha256'] = (data) => nobleSha256(data);
 
