@@ -513,7 +513,7 @@ function encodeWithin(most: number, encode: () => Uint8Array): Uint8Array {
 /** The longest beginning of `text` within so many bytes of UTF-8. */
 function clip(text: string, most: number): string {
   const whole = text.toWellFormed();
-  if (utf8Encode(whole).length <= most) return whole;
+  if (whole.length * 3 <= most || utf8Encode(whole).length <= most) return whole;
   let kept = '';
   let length = 0;
   for (const character of whole) {

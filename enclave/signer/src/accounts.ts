@@ -1,7 +1,6 @@
 import type { AddressFormat, Curve, SigningAccount } from '@keystead/chains/chain';
 import { chainFor } from '@keystead/chains/registry';
 import * as bip32 from '@keystead/crypto/bip32';
-import { base58Encode } from '@keystead/crypto/base58';
 import { parsePath } from '@keystead/crypto/derivation-path';
 import * as ed25519 from '@keystead/crypto/ed25519';
 import { hexEncode } from '@keystead/crypto/hex';
@@ -101,7 +100,8 @@ function account(
 
 /** Text of an account's public key in answers: base58 for Solana, else hexadecimal. */
 export function publicKeyText(account: SigningAccount): string {
-  return account.addressFormat === 'Solana' ? base58Encode(account.publicKey) : hexEncode(account.publicKey);
+  // A Solana address is the base58 of the key.
+  return account.addressFormat === 'Solana' ? account.address : hexEncode(account.publicKey);
 }
 
 function singleAccount(open: OpenAccount): SingleAccount {

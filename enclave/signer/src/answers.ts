@@ -10,7 +10,7 @@ import {
   type FinishedAnswer,
   type Statement,
 } from '@keystead/protocol/answer';
-import { resultDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
+import { canonicalDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
 import { zeroHash } from '@keystead/protocol/entry';
 import { errorBody, type KmsError } from '@keystead/protocol/errors';
 import type { CommittedEntry } from './history.ts';
@@ -75,11 +75,12 @@ export class Answers {
   result(committed: CommittedEntry, result: JsonValue): void {
     const { entry, hash } = committed;
     const entryHash = hexEncode(hash);
+    const body = utf8Encode(canonicalize(result));
     const waiting: Waiting = {
       identity: entry.identity,
       status: 200,
-      body: utf8Encode(canonicalize(result)),
-      statement: this.#statement(entry.identity, 200, result, committed),
+      body,
+      statement: this.#statement(entry.identity, 200, body, committed),
       entryHash,
     };
     this.#waiting.push(waiting);
@@ -89,12 +90,12 @@ export class Answers {
   /** `committed` is undefined while the entry is not shown to be history: the refusal then states no position. */
   refuse(identity: Uint8Array, error: KmsError, committed: CommittedEntry | undefined): void {
     const { requestId: _, ...body } = errorBody(error, '');
-    const json = body as unknown as JsonValue;
+    const encoded = utf8Encode(canonicalize(body as unknown as JsonValue));
     this.#waiting.push({
       identity,
       status: error.status,
-      body: utf8Encode(canonicalize(json)),
-      statement: this.#statement(identity, error.status, json, committed),
+      body: encoded,
+      statement: this.#statement(identity, error.status, encoded, committed),
       entryHash: undefined,
     });
   }
@@ -145,7 +146,7 @@ export class Answers {
   #statement(
     identity: Uint8Array,
     status: number,
-    body: JsonValue,
+    body: Uint8Array,
     committed: CommittedEntry | undefined,
   ): Statement {
     const entry = committed?.entry;
@@ -155,7 +156,7 @@ export class Answers {
       deployment: this.#deployment,
       identity,
       status,
-      resultDigest: resultDigestOf(status, body),
+      resultDigest: canonicalDigestOf(body),
       organization: entry?.organization ?? new Uint8Array(16),
       position: entry?.position ?? 0,
       head: committed?.hash ?? zeroHash,

@@ -26,7 +26,7 @@ import { RequestTable } from './requests.ts';
 import { Vault } from './vault.ts';
 import { WalletPublicKeys } from './wallet-public-keys.ts';
 import { kindOf, wipeSecret } from './wallet-secret.ts';
-import { Witness } from './witness.ts';
+import { ProvenLeaves, Witness } from './witness.ts';
 
 /** The signer (spec/signer.md): signs committed history and nothing else. */
 export function createSigner(context: EnclaveContext): Program<ToSigner, FromSigner> {
@@ -42,6 +42,7 @@ class Signer implements Program<ToSigner, FromSigner> {
   readonly #requests: RequestTable;
   readonly #heads: SeenHeads;
   readonly #vault: Vault;
+  readonly #proven = new ProvenLeaves();
   readonly #tools: SignerTools;
   readonly #maker: Maker;
   readonly #answers: Answers;
@@ -167,7 +168,7 @@ class Signer implements Program<ToSigner, FromSigner> {
     const heads = this.#heads;
     const held = this.#requests.find(identity);
     if (held === undefined) throw refusal('request', 'The signer did not get this request.');
-    const witness = new Witness(ticket.witness);
+    const witness = new Witness(ticket.witness, this.#proven);
     const { deploymentId } = tools;
     const { request, caller } = authenticatedRequest({ committed, held, receipt, witness, deploymentId });
     const display = within('key-use', () => parseDisplay(ticket.display));

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { emptyMapRoot, MerkleMap } from '@keystead/crypto/merkle-map';
+import { AuthorityLeaf, userLeafKey } from '@keystead/protocol/authority';
+import { ProvenLeaves, Witness } from './witness.ts';
+
+const user = (username: string, root: boolean): AuthorityLeaf => ({
+  leaf: 'user',
+  username,
+  root,
+  createdAt: 1,
+  expiresAt: undefined,
+  authenticators: [],
+});
+
+function grown(leaves: readonly AuthorityLeaf[]) {
+  const map = new MerkleMap(emptyMapRoot(), { node: () => undefined });
+  for (const leaf of leaves)
+    if (leaf.leaf === 'user') map.set(userLeafKey(leaf.username), AuthorityLeaf.encode(leaf));
+  return { root: map.root(), nodes: map.newNodes().map(({ bytes }) => bytes) };
+}
+
+const before = grown([user('ada', false), user('bob', false)]);
+const after = grown([user('ada', true), user('bob', false)]);
+
+test('a leaf is proven by the nodes of the ticket, and absence too', () => {
+  const read = new Witness(before.nodes, new ProvenLeaves()).reader(before.root);
+  assert.deepEqual(read(userLeafKey('ada')), user('ada', false));
+  assert.equal(read(userLeafKey('eve')), undefined);
+  assert.throws(() => new Witness([], new ProvenLeaves()).reader(before.root)(userLeafKey('ada')));
+});
+
+test('what was proven under a root needs no proof again, and says nothing under another root', () => {
+  const proven = new ProvenLeaves();
+  new Witness(before.nodes, proven).reader(before.root)(userLeafKey('ada'));
+  assert.deepEqual(new Witness([], proven).reader(before.root)(userLeafKey('ada')), user('ada', false));
+  assert.throws(() => new Witness([], proven).reader(after.root)(userLeafKey('ada')));
+  assert.throws(() => new Witness([], proven).reader(before.root)(userLeafKey('bob')));
+  const read = new Witness(after.nodes, proven).reader(after.root);
+  assert.deepEqual(read(userLeafKey('ada')), user('ada', true));
+});
+
+test('nodes that are not those of the root prove nothing', () => {
+  const proven = new ProvenLeaves();
+  assert.throws(() => new Witness(after.nodes, proven).reader(before.root)(userLeafKey('ada')));
+  assert.throws(() => new Witness([], proven).reader(before.root)(userLeafKey('ada')));
+});
+
+test('absence is proven each time', () => {
+  const proven = new ProvenLeaves();
+  assert.equal(new Witness(before.nodes, proven).reader(before.root)(userLeafKey('eve')), undefined);
+  assert.throws(() => new Witness([], proven).reader(before.root)(userLeafKey('eve')));
+});
