@@ -11,6 +11,7 @@ import {
   inclusionProof,
   leafHash,
   nodeHash,
+  provenTree,
   rootOf,
   verifyConsistency,
   verifyInclusion,
@@ -180,4 +181,18 @@ test('refuses hashes that do not have 32 bytes', () => {
   assert.throws(() => rootOf([short]), RangeError);
   assert.throws(() => inclusionProof(leaves(3), 3), RangeError);
   assert.throws(() => consistencyProof(leaves(3), 0), RangeError);
+});
+
+test('a whole tree at once has the root and the proofs of the single functions', () => {
+  for (let size = 1; size <= 40; size++) {
+    const leaves = Array.from({ length: size }, (_, i) => leafHash(Uint8Array.of(size, i)));
+    const { root, proofs } = provenTree(leaves);
+    assert.deepEqual(root, rootOf(leaves));
+    for (const [index, leaf] of leaves.entries()) {
+      assert.deepEqual(proofs[index], inclusionProof(leaves, index), `leaf ${index} of ${size}`);
+      assert.equal(verifyInclusion(leaf, index, size, proofs[index]!, root), true);
+    }
+  }
+  assert.throws(() => provenTree([]), RangeError);
+  assert.throws(() => provenTree([new Uint8Array(31), new Uint8Array(32)]), RangeError);
 });

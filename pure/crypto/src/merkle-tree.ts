@@ -135,6 +135,28 @@ export function consistencyProof(leaves: readonly Uint8Array[], size1: number): 
   return proof.reverse();
 }
 
+/** Root of a tree of at least one leaf hash, and the inclusion proof of each: as `rootOf` and `inclusionProof`, each node once. */
+export function provenTree(leaves: readonly Uint8Array[]): {
+  readonly root: Uint8Array;
+  readonly proofs: readonly (readonly Uint8Array[])[];
+} {
+  if (leaves.length === 0) throw new RangeError('a tree without leaves proves nothing');
+  const proofs: Uint8Array[][] = leaves.map(() => []);
+  const visit = (start: number, end: number): Uint8Array => {
+    if (end - start === 1) {
+      assertBytes('leaf', leaves[start]!, HASH_LENGTH);
+      return leaves[start]!;
+    }
+    const middle = start + splitOf(end - start);
+    const left = visit(start, middle);
+    const right = visit(middle, end);
+    for (let i = start; i < middle; i++) proofs[i]!.push(right);
+    for (let i = middle; i < end; i++) proofs[i]!.push(left);
+    return nodeHash(left, right);
+  };
+  return { root: new Uint8Array(visit(0, leaves.length)), proofs };
+}
+
 /**
  * Whether `proof` shows the leaf hash at `index` in the tree of `size` leaves with `root` (RFC 9162 §2.1.3.2). Anything
  * malformed gives false.

@@ -1,7 +1,7 @@
 import { concatBytes, equalBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
 import * as ed25519 from '@keystead/crypto/ed25519';
-import { inclusionProof, leafHash, nodeHash, rootOf } from '@keystead/crypto/merkle-tree';
+import { leafHash, nodeHash, provenTree } from '@keystead/crypto/merkle-tree';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { sha256 } from '@keystead/crypto/sha256';
 import type { JsonValue } from '@keystead/crypto/strict-json';
@@ -42,12 +42,13 @@ function withoutRequestId(body: JsonValue): JsonValue {
 export function signStatements(signSeed: SecretBytes, statements: readonly Statement[]): AnswerSignature[] {
   if (statements.length === 0) return [];
   const leaves = statements.map((statement) => leafHash(Statement.encode(statement)));
-  const signature = ed25519.sign(signSeed.expose(), signedRoot(rootOf(leaves)));
+  const { root, proofs } = provenTree(leaves);
+  const signature = ed25519.sign(signSeed.expose(), signedRoot(root));
   return statements.map((statement, index) => ({
     statement,
     index,
     size: leaves.length,
-    path: inclusionProof(leaves, index),
+    path: [...proofs[index]!],
     signature,
     inclusion: undefined,
   }));
