@@ -352,6 +352,7 @@ export class InProcess {
     const message = this.host.fromSigner === undefined ? sent : this.host.fromSigner(sent);
     if (message === null) return;
     if (message.type === 'made') this.#toPolicy({ type: 'made', made: message.made });
+    if (message.type === 'noted') this.#toPolicy({ type: 'noted', noted: message.noted });
     if (message.type !== 'answers') return;
     for (const answer of message.answers) {
       const name = hexEncode(answer.identity);

@@ -64,7 +64,7 @@ function statedBy(answer: Answer): Stated {
 
 /** The refusal of a use that a later change of the organization took back. */
 export function isBelowFloor({ body }: Answer): boolean {
-  return body?.code === 'signer-refused' && body.check === 'floor';
+  return body?.code === 'request-superseded';
 }
 
 export class Oracle {

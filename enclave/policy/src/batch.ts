@@ -17,6 +17,8 @@ export interface HeldAnswer {
   readonly position: number;
   readonly hash: Uint8Array;
   readonly time: number;
+  /** A narrowing change: its answer waits until the signer has noted the floor, or the receipt's lifetime is over. */
+  readonly narrows: boolean;
 }
 
 export interface HeldTicket {

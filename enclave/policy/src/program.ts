@@ -33,8 +33,10 @@ import {
   AdvanceOrder,
   HeadAnswer,
   HeadQuery,
+  Noted,
   Receipt,
   type ReceiptItem,
+  receiptLifetimeMilliseconds,
   ReceiptQuery,
 } from '@keystead/protocol/receipt';
 import { parseRequest } from '@keystead/protocol/request';
@@ -79,6 +81,9 @@ interface Repeat {
   readonly pending: Pending;
   readonly organization: Organization;
 }
+
+/** An answer that is ready to leave. */
+type StatedAnswer = Omit<HeldAnswer, 'organization' | 'narrows'> & { readonly organization: Uint8Array };
 
 /** An answer that states the present state of an organization, waiting until its tail is certified. */
 interface ReadAnswer {
@@ -126,7 +131,9 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   readonly #afterReceipt = new Map<string, Pending>();
   readonly #outstanding = new Map<number, Outstanding>();
   readonly #reads: ReadAnswer[] = [];
-  readonly #toState: (Omit<HeldAnswer, 'organization'> & { readonly organization: Uint8Array })[] = [];
+  readonly #toState: StatedAnswer[] = [];
+  /** Answers of narrowing changes by batch, until the signer has noted their floors. */
+  readonly #fenced = new Map<number, { answers: readonly StatedAnswer[]; until: number }>();
   readonly #unstated: Extract<FromPolicy, { type: 'answers' }>['answers'] = [];
   /** Identities of the requests by which a key founded organizations. */
   readonly #foundedByKey = new Map<string, Set<string>>();
@@ -164,6 +171,9 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       case 'made':
         this.#made(Made.decode(this.#context.open('signer-to-policy', 'made', message.made)));
         return;
+      case 'noted':
+        this.#noted(Noted.decode(this.#context.open('signer-to-policy', 'noted', message.noted)));
+        return;
       case 'rows':
         for (const answer of message.answers) this.#rows(answer.id, answer.rows);
         return;
@@ -185,6 +195,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#closeBatch();
     this.#closeRepeats();
     this.#releaseReads();
+    this.#releaseOldFences();
     this.#stateAnswers();
     this.#fetchedEntries.clear();
     this.#forgetAbsent();
@@ -353,6 +364,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
         position: entry.position,
         hash: own.known.hash,
         time: entry.time,
+        narrows: own.floor === entry.position,
       });
     if (this.#batch.isFull) this.#closeBatch();
   }
@@ -720,16 +732,36 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       outstanding.answers.length === 0
         ? new Map<string, ReceiptItem>()
         : new Map(receipt.items.map((item) => [hexEncode(item.hash), item]));
+    const fenced: StatedAnswer[] = [];
     for (const answer of outstanding.answers) {
       const item = history.get(hexEncode(answer.hash));
       if (item?.position === answer.position && equalBytes(item.organization, answer.organization.id))
-        this.#toState.push({ ...answer, organization: answer.organization.id });
+        (answer.narrows ? fenced : this.#toState).push({ ...answer, organization: answer.organization.id });
       else this.#refuse(answer.refs, answer.identity, new KmsError('unavailable', {}));
     }
+    if (fenced.length > 0)
+      this.#fenced.set(receipt.batch, { answers: fenced, until: this.#now() + receiptLifetimeMilliseconds });
     for (const [name, pending] of this.#afterReceipt) {
       this.#afterReceipt.delete(name);
       this.#queue.push(pending);
     }
+  }
+
+  /** The signer signs nothing below the floors of that batch any more: who took something back may know it. */
+  #noted(noted: Noted): void {
+    if (!equalBytes(noted.boot, this.#context.boot)) return;
+    this.#releaseFence(noted.batch);
+  }
+
+  #releaseFence(batch: number): void {
+    this.#toState.push(...(this.#fenced.get(batch)?.answers ?? []));
+    this.#fenced.delete(batch);
+  }
+
+  /** No signer takes a receipt after its lifetime: what no signer noted needs no note then. */
+  #releaseOldFences(): void {
+    const now = this.#context.clock();
+    for (const [batch, { until }] of this.#fenced) if (now > until) this.#releaseFence(batch);
   }
 
   /** The certified head moves along the tail; a head that is not on it belongs to another history. */
@@ -820,6 +852,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
             position: known.entry.position,
             hash: known.hash,
             time: known.entry.time,
+            narrows: organization.certified.floor >= known.entry.position,
           });
         items.push({ organization: organization.id, position: known.entry.position, hash: known.hash });
         if (other !== null)

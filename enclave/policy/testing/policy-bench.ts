@@ -27,6 +27,7 @@ import {
   AdvanceOrder,
   HeadAnswer,
   HeadQuery,
+  Noted,
   Receipt,
   type ReceiptItem,
   ReceiptQuery,
@@ -69,6 +70,8 @@ export interface Plays {
   refuse?: (group: readonly Advance[]) => string | undefined;
   receipt?: (receipt: Receipt) => Receipt;
   made?: (made: Made) => Made;
+  /** False: the signer does not say that it has noted floors. */
+  notes?: boolean;
   /** Messages to the engine of these types wait until `release`. */
   hold?: ReadonlySet<ToPolicy['type']>;
 }
@@ -306,6 +309,12 @@ export class PolicyBench {
     this.plays = { ...this.plays, hold: undefined };
   }
 
+  /** The signer's word that it has noted the floors of a receipt. */
+  note({ boot, batch }: Receipt): void {
+    const noted = Noted.encode({ boot, batch });
+    this.#toEngine({ type: 'noted', noted: this.roles.signer.seal('signer-to-policy', 'noted', noted) });
+  }
+
   #toEngine(message: ToPolicy): void {
     (this.plays.hold?.has(message.type) ? this.#held : this.#inbox).push(message);
   }
@@ -396,6 +405,7 @@ export class PolicyBench {
       type: 'receipt',
       receipt: this.roles.certifier.seal('certifier-to-policy', 'receipt', played),
     });
+    if (this.plays.notes !== false) this.note(receipt);
     if (message.tickets === undefined) return;
     const { tickets } = TicketBatch.decode(
       this.roles.signer.open('policy-to-signer', 'ticket-batch', message.tickets),

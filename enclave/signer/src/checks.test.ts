@@ -80,8 +80,9 @@ function assertSigned(answer: Answered, wallet: BenchWallet): void {
 
 function assertRefused(answer: Answered, check: string): void {
   assert.equal(answer.body.check, check, JSON.stringify(answer.body));
-  assert.equal(answer.status, 503);
-  assert.equal(answer.body.code, 'signer-refused');
+  const final = check === 'floor';
+  assert.equal(answer.status, final ? 409 : 503);
+  assert.equal(answer.body.code, final ? 'request-superseded' : 'signer-refused');
   assert.equal(answer.body.signature, undefined);
 }
 
@@ -130,10 +131,15 @@ describe('tickets and receipts', () => {
     for (const shift of [-5001, 5001])
       fails('receipt-age', { receipt: (receipt) => ({ ...receipt, time: receipt.time + shift }) });
     const one = scene();
+    one.bench.now += 6000;
     assertSigned(
       use(one, messageCall(one), { receipt: (receipt) => ({ ...receipt, time: receipt.time - 5000 }) }),
       one.wallet,
     );
+  });
+
+  test('refuses a receipt from before its own start: what it permitted may have been taken back since', () => {
+    fails('receipt-age', { receipt: (receipt) => ({ ...receipt, time: receipt.time - 1 }) });
   });
 
   test('refuses an entry that the receipt does not contain, and states no position for it', () => {

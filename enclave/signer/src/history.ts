@@ -59,7 +59,10 @@ export class FreshReceipt {
   readonly time: number;
   readonly #items = new Map<string, ReceiptItem>();
 
-  constructor(receipt: Receipt, now: number) {
+  /** `started`: when the signer started; what was certified before may have been taken back since. */
+  constructor(receipt: Receipt, now: number, started: number) {
+    if (receipt.time < started)
+      throw refusal('receipt-age', 'The receipt is from before the start of the signer.');
     if (Math.abs(receipt.time - now) > receiptLifetimeMilliseconds)
       throw refusal('receipt-age', 'The receipt is more than 5 s from the time of the signer.');
     this.time = receipt.time;

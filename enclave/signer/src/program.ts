@@ -4,7 +4,7 @@ import { hexEncode } from '@keystead/crypto/hex';
 import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
 import { type KmsError, toKmsError } from '@keystead/protocol/errors';
 import type { FromSigner, ToSigner } from '@keystead/protocol/frames';
-import { Receipt } from '@keystead/protocol/receipt';
+import { Noted, Receipt } from '@keystead/protocol/receipt';
 import { Made, Make, type Ticket, TicketBatch } from '@keystead/protocol/ticket';
 import { Answers } from './answers.ts';
 import {
@@ -46,12 +46,15 @@ class Signer implements Program<ToSigner, FromSigner> {
   readonly #tools: SignerTools;
   readonly #maker: Maker;
   readonly #answers: Answers;
+  /** Receipts from before may belong to floors that this start has not seen. */
+  readonly #started: number;
   #signatures = 0;
   readonly #refused = new Map<CheckName | 'make-mac' | 'other', number>();
 
   constructor(context: EnclaveContext) {
     const { seed, random, clock, deploymentId, signSeed, settings } = context;
     this.#context = context;
+    this.#started = clock();
     this.#requests = new RequestTable(clock);
     this.#heads = new SeenHeads(clock);
     this.#vault = new Vault(seed, random);
@@ -126,12 +129,20 @@ class Signer implements Program<ToSigner, FromSigner> {
       const receipt = within('receipt-mac', () =>
         Receipt.decode(this.#context.open('certifier-to-signer', 'receipt', message.receipt)),
       );
-      const fresh = new FreshReceipt(receipt, this.#context.clock());
+      const fresh = new FreshReceipt(receipt, this.#context.clock(), this.#started);
       for (const { organization, head } of receipt.items) this.#heads.note(organization, head);
+      this.#acknowledge(receipt);
       return fresh;
     } catch (error) {
       return toKmsError(error);
     }
+  }
+
+  /** A narrowing change is answered when this is known: from here on nothing below its floor is signed. */
+  #acknowledge({ boot, batch, items }: Receipt): void {
+    if (!items.some(({ position, head }) => head.floor >= position)) return;
+    const noted = Noted.encode({ boot, batch });
+    this.send({ type: 'noted', noted: this.#context.seal('signer-to-policy', 'noted', noted) });
   }
 
   #ticket(ticket: Ticket, receipt: FreshReceipt | KmsError, row: Uint8Array | undefined): void {

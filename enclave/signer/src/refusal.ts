@@ -29,7 +29,9 @@ export type CheckName = (typeof checkNames)[number];
 
 /** The refusal of one check: `signer-refused` with the member `check`. */
 export function refusal(check: CheckName, detail: string, cause?: unknown): KmsError {
-  return new KmsError('signer-refused', { detail, cause, extra: { check } });
+  // What a later change took back is refused for ever: the caller must not send the same bytes again.
+  const code = check === 'floor' ? 'request-superseded' : 'signer-refused';
+  return new KmsError(code, { detail, cause, extra: { check } });
 }
 
 /** Runs `test` as part of a check: what it throws becomes the check's refusal, with the code of the reason. */
@@ -37,7 +39,8 @@ export function within<T>(check: CheckName, test: () => T): T {
   try {
     return test();
   } catch (cause) {
-    if (cause instanceof KmsError && cause.code === 'signer-refused') throw cause;
+    if (cause instanceof KmsError && (cause.code === 'signer-refused' || cause.code === 'request-superseded'))
+      throw cause;
     const { code, detail } = toKmsError(cause);
     throw refusal(
       check,

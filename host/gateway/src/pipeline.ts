@@ -443,6 +443,9 @@ export class Pipeline implements LinkEvents {
       case 'made':
         this.#links.send('policy', { type: 'made', made: message.made });
         return;
+      case 'noted':
+        this.#links.send('policy', { type: 'noted', noted: message.noted });
+        return;
       case 'answers':
         for (const answer of message.answers)
           this.#answer(this.#waiting.boundTo(hex(answer.identity)), answer);

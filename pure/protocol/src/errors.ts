@@ -420,6 +420,12 @@ export const errorCodes = {
     'Report it to the operator: something between the enclaves altered a message.',
     'A message between two enclaves carries a MAC that its sender did not make. Nothing was decided or signed.',
   ),
+  'request-superseded': kind(
+    409,
+    'Superseded by a later change',
+    'Stamp a new request: this one is decided for ever, and what it was permitted was taken back before it was signed.',
+    'Between decision and signature the organization took something back (a key, a user, a grant). Nothing was signed.',
+  ),
   'signer-refused': kind(
     503,
     'The signer refused',

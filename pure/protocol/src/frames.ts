@@ -106,6 +106,8 @@ export const ToPolicy = variant('type', {
   outcome: [6, struct({ organization: fixed(16), position: u53, network: text(64), outcome: bytes(8192) })],
   /** A batch was lost on its way (store, certifier): drop every speculative tail and begin from certified heads. */
   resync: [7, struct({})],
+  /** The signer's acknowledgement that it has seen the floors of a batch. */
+  noted: [9, struct({ noted: Sealed })],
   ping: [8, struct({ id: u53 })],
 });
 export type ToPolicy = Static<typeof ToPolicy>;
@@ -189,6 +191,7 @@ export type ToSigner = Static<typeof ToSigner>;
 export const FromSigner = variant('type', {
   made: [1, struct({ made: Sealed })],
   answers: [2, struct({ answers: list(FinishedAnswer, 4096) })],
+  noted: [3, struct({ noted: Sealed })],
   pong: [8, struct({ id: u53, metrics: bytes(65536) })],
 });
 export type FromSigner = Static<typeof FromSigner>;

@@ -79,6 +79,10 @@ export type Receipt = Static<typeof Receipt>;
 
 export const receiptLifetimeMilliseconds = 5000;
 
+/** Signer to policy engine: the receipt of this batch was noted; nothing below its floors will be signed again. */
+export const Noted = struct({ boot: fixed(16), batch: u53 });
+export type Noted = Static<typeof Noted>;
+
 /** Inclusion of one item under the public checkpoint, for clients and auditors. */
 export const Inclusion = struct({
   organization: fixed(16),

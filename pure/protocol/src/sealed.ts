@@ -14,7 +14,8 @@ export type SealedKind =
   | 'head-answer'
   | 'ticket-batch'
   | 'make'
-  | 'made';
+  | 'made'
+  | 'noted';
 
 function messageMac(key: SecretBytes, kind: SealedKind, bytes: Uint8Array): Uint8Array {
   return hmacSha256(key.expose(), concatBytes(domainPrefix(`keystead/${kind}/v1`), bytes));
