@@ -420,6 +420,7 @@ describe('a host that forges and pairs messages of enclaves', () => {
 
   it('row 9: shows a receipt that is too old, or of a certifier whose time is wrong', async () => {
     const { world, tenant } = await opened();
+    world.now += 6000;
     const raw = world.signing(tenant, 'late');
     const forged = forgeEntry(raw, tenant, { head: world.headOf(tenant.organizationId), now: world.now });
     const at = (milliseconds: number) => {

@@ -843,7 +843,7 @@ test('A14 holding a decided signature back at the host until its key is revoked 
   const { organizationId } = attacked;
   const held: ToSigner[] = [];
   const hold = (message: ToSigner) => {
-    if (message.type !== 'tickets') return message;
+    if (message.type !== 'tickets' || message.tickets === undefined) return message;
     held.push(message);
     return null;
   };
