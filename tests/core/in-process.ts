@@ -135,7 +135,9 @@ export class InProcess {
           this.#fromCertifier(FromCertifier.decode(FromCertifier.encode(message)));
       };
       this.#certifier = certifier;
-      setImmediate(() => certifier.turn());
+      setImmediate(() => {
+        if (certifier === this.#certifier) certifier.turn();
+      });
     }
   }
 
@@ -201,6 +203,7 @@ export class InProcess {
   #givePolicy(message: ToPolicy): void {
     const program = this.#policy;
     this.#run('policy', () => {
+      if (program !== this.#policy) return;
       program.receive(ToPolicy.decode(ToPolicy.encode(message)));
       program.turn();
     });
@@ -214,6 +217,7 @@ export class InProcess {
   #giveSigner(message: ToSigner): void {
     const program = this.#signer;
     this.#run('signer', () => {
+      if (program !== this.#signer) return;
       program.receive(ToSigner.decode(ToSigner.encode(message)));
       program.turn();
     });
@@ -227,11 +231,13 @@ export class InProcess {
   #giveCertifier(message: ToCertifier): void {
     const program = this.#certifier;
     this.#run('certifier', () => {
+      if (program !== this.#certifier) return;
       program.receive(ToCertifier.decode(ToCertifier.encode(message)));
       program.turn();
     });
   }
 
+  /** What reaches a program after it was started again never reaches the one that ended. */
   #run(role: Role, turn: () => void): void {
     setImmediate(() => {
       try {
