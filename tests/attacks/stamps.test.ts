@@ -211,7 +211,6 @@ test('B2 writing a signature in another encoding, length or range is refused', a
       ['halves swapped', (s) => Uint8Array.from([...half(s), ...s.subarray(0, 32)])],
       ['all bits set', () => new Uint8Array(64).fill(255)],
       ['other padding', (s) => `${Buffer.from(s).toString('base64')}=`],
-      ['no padding or some', (s) => Buffer.from(s).toString('base64url').padEnd(88, '=')],
       [
         'stray bits in the last character',
         (s) =>
@@ -224,9 +223,13 @@ test('B2 writing a signature in another encoding, length or range is refused', a
     ];
     await attacked.unchangedBy(async () => {
       for (const surface of SURFACES) {
-        for (const [what, change] of forms) {
+        // Padding is the rule on the native surface and none on the other.
+        const padding: (typeof forms)[number] =
+          surface === 'native'
+            ? ['no padding', (s) => Buffer.from(s).toString('base64').replace(/=+$/, '')]
+            : ['padding', (s) => Buffer.from(s).toString('base64url').padEnd(88, '=')];
+        for (const [what, change] of [...forms, padding]) {
           const spoiled = withSignature(attacked.signing(surface), change);
-          // On the native surface padding is the rule.
           refused(
             await attacked.stack.submit(spoiled),
             ['stamp-malformed', 'stamp-invalid'],
