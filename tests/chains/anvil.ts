@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { freePort } from './free-port.ts';
+import { freePort } from '@keystead/stack/free-port';
 
 export const SEPOLIA_CHAIN_ID = 11_155_111;
 /** CAIP-2. */
@@ -26,7 +26,7 @@ export interface Anvil {
 
 /** Starts anvil on a free port of loopback with one block per transaction; resolves when it answers. */
 export async function startAnvil(): Promise<Anvil> {
-  const port = await freePort();
+  const port = await freePort(0);
   const url = `http://127.0.0.1:${port}`;
   const child = spawn(
     PROGRAM,
