@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { zeroHash } from '@keystead/protocol/entry';
 import { RawRequest } from '@keystead/protocol/frames';
-import { json, rawExchange, type RunningGateway, runGateway } from './testing/running-gateway.ts';
+import { bodyOf, json, rawExchange, type RunningGateway, runGateway } from './testing/running-gateway.ts';
 
 const rpc = '/v1/wallets/kms/rpc';
 
@@ -127,6 +127,7 @@ describe('bytes that are no single request', () => {
     'a bare carriage return': `${head}x-a: b\rx-b: c\r\ncontent-length: 7\r\n\r\n${body}`,
     'a NUL in a header': `${head}x-a: b\0c\r\ncontent-length: 7\r\n\r\n${body}`,
     'no host': `POST ${rpc} HTTP/1.1\r\ncontent-length: 7\r\n\r\n${body}`,
+    'two hosts': `${head}host: y\r\ncontent-length: 7\r\nconnection: close\r\n\r\n${body}`,
     'the preface of HTTP/2': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
     'a TLS hello': '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
     nothing: '\0\0\0\0\0\0\0\0\0\0\r\n\r\n',
@@ -150,6 +151,39 @@ describe('bytes that are no single request', () => {
     );
     assert.match(answer, /^HTTP\/1\.1 200 /);
     assert.equal(requestsOf(running).length, 1);
+  });
+
+  const closing: Record<string, string> = {
+    'no host': `POST ${rpc} HTTP/1.1\r\ncontent-length: 0\r\n\r\n`,
+    'no host and a route that reads': 'GET /openapi.json HTTP/1.1\r\n\r\n',
+    'two hosts': `${head}host: y\r\ncontent-length: 0\r\n\r\n`,
+    'a transfer coding': `${head}transfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
+    'a body above the limit': `${head}content-length: 262145\r\n\r\n${'x'.repeat(262_145)}`,
+    close: `${head}content-length: 0\r\nconnection: close\r\n\r\n`,
+  };
+  for (const [name, bytes] of Object.entries(closing))
+    for (const chunks of ['one chunk', 'two chunks'])
+      it(`takes no request on a connection that it said it closes: ${name}, in ${chunks}`, async (context) => {
+        const running = await runGateway(context);
+        answerAtOnce(running);
+        const hidden = smuggled.repeat(3);
+        const sent = chunks === 'one chunk' ? [`${bytes}${hidden}`] : [bytes, hidden];
+        const answer = await rawExchange(running.gateway.port, sent);
+        assert.ok((answer.match(/HTTP\/1\.1 /g)?.length ?? 0) <= 1, answer);
+        // What was taken left for the policy engine before this one.
+        assert.equal((await running.post(rpc, 'the control')).status, 200);
+        const bodies = requestsOf(running).flatMap((message) =>
+          message.type === 'requests' ? message.items.map(bodyOf) : [],
+        );
+        assert.deepEqual(bodies, name === 'close' ? ['', 'the control'] : ['the control']);
+      });
+
+  it('takes the second of two requests when the first keeps the connection', async (context) => {
+    const running = await runGateway(context);
+    answerAtOnce(running);
+    const closes = smuggled.replace('content-length', 'connection: close\r\ncontent-length');
+    const answer = await rawExchange(running.gateway.port, `${smuggled}${closes}`);
+    assert.equal(answer.match(/HTTP\/1\.1 200/g)?.length, 2);
   });
 
   it('writes no answer to bad bytes while an earlier request on the connection has none', async (context) => {

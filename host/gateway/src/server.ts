@@ -46,7 +46,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const { pipeline, links, metrics, deployment, report } = options;
   const timeouts = { ...defaultTimeouts, ...options.timeouts };
   const unanswered = new WeakMap<Socket, Set<ServerResponse<IncomingMessage>>>();
-  /** Connections on which no further request is taken. */
+  /** Connections of which an answer says that they close: what follows on them is no request (RFC 9112 §9.6). */
   const ended = new WeakSet<Socket>();
   const app = fastify({
     bodyLimit: bodyLimits.maxBytes,
@@ -62,6 +62,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
       headersTimeout: timeouts.headers,
       connectionsCheckingInterval: Math.min(1000, timeouts.headers),
       insecureHTTPParser: false,
+      // Node would answer 400 by itself, say that it closes, and run what follows all the same.
+      requireHostHeader: false,
     },
     clientErrorHandler: (error, socket) => refuseBytes(error, socket, unanswered.get(socket) ?? new Set()),
   });
@@ -70,8 +72,12 @@ export function createServer(options: ServerOptions): FastifyInstance {
     'request',
     ({ socket }: IncomingMessage, response: ServerResponse<IncomingMessage>) => {
       const responses = unanswered.get(socket) ?? new Set();
+      if ([...responses].some(saysClose)) ended.add(socket);
       unanswered.set(socket, responses.add(response));
-      response.once('close', () => responses.delete(response));
+      response.once('close', () => {
+        responses.delete(response);
+        if (saysClose(response)) ended.add(socket);
+      });
     },
   );
 
@@ -79,11 +85,12 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
   app.addHook('onRequest', async (request, reply) => {
-    // Servers in a row may disagree where a request behind a transfer coding begins: such a one is never run.
-    if (ended.has(request.raw.socket)) return reply.hijack();
-    if (request.raw.headers['transfer-encoding'] !== undefined) {
-      ended.add(request.raw.socket);
-      reply.header('connection', 'close');
+    const { socket } = request.raw;
+    if (ended.has(socket)) return reply.hijack();
+    // Servers in a row may disagree where a request behind one of these begins, or whose it is.
+    if (request.raw.headers['transfer-encoding'] !== undefined || !namesOneHost(request.raw)) {
+      ended.add(socket);
+      reply.raw.setHeader('connection', 'close');
     }
     reply.raw.setHeader('x-request-id', request.id);
     reply.raw.setHeader('cache-control', 'no-store');
@@ -94,6 +101,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
       answerPreflight(reply.raw, methods);
       return reply.code(204).send();
     }
+    if (!namesOneHost(request.raw))
+      throw new KmsError('request-malformed', { field: 'Host', detail: 'Send one Host header.' });
   });
   app.addHook('onResponse', async (request, reply) => {
     const path = pathOf(request);
@@ -156,7 +165,10 @@ export function createServer(options: ServerOptions): FastifyInstance {
     if (known.code === 'internal')
       report('error', 'internal', { requestId: request.id, reason: nameOf(error) });
     // What is left of a refused body is not read as a next request.
-    if (!request.raw.complete) reply.header('connection', 'close');
+    if (!request.raw.complete) {
+      ended.add(request.raw.socket);
+      reply.raw.setHeader('connection', 'close');
+    }
     return send(reply, errorAnswer(known, request.id));
   });
   app.decorateRequest('stamp');
@@ -167,6 +179,17 @@ declare module 'fastify' {
   interface FastifyRequest {
     stamp: ReturnType<typeof readHead>;
   }
+}
+
+function saysClose(response: ServerResponse): boolean {
+  return response.getHeader('connection') === 'close';
+}
+
+/** RFC 9112 §3.2: a request of HTTP/1.1 has exactly one Host header. */
+function namesOneHost({ httpVersion, rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) if (/^host$/i.test(rawHeaders[i]!)) hosts += 1;
+  return hosts === 1 || (hosts === 0 && httpVersion === '1.0');
 }
 
 function pathOf(request: FastifyRequest): string {

@@ -78,11 +78,24 @@ export const bodyOf = (item: { request: Uint8Array }): string =>
   Buffer.from(RawRequest.decode(item.request).body).toString('utf8');
 export const randomHash = (): Uint8Array => randomBytes(32);
 
-/** Sends bytes as they are and resolves with everything that comes back until the other end closes. */
-export function rawExchange(port: number, bytes: string | Buffer, closeAfter = 3000): Promise<string> {
+/**
+ * Sends bytes as they are, several parts one by one, and resolves with everything that comes back until the other end
+ * closes.
+ */
+export function rawExchange(
+  port: number,
+  bytes: string | Buffer | readonly string[],
+  closeAfter = 3000,
+): Promise<string> {
   return new Promise((resolve) => {
     let answer = '';
-    const socket: Socket = connect(port, '127.0.0.1', () => socket.write(bytes));
+    const socket: Socket = connect(port, '127.0.0.1', async () => {
+      for (const part of typeof bytes === 'string' || Buffer.isBuffer(bytes) ? [bytes] : bytes) {
+        socket.write(part);
+        await new Promise(setImmediate);
+      }
+    });
+    socket.setNoDelay(true);
     const timer = setTimeout(() => socket.destroy(), closeAfter);
     socket.on('data', (chunk) => {
       answer += chunk.toString('latin1');
