@@ -1,4 +1,6 @@
+import type { CallDescription } from './call-description.ts';
 import type { ChainName, Effects } from './effects.ts';
+import type { StepBudget } from './step-budget.ts';
 
 /** `curve` of a derived account; the names are those of the wire protocol. */
 export type Curve = 'Ed25519' | 'Secp256k1';
@@ -30,7 +32,45 @@ export interface SigningAccount {
   readonly derivationPath: string | null;
 }
 
-/** A transaction that was decoded, re-encoded and found byte-equal. */
+/** What is known of a token account from elsewhere than the bytes; address texts. */
+export interface KnownTokenAccount {
+  readonly mint: string;
+  readonly owner: string;
+}
+
+/** The account-level key of a Bitcoin wallet, from which every address of the account is derived again (BIP-32). */
+export interface AccountKey {
+  /** Three hardened levels, `m/84'/0'/0'`. */
+  readonly path: string;
+  /** 33 bytes, compressed. */
+  readonly publicKey: Uint8Array;
+  /** 32 bytes. */
+  readonly chainCode: Uint8Array;
+  /** Highest index in use on the receiving (0) and the change (1) branch; -1 for none. */
+  readonly highestUsed: readonly [receive: number, change: number];
+}
+
+/**
+ * Facts that the bytes do not carry and that the caller answers for: statements of trusted sources, and descriptions
+ * that stand in the policy. What is absent stays unresolved. Nothing here changes what is signed: the same bytes give
+ * the same signing inputs with any context.
+ */
+export interface ParseContext {
+  /** Solana: addresses of lookup tables by table address, in the order of the finalised table; `''` where not known. */
+  readonly lookupTables?: ReadonlyMap<string, readonly string[]>;
+  /** Solana: token accounts by address. */
+  readonly tokenAccounts?: ReadonlyMap<string, KnownTokenAccount>;
+  /** Solana: owners whose associated token accounts are recognised as recipients; at most 64 are looked at. */
+  readonly knownOwners?: readonly string[];
+  /** Calls of programs and contracts that are read by description. */
+  readonly calls?: readonly CallDescription[];
+  /** Bitcoin: recognises change to other addresses of the account. */
+  readonly accountKey?: AccountKey;
+  /** Counts the work; without one, the chain's own limit holds. */
+  readonly steps?: StepBudget;
+}
+
+/** A transaction that was decoded strictly: encoding it again gives the same bytes. */
 export interface ParsedTransaction {
   readonly chain: ChainName;
   readonly effects: Effects;
@@ -64,9 +104,10 @@ export interface Chain {
    * Strict parse of an unsigned (or partially signed) transaction, as seen by `account`.
    * Throws ChainError: `transaction-malformed` (bytes), `transaction-version-unsupported`,
    * `transaction-not-ours` (our key is not asked to sign), `transaction-not-understood` (a construct without a
-   * defined meaning here; `field` names it), `transaction-unsafe` (a construct that is always refused).
+   * defined meaning here; `field` names it), `transaction-unsafe` (a construct that is always refused),
+   * `transaction-too-complex` (more work than the step budget allows).
    */
-  parseTransaction(bytes: Uint8Array, account: SigningAccount): ParsedTransaction;
+  parseTransaction(bytes: Uint8Array, account: SigningAccount, context?: ParseContext): ParsedTransaction;
   /** True when `message` could be read as a transaction, authorisation or typed-data preimage of this chain. */
   looksLikeTransaction(message: Uint8Array): boolean;
 }

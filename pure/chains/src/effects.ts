@@ -64,6 +64,8 @@ export interface Unresolved {
   readonly kind: string;
   readonly field: string;
   readonly detail: string;
+  /** What a rule names to accept exactly this: a program, `contract:selector`, a described call. */
+  readonly subject?: string;
 }
 
 export interface Call {

@@ -266,7 +266,7 @@ export const errorCodes = {
   'transaction-version-unsupported': kind(
     400,
     'Transaction version not supported',
-    'Use one of the versions that docs/chains.md lists.',
+    'Use one of the versions that docs/understands.md lists.',
     'The format or version is known and is not signed here.',
   ),
   'transaction-not-ours': kind(
@@ -278,7 +278,7 @@ export const errorCodes = {
   'transaction-not-understood': kind(
     400,
     'Transaction not understood',
-    'Use a construct that docs/chains.md lists; `field` names the one in the way.',
+    'Use a construct that docs/understands.md lists; `field` names the one in the way.',
     'A part has no defined meaning here, so nothing can be decided about it.',
   ),
   'transaction-unsafe': kind(
@@ -286,6 +286,12 @@ export const errorCodes = {
     'Transaction unsafe',
     'Build it without the construct that `field` names.',
     'The transaction holds a construct that is always refused.',
+  ),
+  'transaction-too-complex': kind(
+    400,
+    'Transaction too complex',
+    'Split the transaction into several smaller ones.',
+    'Reading it takes more steps, or its effects more room, than one decision allows.',
   ),
   'transaction-already-signed': kind(
     400,

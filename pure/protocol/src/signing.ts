@@ -1,5 +1,5 @@
 /** spec/signer.md §4: from a parsed request and an account to exactly the bytes that are signed. Policy engine and signer call it. */
-import type { RawSignature, SigningAccount, SigningInput } from '@keystead/chains/chain';
+import type { ParseContext, RawSignature, SigningAccount, SigningInput } from '@keystead/chains/chain';
 import type { ChainName, Effects } from '@keystead/chains/effects';
 import { ChainError } from '@keystead/chains/error';
 import { personalMessageDigest as ethereumMessageDigest } from '@keystead/chains/ethereum/message';
@@ -60,11 +60,16 @@ const transactionKinds: Readonly<Record<ChainName, TransactionKind>> = {
 };
 
 /**
- * The signing inputs of a request for one account. Pure: the same request and account give the same bytes.
+ * The signing inputs of a request for one account. Pure: the same request and account give the same bytes. `context` is
+ * what the caller answers for about the effects; it changes no byte that is signed.
  * Throws KmsError: `message-is-transaction`, `curve-mismatch`, `address-format-unsupported`, `parameter-invalid`, and for
  * transactions those of the chain (`transaction-…`).
  */
-export function signingRequest(request: SigningRequestOf, account: SigningAccount): SigningRequest {
+export function signingRequest(
+  request: SigningRequestOf,
+  account: SigningAccount,
+  context?: ParseContext,
+): SigningRequest {
   switch (request.method) {
     case 'signUtf8Message': {
       const { message, algorithm } = request.params;
@@ -80,7 +85,7 @@ export function signingRequest(request: SigningRequestOf, account: SigningAccoun
     case 'ethereumSignTypedData':
       return typedData(request.params.typedData, account);
     case 'signTransaction':
-      return transaction(request.params.transaction, account);
+      return transaction(request.params.transaction, account, context);
   }
 }
 
@@ -141,7 +146,11 @@ function typedData(data: TypedData, account: SigningAccount): SigningRequest {
   }
 }
 
-function transaction(given: TransactionBytes, account: SigningAccount): SigningRequest {
+function transaction(
+  given: TransactionBytes,
+  account: SigningAccount,
+  context?: ParseContext,
+): SigningRequest {
   const chain = chainFor(account.addressFormat);
   if (given.chain !== null && given.chain !== chain.name)
     throw new KmsError('curve-mismatch', {
@@ -149,7 +158,7 @@ function transaction(given: TransactionBytes, account: SigningAccount): SigningR
       detail: `The transaction is of ${given.chain}, the account of ${chain.name}`,
     });
   try {
-    const parsed = chain.parseTransaction(given.bytes, account);
+    const parsed = chain.parseTransaction(given.bytes, account, context);
     return {
       inputs: parsed.signingInputs,
       effects: parsed.effects,

@@ -1,5 +1,6 @@
 import { base58Decode, base58Encode } from '@keystead/crypto/base58';
 import { concatBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { Recent } from '@keystead/crypto/recent';
 import { sha256 } from '@keystead/crypto/sha256';
 import type { AddressFormat } from '../chain.ts';
 import { ChainError } from '../error.ts';
@@ -75,8 +76,9 @@ export function findProgramAddress(
 const ASSOCIATED_TOKEN_PROGRAM = base58Decode('ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL');
 
 // Deriving costs a few modular exponentiations; a busy wallet asks for the same few accounts again and again.
-const derivedAccounts = new Map<string, string>();
-const DERIVED_ACCOUNTS_KEPT = 4096;
+const derivedAccounts = new Recent<string>(4096);
+/** What a derivation is charged, from memory or not: hashes, and one exponentiation for each bump tried. */
+export const DERIVATION_STEPS = 500;
 
 /** Address text of the associated token account of `owner` for `mint` under `tokenProgram`; all are address texts. */
 export function associatedTokenAddress(owner: string, mint: string, tokenProgram: string): string {
@@ -85,7 +87,6 @@ export function associatedTokenAddress(owner: string, mint: string, tokenProgram
   if (known !== undefined) return known;
   const seeds = [parseAddress(owner), parseAddress(tokenProgram), parseAddress(mint)];
   const derived = base58Encode(findProgramAddress(seeds, ASSOCIATED_TOKEN_PROGRAM).address);
-  if (derivedAccounts.size >= DERIVED_ACCOUNTS_KEPT) derivedAccounts.clear();
   derivedAccounts.set(key, derived);
   return derived;
 }

@@ -1,4 +1,3 @@
-import { associatedTokenAddress } from './address.ts';
 import { DataReader, type EffectsCollector, type Instruction } from './instruction.ts';
 import { SOL, TOKEN_2022_PROGRAM, TOKEN_PROGRAM } from './programs.ts';
 
@@ -14,7 +13,11 @@ const TOKEN_2022_ACCOUNT_RENT = 2_282_880n;
 export function readAssociatedToken(instruction: Instruction, effects: EffectsCollector): void {
   const reader = new DataReader(instruction.data);
   const discriminator = instruction.data.length === 0 ? 0 : reader.u8();
-  if (discriminator > 1) {
+  if (discriminator === 2) {
+    readRecoverNested(instruction, effects, reader);
+    return;
+  }
+  if (discriminator > 2) {
     effects.unknownInstruction(instruction, 'associated-token', discriminator);
     return;
   }
@@ -32,7 +35,7 @@ export function readAssociatedToken(instruction: Instruction, effects: EffectsCo
     if (program !== null && program !== TOKEN_PROGRAM && program !== TOKEN_2022_PROGRAM) {
       effects.doubt('unknown-program', `${instruction.field}.accounts[5]`, `${program} is no token program`);
     } else if (account !== null && owner !== null && mint !== null && program !== null) {
-      if (account === associatedTokenAddress(owner, mint, program)) {
+      if (account === effects.associated(owner, mint, program)) {
         effects.tokenAccounts.set(account, { owner, mint });
       } else {
         effects.doubt(
@@ -53,4 +56,30 @@ export function readAssociatedToken(instruction: Instruction, effects: EffectsCo
     }
   }
   effects.call(instruction, name, details);
+}
+
+/**
+ * Tokens of an account whose owner is another associated account go to the wallet's own associated account, and the
+ * rent to the wallet. Where our wallet's account is named and derives, nothing leaves.
+ */
+function readRecoverNested(instruction: Instruction, effects: EffectsCollector, reader: DataReader): void {
+  const details: Record<string, string> = { discriminator: '2' };
+  if (effects.complete(instruction, reader, 7)) {
+    const { accounts } = instruction;
+    Object.assign(details, { nested: accounts[0]!.label, mint: accounts[1]!.label });
+    Object.assign(details, { destination: accounts[2]!.label, owner: accounts[5]!.label });
+    const mint = effects.resolve(instruction, 1);
+    const destination = effects.resolve(instruction, 2);
+    const program = effects.resolve(instruction, 6);
+    if (accounts[5]!.ours && mint !== null && destination !== null && program !== null) {
+      if (destination !== effects.associated(effects.ours, mint, program)) {
+        effects.doubt(
+          'derived-address-mismatch',
+          `${instruction.field}.accounts[2]`,
+          'the account is not the one that wallet, token program and mint derive',
+        );
+      }
+    }
+  }
+  effects.call(instruction, 'associated-token.recover-nested', details);
 }

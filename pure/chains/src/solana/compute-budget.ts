@@ -50,7 +50,7 @@ export function readFee(
       throw new ChainError('transaction-malformed', `${name} stands twice`, instruction.field);
     }
     seen.add(discriminator);
-    const value = discriminator === 3 ? reader.u64() : reader.unsigned(4);
+    const value = discriminator === 3 ? reader.u64() : BigInt(reader.u32());
     effects.complete(instruction, reader, 0);
     effects.call(instruction, name, { discriminator: String(discriminator), value: String(value) });
     if (discriminator === 2) limit = value;

@@ -1,5 +1,8 @@
 import { base58Encode } from '@keystead/crypto/base58';
+import type { ParseContext } from '../chain.ts';
 import type { Call, Grant, Outflow, Takeover, Unresolved } from '../effects.ts';
+import type { StepBudget } from '../step-budget.ts';
+import { associatedTokenAddress, DERIVATION_STEPS } from './address.ts';
 
 /** One account as an instruction names it. */
 export interface AccountReference {
@@ -20,6 +23,11 @@ export interface Instruction {
   readonly data: Uint8Array;
 }
 
+/** True when our key is the authority at `index`, or one of the signers of a multisignature authority after it. */
+export function authorisedByUs(instruction: Instruction, index: number): boolean {
+  return instruction.accounts.slice(index).some((account) => account.ours);
+}
+
 /** Reads instruction data; past the end it yields zeros and remembers that it did. */
 export class DataReader {
   readonly #data: Uint8Array;
@@ -38,22 +46,23 @@ export class DataReader {
     return this.#short;
   }
 
-  unsigned(length: 1 | 2 | 4 | 8): bigint {
-    let value = 0n;
-    for (const byte of this.bytes(length).toReversed()) value = (value << 8n) | BigInt(byte);
-    return value;
+  u8(): number {
+    return this.bytes(1)[0]!;
   }
 
-  u8(): number {
-    return Number(this.unsigned(1));
+  u16(): number {
+    const bytes = this.bytes(2);
+    return bytes[0]! | (bytes[1]! << 8);
   }
 
   u32(): number {
-    return Number(this.unsigned(4));
+    const bytes = this.bytes(4);
+    return (bytes[0]! | (bytes[1]! << 8) | (bytes[2]! << 16) | (bytes[3]! << 24)) >>> 0;
   }
 
   u64(): bigint {
-    return this.unsigned(8);
+    const low = this.u32();
+    return (BigInt(this.u32()) << 32n) | BigInt(low);
   }
 
   key(): string {
@@ -70,6 +79,9 @@ export class DataReader {
     return this.#data.subarray(this.#offset - length, this.#offset);
   }
 }
+
+/** Owners at whose associated token accounts a recipient is looked for. */
+const MOST_KNOWN_OWNERS = 64;
 
 /** What is known of a token account because an instruction of the same transaction made it. */
 export interface TokenAccount {
@@ -89,13 +101,41 @@ export class EffectsCollector {
   readonly tokenAccounts = new Map<string, TokenAccount>();
   /** Token accounts whose lamports some instruction of this transaction turns into wrapped SOL. */
   readonly wrapped = new Set<string>();
+  readonly #associated = new Map<string, string>();
+  readonly steps: StepBudget;
+  readonly context: ParseContext;
 
-  constructor(ours: string) {
+  constructor(ours: string, steps: StepBudget, context: ParseContext = {}) {
     this.ours = ours;
+    this.steps = steps;
+    this.context = context;
   }
 
-  doubt(kind: string, field: string, detail: string): void {
-    this.unresolved.push({ kind, field, detail });
+  /** `subject` is what a rule names to accept exactly this. */
+  doubt(kind: string, field: string, detail: string, subject?: string): void {
+    this.unresolved.push(subject === undefined ? { kind, field, detail } : { kind, field, detail, subject });
+  }
+
+  /** Address of the associated token account of an owner, charged to the step budget once in a transaction. */
+  associated(owner: string, mint: string, tokenProgram: string): string {
+    const name = `${owner} ${mint} ${tokenProgram}`;
+    const known = this.#associated.get(name);
+    if (known !== undefined) return known;
+    this.steps.spend(DERIVATION_STEPS);
+    const derived = associatedTokenAddress(owner, mint, tokenProgram);
+    this.#associated.set(name, derived);
+    return derived;
+  }
+
+  /** Owner of a token account, where this transaction, a derivation or a trusted statement shows it; else null. */
+  ownerOf(account: string, mint: string | null, tokenProgram: string): string | null {
+    const made = this.tokenAccounts.get(account);
+    if (made !== undefined) return made.owner;
+    if (mint === null) return null;
+    const owners = [this.ours, ...(this.context.knownOwners ?? []).slice(0, MOST_KNOWN_OWNERS)];
+    for (const owner of owners) if (account === this.associated(owner, mint, tokenProgram)) return owner;
+    const stated = this.context.tokenAccounts?.get(account);
+    return stated?.mint === mint ? stated.owner : null;
   }
 
   call(instruction: Instruction, name: string | null, details: Readonly<Record<string, string>> = {}): void {
@@ -145,17 +185,19 @@ export class EffectsCollector {
         'lookup-table',
         `${instruction.field}.accounts[${index}]`,
         `the account is entry ${account.label} of a lookup table and not in the bytes`,
+        account.label,
       );
     }
     return account.address;
   }
 
-  unknownInstruction(instruction: Instruction, program: string, discriminator: number): void {
+  unknownInstruction(instruction: Instruction, program: string, discriminator: number | string): void {
     this.call(instruction, null, { program, discriminator: String(discriminator) });
     this.doubt(
       'unknown-instruction',
       instruction.field,
       `instruction ${discriminator} of the ${program} program has no defined meaning here`,
+      `${instruction.program}:${discriminator}`,
     );
   }
 }

@@ -1,10 +1,13 @@
 import { base58Encode } from '@keystead/crypto/base58';
 import { equalBytes, utf8Decode } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
-import type { ParsedTransaction, RawSignature, SigningAccount } from '../chain.ts';
+import type { ParseContext, ParsedTransaction, RawSignature, SigningAccount } from '../chain.ts';
+import { checkEffectsSize } from '../effects-size.ts';
 import { ChainError } from '../error.ts';
+import { StepBudget } from '../step-budget.ts';
 import { readAssociatedToken } from './associated-token.ts';
 import { readFee } from './compute-budget.ts';
+import { readDescribed } from './described-instruction.ts';
 import { type AccountReference, EffectsCollector, type Instruction } from './instruction.ts';
 import { decodeEnvelope, encodeTransaction, type Message } from './message.ts';
 import {
@@ -23,8 +26,20 @@ import { durableNonceAccount, readSystem } from './system.ts';
 import { collectWrapped, readToken } from './token.ts';
 
 const LONGEST_MEMO_BYTES = 1000;
+/** Data of unknown instructions that stands in the effects. */
+const MOST_SHOWN_BYTES = 256;
+/** A packet of 1,232 bytes with a hundred derivations stays below. */
+const MOST_STEPS = 60_000;
 
-function referencesOf(message: Message, ours: number): AccountReference[] {
+/**
+ * Accounts in the order in which instructions number them. An entry of a lookup table has an address only where the
+ * context gives the table's contents.
+ */
+function referencesOf(
+  message: Message,
+  ours: number,
+  tables: ParseContext['lookupTables'],
+): AccountReference[] {
   const references: AccountReference[] = message.accountKeys.map((key, i) => {
     const address = base58Encode(key);
     return { address, label: address, signer: i < message.header.requiredSignatures, ours: i === ours };
@@ -33,8 +48,18 @@ function referencesOf(message: Message, ours: number): AccountReference[] {
   for (const kind of ['writableIndexes', 'readonlyIndexes'] as const) {
     for (const lookup of message.lookups) {
       const table = base58Encode(lookup.table);
+      const entries = tables?.get(table);
       for (const index of lookup[kind]) {
-        references.push({ address: null, label: `${table}#${index}`, signer: false, ours: false });
+        const address = entries?.[index] || null;
+        if (address !== null && references.some((each) => each.address === address)) {
+          throw new ChainError(
+            'transaction-malformed',
+            'a lookup table gives an account that is listed already',
+            'addressTableLookups',
+          );
+        }
+        const label = address ?? `${table}#${index}`;
+        references.push({ address, label, signer: false, ours: false });
       }
     }
   }
@@ -59,10 +84,13 @@ function readMemo(instruction: Instruction, effects: EffectsCollector): void {
 }
 
 function readUnknownProgram(instruction: Instruction, effects: EffectsCollector): void {
+  for (const description of effects.context.calls ?? []) {
+    if (description.chain === 'solana' && readDescribed(instruction, effects, description)) return;
+  }
   const signs = instruction.accounts.some((account) => account.ours);
   effects.call(instruction, null, {
     accounts: instruction.accounts.map((account) => account.label).join(','),
-    data: hexEncode(instruction.data),
+    data: hexEncode(instruction.data.subarray(0, MOST_SHOWN_BYTES)),
     discriminator: String(instruction.data[0] ?? ''),
     usesSigner: String(signs),
   });
@@ -72,6 +100,7 @@ function readUnknownProgram(instruction: Instruction, effects: EffectsCollector)
     signs
       ? `program ${instruction.program} receives our signature and can move whatever it authorises`
       : `program ${instruction.program} has no defined meaning here`,
+    instruction.program,
   );
 }
 
@@ -84,6 +113,7 @@ const READERS: ReadonlyMap<string, (instruction: Instruction, effects: EffectsCo
 ]);
 
 function readInstruction(instruction: Instruction, effects: EffectsCollector): void {
+  effects.steps.spend(1 + instruction.accounts.length + instruction.data.length, instruction.field);
   const read = READERS.get(instruction.program);
   const precompile = PRECOMPILES.get(instruction.program);
   if (read !== undefined) {
@@ -99,16 +129,22 @@ function readInstruction(instruction: Instruction, effects: EffectsCollector): v
 
 /**
  * Effects and signing input of a wire transaction or of a bare legacy or v0 message. The signing input is the message.
- * Throws ChainError `transaction-malformed`, `transaction-version-unsupported` or `transaction-not-ours`.
+ * Throws ChainError `transaction-malformed`, `transaction-version-unsupported`, `transaction-not-ours`,
+ * `transaction-unsafe` or `transaction-too-complex`.
  */
-export function parseTransaction(bytes: Uint8Array, account: SigningAccount): ParsedTransaction {
-  const envelope = decodeEnvelope(bytes);
+export function parseTransaction(
+  bytes: Uint8Array,
+  account: SigningAccount,
+  context: ParseContext = {},
+): ParsedTransaction {
+  const steps = context.steps ?? new StepBudget(MOST_STEPS);
+  const envelope = decodeEnvelope(bytes, steps);
   const { message, messageBytes } = envelope;
   const slot = message.accountKeys.findIndex((key) => equalBytes(key, account.publicKey));
   if (slot < 0 || slot >= message.header.requiredSignatures) {
     throw new ChainError('transaction-not-ours', 'our key is not among the signers', 'accountKeys');
   }
-  const references = referencesOf(message, slot);
+  const references = referencesOf(message, slot, context.lookupTables);
   const instructions: Instruction[] = message.instructions.map((compiled, i) => ({
     field: `instructions[${i}]`,
     program: references[compiled.programIndex]!.label,
@@ -116,9 +152,10 @@ export function parseTransaction(bytes: Uint8Array, account: SigningAccount): Pa
     data: compiled.data,
   }));
 
-  const effects = new EffectsCollector(references[slot]!.label);
+  const effects = new EffectsCollector(references[slot]!.label, steps, context);
   const fee = readFee(instructions, message.header.requiredSignatures, effects);
   for (const instruction of instructions) {
+    steps.spend(1);
     if (instruction.program === TOKEN_PROGRAM) collectWrapped(instruction, effects.wrapped);
   }
   for (const instruction of instructions) readInstruction(instruction, effects);
@@ -126,10 +163,18 @@ export function parseTransaction(bytes: Uint8Array, account: SigningAccount): Pa
   const blockhash = base58Encode(message.recentBlockhash);
   const first = instructions[0];
   const nonceAccount = first?.program === SYSTEM_PROGRAM ? durableNonceAccount(first) : null;
+  if (nonceAccount !== null) {
+    effects.doubt(
+      'durable-nonce',
+      'instructions[0]',
+      'the transaction never expires and can be used at any later time',
+      nonceAccount,
+    );
+  }
 
   return {
     chain: 'solana',
-    effects: {
+    effects: checkEffectsSize({
       chain: 'solana',
       network: null,
       version: message.version,
@@ -147,7 +192,7 @@ export function parseTransaction(bytes: Uint8Array, account: SigningAccount): Pa
       },
       unresolved: effects.unresolved,
       calls: effects.calls,
-    },
+    }),
     signingInputs: [{ algorithm: 'ed25519', bytes: messageBytes }],
     assemble(signatures: readonly RawSignature[]) {
       const ours = signatures[0]?.bytes;

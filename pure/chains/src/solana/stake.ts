@@ -22,6 +22,8 @@ const SHAPES: ReadonlyMap<number, Shape> = new Map([
   [10, { name: 'stake.authorize-checked', accounts: 4, authority: 2 }],
   [11, { name: 'stake.authorize-checked-with-seed', accounts: 4, authority: 1 }],
   [12, { name: 'stake.set-lockup-checked', accounts: 2, authority: 1 }],
+  [13, { name: 'stake.get-minimum-delegation', accounts: 0, authority: null }],
+  [14, { name: 'stake.deactivate-delinquent', accounts: 3, authority: null }],
   [16, { name: 'stake.move-stake', accounts: 3, authority: 2 }],
   [17, { name: 'stake.move-lamports', accounts: 3, authority: 2 }],
 ]);
@@ -92,7 +94,7 @@ export function readStake(instruction: Instruction, effects: EffectsCollector): 
   }
   if (effects.complete(instruction, reader, shape.accounts)) {
     const { accounts } = instruction;
-    const account = accounts[0]!.label;
+    const account = accounts[0]?.label ?? '';
     details.account = account;
     if (lamports !== null) details.lamports = String(lamports);
     if (discriminator === 2) details.vote = accounts[1]!.label;

@@ -1,7 +1,8 @@
 import { base58Encode } from '@keystead/crypto/base58';
 import { concatBytes, utf8Decode } from '@keystead/crypto/bytes';
 import { sha256 } from '@keystead/crypto/sha256';
-import { associatedTokenAddress, parseAddress } from './address.ts';
+import { ChainError } from '../error.ts';
+import { parseAddress } from './address.ts';
 import { DataReader, type EffectsCollector, type Instruction } from './instruction.ts';
 import { SOL, TOKEN_PROGRAM, WRAPPED_SOL_MINT } from './programs.ts';
 
@@ -51,11 +52,23 @@ function recipientOwner(effects: EffectsCollector, recipient: string): string {
     return made.mint === WRAPPED_SOL_MINT && made.owner !== null ? made.owner : recipient;
   }
   if (!effects.wrapped.has(recipient)) return recipient;
-  const ownWrapped = associatedTokenAddress(effects.ours, WRAPPED_SOL_MINT, TOKEN_PROGRAM);
+  const ownWrapped = effects.associated(effects.ours, WRAPPED_SOL_MINT, TOKEN_PROGRAM);
   return recipient === ownWrapped ? effects.ours : recipient;
 }
 
-/** Effects of one instruction of the System program (bincode, u32 discriminator). */
+/** Our address given to a program, or filled with data, is lost as a wallet; nobody means that. */
+function refuseOnOurAddress(instruction: Instruction, name: string): never {
+  throw new ChainError(
+    'transaction-unsafe',
+    `${name} on our own address would end its use as a wallet`,
+    instruction.field,
+  );
+}
+
+/**
+ * Effects of one instruction of the System program (bincode, u32 discriminator).
+ * @throws ChainError `transaction-unsafe` for what would take our own address away from us
+ */
 export function readSystem(instruction: Instruction, effects: EffectsCollector): void {
   const reader = new DataReader(instruction.data);
   const discriminator = reader.u32();
@@ -136,17 +149,14 @@ export function readSystem(instruction: Instruction, effects: EffectsCollector):
         }
       }
       if (accounts[0]!.ours) pay(0, 1, lamports, 'rent');
-      if (accounts[1]!.ours) {
-        effects.takeovers.push({ kind: 'system-create-account', account: effects.ours, by: owner });
-      }
+      if (accounts[1]!.ours) refuseOnOurAddress(instruction, name);
       break;
     }
     case 1: {
       const owner = reader.key();
       if (!effects.complete(instruction, reader, 1)) break;
       Object.assign(details, { account: label(0), owner });
-      if (accounts[0]!.ours)
-        effects.takeovers.push({ kind: 'system-assign', account: effects.ours, by: owner });
+      if (accounts[0]!.ours) refuseOnOurAddress(instruction, name);
       break;
     }
     case 8: {
@@ -154,8 +164,7 @@ export function readSystem(instruction: Instruction, effects: EffectsCollector):
       if (!effects.complete(instruction, reader, 1)) break;
       Object.assign(details, { account: label(0), space: String(space) });
       // A System account with data can no longer be the source of a transfer.
-      if (accounts[0]!.ours)
-        effects.takeovers.push({ kind: 'system-allocate', account: effects.ours, by: null });
+      if (accounts[0]!.ours) refuseOnOurAddress(instruction, name);
       break;
     }
     case 9:
@@ -166,6 +175,7 @@ export function readSystem(instruction: Instruction, effects: EffectsCollector):
       const owner = reader.key();
       if (!effects.complete(instruction, reader, 2)) break;
       Object.assign(details, { account: label(0), base, owner });
+      if (accounts[0]!.ours) refuseOnOurAddress(instruction, name);
       if (accounts[1]!.ours || base === effects.ours) {
         const kind = discriminator === 9 ? 'system-allocate-with-seed' : 'system-assign-with-seed';
         effects.takeovers.push({ kind, account: label(0), by: owner });

@@ -1,7 +1,8 @@
+import { utf8Decode } from '@keystead/crypto/bytes';
 import type { Outflow } from '../effects.ts';
-import { associatedTokenAddress } from './address.ts';
-import { DataReader, type EffectsCollector, type Instruction } from './instruction.ts';
+import { authorisedByUs, DataReader, type EffectsCollector, type Instruction } from './instruction.ts';
 import { SOL, TOKEN_2022_PROGRAM, tokenAsset, UNKNOWN_TOKEN } from './programs.ts';
+import { readTokenExtension } from './token-extension.ts';
 
 const NAMES: ReadonlyMap<number, string> = new Map([
   [0, 'token.initialize-mint'],
@@ -27,15 +28,32 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [20, 'token.initialize-mint2'],
   [21, 'token.get-account-data-size'],
   [22, 'token.initialize-immutable-owner'],
+  [23, 'token.amount-to-ui-amount'],
+  [24, 'token.ui-amount-to-amount'],
   [38, 'token.withdraw-excess-lamports'],
   [45, 'token.unwrap-lamports'],
 ]);
 
-const AUTHORITY_TYPES: readonly string[] = [
+/** The first four are those of SPL Token; the rest are of the extensions of Token-2022. */
+export const AUTHORITY_TYPES: readonly string[] = [
   'mint-tokens',
   'freeze-account',
   'account-owner',
   'close-account',
+  'transfer-fee-config',
+  'withheld-withdraw',
+  'close-mint',
+  'interest-rate',
+  'permanent-delegate',
+  'confidential-transfer-mint',
+  'transfer-hook-program',
+  'confidential-transfer-fee-config',
+  'metadata-pointer',
+  'group-pointer',
+  'group-member-pointer',
+  'scaled-ui-amount',
+  'pause',
+  'permissioned-burn',
 ];
 
 const BATCH = 255;
@@ -77,6 +95,7 @@ function splitBatch(instruction: Instruction): Instruction[] | null {
 
 /** Effects of one instruction of SPL Token or Token-2022 (u8 discriminator), batches included. */
 export function readToken(instruction: Instruction, effects: EffectsCollector, depth = 0): void {
+  effects.steps.spend(1 + instruction.accounts.length + instruction.data.length, instruction.field);
   const discriminator = instruction.data[0];
   if (discriminator === BATCH) {
     readBatch(instruction, effects, depth);
@@ -88,6 +107,9 @@ export function readToken(instruction: Instruction, effects: EffectsCollector, d
     return;
   }
   const name = discriminator === undefined ? undefined : NAMES.get(discriminator);
+  if (name === undefined && instruction.program === TOKEN_2022_PROGRAM) {
+    if (readTokenExtension(instruction, effects)) return;
+  }
   if (discriminator === undefined || name === undefined) {
     effects.unknownInstruction(instruction, 'token', discriminator ?? -1);
     return;
@@ -146,11 +168,6 @@ function readBatch(instruction: Instruction, effects: EffectsCollector, depth: n
   for (const each of inner) readToken(each, effects, depth + 1);
 }
 
-/** True when our key is the authority at `index`, or one of the signers of a multisignature authority after it. */
-function authorisedByUs(instruction: Instruction, index: number): boolean {
-  return instruction.accounts.slice(index).some((account) => account.ours);
-}
-
 function label(instruction: Instruction, index: number): string {
   return instruction.accounts[index]!.label;
 }
@@ -169,8 +186,10 @@ function mintOf(
   if (mintIndex !== null) return effects.resolve(instruction, mintIndex);
   for (const index of accounts) {
     const address = instruction.accounts[index]!.address;
-    const mint = address === null ? null : (effects.tokenAccounts.get(address)?.mint ?? null);
-    if (mint !== null) return mint;
+    if (address === null) continue;
+    const mint =
+      effects.tokenAccounts.get(address)?.mint ?? effects.context.tokenAccounts?.get(address)?.mint;
+    if (mint !== undefined && mint !== null) return mint;
   }
   effects.doubt(
     'token-mint-unknown',
@@ -188,11 +207,7 @@ function recipientOf(
   mint: string | null,
 ): string | null {
   const account = effects.resolve(instruction, index);
-  if (account === null) return null;
-  const made = effects.tokenAccounts.get(account);
-  if (made !== undefined) return made.owner ?? account;
-  if (mint === null) return account;
-  return account === associatedTokenAddress(effects.ours, mint, instruction.program) ? effects.ours : account;
+  return account === null ? null : (effects.ownerOf(account, mint, instruction.program) ?? account);
 }
 
 function assetOf(mint: string | null): string {
@@ -233,13 +248,20 @@ function readTransfer(
       to,
       kind: 'transfer',
     });
-    // The extra accounts of a single-owner transfer can only serve a transfer hook, a program of the mint's choice.
+    // Accounts after a single owner, and accounts that do not sign after a multisignature owner, can only serve a
+    // transfer hook, a program of the mint's choice.
+    const single = instruction.accounts[authority]!.signer;
+    const extra = instruction.accounts.slice(authority + 1);
     if (
       instruction.program === TOKEN_2022_PROGRAM &&
-      instruction.accounts[authority]!.signer &&
-      instruction.accounts.length > authority + 1
+      (single ? extra.length > 0 : extra.some((each) => !each.signer))
     ) {
-      effects.doubt('transfer-hook', instruction.field, 'the transfer passes accounts to a hook of the mint');
+      effects.doubt(
+        'transfer-hook',
+        instruction.field,
+        'the transfer passes accounts to a hook of the mint',
+        mint ?? UNKNOWN_TOKEN,
+      );
     }
   }
   effects.call(instruction, name, details(instruction, more));
@@ -342,7 +364,16 @@ function readSetAuthority(
     effects.call(instruction, name, details(instruction, {}));
     return;
   }
-  const typeName = AUTHORITY_TYPES[type] ?? `type-${type}`;
+  const known = instruction.program === TOKEN_2022_PROGRAM ? AUTHORITY_TYPES.length : 4;
+  const typeName = type < known ? AUTHORITY_TYPES[type]! : `type-${type}`;
+  if (type >= known) {
+    effects.doubt(
+      'unknown-instruction',
+      `${instruction.field}.data`,
+      `authority type ${type} has no defined meaning here`,
+      `${instruction.program}:6:${type}`,
+    );
+  }
   const account = instruction.accounts[0]!;
   if (account.address !== null) effects.tokenAccounts.delete(account.address);
   if (some > 1) {
@@ -442,8 +473,25 @@ function readHarmless(
       // Token-2022 lists extension types, two bytes each.
       reader.bytes(instruction.program === TOKEN_2022_PROGRAM ? reader.remaining : 0);
       break;
+    case 23:
+      reader.u64();
+      break;
+    case 24:
+      if (!isText(reader.bytes(reader.remaining))) {
+        effects.doubt('malformed-instruction-data', `${instruction.field}.data`, 'an amount is UTF-8 text');
+      }
+      break;
     default:
   }
   const understood = effects.complete(instruction, reader, accounts);
   effects.call(instruction, name, details(instruction, understood ? { account: label(instruction, 0) } : {}));
+}
+
+function isText(bytes: Uint8Array): boolean {
+  try {
+    utf8Decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
 }
