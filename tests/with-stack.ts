@@ -72,7 +72,7 @@ export class TestStack {
     try {
       this.#stack = await startStack({
         home: this.home,
-        heads: this.#heads,
+        heads: this.heads,
         stderr,
         ...(rpc === undefined ? {} : { rpc }),
         ...(this.#options.settings === undefined ? {} : { settings: this.#options.settings }),
@@ -83,11 +83,11 @@ export class TestStack {
   }
 
   /** Stops every process, and starts them again on the same directories after `between`; the port is another one. */
-  async restart(between: () => void = () => {}): Promise<void> {
+  async restart(between: () => void | Promise<void> = () => {}): Promise<void> {
     closeConnections();
     await this.stack.stop();
     this.#stack = undefined;
-    between();
+    await between();
     if (this.#log !== undefined) await this.#boot(this.#log);
   }
 
@@ -103,7 +103,7 @@ export class TestStack {
     return join(this.#directory, 'log');
   }
 
-  get #heads(): string {
+  get heads(): string {
     return join(this.#directory, 'heads');
   }
 
@@ -209,8 +209,8 @@ export class TestStack {
       }
     });
     const heads = createHash('sha256');
-    for (const name of readdirSync(this.#heads).sort()) {
-      heads.update(`\n${name}\n`).update(readFileSync(join(this.#heads, name)));
+    for (const name of readdirSync(this.heads).sort()) {
+      heads.update(`\n${name}\n`).update(readFileSync(join(this.heads, name)));
     }
     return { rows: rows.digest('hex'), heads: heads.digest('hex') };
   }

@@ -824,24 +824,28 @@ describe('a host that drops, repeats, reorders, delays, truncates and floods', (
     assert.equal(new FrameReader().push(frame(whole)).length, 1);
   });
 
-  it('row 13: forges a receipt, a head or a made secret for the policy engine, which ends and starts again', async () => {
+  it('row 13: forges a receipt, a head, a made secret or a note of a floor, which is dropped and ends nothing', async () => {
     const { world, tenant } = await opened();
     const forged = { bytes: new Uint8Array(64), mac: new Uint8Array(32) };
     const attacks: ToPolicy[] = [
       { type: 'receipt', receipt: forged },
       { type: 'head', answer: forged },
       { type: 'made', made: forged },
+      { type: 'noted', noted: forged },
     ];
     for (const message of attacks) {
+      // While a request waits for the real one.
+      const asked = world.submit(world.signing(tenant, `beside a forged ${message.type}`));
       world.stack.give({ to: 'policy', message });
-      await settled();
-      await world.assertSigns(tenant, `after a forged ${message.type}`);
+      assert.ok(world.verifies(tenant, `beside a forged ${message.type}`, await asked));
     }
-    assert.deepEqual(world.ended, ['policy', 'policy', 'policy']);
-    const real = world.toPolicy.find(({ type }) => type === 'receipt')!;
-    world.stack.give({ to: 'policy', message: real });
+    assert.deepEqual(world.ended, []);
+    assert.equal(world.logged.filter(({ fields }) => fields.code === 'frame-forged').length, attacks.length);
+    // Under the certifier's key the same message is read, and what means nothing ends the process.
+    const sealed = world.contexts.certifier.seal('certifier-to-policy', 'receipt', new Uint8Array(64));
+    world.stack.give({ to: 'policy', message: { type: 'receipt', receipt: sealed } });
     await settled();
-    assert.equal(world.ended.length, 3);
+    assert.deepEqual(world.ended, ['policy']);
   });
 
   it('row 13: floods with requests that nobody stamped, and an honest one is signed', async () => {

@@ -30,10 +30,10 @@ export class Loading {
     this.#nodes = nodes;
   }
 
-  /** The certified head, or undefined when the organization does not exist. Returns the next step. */
-  headKnown(head: Head | undefined): RowQuery | Organization {
+  /** The certified head, or undefined when the certifier knows none. Returns the next step. */
+  headKnown(head: Head | undefined): RowQuery {
     if (head === undefined || head.position === 0)
-      return new Organization(this.id, this.#keys, this.#nodes, zeroHash, emptyHead);
+      return { kind: 'entries', organization: this.id, from: 1, limit: 1 };
     this.#head = head;
     return { kind: 'newestCheckpoint', organization: this.id, atMost: head.position };
   }
@@ -58,7 +58,8 @@ export class Loading {
    * Throws KmsError `organization-locked` when the rows are not the certified chain.
    */
   entriesKnown(rows: readonly Uint8Array[]): RowQuery | Organization {
-    const head = this.#head!;
+    const head = this.#head;
+    if (head === undefined) return this.#withoutHead(rows);
     const from = Math.max(this.#checkpoint!, 1);
     this.#rows = [...this.#rows, ...rows];
     const expected = head.position - from + 1;
@@ -86,6 +87,24 @@ export class Loading {
       throw locked('the authority root is not the certified one');
     organization.certified = head;
     return organization;
+  }
+
+  /**
+   * No history: the organization does not exist. When this engine once wrote a founding for it, the heads log was lost
+   * or is an older one, or that founding never became history; only founding it says which.
+   */
+  #withoutHead([row]: readonly Uint8Array[]): Organization {
+    const organization = new Organization(this.id, this.#keys, this.#nodes, zeroHash, emptyHead);
+    organization.hasEntriesWithoutHead = row !== undefined && this.#isOwn(row);
+    return organization;
+  }
+
+  #isOwn(row: Uint8Array): boolean {
+    try {
+      return equalBytes(openEntry(this.#keys, row).entry.organization, this.id);
+    } catch {
+      return false;
+    }
   }
 
   get name(): string {

@@ -71,6 +71,8 @@ export class Organization {
   tailTime: number;
   /** Batch that carries the newest entry of the tail; its receipt certifies the tail. */
   tailBatch = 0;
+  /** The certifier knows no head, and the store has an entry that this engine wrote for it. */
+  hasEntriesWithoutHead = false;
   readonly #nodes: NodeCache;
   #stateRoot: Uint8Array;
   #overlay = new Map<string, Uint8Array | undefined>();

@@ -24,6 +24,7 @@ import {
   routeRpc,
   routeSimulations,
   type RowQuery,
+  type Sealed,
   surfaceCompatibility,
   surfaceNative,
   type ToPolicy,
@@ -143,7 +144,17 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   #nextBatch = 1;
   #nextId = 1;
   #mark = 0;
-  readonly #counters = { requests: 0, decisions: 0, denials: 0, reads: 0, repeats: 0, loads: 0, resyncs: 0 };
+  readonly #counters = {
+    requests: 0,
+    decisions: 0,
+    denials: 0,
+    reads: 0,
+    repeats: 0,
+    loads: 0,
+    resyncs: 0,
+    forged: 0,
+    lockedRefusals: 0,
+  };
 
   constructor(context: EnclaveContext) {
     this.#context = context;
@@ -161,18 +172,20 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
         for (const item of message.items) this.#arrive(item.ref, item.request);
         return;
       case 'receipt':
-        this.#receipt(Receipt.decode(this.#context.open('certifier-to-policy', 'receipt', message.receipt)));
+        this.#opened('certifier-to-policy', 'receipt', message.receipt, (bytes) =>
+          this.#receipt(Receipt.decode(bytes)),
+        );
         return;
       case 'head':
-        this.#head(
-          HeadAnswer.decode(this.#context.open('certifier-to-policy', 'head-answer', message.answer)),
+        this.#opened('certifier-to-policy', 'head-answer', message.answer, (bytes) =>
+          this.#head(HeadAnswer.decode(bytes)),
         );
         return;
       case 'made':
-        this.#made(Made.decode(this.#context.open('signer-to-policy', 'made', message.made)));
+        this.#opened('signer-to-policy', 'made', message.made, (bytes) => this.#made(Made.decode(bytes)));
         return;
       case 'noted':
-        this.#noted(Noted.decode(this.#context.open('signer-to-policy', 'noted', message.noted)));
+        this.#opened('signer-to-policy', 'noted', message.noted, (bytes) => this.#noted(Noted.decode(bytes)));
         return;
       case 'rows':
         for (const answer of message.answers) this.#rows(answer.id, answer.rows);
@@ -187,6 +200,27 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
         this.send({ type: 'pong', id: message.id, metrics: utf8Encode(JSON.stringify(this.#metrics())) });
         return;
     }
+  }
+
+  /**
+   * Opens what certifier or signer wrote. A message without their MAC is dropped, as the host could have dropped a real
+   * one: it costs the service nothing. What they did write and cannot be read ends the process.
+   */
+  #opened(
+    edge: 'certifier-to-policy' | 'signer-to-policy',
+    kind: 'receipt' | 'head-answer' | 'made' | 'noted',
+    sealed: Sealed,
+    use: (bytes: Uint8Array) => void,
+  ): void {
+    let bytes: Uint8Array;
+    try {
+      bytes = this.#context.open(edge, kind, sealed);
+    } catch {
+      this.#counters.forged += 1;
+      this.#context.log('message-refused', { kind, code: 'frame-forged' });
+      return;
+    }
+    use(bytes);
   }
 
   turn(): void {
@@ -320,7 +354,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     // The entry's time: whatever holds for the decision has to hold then.
     const now = Math.max(this.#now(), organization.tailTime);
     const founding = request.method === 'createOrganization';
-    if (!organization.exists && !founding) throw new KmsError('authenticator-unknown', {});
+    if (!organization.exists && !founding) throw this.#absence(organization);
     this.#assertNotBehind(pending, organization);
 
     let caller: Caller | null = null;
@@ -383,6 +417,13 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     } catch {
       throw new KmsError('request-expired-before-commit', {});
     }
+  }
+
+  /** Why a request to an organization without history is refused. */
+  #absence({ id, hasEntriesWithoutHead }: Organization): KmsError {
+    if (!hasEntriesWithoutHead) return new KmsError('authenticator-unknown', {});
+    this.#context.log('organization-without-head', { organization: formatUuid(id) });
+    return locked('the heads log does not know it, although the store has its entries');
   }
 
   /** A client that knows a newer end of the chain than this engine is a witness of a rollback. */
@@ -1044,6 +1085,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   #refuse(refs: readonly number[], identity: Uint8Array, thrown: unknown): void {
     if (refs.length === 0) return;
     const error = toKmsError(thrown);
+    if (error.code === 'organization-locked') this.#counters.lockedRefusals += 1;
     if (error.code === 'internal')
       this.#context.log('internal-error', {
         name: thrown instanceof Error ? thrown.name : 'unknown',

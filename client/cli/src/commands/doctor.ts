@@ -36,6 +36,7 @@ export const doctor: Command = {
       nodeCheck(),
       ...credentialsChecks(file, credentials),
       await serverCheck(api),
+      organizationsCheck(await fetched(`${api}/metrics`)),
       deploymentCheck(deployment, credentials instanceof Error ? undefined : credentials),
     ];
     const facts = {
@@ -128,6 +129,31 @@ async function serverCheck(api: string): Promise<Check> {
   } catch {
     return { name: 'server', ok: false, found: `${api} does not answer`, hint };
   }
+}
+
+/** Organizations whose rows do not verify, as far as the policy engine has met them since its start. */
+function organizationsCheck(metrics: string | undefined): Check {
+  const name = 'organizations';
+  if (metrics === undefined)
+    return { name, ok: false, found: 'the server has no metrics', hint: 'is it running?' };
+  const figure = (of: string) =>
+    Number(
+      new RegExp(`^keystead_enclave_figure\\{role="policy",name="${of}"\\} ([0-9]+)$`, 'm').exec(
+        metrics,
+      )?.[1],
+    );
+  const refusals = figure('lockedRefusals');
+  if (Number.isNaN(refusals))
+    return { name, ok: false, found: 'the policy engine states no figures', hint: 'wait until it answers' };
+  return {
+    name,
+    ok: refusals === 0,
+    found:
+      refusals === 0
+        ? 'none is known to be locked'
+        : `rows of locked organizations do not verify: ${figure('locked')} whole, ${refusals} requests refused`,
+    hint: 'the log of the policy engine names them (organization-locked, organization-without-head); put the newest copies of database and heads log back and start again',
+  };
 }
 
 function deploymentCheck(document: string | undefined, credentials: Credentials | undefined): Check {
