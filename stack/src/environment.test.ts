@@ -12,10 +12,7 @@ describe('the environment of the stack', () => {
     const options = readEnvironment({});
     assert.equal(options.home, resolve('.keystead'));
     assert.equal(options.heads, resolve('.keystead-heads'));
-    assert.deepEqual(
-      [options.port, options.profile, options.developmentUnlock],
-      [7400, 'development', false],
-    );
+    assert.deepEqual([options.port, options.profile, options.unlock], [7400, 'development', undefined]);
     assert.equal(readEnvironment({ KEYSTEAD_HOME: '/data/kms/' }).heads, '/data/kms-heads');
     assert.equal(
       readEnvironment({ KEYSTEAD_HOME: '/data/kms', KEYSTEAD_HEADS: '/data/kms2' }).heads,
@@ -52,7 +49,7 @@ describe('the environment of the stack', () => {
     for (const [name, value] of Object.entries({
       KEYSTEAD_PORT: '65536',
       KEYSTEAD_PROFILE: 'prod',
-      KEYSTEAD_UNLOCK: 'password',
+      KEYSTEAD_UNLOCK: 'file',
       KEYSTEAD_ORGANIZATION_CREATION: 'closed',
       KEYSTEAD_ORGANIZATION_QUOTA: '-1',
       KEYSTEAD_COMPATIBILITY_IMPORT: 'yes',

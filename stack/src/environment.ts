@@ -1,4 +1,5 @@
 import { type IsolationPart, parseIsolation } from '@keystead/enclave-launcher/isolation-part';
+import type { UnlockKind } from '@keystead/protocol/operator';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { StackError } from './stack-error.ts';
 
@@ -20,8 +21,8 @@ export interface StackOptions {
   readonly profile?: 'development' | 'production';
   /** Path of a JSON file with the endpoints that the gateway broadcasts to. */
   readonly rpc?: string;
-  /** Whether the operator accepts the development unlock file in production. */
-  readonly developmentUnlock?: boolean;
+  /** What unlocks the deployment; needed to found one in production (spec/unlock.md §1). */
+  readonly unlock?: UnlockKind;
   readonly settings?: StackSettings;
   /** Parts of the isolation of the enclaves; by default all in production, none in development. */
   readonly isolation?: readonly IsolationPart[];
@@ -43,8 +44,6 @@ export function readEnvironment(
   const heads = headsOf(home, read('KEYSTEAD_HEADS'));
   const rpc = read('KEYSTEAD_RPC');
   const unlock = read('KEYSTEAD_UNLOCK');
-  if (unlock !== undefined && unlock !== 'development-file')
-    throw wrong('KEYSTEAD_UNLOCK', 'this version knows one value, development-file');
   if (read('KEYSTEAD_DATABASE_URL') !== undefined)
     throw wrong('KEYSTEAD_DATABASE_URL', 'nothing; this version has the embedded store only');
   const profile = oneOf('KEYSTEAD_PROFILE', read('KEYSTEAD_PROFILE') ?? 'development', [
@@ -57,7 +56,10 @@ export function readEnvironment(
     port: numberOf('KEYSTEAD_PORT', read('KEYSTEAD_PORT') ?? '7400', 65535),
     profile,
     rpc: rpc === undefined ? undefined : resolve(rpc),
-    developmentUnlock: unlock === 'development-file',
+    unlock:
+      unlock === undefined
+        ? undefined
+        : oneOf('KEYSTEAD_UNLOCK', unlock, ['development-file', 'password', 'shares']),
     settings: settingsOf(read),
     isolation: isolationOf(read('KEYSTEAD_ISOLATION'), profile),
     userIdBase: userIdBaseOf(read('KEYSTEAD_UID_BASE')),

@@ -22,7 +22,7 @@ export interface Home {
   /** Where the bundles of this start lie. */
   readonly bundles: string;
   /** Where the unix sockets lie: each server owns the folder of its own. */
-  readonly sockets: { readonly gateway: string; readonly heads: string };
+  readonly sockets: { readonly gateway: string; readonly heads: string; readonly operator: string };
   readonly release: () => void;
 }
 
@@ -96,7 +96,7 @@ function foldersOf(sockets: string): Home['sockets'] {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     return path;
   };
-  return { gateway: folder('gateway'), heads: folder('heads') };
+  return { gateway: folder('gateway'), heads: folder('heads'), operator: folder('operator') };
 }
 
 /** In the home, or, where its path is too long for a socket, in a directory of this user named after it. */

@@ -169,7 +169,7 @@ describe('npm start', { concurrency: false }, () => {
       KEYSTEAD_ISOLATION: 'none',
     });
     assert.equal(await production.exit, 78);
-    assert.match(production.stderr(), /hint: set KEYSTEAD_UNLOCK=development-file/);
+    assert.match(production.stderr(), /hint: set KEYSTEAD_UNLOCK=shares or KEYSTEAD_UNLOCK=password/);
 
     const inside = start({
       KEYSTEAD_HOME: homeOf('inside'),

@@ -24,7 +24,7 @@ export async function serve(readOptions: () => StartOptions): Promise<void> {
   });
   try {
     const options = readOptions();
-    const stack = await startStack(options, stopping.signal);
+    const stack = await startStack({ locked: sayLocked, ...options }, stopping.signal);
     try {
       // A root key on the server's disk, and an organization that nobody asked for, are for trying things out.
       const proves =
@@ -47,6 +47,14 @@ export async function serve(readOptions: () => StartOptions): Promise<void> {
     if (!stopping.signal.aborted) leave(error);
   }
   process.exit(0);
+}
+
+function sayLocked(state: 'founding' | 'locked'): void {
+  process.stderr.write(
+    state === 'founding'
+      ? 'not founded yet: keystead operator found, with the same KEYSTEAD_HOME\n'
+      : 'locked: keystead operator unlock, with the same KEYSTEAD_HOME\n',
+  );
 }
 
 function leave(error: unknown): never {

@@ -49,6 +49,8 @@ const launcherFlags = [
 export interface StartOptions extends StackOptions {
   /** Where the processes' standard error goes: this process's own, or an open file. */
   readonly stderr?: 'inherit' | number;
+  /** Called when nothing goes on before operators have done their part. */
+  readonly locked?: (state: 'founding' | 'locked') => void;
   /** Other programs in the place of those of this repository, for tests of the stack itself. */
   readonly substitutes?: {
     readonly gateway?: string;
@@ -108,6 +110,8 @@ class RunningStack implements Stack {
   #failure: StackError | undefined;
   #fail: (error: StackError) => void = () => {};
   #wasReady = false;
+  /** Operators take the time that they need. */
+  #isLocked = false;
   #stopped: Promise<void> | undefined;
 
   constructor(options: StartOptions) {
@@ -144,6 +148,9 @@ class RunningStack implements Stack {
     const port = await freePort(this.#options.port ?? 0);
     this.api = `http://127.0.0.1:${port}`;
     const headsSocket = join(sockets.heads, 'heads.sock');
+    const operatorSocket = join(sockets.operator, 'operator.sock');
+    // Where `keystead operator` finds it: a home with a long path has its sockets elsewhere.
+    writeFileSync(join(this.#home.bundles, 'operator'), `${operatorSocket}\n`, { mode: 0o600 });
     if (this.#stopped !== undefined) return;
     const { profile = 'development' } = this.#options;
     const users = parts.includes('uid') ? { heads: base + 3, gateway: base + 4 } : undefined;
@@ -181,7 +188,8 @@ class RunningStack implements Stack {
       bundles: this.#options.substitutes?.bundles ?? (await this.#bundles()),
       unlock: {
         developmentFile: join(this.home, 'development/unlock.key'),
-        chosen: this.#options.developmentUnlock ?? false,
+        operatorSocket,
+        kind: this.#options.unlock,
       },
     };
     const launcher = await this.#bundle('launcher');
@@ -202,10 +210,11 @@ class RunningStack implements Stack {
   }
 
   async settled(): Promise<void> {
-    const deadline = performance.now() + startPatience;
+    let deadline = performance.now() + startPatience;
     while (!(this.#ready.size === enclaves.length && (await this.#isHealthy()))) {
       if (this.#stopped !== undefined) throw new StackError('stopped', 'start it again');
       if (this.#failure !== undefined) throw this.#failure;
+      if (this.#isLocked) deadline = performance.now() + startPatience;
       if (performance.now() > deadline) {
         const missing = enclaves.filter((name) => !this.#ready.has(name));
         const waiting = missing.length > 0 ? missing.join(', ') : 'the gateway';
@@ -299,11 +308,16 @@ class RunningStack implements Stack {
 
   #take(event: LauncherEvent): void {
     switch (event.event) {
+      case 'locked':
+        this.#isLocked = true;
+        this.#options.locked?.(event.state);
+        return;
       case 'started':
         this.#started.set(event.role, event.pid);
         return;
       case 'ready':
         if (this.#started.get(event.role) === event.pid) this.#ready.set(event.role, event.pid);
+        if (this.#ready.size === enclaves.length) this.#isLocked = false;
         return;
       case 'ended':
         if (this.#started.get(event.role) !== event.pid) return;

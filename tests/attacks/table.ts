@@ -13,12 +13,14 @@ const END = '<!-- /attacks -->';
 const numbered = (letter: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${letter}${index + 1}`);
 
-/** Requests, stamps, enclaves' trust in one another, infrastructure. */
+/** Requests, stamps, enclaves' trust in one another, infrastructure, enclaves. */
 export const ROWS: readonly string[] = [
   ...numbered('A', 15),
   ...numbered('B', 9),
   ...numbered('G', 9),
   ...numbered('H', 20),
+  // What isolates an enclave and what unlocks it.
+  'P22',
 ];
 
 /** Why a row has no test under its id. It stands in the table only as long as that is so. */
@@ -52,10 +54,10 @@ export interface AttackTest {
   readonly file: string;
 }
 
-/** Every test of tests/attacks whose title begins with an id. */
+/** Every test of tests/attacks and tests/unlock whose title begins with an id. */
 export function attackTests(): AttackTest[] {
   const title = /\b(?:test|it)\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")/g;
-  return globSync('tests/attacks/*.test.ts', { cwd: ROOT })
+  return globSync('tests/{attacks,unlock}/*.test.ts', { cwd: ROOT })
     .sort()
     .flatMap((file) =>
       [...readFileSync(join(ROOT, file), 'utf8').matchAll(title)].flatMap(([, single, double]) => {

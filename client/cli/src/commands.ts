@@ -9,6 +9,9 @@ import { exportSecret } from './commands/export.ts';
 import { importSecret } from './commands/import.ts';
 import { init } from './commands/init.ts';
 import { ledgerVerify } from './commands/ledger/verify.ts';
+import { operatorFound } from './commands/operator/found.ts';
+import { operatorStatus } from './commands/operator/status.ts';
+import { operatorUnlock } from './commands/operator/unlock.ts';
 import { orgCreate } from './commands/org/create.ts';
 import { orgShow } from './commands/org/show.ts';
 import { send } from './commands/send.ts';
@@ -51,5 +54,8 @@ export const commands: readonly Command[] = [
   exportSecret,
   importSecret,
   ledgerVerify,
+  operatorFound,
+  operatorUnlock,
+  operatorStatus,
   doctor,
 ];

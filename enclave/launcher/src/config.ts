@@ -1,4 +1,5 @@
 import type { Role } from '@keystead/protocol/deployment';
+import type { UnlockKind } from '@keystead/protocol/operator';
 import { roles } from '@keystead/enclave-runtime/genesis-record';
 import { parseSettings } from '@keystead/enclave-runtime/settings';
 import { type IsolationPart, parseIsolation } from './isolation-part.ts';
@@ -30,8 +31,10 @@ export interface LauncherConfig {
   readonly unlock: {
     /** Path of the development unlock key. */
     readonly developmentFile: string;
-    /** Whether the operator named the development file as the way to unlock. */
-    readonly chosen: boolean;
+    /** Path at which operators unlock; its directory exists and is this user's alone. */
+    readonly operatorSocket: string;
+    /** The way to unlock that the operator named. */
+    readonly kind: UnlockKind | undefined;
   };
 }
 
@@ -54,7 +57,6 @@ export function parseConfig(json: string): LauncherConfig {
   const unlock = object(members.unlock, 'unlock');
   const { profile } = members;
   if (profile !== 'development' && profile !== 'production') throw refuse('profile');
-  if (typeof unlock.chosen !== 'boolean') throw refuse('unlock.chosen');
   const settings = object(members.settings, 'settings');
   try {
     parseSettings(JSON.stringify(settings), profile);
@@ -71,9 +73,16 @@ export function parseConfig(json: string): LauncherConfig {
     isolation: isolationOf(object(members.isolation, 'isolation')),
     unlock: {
       developmentFile: string(unlock.developmentFile, 'unlock.developmentFile'),
-      chosen: unlock.chosen,
+      operatorSocket: string(unlock.operatorSocket, 'unlock.operatorSocket'),
+      kind: unlockKindOf(unlock.kind),
     },
   };
+}
+
+function unlockKindOf(kind: unknown): UnlockKind | undefined {
+  if (kind === undefined) return undefined;
+  if (kind !== 'development-file' && kind !== 'password' && kind !== 'shares') throw refuse('unlock.kind');
+  return kind;
 }
 
 function isolationOf({ parts, userIds }: Record<string, unknown>): LauncherConfig['isolation'] {

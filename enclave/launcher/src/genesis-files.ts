@@ -5,11 +5,13 @@ import { roles } from '@keystead/enclave-runtime/genesis-record';
 import { syncDirectory, writeNewFile } from './durable-file.ts';
 import { deploymentFileOf } from './deployment-file.ts';
 import { LaunchError } from './launch-error.ts';
+import { unlockRecordName } from './unlock/unlock-record.ts';
 
 /** Sealed genesis records by role: opaque to the launcher. */
 export type GenesisRecords = Readonly<Record<Role, Uint8Array>>;
 
-const directoryOf = (home: string) => join(home, 'genesis');
+/** Where the genesis records of a home lie, and its unlock record. */
+export const genesisDirectoryOf = (home: string) => join(home, 'genesis');
 const fileOf = (directory: string, role: Role) => join(directory, `${role}.record`);
 
 /**
@@ -17,7 +19,7 @@ const fileOf = (directory: string, role: Role) => join(directory, `${role}.recor
  * are there, or none although the deployment was founded: making new keys would orphan everything stored.
  */
 export function readGenesis(home: string): GenesisRecords | undefined {
-  const directory = directoryOf(home);
+  const directory = genesisDirectoryOf(home);
   const present = roles.filter((role) => existsSync(fileOf(directory, role)));
   if (present.length === roles.length) {
     const record = (role: Role) => new Uint8Array(readFileSync(fileOf(directory, role)));
@@ -36,14 +38,15 @@ export function readGenesis(home: string): GenesisRecords | undefined {
   return undefined;
 }
 
-/** Writes all three records, or none: they appear by one rename. */
-export function writeGenesis(home: string, records: GenesisRecords): void {
-  const directory = directoryOf(home);
+/** Writes all three records and the unlock record, or none: they appear by one rename. */
+export function writeGenesis(home: string, records: GenesisRecords, unlockRecord: string | undefined): void {
+  const directory = genesisDirectoryOf(home);
   const temporary = `${directory}.new`;
   rmSync(temporary, { recursive: true, force: true });
   mkdirSync(temporary, { mode: 0o700 });
   chmodSync(temporary, 0o700);
   for (const role of roles) writeNewFile(fileOf(temporary, role), records[role], 0o600);
+  if (unlockRecord !== undefined) writeNewFile(join(temporary, unlockRecordName), unlockRecord, 0o600);
   syncDirectory(temporary);
   // An empty directory that somebody made is no genesis; a directory with files makes this fail.
   renameSync(temporary, directory);

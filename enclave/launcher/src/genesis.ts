@@ -1,5 +1,6 @@
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { DeploymentKeys, Role } from '@keystead/protocol/deployment';
+import { unlockKeyOf } from './unlock/unlock-key.ts';
 import type { EnclaveProcess } from './enclave-process.ts';
 import type { GenesisRecords } from './genesis-files.ts';
 
@@ -9,10 +10,10 @@ import type { GenesisRecords } from './genesis-files.ts';
  */
 export async function found(
   enclaves: Readonly<Record<Role, EnclaveProcess>>,
-  unlockKeyOf: (role: Role) => SecretBytes,
+  unlockSecret: SecretBytes,
 ): Promise<GenesisRecords> {
   const [policy, signer, certifier] = await forEach(async (role) => {
-    const unlockKey = unlockKeyOf(role);
+    const unlockKey = unlockKeyOf(unlockSecret, role);
     try {
       const answer = await enclaves[role].ask(
         { type: 'generate', role, unlockKey: unlockKey.expose() },

@@ -3,7 +3,6 @@ import { DeploymentKeys, type Role } from '@keystead/protocol/deployment';
 import { roles } from '@keystead/enclave-runtime/genesis-record';
 import type { LauncherConfig } from './config.ts';
 import { deploymentIdText, keepDeploymentFile } from './deployment-file.ts';
-import { developmentUnlock } from './development-unlock.ts';
 import type { EnclaveProcess } from './enclave-process.ts';
 import { found } from './genesis.ts';
 import { readGenesis, writeGenesis } from './genesis-files.ts';
@@ -11,6 +10,7 @@ import { LaunchError } from './launch-error.ts';
 import type { Report } from './report.ts';
 import { Sandbox } from './sandbox.ts';
 import { type Ready, Supervisor } from './supervisor.ts';
+import { openUnlock } from './unlock/unlock.ts';
 
 /**
  * Starts the three enclaves, founds the deployment when it is new, and keeps them running until `signal` aborts.
@@ -19,8 +19,8 @@ import { type Ready, Supervisor } from './supervisor.ts';
 export async function launch(config: LauncherConfig, report: Report, signal: AbortSignal): Promise<void> {
   const existing = readGenesis(config.home);
   const sandbox = await Sandbox.prepare(config);
-  const unlockKeyOf = developmentUnlock(config, existing !== undefined);
-  const supervisorOf = (role: Role) => new Supervisor({ role, config, sandbox, unlockKeyOf, report, signal });
+  const unlock = await openUnlock(config, existing !== undefined, report);
+  const supervisorOf = (role: Role) => new Supervisor({ role, config, sandbox, unlock, report, signal });
   const supervisors: Record<Role, Supervisor> = {
     policy: supervisorOf('policy'),
     signer: supervisorOf('signer'),
@@ -29,10 +29,19 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
   const stopAll = () => Promise.all(roles.map((role) => supervisors[role].stop()));
   signal.addEventListener('abort', () => void stopAll());
   try {
+    // Operators first: what waits for them needs no enclave.
+    const founding = existing === undefined ? await unlock.found() : undefined;
+    const secret = await unlock.secret();
     const enclaves = await startAll(supervisors);
-    const records = existing ?? (await found(enclaves, unlockKeyOf));
-    if (existing === undefined) writeGenesis(config.home, records);
-    const deployed = agreement(config, report, existing === undefined);
+    const records = existing ?? (await found(enclaves, secret));
+    if (founding !== undefined) writeGenesis(config.home, records, founding.record);
+    const agreed = agreement(config, report, existing === undefined);
+    const open = new Set<Role>();
+    const deployed = (role: Role, ready: Ready) => {
+      agreed(role, ready);
+      open.add(role);
+      if (open.size === roles.length) unlock.opened();
+    };
     await Promise.all(
       roles.map((role) =>
         supervisors[role].keep(records[role], enclaves[role], (ready) => deployed(role, ready)),
@@ -41,6 +50,7 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
+    unlock.close();
     await stopAll();
   }
 }

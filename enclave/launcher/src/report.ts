@@ -5,6 +5,8 @@ export type LauncherEvent =
   | { event: 'started'; role: Role; pid: number; measurement: string }
   | { event: 'ready'; role: Role; pid: number; refused: string[]; allowed: string[] }
   | { event: 'ended'; role: Role; pid: number; code: number | null; signal: string | null }
+  /** Nothing goes on before operators have done their part. */
+  | { event: 'locked'; state: 'founding' | 'locked'; kind: 'password' | 'shares' }
   | { event: 'deployment'; deploymentId: string; founded: boolean }
   /** `final`: starting the launcher again would end the same way. */
   | { event: 'fatal'; detail: string; hint: string; exitCode: number; final: boolean };

@@ -1,5 +1,4 @@
 import { equalBytes } from '@keystead/crypto/bytes';
-import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { DeploymentKeys, type Role } from '@keystead/protocol/deployment';
 import type { FromEnclave, ProbeResult } from '@keystead/enclave-runtime/control';
 import type { LauncherConfig } from './config.ts';
@@ -8,6 +7,8 @@ import { EnclaveFailure, type EnclaveProcess } from './enclave-process.ts';
 import { LaunchError } from './launch-error.ts';
 import type { Sandbox } from './sandbox.ts';
 import type { Report } from './report.ts';
+import type { Unlock } from './unlock/unlock.ts';
+import { unlockKeyOf } from './unlock/unlock-key.ts';
 
 /** Pause before an enclave that ended is started again, in milliseconds; it doubles while the enclave keeps ending. */
 const firstPause = 100;
@@ -22,7 +23,7 @@ export interface SupervisorOptions {
   readonly role: Role;
   readonly config: LauncherConfig;
   readonly sandbox: Sandbox;
-  readonly unlockKeyOf: (role: Role) => SecretBytes;
+  readonly unlock: Unlock;
   readonly report: Report;
   /** Aborted when the launcher stops. */
   readonly signal: AbortSignal;
@@ -69,9 +70,9 @@ export class Supervisor {
 
   /** Unlocks a started process. Throws LaunchError when it will never unlock, EnclaveFailure when it ended. */
   async unlock(enclave: EnclaveProcess, record: Uint8Array): Promise<Ready> {
-    const { role, config, unlockKeyOf } = this.#options;
+    const { role, config, unlock } = this.#options;
     const settings = JSON.stringify(config.settings);
-    const unlockKey = unlockKeyOf(role);
+    const unlockKey = unlockKeyOf(await unlock.secret(), role);
     try {
       return await enclave.ask(
         {

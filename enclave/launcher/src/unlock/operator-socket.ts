@@ -1,0 +1,75 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { FrameReader, frame } from '@keystead/protocol/framing';
+import { FromLauncher, ToLauncher } from '@keystead/protocol/operator';
+
+const maximumConnections = 4;
+
+/** Names one connection. */
+export type OperatorSession = object;
+
+/** The unix socket at which operators unlock (spec/unlock.md §5). It lies in a folder of this user's alone. */
+export class OperatorSocket {
+  readonly #server: Server;
+  readonly #connections = new Set<Socket>();
+
+  private constructor(answer: (request: ToLauncher, session: OperatorSession) => Promise<FromLauncher>) {
+    this.#server = createServer((connection) => {
+      if (this.#connections.size >= maximumConnections) return connection.destroy();
+      this.#connections.add(connection);
+      connection.on('close', () => this.#connections.delete(connection));
+      connection.on('error', () => {});
+      serve(connection, answer);
+    });
+  }
+
+  /** What a killed launcher left at the path is removed. */
+  static async listen(
+    path: string,
+    answer: (request: ToLauncher, session: OperatorSession) => Promise<FromLauncher>,
+  ): Promise<OperatorSocket> {
+    const socket = new OperatorSocket(answer);
+    rmSync(path, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      socket.#server.once('error', reject);
+      socket.#server.listen(path, resolve);
+    });
+    chmodSync(path, 0o600);
+    socket.#server.unref();
+    return socket;
+  }
+
+  close(): void {
+    this.#server.close();
+    for (const connection of this.#connections) connection.destroy();
+  }
+}
+
+function serve(
+  connection: Socket,
+  answer: (request: ToLauncher, session: OperatorSession) => Promise<FromLauncher>,
+): void {
+  const reader = new FrameReader();
+  const session: OperatorSession = {};
+  let last: Promise<void> = Promise.resolve();
+  const handle = async (payload: Uint8Array) => {
+    let request: ToLauncher;
+    try {
+      request = ToLauncher.decode(payload);
+    } finally {
+      payload.fill(0);
+    }
+    const encoded = frame(FromLauncher.encode(await answer(request, session)));
+    connection.write(encoded, () => encoded.fill(0));
+  };
+  connection.on('data', (chunk: Uint8Array) => {
+    try {
+      for (const payload of reader.push(chunk))
+        last = last.then(() => handle(payload)).catch(() => void connection.destroy());
+    } catch {
+      connection.destroy();
+    } finally {
+      chunk.fill(0);
+    }
+  });
+}

@@ -1,0 +1,264 @@
+import { base64urlDecode } from '@keystead/crypto/base64url';
+import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import {
+  type FromLauncher,
+  maximumPasswordBytes,
+  minimumPasswordBytes,
+  type ToLauncher,
+  type UnlockKind,
+} from '@keystead/protocol/operator';
+import { systemRandom } from '@keystead/enclave-runtime/context';
+import type { Report } from '../report.ts';
+import { OperatorRefusal } from './operator-refusal.ts';
+import { OperatorSocket, type OperatorSession } from './operator-socket.ts';
+import { openWithPassword, sealUnderPassword } from './password.ts';
+import { sealUnderShares, ShareCollection } from './shares.ts';
+import type { Unlock } from './unlock.ts';
+import { parseUnlockRecord, type UnlockRecord } from './unlock-record.ts';
+
+/** How long shares that were given wait for the missing ones, in milliseconds. */
+const sharePatience = 15 * 60 * 1000;
+
+export interface OperatorsOptions {
+  readonly socket: string;
+  readonly kind: Exclude<UnlockKind, 'development-file'>;
+  /** Undefined before the founding. */
+  readonly record: UnlockRecord | undefined;
+  readonly report: Report;
+}
+
+/** What one connection has begun and not confirmed. */
+interface Founding {
+  readonly secret: SecretBytes;
+  readonly record: string;
+}
+
+/** Operators with a password or with shares, at the operator socket (spec/unlock.md §4, §5). */
+export class Operators implements Unlock {
+  readonly kind: OperatorsOptions['kind'];
+  readonly #report: Report;
+  readonly #foundings = new WeakMap<OperatorSession, Founding>();
+  #socket: OperatorSocket | undefined;
+  #record: UnlockRecord | undefined;
+  #collection: ShareCollection | undefined;
+  #forgetting: NodeJS.Timeout | undefined;
+  #secret: SecretBytes | undefined;
+  #founded: ((record: string) => void) | undefined;
+  #given: (secret: SecretBytes) => void = () => {};
+  #waiting: Promise<SecretBytes> | undefined;
+  /** One at a time: Argon2id takes its memory once. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor({ kind, record, report }: OperatorsOptions) {
+    this.kind = kind;
+    this.#record = record;
+    this.#report = report;
+  }
+
+  static async listen(options: OperatorsOptions): Promise<Operators> {
+    const operators = new Operators(options);
+    operators.#socket = await OperatorSocket.listen(options.socket, (request, session) =>
+      operators.#answer(request, session),
+    );
+    return operators;
+  }
+
+  found(): Promise<{ readonly record: string }> {
+    this.#report({ event: 'locked', state: 'founding', kind: this.kind });
+    return new Promise((resolve) => {
+      this.#founded = (record) => {
+        this.#founded = undefined;
+        this.#record = parseUnlockRecord(new TextEncoder().encode(record));
+        resolve({ record });
+      };
+    });
+  }
+
+  secret(): Promise<SecretBytes> {
+    if (this.#secret !== undefined) return Promise.resolve(this.#secret);
+    if (this.#waiting === undefined) {
+      this.#waiting = new Promise((resolve) => {
+        this.#given = resolve;
+      });
+      this.#report({ event: 'locked', state: 'locked', kind: this.kind });
+    }
+    return this.#waiting;
+  }
+
+  opened(): void {
+    this.#secret?.wipe();
+    this.#secret = undefined;
+    this.#waiting = undefined;
+    this.#forget();
+  }
+
+  close(): void {
+    this.opened();
+    this.#socket?.close();
+  }
+
+  async #answer(request: ToLauncher, session: OperatorSession): Promise<FromLauncher> {
+    const turn = this.#turn.then(() => this.#handle(request, session));
+    this.#turn = turn.catch(() => {});
+    try {
+      return await turn;
+    } catch (error) {
+      if (!(error instanceof OperatorRefusal)) throw error;
+      return { type: 'refused', code: error.code, detail: error.message, hint: error.hint };
+    }
+  }
+
+  async #handle(request: ToLauncher, session: OperatorSession): Promise<FromLauncher> {
+    switch (request.type) {
+      case 'status':
+        return this.#status();
+      case 'foundPassword':
+        return this.#foundPassword(SecretBytes.take(request.password));
+      case 'foundShares':
+        return this.#foundShares(request.threshold, request.shares, session);
+      case 'confirm':
+        return this.#confirm(session);
+      case 'password':
+        return this.#password(SecretBytes.take(request.password));
+      case 'share':
+        return this.#share(request.share);
+    }
+  }
+
+  #status(): FromLauncher {
+    const state = this.#founded !== undefined ? 'founding' : this.#waiting !== undefined ? 'locked' : 'open';
+    const shares = this.#record?.kind === 'shares' ? this.#record : undefined;
+    return {
+      type: 'status',
+      state: state === 'locked' && this.#secret !== undefined ? 'open' : state,
+      kind: this.kind,
+      set: shares === undefined ? undefined : base64urlDecode(shares.set),
+      threshold: shares?.threshold ?? 0,
+      shares: shares?.shares ?? 0,
+      given: [...(this.#collection?.given ?? [])],
+    };
+  }
+
+  async #foundPassword(password: SecretBytes): Promise<FromLauncher> {
+    try {
+      this.#assertFounding('password');
+      assertPassword(password);
+      const secret = SecretBytes.take(systemRandom(32));
+      this.#begin({ secret, record: await sealUnderPassword(secret, password) });
+      return { type: 'done', missing: 0 };
+    } finally {
+      password.wipe();
+    }
+  }
+
+  async #foundShares(threshold: number, shares: number, session: OperatorSession): Promise<FromLauncher> {
+    this.#assertFounding('shares');
+    const secret = SecretBytes.take(systemRandom(32));
+    const { record, packed } = await sealUnderShares(secret, threshold, shares);
+    this.#foundings.get(session)?.secret.wipe();
+    this.#foundings.set(session, { secret, record });
+    return { type: 'shares', shares: [...packed] };
+  }
+
+  #confirm(session: OperatorSession): FromLauncher {
+    this.#assertFounding('shares');
+    const founding = this.#foundings.get(session);
+    if (founding === undefined)
+      throw new OperatorRefusal(
+        'nothing-to-confirm',
+        'this connection was given no shares',
+        'keystead operator found begins anew',
+      );
+    this.#foundings.delete(session);
+    this.#begin(founding);
+    return { type: 'done', missing: 0 };
+  }
+
+  #begin({ secret, record }: Founding): void {
+    this.#secret = secret;
+    this.#founded!(record);
+  }
+
+  async #password(password: SecretBytes): Promise<FromLauncher> {
+    try {
+      const record = this.#assertLocked();
+      if (record.kind !== 'password') throw wrongKind('shares');
+      assertPassword(password);
+      const secret = await openWithPassword(record, password);
+      if (secret === undefined)
+        throw new OperatorRefusal(
+          'password-wrong',
+          'the password does not open this deployment',
+          'try again; nothing was changed',
+        );
+      this.#open(secret);
+      return { type: 'done', missing: 0 };
+    } finally {
+      password.wipe();
+    }
+  }
+
+  async #share(packed: Uint8Array): Promise<FromLauncher> {
+    const record = this.#assertLocked();
+    if (record.kind !== 'shares') throw wrongKind('password');
+    this.#collection ??= new ShareCollection(record);
+    this.#collection.add(packed);
+    clearTimeout(this.#forgetting);
+    const { missing } = this.#collection;
+    if (missing > 0) {
+      this.#forgetting = setTimeout(() => this.#forget(), sharePatience);
+      this.#forgetting.unref();
+      return { type: 'done', missing };
+    }
+    this.#open(await this.#collection.open());
+    return { type: 'done', missing: 0 };
+  }
+
+  #open(secret: SecretBytes): void {
+    this.#forget();
+    this.#secret = secret;
+    this.#given(secret);
+  }
+
+  #forget(): void {
+    clearTimeout(this.#forgetting);
+    this.#collection?.forget();
+    this.#collection = undefined;
+  }
+
+  #assertFounding(kind: UnlockKind): void {
+    if (this.#founded === undefined)
+      throw new OperatorRefusal(
+        'founded-already',
+        'this deployment is founded',
+        'keystead operator status says what it waits for',
+      );
+    if (kind !== this.kind) throw wrongKind(this.kind);
+  }
+
+  #assertLocked(): UnlockRecord {
+    if (this.#waiting === undefined || this.#secret !== undefined || this.#record === undefined)
+      throw new OperatorRefusal(
+        'not-locked',
+        this.#founded === undefined ? 'nothing waits to be unlocked' : 'this deployment is not founded yet',
+        'keystead operator status says what it waits for',
+      );
+    return this.#record;
+  }
+}
+
+function assertPassword(password: SecretBytes): void {
+  if (password.length < minimumPasswordBytes || password.length > maximumPasswordBytes)
+    throw new OperatorRefusal(
+      'password-length',
+      `a password has ${minimumPasswordBytes} to ${maximumPasswordBytes} bytes`,
+      'choose one that nobody guesses: whoever has it and the home holds every wallet',
+    );
+}
+
+const wrongKind = (kind: UnlockKind): OperatorRefusal =>
+  new OperatorRefusal(
+    'other-kind',
+    `this deployment is unlocked by ${kind}`,
+    `give ${kind === 'shares' ? 'shares' : 'the password'}`,
+  );

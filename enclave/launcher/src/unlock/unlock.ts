@@ -1,0 +1,58 @@
+import type { SecretBytes } from '@keystead/crypto/secret-bytes';
+import type { UnlockKind } from '@keystead/protocol/operator';
+import type { LauncherConfig } from '../config.ts';
+import { genesisDirectoryOf } from '../genesis-files.ts';
+import { exitConfiguration, LaunchError } from '../launch-error.ts';
+import type { Report } from '../report.ts';
+import { DevelopmentFile } from './development-file.ts';
+import { Operators } from './operators.ts';
+import { readUnlockRecord, type UnlockRecord } from './unlock-record.ts';
+
+/** Where the unlock secret of a deployment comes from (spec/unlock.md §1). */
+export interface Unlock {
+  readonly kind: UnlockKind;
+  /** Makes the secret of a new deployment, and the unlock record to keep with its genesis; none for a file. */
+  found(): Promise<{ readonly record: string | undefined }>;
+  /** The secret, when there is one: operators may take their time. Not to be kept or wiped by the caller. */
+  secret(): Promise<SecretBytes>;
+  /** All enclaves are open: what nobody needs now is wiped. */
+  opened(): void;
+  close(): void;
+}
+
+/** The way to unlock that belongs to this home. Throws LaunchError when the configuration names another or none. */
+export async function openUnlock(
+  config: Pick<LauncherConfig, 'profile' | 'unlock' | 'home'>,
+  founded: boolean,
+  report: Report,
+): Promise<Unlock> {
+  const record = founded ? readUnlockRecord(genesisDirectoryOf(config.home)) : undefined;
+  const kind = kindOf(config, founded, record);
+  if (kind === 'development-file') return new DevelopmentFile(config, founded);
+  return Operators.listen({ socket: config.unlock.operatorSocket, kind, record, report });
+}
+
+function kindOf(
+  { profile, unlock }: Pick<LauncherConfig, 'profile' | 'unlock'>,
+  founded: boolean,
+  record: UnlockRecord | undefined,
+): UnlockKind {
+  const { kind: asked } = unlock;
+  if (!founded) {
+    if (asked !== undefined) return asked;
+    if (profile === 'development') return 'development-file';
+    throw new LaunchError(
+      'a production deployment is not founded before it is said who unlocks it',
+      'set KEYSTEAD_UNLOCK=shares or KEYSTEAD_UNLOCK=password; development-file accepts that whoever reads the disk holds every wallet',
+      exitConfiguration,
+    );
+  }
+  const kind = record?.kind ?? 'development-file';
+  if (asked !== undefined && asked !== kind)
+    throw new LaunchError(
+      `this deployment is unlocked by ${kind}, and KEYSTEAD_UNLOCK asks for ${asked}`,
+      `leave KEYSTEAD_UNLOCK away, or set it to ${kind}`,
+      exitConfiguration,
+    );
+  return kind;
+}

@@ -1,0 +1,55 @@
+import {
+  bytes,
+  choice,
+  fixed,
+  list,
+  option,
+  type Static,
+  struct,
+  text,
+  u8,
+  variant,
+} from '@keystead/crypto/pack';
+
+/** spec/unlock.md §5: what operators' programs and the launcher say to each other, one message per frame. */
+
+export const minimumPasswordBytes = 12;
+export const maximumPasswordBytes = 1024;
+
+export const UnlockKind = choice({ 'development-file': 1, password: 2, shares: 3 });
+export type UnlockKind = Static<typeof UnlockKind>;
+
+export const ToLauncher = variant('type', {
+  status: [1, struct({})],
+  /** Founds the deployment: `password` becomes what opens it. */
+  foundPassword: [2, struct({ password: bytes(maximumPasswordBytes) })],
+  /** Makes shares; `confirm` on the same connection says that they are written down, and founds the deployment. */
+  foundShares: [3, struct({ threshold: u8, shares: u8 })],
+  confirm: [4, struct({})],
+  password: [5, struct({ password: bytes(maximumPasswordBytes) })],
+  /** Packed (operator-share.ts). */
+  share: [6, struct({ share: bytes(64) })],
+});
+export type ToLauncher = Static<typeof ToLauncher>;
+
+export const LauncherState = choice({ founding: 1, locked: 2, open: 3 });
+
+export const FromLauncher = variant('type', {
+  status: [
+    1,
+    struct({
+      state: LauncherState,
+      kind: UnlockKind,
+      /** Of shares; also k, n and the numbers that were given. */
+      set: option(fixed(8)),
+      threshold: u8,
+      shares: u8,
+      given: list(u8, 16),
+    }),
+  ],
+  shares: [2, struct({ shares: list(bytes(64), 16) })],
+  /** `missing`: how many more shares are needed; 0 when the enclaves open. */
+  done: [3, struct({ missing: u8 })],
+  refused: [4, struct({ code: text(64), detail: text(512), hint: text(512) })],
+});
+export type FromLauncher = Static<typeof FromLauncher>;

@@ -1,0 +1,78 @@
+/** A deployment that a password opens. */
+import '../loopback-only.ts';
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { keystead } from './operator-commands.ts';
+import { LockedStacks, operator, refusedOperator } from './locked-stack.ts';
+
+const PASSWORD = 'a password that nobody guesses';
+const stacks = new LockedStacks();
+const home = join(stacks.directory, 'home');
+
+after(() => stacks.end());
+
+describe('a deployment that a password unlocks', { concurrency: false }, () => {
+  let deploymentId: string;
+
+  test('is founded by the operator, and not before', async () => {
+    const stack = await stacks.start(
+      { home, unlock: 'password', profile: 'production', isolation: [] },
+      async (state) => {
+        assert.equal(state, 'founding');
+        assert.equal((await operator<{ state: string }>(home, ['status'])).state, 'founding');
+        assert.match(await refusedOperator(home, ['unlock'], PASSWORD), /not founded yet/);
+        assert.match(await refusedOperator(home, ['found'], 'short'), /password-length/);
+        const words = [
+          'found',
+          '--shares',
+          '3',
+          '--threshold',
+          '2',
+          '--directory',
+          join(stacks.directory, 'x'),
+        ];
+        assert.match(await refusedOperator(home, words), /unlocked by password \(other-kind\)/);
+        assert.ok(!existsSync(join(home, 'genesis')), 'nothing was made');
+        await operator(home, ['found'], PASSWORD);
+      },
+    );
+    deploymentId = stack.deploymentId;
+    assert.ok(!existsSync(join(home, 'development/unlock.key')));
+    assert.equal(statSync(join(home, 'genesis/unlock.json')).mode & 0o777, 0o600);
+    assert.equal((await operator<{ state: string }>(home, ['status'])).state, 'open');
+    assert.match(await refusedOperator(home, ['unlock'], PASSWORD), /nothing waits to be unlocked/);
+    await stacks.stop(stack);
+  });
+
+  test('waits at every start for the password, and takes no other', async () => {
+    const stack = await stacks.start({ home }, async (state) => {
+      assert.equal(state, 'locked');
+      assert.match(await refusedOperator(home, ['unlock'], `${PASSWORD}.`), /password-wrong/);
+      assert.equal((await operator<{ state: string }>(home, ['status'])).state, 'locked');
+      await operator(home, ['unlock'], `${PASSWORD}\n`);
+    });
+    assert.equal(stack.deploymentId, deploymentId);
+    await stacks.stop(stack);
+  });
+
+  test('starts in no other way than its own', async () => {
+    await assert.rejects(
+      stacks.start({ home, unlock: 'development-file' }, async () => {}),
+      {
+        exitCode: 78,
+        message: /unlocked by password, and KEYSTEAD_UNLOCK asks for development-file/,
+      },
+    );
+  });
+
+  test('takes no secret as an argument, and repeats none', async () => {
+    const { code, err } = await keystead(home, ['operator', 'unlock', PASSWORD]);
+    assert.equal(code, 2);
+    assert.ok(!err.includes(PASSWORD));
+    assert.ok(!stacks.logged().includes(PASSWORD));
+    for (const file of ['genesis/unlock.json', 'deployment.json'])
+      assert.ok(!readFileSync(join(home, file), 'utf8').includes(PASSWORD));
+  });
+});
