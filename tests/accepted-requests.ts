@@ -23,7 +23,7 @@ const P256 = Buffer.concat([Uint8Array.of(4), Buffer.alloc(64, 9)]).toString('ba
 const PROOF = Buffer.alloc(64, 1).toString('base64url');
 
 /** Their parts are no real registrations or transactions; other vectors stand for the same methods. */
-const SHAPE_ONLY = ['passkey', 'PSBT in base64'];
+const SHAPE_ONLY = ['passkey', 'PSBT in base64', 'with a ceiling'];
 
 interface TypedData {
   types: { EIP712Domain: { name: string; type: string }[] };

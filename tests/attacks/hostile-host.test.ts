@@ -279,7 +279,14 @@ describe('a host that edits, moves, hides and restores rows', () => {
       const secret = rowHash(sealed);
       map.set(
         walletLeafKey(walletId),
-        AuthorityLeaf.encode({ leaf: 'wallet', walletId, kind: walletMnemonic, secret, createdAt: 1 }),
+        AuthorityLeaf.encode({
+          leaf: 'wallet',
+          walletId,
+          kind: walletMnemonic,
+          secret,
+          createdAt: 1,
+          frozen: false,
+        }),
       );
       const roots = { before: map.root(), after: map.root() };
       for (const { hash, bytes } of map.newNodes()) world.nodes.set(hexEncode(hash), bytes);

@@ -189,6 +189,7 @@ export function forgeAuthority(
       createdAt: 1,
       expiresAt: undefined,
       authenticators: [keyHash],
+      frozen: false,
     }),
   );
   map.set(

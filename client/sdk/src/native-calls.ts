@@ -21,6 +21,13 @@ export interface NewKeypairAuthenticator {
   readonly proof?: string;
   readonly stampKinds?: readonly ('native' | 'pki')[];
   readonly expiresInMs?: number;
+  readonly ceiling?: Ceiling;
+}
+
+/** Names of methods and ids of wallets beyond which no policy lets a key go; an absent list bounds nothing. */
+export interface Ceiling {
+  readonly actions?: readonly string[];
+  readonly wallets?: readonly string[];
 }
 
 export interface NewPasskeyAuthenticator {
@@ -32,6 +39,7 @@ export interface NewPasskeyAuthenticator {
   readonly proof: string;
   readonly transports?: readonly string[];
   readonly expiresInMs?: number;
+  readonly ceiling?: Ceiling;
 }
 
 export type NewAuthenticator = NewKeypairAuthenticator | NewPasskeyAuthenticator;
@@ -53,6 +61,13 @@ export interface NewUser {
   readonly expiresInMs?: number;
 }
 
+/** One user or one wallet, or the whole organization when neither is named. */
+export interface Frozen {
+  readonly organizationId: string;
+  readonly username?: string;
+  readonly walletId?: string;
+}
+
 export interface Authenticator {
   readonly id: string;
   readonly authenticatorName: string;
@@ -69,6 +84,8 @@ export interface User {
   readonly username: string;
   readonly policy: UserPolicy;
   readonly traits: Readonly<Record<string, string>>;
+  /** Present while it is frozen, as in organizations and wallets. */
+  readonly frozen?: true;
   readonly authenticators: readonly Authenticator[];
   /** ISO 8601, as is `expiresAtMs`. */
   readonly createdAtMs: string;
@@ -81,6 +98,7 @@ export interface Organization {
   readonly parentOrganizationId: string | null;
   readonly tags: readonly string[];
   readonly users: readonly User[];
+  readonly frozen?: true;
 }
 
 /** `publicKey`: base58 for Solana, else hexadecimal. */
@@ -105,6 +123,7 @@ export interface Wallet {
   readonly accounts?: readonly Account[];
   /** Of a single key. */
   readonly account?: SingleAccount;
+  readonly frozen?: true;
 }
 
 export interface WalletShape {
@@ -256,6 +275,7 @@ export interface NativeCalls {
     params: OfWallet & { readonly publicKey: string; readonly policyName?: string };
     result: { readonly encryptedBundle: string };
   };
+  freeze: { params: Frozen; result: Frozen & { readonly frozen: true } };
   getAccounts: {
     params: OfWallet & { readonly accounts: readonly DerivationInfo[] };
     result: readonly Account[];
@@ -320,6 +340,7 @@ export interface NativeCalls {
     params: Between & { readonly retainPolicy?: GrantPolicy };
     result: WalletGrant;
   };
+  unfreeze: { params: Frozen; result: Frozen & { readonly frozen: false } };
   updateAuthenticator: {
     params: OfUser & {
       readonly authenticatorId: string;

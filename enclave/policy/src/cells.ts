@@ -42,6 +42,8 @@ export interface WalletCell {
   /** Its place in the list of wallets. */
   readonly number: number;
   readonly createdAtMs: number;
+  /** Present while the wallet's leaf says so too. */
+  readonly frozen?: true;
 }
 
 /** Grants of one wallet, in order; each stands in the authority set under (wallet, target, name). */

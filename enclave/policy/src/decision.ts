@@ -10,6 +10,7 @@ import {
   keyHashOf,
   authenticatorLeafKey,
   grantLeafKey,
+  organizationLeafKey,
   userLeafKey,
   walletKeypair,
   walletLeafKey,
@@ -533,7 +534,7 @@ export function ticketWitness(
   owner: { readonly organization: Organization; readonly entry: Entry; readonly grantKey: Uint8Array } | null,
 ): Uint8Array[] {
   const walletKey = walletLeafKey(keyUse.walletId);
-  const stamped = [caller.authenticatorKey, caller.userKey];
+  const stamped = [caller.authenticatorKey, caller.userKey, organizationLeafKey];
   const usesOwnWallet = owner === null && !equalBytes(keyUse.walletId, new Uint8Array(16));
   if (owner === null && (!usesOwnWallet || equalBytes(entry.authorityBefore, entry.authorityAfter))) {
     const keys = usesOwnWallet ? [...stamped, walletKey] : stamped;
@@ -545,7 +546,13 @@ export function ticketWitness(
   };
   add(organization.authorityWitness(entry.authorityBefore, stamped));
   if (owner !== null)
-    add(owner.organization.authorityWitness(owner.entry.authorityAfter, [walletKey, owner.grantKey]));
+    add(
+      owner.organization.authorityWitness(owner.entry.authorityAfter, [
+        walletKey,
+        owner.grantKey,
+        organizationLeafKey,
+      ]),
+    );
   else add(organization.authorityWitness(entry.authorityAfter, [walletKey]));
   return [...seen.values()];
 }

@@ -5,7 +5,13 @@ import { utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
 import { hexDecode } from '@keystead/crypto/hex';
 import type { JsonValue } from '@keystead/crypto/strict-json';
-import { type GrantLeaf, grantLeafKey, walletLeafKey, type WalletLeaf } from '@keystead/protocol/authority';
+import {
+  type GrantLeaf,
+  grantLeafKey,
+  organizationLeafKey,
+  walletLeafKey,
+  type WalletLeaf,
+} from '@keystead/protocol/authority';
 import { type KeyUse, zeroHash } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
 import { parseUuid, walletIdOf } from '@keystead/protocol/ids';
@@ -43,6 +49,7 @@ export function walletInUse(
   if (own?.leaf === 'wallet') {
     const cell = draft.cell('wallet', walletId);
     if (cell === undefined) throw notFound();
+    if (own.frozen) throw new KmsError('wallet-frozen', { field: 'params.walletId' });
     return { walletId: id, id: walletId, leaf: own, cell, granted: null };
   }
   if (pending.owner === undefined) throw new NeedOwner(id);
@@ -63,6 +70,11 @@ export function walletInUse(
     });
   const grant = owner.leaf(grantLeafKey(id, draft.organization.id, grants[0].name));
   if (grant?.leaf !== 'grant') throw notFound();
+  // Only who has the grant learns that it does not work now.
+  if (leaf.frozen) throw new KmsError('wallet-frozen', { field: 'params.walletId' });
+  const home = owner.leaf(organizationLeafKey);
+  if (home?.leaf !== 'organization' || home.frozen)
+    throw new KmsError('organization-frozen', { field: 'params.walletId' });
   return { walletId: id, id: walletId, leaf, cell, granted: { owner, grant } };
 }
 

@@ -5,6 +5,7 @@ import * as createAuthenticator from './methods/createAuthenticator.ts';
 import * as createOrganization from './methods/createOrganization.ts';
 import * as deleteAuthenticator from './methods/deleteAuthenticator.ts';
 import * as deleteUserFromOrganization from './methods/deleteUserFromOrganization.ts';
+import * as freeze from './methods/freeze.ts';
 import * as getOrganization from './methods/getOrganization.ts';
 import * as getOrganizationWallets from './methods/getOrganizationWallets.ts';
 import * as getWalletAccessGrants from './methods/getWalletAccessGrants.ts';
@@ -14,6 +15,7 @@ import * as prepareTransaction from './methods/prepareTransaction.ts';
 import * as revokeOrganizationAccess from './methods/revokeOrganizationAccess.ts';
 import * as simulateTransaction from './methods/simulateTransaction.ts';
 import * as transferOrganizationWallet from './methods/transferOrganizationWallet.ts';
+import * as unfreeze from './methods/unfreeze.ts';
 import * as updateAuthenticator from './methods/updateAuthenticator.ts';
 import * as updateUserInOrganization from './methods/updateUserInOrganization.ts';
 
@@ -24,9 +26,11 @@ export const changeMethods: { readonly [M in MethodName]?: (context: ChangeConte
   createOrganization: createOrganization.change,
   deleteAuthenticator: deleteAuthenticator.change,
   deleteUserFromOrganization: deleteUserFromOrganization.change,
+  freeze: freeze.change,
   grantOrganizationAccess: grantOrganizationAccess.change,
   revokeOrganizationAccess: revokeOrganizationAccess.change,
   transferOrganizationWallet: transferOrganizationWallet.change,
+  unfreeze: unfreeze.change,
   updateAuthenticator: updateAuthenticator.change,
   updateUserInOrganization: updateUserInOrganization.change,
 };

@@ -5,6 +5,7 @@ import {
   algorithmEd25519,
   authenticatorLeafKey,
   credentialPasskey,
+  organizationLeafKey,
   userLeafKey,
 } from '@keystead/protocol/authority';
 import type { AuthorityLeaf } from '@keystead/protocol/authority';
@@ -52,6 +53,7 @@ export function userResult(state: StateReader, surface: Surface, username: strin
     username,
     policy: cell.policy,
     traits: cell.traits,
+    ...(user.frozen ? { frozen: true } : {}),
     createdAtMs: userTime(surface, user.createdAt),
     ...(user.expiresAt === undefined ? {} : { expiresAtMs: userTime(surface, user.expiresAt) }),
     authenticators: user.authenticators.map((keyHash) => {
@@ -64,24 +66,27 @@ export function userResult(state: StateReader, surface: Surface, username: strin
 
 export function organizationResult(state: StateReader, surface: Surface, organizationId: string): object {
   const cell = state.cell('organization');
-  if (cell === undefined) throw new KmsError('organization-not-found', {});
+  const leaf = state.leafAfter(organizationLeafKey);
+  if (cell === undefined || leaf?.leaf !== 'organization') throw new KmsError('organization-not-found', {});
   return {
     organizationId,
     organizationName: cell.name,
     parentOrganizationId: null,
     tags: cell.tags,
+    ...(leaf.frozen ? { frozen: true } : {}),
     users: cell.users.map((username) => userResult(state, surface, username)),
   };
 }
 
 export function walletResult(walletId: string, wallet: CellTypes['wallet']): object {
-  const { name, tags, type, accounts } = wallet;
+  const { name, tags, type, accounts, frozen } = wallet;
   const [single] = accounts;
   return {
     walletId,
     walletName: name,
     tags,
     type,
+    ...(frozen ? { frozen } : {}),
     ...(type === 'MNEMONIC'
       ? { accounts }
       : {

@@ -7,6 +7,7 @@ import {
   type AuthorityLeaf,
   authenticatorLeafKey,
   grantLeafKey,
+  organizationLeafKey,
   stampKindPki,
   userLeafKey,
   walletLeafKey,
@@ -22,6 +23,7 @@ import {
   type Answered,
   type BenchWallet,
   type Call,
+  organizationLeaf,
   SignerBench,
   walletLeaf,
 } from '../testing/signer-bench.ts';
@@ -436,6 +438,30 @@ describe('the key', () => {
     });
   });
 
+  test('refuses a frozen user, organization and wallet, whatever the policy engine decided', () => {
+    const frozen = true;
+    fails('expiry', ({ bench }) => {
+      bench.organization.write([[userLeafKey('root'), bench.userLeaf({ frozen })]]);
+      return {};
+    });
+    fails('frozen', ({ bench }) => {
+      bench.organization.write([[organizationLeafKey, organizationLeaf(frozen)]]);
+      return {};
+    });
+    fails('frozen', ({ bench, wallet }) => {
+      const leaf = { ...walletLeaf(wallet), frozen } as AuthorityLeaf;
+      bench.organization.write([[walletLeafKey(wallet.walletId), leaf]]);
+      return {};
+    });
+  });
+
+  test('refuses when the witness does not show whether the organization is frozen', () => {
+    fails('frozen', ({ bench }) => {
+      bench.organization.write([[organizationLeafKey, undefined]]);
+      return {};
+    });
+  });
+
   test('refuses when the entry committed to other bytes', () => {
     fails('bytes', { keyUse: { ...keyUse, bytesDigest: sha256(message) } });
     fails('bytes', { keyUse: { ...keyUse, bytesDigest: new Uint8Array(32) } });
@@ -494,6 +520,16 @@ describe('a wallet of another organization', () => {
     assertRefused(granted({ target: new Uint8Array(16) }).attempt(), 'grant');
     assertRefused(granted({ walletId: new Uint8Array(16) }).attempt(), 'grant');
     assertRefused(granted({}, 'trading').attempt(), 'grant');
+  });
+
+  test('is refused while the owner or the wallet is frozen', () => {
+    const owned = granted();
+    owned.owner.write([[organizationLeafKey, organizationLeaf(true)]]);
+    assertRefused(owned.attempt(), 'frozen');
+    const lent = granted();
+    const leaf = { ...walletLeaf(lent.wallet), frozen: true } as AuthorityLeaf;
+    lent.owner.write([[walletLeafKey(lent.wallet.walletId), leaf]]);
+    assertRefused(lent.attempt(), 'frozen');
   });
 
   test('is refused after the grant was revoked', () => {
@@ -636,5 +672,5 @@ describe('answers', () => {
 });
 
 test('every check of the list is a name of the counters', () => {
-  assert.equal(new Set(checkNames).size, 22);
+  assert.equal(new Set(checkNames).size, 23);
 });

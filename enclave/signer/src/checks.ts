@@ -1,7 +1,13 @@
 import { equalBytes } from '@keystead/crypto/bytes';
 import { sha256 } from '@keystead/crypto/sha256';
-import { callerOf, type Caller, assertUnexpired } from '@keystead/protocol/authenticate';
-import { type GrantLeaf, grantLeafKey, type WalletLeaf, walletLeafKey } from '@keystead/protocol/authority';
+import { assertInForce, callerOf, type Caller } from '@keystead/protocol/authenticate';
+import {
+  type GrantLeaf,
+  grantLeafKey,
+  organizationLeafKey,
+  type WalletLeaf,
+  walletLeafKey,
+} from '@keystead/protocol/authority';
 import { type Entry, entryKind, KeyUse, outcomeAllow } from '@keystead/protocol/entry';
 import { formatUuid, parseUuid } from '@keystead/protocol/ids';
 import type { MethodName } from '@keystead/protocol/method-table';
@@ -44,9 +50,10 @@ export function authenticatedRequest(options: {
     throw refusal('authenticator', 'The entry or the user does not name the key that stamps.');
   within('stamp', () => verifyStamp(stamp, raw.body, caller.authenticator));
   within('expiry', () => {
-    assertUnexpired(caller, entry.time);
-    assertUnexpired(caller, receipt.time);
+    assertInForce(caller, entry.time);
+    assertInForce(caller, receipt.time);
   });
+  assertThawed(witness, entry.authorityBefore);
 
   const request = within('parse', () => parseHeld(held));
   if (
@@ -58,6 +65,12 @@ export function authenticatedRequest(options: {
   within('fresh', () => assertFresh(stamp, request.timestampMs, entry.time));
   assertSeen(held, entry);
   return { request, caller };
+}
+
+/** Part of check 23: the organization whose authority set has this root is not frozen. */
+function assertThawed(witness: Witness, root: Uint8Array): void {
+  const leaf = within('frozen', () => witness.reader(root)(organizationLeafKey));
+  if (leaf?.leaf !== 'organization' || leaf.frozen) throw refusal('frozen', 'The organization is frozen.');
 }
 
 /** Check 7. */
@@ -183,7 +196,7 @@ function assertGranted(grant: GrantLeaf, request: ParsedRequest): void {
     throw refusal('grant', 'The grant does not cover the derivation path.');
 }
 
-/** Checks 20 and the hash of 21: the row is the one that the owner's authority set names. */
+/** Checks 20 and 23 and the hash of 21: the row is the one that the owner's authority set names. */
 export function walletLeafOf(options: {
   readonly owner: Entry;
   readonly walletId: Uint8Array;
@@ -194,6 +207,8 @@ export function walletLeafOf(options: {
   const leaf = within('wallet', () => witness.reader(owner.authorityAfter)(walletLeafKey(walletId)));
   if (leaf?.leaf !== 'wallet' || !equalBytes(leaf.walletId, walletId))
     throw refusal('wallet', 'The organization that the entry names as owner does not own the wallet.');
+  if (leaf.frozen) throw refusal('frozen', 'The wallet is frozen.');
+  assertThawed(witness, owner.authorityAfter);
   if (row === undefined) throw refusal('row', 'The sealed row of the wallet was not attached.');
   if (!equalBytes(rowHash(row), leaf.secret))
     throw refusal('row', 'The sealed row is not the one of the wallet.');

@@ -24,6 +24,7 @@ export const checkNames = [
   'wallet',
   'row',
   'bytes',
+  'frozen',
 ] as const;
 export type CheckName = (typeof checkNames)[number];
 

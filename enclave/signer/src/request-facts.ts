@@ -18,7 +18,9 @@ export function walletIdNamed(
     case 'completeImportWallet':
       return walletIdOf(organization, identity);
     default:
-      return 'walletId' in request.params ? (parseUuid(request.params.walletId) ?? null) : null;
+      return 'walletId' in request.params && request.params.walletId !== null
+        ? (parseUuid(request.params.walletId) ?? null)
+        : null;
   }
 }
 

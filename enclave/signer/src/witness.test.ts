@@ -11,6 +11,7 @@ const user = (username: string, root: boolean): AuthorityLeaf => ({
   createdAt: 1,
   expiresAt: undefined,
   authenticators: [],
+  frozen: false,
 });
 
 function grown(leaves: readonly AuthorityLeaf[]) {

@@ -15,6 +15,7 @@ import {
   authenticatorLeafKey,
   credentialKeypair,
   keyHashOf,
+  organizationLeafKey,
   stampKindNative,
   stampKindPki,
   userLeafKey,
@@ -168,6 +169,7 @@ export class SignerBench {
   newOrganization(name: string): BenchOrganization {
     const organization = new BenchOrganization(walletIdOf(new Uint8Array(16), sha256(utf8Encode(name))));
     organization.write([
+      [organizationLeafKey, organizationLeaf()],
       [userLeafKey('root'), this.userLeaf()],
       [authenticatorLeafKey(this.keyHash), this.authenticatorLeaf()],
     ]);
@@ -182,6 +184,7 @@ export class SignerBench {
       createdAt: 1,
       expiresAt: undefined,
       authenticators: [this.keyHash],
+      frozen: false,
       ...changes,
     };
   }
@@ -498,8 +501,18 @@ export function walletLeaf(wallet: BenchWallet): AuthorityLeaf {
     kind: wallet.kind,
     secret: wallet.secret,
     createdAt: 1,
+    frozen: false,
   };
 }
+
+export const organizationLeaf = (frozen = false): AuthorityLeaf => ({
+  leaf: 'organization',
+  createdAt: 1,
+  rootThreshold: 1,
+  permanentRootAuthenticators: 1,
+  users: 1,
+  frozen,
+});
 
 export function itemOf(organization: BenchOrganization, entry: Entry, encoded: Uint8Array): ReceiptItem {
   return {

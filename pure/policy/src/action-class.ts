@@ -7,6 +7,8 @@ export type ActionClass =
   | 'change-users'
   | 'change-authenticators'
   | 'change-grants'
+  | 'freeze'
+  | 'unfreeze'
   | 'make-wallet'
   | 'import-wallet'
   | 'export-wallet'
@@ -35,6 +37,8 @@ const classes: Readonly<Record<MethodName, ActionClass>> = {
   grantOrganizationAccess: 'change-grants',
   revokeOrganizationAccess: 'change-grants',
   transferOrganizationWallet: 'change-grants',
+  freeze: 'freeze',
+  unfreeze: 'unfreeze',
   createWallet: 'make-wallet',
   getOrCreateWalletWithTag: 'make-wallet',
   initWalletImport: 'import-wallet',

@@ -65,6 +65,8 @@ const table: Readonly<Record<MethodName, string>> = {
   grantOrganizationAccess: 'y---',
   revokeOrganizationAccess: 'y---',
   transferOrganizationWallet: 'y---',
+  freeze: 'y---',
+  unfreeze: 'y---',
   createWallet: 'yyy-',
   getOrCreateWalletWithTag: 'yyy-',
   getWalletWithTag: 'yyy-',
@@ -87,7 +89,12 @@ const columns: readonly UserPolicy[] = [
   { type: 'CEL', preset: 'LEGACY_USER_ROLE' },
   { type: 'CEL', preset: 'DENY_ALL' },
 ];
-const ownKeys: readonly MethodName[] = ['createAuthenticator', 'updateAuthenticator', 'deleteAuthenticator'];
+const ownKeys: readonly MethodName[] = [
+  'createAuthenticator',
+  'updateAuthenticator',
+  'deleteAuthenticator',
+  'freeze',
+];
 
 const outcomes = (over: Partial<DecisionInput> & { ownUser?: boolean }): string =>
   columns.map((policy) => (decide(input({ ...over, policy })).outcome === 'allow' ? 'y' : '-')).join('');

@@ -155,10 +155,13 @@ function decideUserPolicy({ policy, subject, action, resource }: DecisionInput):
   }
 }
 
-/** Changes of the authority set, except of the keys of the user who asks. */
+/** Changes of the authority set, except that users manage and stop their own keys. */
 function reservedToRoot(what: ActionClass, ownUser: boolean): boolean {
   return (
-    what === 'change-users' || what === 'change-grants' || (what === 'change-authenticators' && !ownUser)
+    what === 'change-users' ||
+    what === 'change-grants' ||
+    what === 'unfreeze' ||
+    ((what === 'change-authenticators' || what === 'freeze') && !ownUser)
   );
 }
 
@@ -173,6 +176,7 @@ function legacyUserMay(what: ActionClass, ownUser: boolean): boolean {
     case 'sign-transaction':
       return true;
     case 'change-authenticators':
+    case 'freeze':
       return ownUser;
     default:
       return false;
@@ -208,6 +212,8 @@ const scopesFor: Readonly<Record<ActionClass, readonly GrantScope[]>> = {
   'change-users': [],
   'change-authenticators': [],
   'change-grants': [],
+  freeze: [],
+  unfreeze: [],
   'found-organization': [],
   unsupported: [],
 };

@@ -18,13 +18,14 @@ export interface Caller {
 
 /**
  * Who stamped the request, by the authority set alone: the same rule in policy engine, certifier and signer.
- * Throws KmsError authenticator-unknown, authenticator-expired, user-expired, stamp-kind-not-allowed, stamp-invalid.
+ * Throws KmsError authenticator-unknown, authenticator-expired, user-expired, user-frozen, stamp-kind-not-allowed,
+ * stamp-invalid.
  * `time` is in milliseconds.
  */
 export function authenticate(read: AuthorityReader, stamp: Stamp, body: Uint8Array, time: number): Caller {
   const caller = callerOf(read, stamp.keyHash);
   verifyStamp(stamp, body, caller.authenticator);
-  assertUnexpired(caller, time);
+  assertInForce(caller, time);
   return caller;
 }
 
@@ -37,10 +38,11 @@ export function callerOf(read: AuthorityReader, keyHash: Uint8Array): Caller {
   return { authenticator, user };
 }
 
-/** An expiry is the first moment at which the leaf no longer counts. */
-export function assertUnexpired(caller: Caller, time: number): void {
+/** Neither expired (an expiry is the first moment at which the leaf no longer counts) nor frozen. */
+export function assertInForce(caller: Caller, time: number): void {
   if (caller.authenticator.expiresAt !== undefined && time >= caller.authenticator.expiresAt)
     throw new KmsError('authenticator-expired', {});
   if (caller.user.expiresAt !== undefined && time >= caller.user.expiresAt)
     throw new KmsError('user-expired', {});
+  if (caller.user.frozen) throw new KmsError('user-frozen', {});
 }

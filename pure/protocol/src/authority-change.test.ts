@@ -670,7 +670,7 @@ describe('wallets', () => {
       { made },
     );
     const walletId = walletIdOf(organization, sha256(Uint8Array.of(1)));
-    const leaf = { leaf: 'wallet', walletId, kind: 1, secret: made.secret, createdAt: time };
+    const leaf = { leaf: 'wallet', walletId, kind: 1, secret: made.secret, createdAt: time, frozen: false };
     assert.deepEqual(writes, [{ key: walletLeafKey(walletId), leaf }]);
     assert.equal(narrowing, false);
     assert.deepEqual(set.change(user, 'createWallet', { organizationId, walletName: 'W' }).writes, []);
@@ -772,5 +772,86 @@ describe('wallets', () => {
       organizationLeafKey,
     ])
       assert.equal(transfer(key), 'grant-not-found');
+  });
+});
+
+describe('a freeze', () => {
+  const frozen = (more: object = {}) => ({ organizationId, ...more });
+
+  it('of a user is for root users and for the user itself, and ends by a root user only', () => {
+    const set = founded();
+    set.apply(root, 'addUserToOrganization', added(plainUser('other', [keypair(keyOf('other'))])));
+    assert.equal(set.refusal(user, 'freeze', frozen({ username: 'other' })), 'root-required');
+    assert.equal(set.refusal(user, 'freeze', frozen({ username: 'user' })), 'accepted');
+    assert.equal(set.apply(root, 'freeze', frozen({ username: 'user' })).narrowing, true);
+    assert.equal(set.refusal(root, 'unfreeze', frozen({ username: 'user' })), 'accepted');
+    assert.equal(set.refusal(keyOf('other'), 'unfreeze', frozen({ username: 'user' })), 'root-required');
+    assert.equal(set.apply(root, 'unfreeze', frozen({ username: 'user' })).narrowing, false);
+  });
+
+  it('leaves a root key that can end it', () => {
+    const set = founded();
+    assert.equal(set.refusal(root, 'freeze', frozen({ username: 'root' })), 'last-root-authenticator');
+    const second = { ...rootUser(keypair(keyOf('second'))), username: 'root 2' };
+    set.apply(root, 'addUserToOrganization', added(second));
+    set.apply(root, 'freeze', frozen({ username: 'root 2' }));
+    assert.equal(set.organization.permanentRootAuthenticators, 1);
+    assert.equal(set.refusal(root, 'freeze', frozen({ username: 'root' })), 'last-root-authenticator');
+    set.apply(root, 'unfreeze', frozen({ username: 'root 2' }));
+    assert.equal(set.organization.permanentRootAuthenticators, 2);
+  });
+
+  it('of the organization lets only what takes rights away pass, until a root user ends it', () => {
+    const set = founded();
+    const params = added(plainUser('new', [keypair(keyOf('new'))]));
+    assert.equal(set.refusal(user, 'freeze', frozen()), 'root-required');
+    set.apply(root, 'freeze', frozen());
+    assert.equal(set.refusal(root, 'addUserToOrganization', params), 'organization-frozen');
+    assert.equal(
+      set.refusal(root, 'createWallet', { organizationId, walletName: 'w' }),
+      'organization-frozen',
+    );
+    assert.equal(set.refusal(root, 'deleteUserFromOrganization', named('user')), 'accepted');
+    assert.equal(set.refusal(user, 'unfreeze', frozen()), 'root-required');
+    set.apply(root, 'unfreeze', frozen());
+    assert.equal(set.refusal(root, 'addUserToOrganization', params), 'accepted');
+  });
+
+  it('that stands already changes nothing and still answers', () => {
+    const set = founded();
+    set.apply(root, 'freeze', frozen());
+    assert.deepEqual(set.apply(root, 'freeze', frozen()), { writes: [], counterpart: null, narrowing: true });
+  });
+
+  it('names one thing', () => {
+    const both = frozen({ username: 'user', walletId: '00000000-0000-8000-8000-000000000000' });
+    assert.throws(() => founded().change(root, 'freeze', both), /parameter-invalid|must not stand beside/);
+  });
+});
+
+describe('a ceiling', () => {
+  const native = { surface: 'native' } as const;
+  const bounded = (actions: readonly string[]) => ({ actions });
+
+  it('is set at registration, and a key below it is no permanent root key', () => {
+    const set = founded();
+    const key = proven(keyOf('low'), 'root', { ceiling: bounded(['signTransaction']) });
+    set.apply(root, 'createAuthenticator', register('root', key), native);
+    assert.equal(set.organization.permanentRootAuthenticators, 1);
+    assert.equal(
+      set.refusal(keyOf('low'), 'createAuthenticator', register('root', key), native),
+      'policy-denied',
+    );
+  });
+
+  it('goes on to the keys that its key registers, and can only get lower there', () => {
+    const set = founded();
+    const actions = ['signTransaction', 'createAuthenticator'];
+    const first = proven(keyOf('first'), 'user', { ceiling: bounded(actions) });
+    set.apply(root, 'createAuthenticator', register('user', first), native);
+    const second = proven(keyOf('second'), 'user', { ceiling: bounded(['signTransaction', 'exportWallet']) });
+    const { writes } = set.apply(keyOf('first'), 'createAuthenticator', register('user', second), native);
+    const leaf = writes.find(({ leaf }) => leaf?.leaf === 'authenticator')?.leaf;
+    assert.deepEqual(leaf?.leaf === 'authenticator' && leaf.ceiling.actions, ['signTransaction']);
   });
 });

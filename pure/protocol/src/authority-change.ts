@@ -9,6 +9,7 @@ import {
   algorithmEd25519,
   algorithmSecp256r1,
   authenticatorLeafKey,
+  type Ceiling,
   credentialKeypair,
   credentialPasskey,
   grantLeafKey,
@@ -86,6 +87,7 @@ const none: AuthorityChange = { writes: [], counterpart: null, narrowing: false 
 export function authorityChange(input: AuthorityChangeInput): AuthorityChange {
   const { request } = input;
   assertCeiling(input);
+  assertOrganizationInForce(input);
   switch (request.method) {
     case 'createOrganization':
       return found(input, request.params.users);
@@ -111,6 +113,10 @@ export function authorityChange(input: AuthorityChangeInput): AuthorityChange {
       return revoke(input, request.params);
     case 'transferOrganizationWallet':
       return transfer(input, request.params);
+    case 'freeze':
+      return setFrozen(input, request.params, true);
+    case 'unfreeze':
+      return setFrozen(input, request.params, false);
     default:
       return none;
   }
@@ -161,6 +167,7 @@ function found(input: AuthorityChangeInput, users: readonly NewUser[]): Authorit
       rootThreshold: 1,
       permanentRootAuthenticators: permanent,
       users: users.length,
+      frozen: false,
     }),
   );
   if (writes.length > maximumAuthorityWrites)
@@ -269,7 +276,7 @@ function createAuthenticator(
     null,
   );
   // A key that its user renews is bounded by what bounds the key that stamps the renewal.
-  const leaf = own === null ? built : { ...built, ceiling: own.ceiling };
+  const leaf = own === null ? built : { ...built, ceiling: within(built.ceiling, own.ceiling) };
   if (own !== null) assertNotWider(leaf, own);
   assertNewKey(input, leaf, 'params.authenticator');
   const writes: AuthorityWriteOf[] = [];
@@ -381,6 +388,7 @@ function addWallet(input: AuthorityChangeInput, walletId: Uint8Array): Authority
           kind: input.made.kind,
           secret: input.made.secret,
           createdAt: input.time,
+          frozen: false,
         },
       },
     ],
@@ -460,7 +468,9 @@ function transfer(
 ): AuthorityChange {
   requireRoot(input);
   const { walletId, target } = grantIds(input, params);
-  const leaf = input.read(walletLeafKey(walletId))!;
+  const leaf = input.read(walletLeafKey(walletId));
+  if (leaf?.leaf !== 'wallet') throw new KmsError('wallet-not-found', { field: 'params.walletId' });
+  if (leaf.frozen) throw new KmsError('wallet-frozen', { field: 'params.walletId' });
   const received: AuthorityWriteOf[] = [{ key: walletLeafKey(walletId), leaf }];
   if (params.retainPolicy !== null)
     received.push(grantWrite(input, walletId, input.organization, '', params.retainPolicy));
@@ -489,6 +499,79 @@ function grantIds(
   if (target === undefined || equalBytes(target, input.organization))
     throw invalid('params.targetOrganizationId', 'is not another organization');
   return { walletId, target };
+}
+
+/** Methods that still pass in a frozen organization: they take rights away, or end the freeze. */
+const passWhileFrozen: ReadonlySet<string> = new Set([
+  'deleteAuthenticator',
+  'deleteUserFromOrganization',
+  'freeze',
+  'revokeOrganizationAccess',
+  'unfreeze',
+]);
+
+function assertOrganizationInForce(input: AuthorityChangeInput): void {
+  if (input.caller === null || passWhileFrozen.has(input.request.method)) return;
+  if (organizationLeaf(input).frozen) throw new KmsError('organization-frozen', {});
+}
+
+/** Freezing is for root users, and for a user who stops its own keys; unfreezing is for root users. */
+function setFrozen(
+  input: AuthorityChangeInput,
+  { username, walletId }: { readonly username: string | null; readonly walletId: string | null },
+  frozen: boolean,
+): AuthorityChange {
+  if (frozen && username !== null) requireRootOrOwn(input, username);
+  else requireRoot(input);
+  const changed = (writes: readonly AuthorityWriteOf[]): AuthorityChange => ({
+    writes,
+    counterpart: null,
+    narrowing: frozen,
+  });
+  if (walletId !== null) {
+    const key = walletLeafKey(parseUuid(walletId)!);
+    const leaf = input.read(key);
+    if (leaf?.leaf !== 'wallet') throw new KmsError('wallet-not-found', { field: 'params.walletId' });
+    return changed(leaf.frozen === frozen ? [] : [{ key, leaf: { ...leaf, frozen } }]);
+  }
+  const organization = organizationLeaf(input);
+  if (username === null)
+    return changed(organization.frozen === frozen ? [] : [organizationWrite({ ...organization, frozen })]);
+  const user = userLeaf(input, username);
+  if (user.frozen === frozen) return changed([]);
+  const updated: UserLeaf = { ...user, frozen };
+  const leaves = user.authenticators.map((hash) => authenticatorOf(input, hash));
+  const permanent =
+    organization.permanentRootAuthenticators - permanentRoots(user, leaves) + permanentRoots(updated, leaves);
+  assertRootRemains(permanent);
+  return changed([
+    userWrite(updated),
+    ...(permanent === organization.permanentRootAuthenticators
+      ? []
+      : [organizationWrite({ ...organization, permanentRootAuthenticators: permanent })]),
+  ]);
+}
+
+/** What both ceilings let pass. */
+function within(asked: Ceiling, bound: Ceiling): Ceiling {
+  return {
+    actions: common(asked.actions, bound.actions, (one, other) => one === other),
+    wallets: common(asked.wallets, bound.wallets, equalBytes),
+    approvals: Math.max(asked.approvals, bound.approvals),
+  };
+}
+
+/** Undefined is everything. */
+function common<T>(
+  asked: readonly T[] | undefined,
+  bound: readonly T[] | undefined,
+  equal: (one: T, other: T) => boolean,
+): T[] | undefined {
+  if (asked === undefined || bound === undefined) {
+    const only = asked ?? bound;
+    return only === undefined ? undefined : [...only];
+  }
+  return asked.filter((member) => bound.some((other) => equal(member, other)));
 }
 
 interface BuiltUser {
@@ -531,6 +614,7 @@ function buildUser(
     createdAt: input.time,
     expiresAt: user.expiresInMs === null ? undefined : input.time + user.expiresInMs,
     authenticators: keyHashes,
+    frozen: false,
   };
   return { user: leaf, authenticators, writes: [userWrite(leaf), ...authenticators.map(authenticatorWrite)] };
 }
@@ -550,7 +634,11 @@ function buildAuthenticator(
     username,
     createdAt: input.time,
     expiresAt: authenticator.expiresInMs === null ? undefined : input.time + authenticator.expiresInMs,
-    ceiling: { actions: undefined, wallets: undefined, approvals: 0 },
+    ceiling: {
+      actions: authenticator.ceiling.actions === null ? undefined : [...authenticator.ceiling.actions],
+      wallets: authenticator.ceiling.wallets?.map((id) => parseUuid(id)!),
+      approvals: 0,
+    },
     stampKinds: authenticator.stampKinds.reduce(
       (kinds, kind) => kinds | (kind === 'native' ? stampKindNative : stampKindPki),
       0,
@@ -665,10 +753,14 @@ function assertNotWider(leaf: AuthenticatorLeaf, own: AuthenticatorLeaf): void {
     });
 }
 
-/** Authenticators of a permanent root user that never expire. */
+/** Authenticators of a permanent root user that never expire and may do all that a root user may. */
 function permanentRoots(user: UserLeaf, authenticators: readonly AuthenticatorLeaf[]): number {
-  if (!user.root || user.expiresAt !== undefined) return 0;
-  return authenticators.filter((leaf) => leaf.expiresAt === undefined).length;
+  if (!user.root || user.expiresAt !== undefined || user.frozen) return 0;
+  return authenticators.filter((leaf) => leaf.expiresAt === undefined && isUnbounded(leaf.ceiling)).length;
+}
+
+function isUnbounded({ actions, wallets, approvals }: Ceiling): boolean {
+  return actions === undefined && wallets === undefined && approvals === 0;
 }
 
 function assertRootRemains(permanent: number): void {

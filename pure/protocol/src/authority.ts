@@ -43,6 +43,8 @@ export const OrganizationLeaf = struct({
   /** Authenticators of root users that never expire; never falls to zero. */
   permanentRootAuthenticators: u32,
   users: u32,
+  /** Nothing but what takes rights away happens until a root user unfreezes it; the same of a user and a wallet. */
+  frozen: bool,
 });
 
 export const UserLeaf = struct({
@@ -52,6 +54,7 @@ export const UserLeaf = struct({
   expiresAt: option(u53),
   /** Key hashes of its authenticators, in order of registration. */
   authenticators: list(fixed(32), 64),
+  frozen: bool,
 });
 
 export const Passkey = struct({ credentialId: bytes(1023), rpIdHash: fixed(32), origin: text(256) });
@@ -77,6 +80,7 @@ export const WalletLeaf = struct({
   /** Hash of the sealed row; the signer opens no other. */
   secret: fixed(32),
   createdAt: u53,
+  frozen: bool,
 });
 
 /** A grant stands in the owner's authority set. */
@@ -96,6 +100,7 @@ export const AuthorityLeaf = variant('leaf', {
   wallet: [4, WalletLeaf],
   grant: [5, GrantLeaf],
 });
+export type Ceiling = Static<typeof Ceiling>;
 export type AuthorityLeaf = Static<typeof AuthorityLeaf>;
 export type OrganizationLeaf = Static<typeof OrganizationLeaf>;
 export type UserLeaf = Static<typeof UserLeaf>;

@@ -125,6 +125,24 @@ export const errorCodes = {
     'Ask a root user to renew it, or log in again.',
     'The authenticator was registered and its time is over.',
   ),
+  'user-frozen': kind(
+    403,
+    'User frozen',
+    'Ask a root user to unfreeze this user.',
+    'The user was frozen: none of its authenticators acts until a root user unfreezes it.',
+  ),
+  'organization-frozen': kind(
+    403,
+    'Organization frozen',
+    'Ask a root user of the organization that owns the wallet to unfreeze it.',
+    'The organization was frozen: it signs nothing and changes only in ways that take rights away.',
+  ),
+  'wallet-frozen': kind(
+    403,
+    'Wallet frozen',
+    'Ask a root user of the organization that owns the wallet to unfreeze it.',
+    'The wallet was frozen: its keys are not used, exported or transferred.',
+  ),
   'user-expired': kind(
     401,
     'User expired',

@@ -10,6 +10,7 @@ import * as deleteUserFromOrganization from './methods/deleteUserFromOrganizatio
 import * as ethereumSignMessage from './methods/ethereumSignMessage.ts';
 import * as ethereumSignTypedData from './methods/ethereumSignTypedData.ts';
 import * as exportWallet from './methods/exportWallet.ts';
+import * as freeze from './methods/freeze.ts';
 import * as getAccounts from './methods/getAccounts.ts';
 import * as getOrCreatePhantomOrganization from './methods/getOrCreatePhantomOrganization.ts';
 import * as getOrCreateWalletWithTag from './methods/getOrCreateWalletWithTag.ts';
@@ -28,6 +29,7 @@ import * as signTransaction from './methods/signTransaction.ts';
 import * as signUtf8Message from './methods/signUtf8Message.ts';
 import * as simulateTransaction from './methods/simulateTransaction.ts';
 import * as transferOrganizationWallet from './methods/transferOrganizationWallet.ts';
+import * as unfreeze from './methods/unfreeze.ts';
 import * as updateAuthenticator from './methods/updateAuthenticator.ts';
 import * as updateUserInOrganization from './methods/updateUserInOrganization.ts';
 import type { JsonSchema, Schema } from './schema.ts';
@@ -61,6 +63,7 @@ export const methods = {
   ethereumSignMessage,
   ethereumSignTypedData,
   exportWallet,
+  freeze,
   getAccounts,
   getOrCreatePhantomOrganization,
   getOrCreateWalletWithTag,
@@ -79,6 +82,7 @@ export const methods = {
   signUtf8Message,
   simulateTransaction,
   transferOrganizationWallet,
+  unfreeze,
   updateAuthenticator,
   updateUserInOrganization,
 } as const satisfies Record<string, Method>;

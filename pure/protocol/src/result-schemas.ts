@@ -56,17 +56,22 @@ export const user = answered(
     authenticators: list(authenticator),
     createdAtMs: milliseconds,
     expiresAtMs: milliseconds,
+    frozen: { const: true },
   },
-  ['expiresAtMs'],
+  ['expiresAtMs', 'frozen'],
 );
 
-export const organization = answered({
-  organizationId: uuid,
-  organizationName: text,
-  parentOrganizationId: { type: ['string', 'null'] },
-  tags: list(text),
-  users: list(user),
-});
+export const organization = answered(
+  {
+    organizationId: uuid,
+    organizationName: text,
+    parentOrganizationId: { type: ['string', 'null'] },
+    tags: list(text),
+    users: list(user),
+    frozen: { const: true },
+  },
+  ['frozen'],
+);
 
 export const wallet = answered(
   {
@@ -76,8 +81,9 @@ export const wallet = answered(
     type: { enum: ['MNEMONIC', 'KEYPAIR'] },
     accounts: list(derivedAccount),
     account: answered({ curve, addressFormat, address: text, publicKey: text }),
+    frozen: { const: true },
   },
-  ['accounts', 'account'],
+  ['accounts', 'account', 'frozen'],
 );
 
 export const page = (member: string, items: JsonSchema): JsonSchema =>
@@ -113,6 +119,11 @@ export const walletGrant = answered(
     deletedAtMs: milliseconds,
   },
   ['policyName', 'deletedAtMs'],
+);
+
+export const frozenState = answered(
+  { organizationId: uuid, username: text, walletId: uuid, frozen: { type: 'boolean' } },
+  ['username', 'walletId'],
 );
 
 /** What a dry run says: effects read from the bytes, and the decision that would be taken. */

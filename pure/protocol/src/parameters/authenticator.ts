@@ -1,8 +1,8 @@
 import { KmsError } from '../errors.ts';
-import { array, enumeration, literal, type Schema, string, transform, union } from '../schema.ts';
+import { array, enumeration, invalid, literal, type Schema, string, transform, union } from '../schema.ts';
 import { members, type Surface } from '../surface.ts';
 import { base64url, bytes } from './bytes.ts';
-import { duration, name, withoutRepeats } from './text.ts';
+import { duration, id, name, withoutRepeats } from './text.ts';
 
 export type AuthenticatorAlgorithm = 'Ed25519' | 'Secp256r1';
 
@@ -22,6 +22,15 @@ interface NewAuthenticatorBase {
   readonly proof: Uint8Array | null;
   /** Kinds of stamp that this key may make, never empty. */
   readonly stampKinds: readonly StampKind[];
+  readonly ceiling: NewCeiling;
+}
+
+/** Bounds what any policy can give this key; null means no bound of that sort. Native surface only. */
+export interface NewCeiling {
+  /** Names of methods. */
+  readonly actions: readonly string[] | null;
+  /** Ids of wallets. */
+  readonly wallets: readonly string[] | null;
 }
 
 export interface NewKeypair extends NewAuthenticatorBase, AuthenticatorPublicKey {
@@ -73,6 +82,19 @@ const proof = base64url({ min: 1, max: 4096 });
 const stampKinds: Schema<readonly StampKind[]> = withoutRepeats(
   array(enumeration(['native', 'pki'] as const), { min: 1, max: 2 }),
 );
+const actions = withoutRepeats(array(string({ min: 1, max: 64, pattern: /^[a-zA-Z0-9]+$/ }), { max: 64 }));
+const ceiling: Schema<NewCeiling> = transform(
+  members('native', {
+    required: {},
+    optional: { actions, wallets: withoutRepeats(array(id('native'), { max: 64 })) },
+  }),
+  (value, path) => {
+    if (value.actions === undefined && value.wallets === undefined)
+      throw invalid(path, 'must bound something: actions or wallets');
+    return { actions: value.actions ?? null, wallets: value.wallets ?? null };
+  },
+);
+const noCeiling: NewCeiling = { actions: null, wallets: null };
 const transports = withoutRepeats(array(string({ min: 1, max: 32, pattern: /^[a-z-]+$/ }), { max: 8 }));
 
 function keypair(surface: Surface): Schema<NewKeypair> {
@@ -82,13 +104,14 @@ function keypair(surface: Surface): Schema<NewKeypair> {
       authenticatorKind: literal('keypair'),
       algorithm: authenticatorAlgorithm(surface),
       expiresInMs: duration,
-      ...(surface === 'native' ? { proof, stampKinds } : {}),
+      ...(surface === 'native' ? { proof, stampKinds, ceiling } : {}),
     } as {
       authenticatorKind: Schema<'keypair'>;
       algorithm: Schema<AuthenticatorAlgorithm>;
       expiresInMs: Schema<number>;
       proof: Schema<Uint8Array>;
       stampKinds: Schema<readonly StampKind[]>;
+      ceiling: Schema<NewCeiling>;
     },
   });
   return transform(shape, (value, path) => {
@@ -108,6 +131,7 @@ function keypair(surface: Surface): Schema<NewKeypair> {
       proof: value.proof ?? null,
       // A key that came in over the compatibility surface may also make the stronger kind; never the reverse.
       stampKinds: value.stampKinds ?? (surface === 'native' ? ['native'] : ['native', 'pki']),
+      ceiling: value.ceiling ?? noCeiling,
     };
   });
 }
@@ -124,8 +148,13 @@ function passkey(surface: Surface): Schema<NewPasskey> {
     optional: {
       transports,
       expiresInMs: duration,
-      ...(surface === 'native' ? { proof } : {}),
-    } as { transports: typeof transports; expiresInMs: Schema<number>; proof: Schema<Uint8Array> },
+      ...(surface === 'native' ? { proof, ceiling } : {}),
+    } as {
+      transports: typeof transports;
+      expiresInMs: Schema<number>;
+      proof: Schema<Uint8Array>;
+      ceiling: Schema<NewCeiling>;
+    },
   });
   return transform(shape, (value) => ({
     authenticatorKind: 'passkey',
@@ -137,6 +166,7 @@ function passkey(surface: Surface): Schema<NewPasskey> {
     expiresInMs: value.expiresInMs ?? null,
     proof: value.proof ?? null,
     stampKinds: ['native'],
+    ceiling: value.ceiling ?? noCeiling,
   }));
 }
 
