@@ -145,6 +145,13 @@ test('reads generated legacy and v0 messages as two other implementations do, an
       assert.deepEqual(decoded.header, message.header);
       assert.deepEqual(encodeMessage(decoded), bytes);
       agreesWithOracles(decoded, bytes);
+      assert.ok(looksLikeTransaction(bytes));
+      const slots = Array.from({ length: message.header.requiredSignatures }, () => new Uint8Array(64));
+      const wire = encodeTransaction(slots, bytes);
+      if (wire.length > 1232) return;
+      assert.equal(decodeEnvelope(bytes).form, 'message');
+      assert.equal(decodeEnvelope(wire).form, 'transaction');
+      assert.ok(looksLikeTransaction(wire));
     }),
     { numRuns: 400, seed: 20261120 },
   );

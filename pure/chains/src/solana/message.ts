@@ -261,7 +261,13 @@ function decodeBareMessage(bytes: Uint8Array): Envelope {
   return { form: 'message', signatures, messageBytes: bytes, message };
 }
 
-function attempt(decode: (bytes: Uint8Array) => Envelope, bytes: Uint8Array): Envelope | ChainError {
+/** Bytes of another shape than the one that is attempted are undefined: most are, and an error costs much. */
+function attempt(
+  decode: (bytes: Uint8Array) => Envelope,
+  bytes: Uint8Array,
+  shaped: boolean,
+): Envelope | ChainError | undefined {
+  if (!shaped) return undefined;
   try {
     return decode(bytes);
   } catch (error) {
@@ -276,16 +282,21 @@ export function decodeEnvelope(bytes: Uint8Array, steps?: StepBudget): Envelope 
     throw malformed(`the transaction has ${bytes.length} bytes; 1,232 can be sent`);
   }
   steps?.spend(2 * bytes.length);
-  const transaction = attempt(decodeTransaction, bytes);
-  const message = attempt(decodeBareMessage, bytes);
-  if (!(transaction instanceof ChainError) && !(message instanceof ChainError)) {
+  const inner = bytes.subarray(1 + SIGNATURE_BYTES * (bytes[0] ?? 0));
+  const shaped = plausibleMessage(inner) || inner[0] === 0x81;
+  const transaction = attempt(decodeTransaction, bytes, shaped);
+  const message = attempt(decodeBareMessage, bytes, plausibleMessage(bytes));
+  const isTransaction = transaction !== undefined && !(transaction instanceof ChainError);
+  const isMessage = message !== undefined && !(message instanceof ChainError);
+  if (isTransaction && isMessage) {
     throw malformed('the bytes can be read both as a transaction and as a message');
   }
-  if (transaction instanceof ChainError && message instanceof ChainError) {
-    const inner = bytes.subarray(1 + SIGNATURE_BYTES * (bytes[0] ?? 0));
-    throw plausibleMessage(inner) || inner[0] === 0x81 ? transaction : message;
+  if (!isTransaction && !isMessage) {
+    if (transaction !== undefined) throw transaction;
+    // Its reason is known only now. It must not be read here, where no length is checked.
+    throw message ?? attempt(decodeBareMessage, bytes, true);
   }
-  const envelope = transaction instanceof ChainError ? (message as Envelope) : transaction;
+  const envelope = isTransaction ? transaction : (message as Envelope);
   const length = 1 + SIGNATURE_BYTES * envelope.signatures.length + envelope.messageBytes.length;
   if (length > PACKET_BYTES) throw malformed(`the transaction would have ${length} bytes; 1,232 can be sent`);
   return envelope;
@@ -318,8 +329,11 @@ function plausibleMessage(bytes: Uint8Array): boolean {
   const instructions = compact();
   for (let i = 0; i < instructions && offset <= bytes.length; i++) {
     if ((bytes[offset++] ?? 0xff) >= keys) return false;
-    offset += compact();
-    offset += compact();
+    // In two steps: the left side of += is read before the call moves it.
+    const accounts = compact();
+    offset += accounts;
+    const data = compact();
+    offset += data;
   }
   return offset <= bytes.length;
 }
