@@ -1,6 +1,6 @@
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
-import { hexEncode } from '@keystead/crypto/hex';
+import { bytesName, Recent } from '@keystead/crypto/recent';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { JsonValue } from '@keystead/crypto/strict-json';
 import type { Clock } from '@keystead/enclave-runtime/program';
@@ -41,7 +41,8 @@ export class Answers {
   // Of this turn, by entry hash: they have no signature yet.
   readonly #unstated = new Map<string, Waiting>();
   #finished: FinishedAnswer[] = [];
-  readonly #remembered = new Map<string, { answer: FinishedAnswer; at: number }>();
+  // In the order of their statements. `#remember` keeps the bounds.
+  readonly #remembered = new Recent<{ answer: FinishedAnswer; at: number }>(maximumRemembered + 1);
   #rememberedBytes = 0;
 
   constructor(options: {
@@ -60,13 +61,13 @@ export class Answers {
 
   /** Answers with what was answered to this entry before, if that is remembered; returns whether it is. */
   repeat({ hash }: CommittedEntry): boolean {
-    const key = hexEncode(hash);
+    const key = bytesName(hash);
     const unstated = this.#unstated.get(key);
     if (unstated !== undefined) {
       this.#waiting.push({ ...unstated, entryHash: undefined });
       return true;
     }
-    const known = this.#remembered.get(key);
+    const known = this.#remembered.peek(key);
     if (known === undefined || known.at < this.#clock() - rememberedMilliseconds) return false;
     this.#finished.push(known.answer);
     return true;
@@ -74,7 +75,7 @@ export class Answers {
 
   result(committed: CommittedEntry, result: JsonValue): void {
     const { entry, hash } = committed;
-    const entryHash = hexEncode(hash);
+    const entryHash = bytesName(hash);
     const body = utf8Encode(canonicalize(result));
     const waiting: Waiting = {
       identity: entry.identity,
@@ -127,19 +128,18 @@ export class Answers {
 
   #remember(key: string, answer: FinishedAnswer): void {
     const now = this.#clock();
-    const known = this.#remembered.get(key);
-    if (known !== undefined) {
-      this.#remembered.delete(key);
-      this.#rememberedBytes -= sizeOf(known.answer);
-    }
+    const known = this.#remembered.peek(key);
+    if (known !== undefined) this.#rememberedBytes -= sizeOf(known.answer);
     this.#remembered.set(key, { answer, at: now });
     this.#rememberedBytes += sizeOf(answer);
-    for (const [oldest, { answer: old, at }] of this.#remembered) {
+    for (;;) {
+      const { oldest } = this.#remembered;
+      if (oldest === undefined) return;
       const fits =
         this.#remembered.size <= maximumRemembered && this.#rememberedBytes <= maximumRememberedBytes;
-      if (fits && at >= now - rememberedMilliseconds) return;
-      this.#remembered.delete(oldest);
-      this.#rememberedBytes -= sizeOf(old);
+      if (fits && oldest.value.at >= now - rememberedMilliseconds) return;
+      this.#remembered.delete(oldest.name);
+      this.#rememberedBytes -= sizeOf(oldest.value.answer);
     }
   }
 

@@ -1,5 +1,5 @@
 import { equalBytes } from '@keystead/crypto/bytes';
-import { hexEncode } from '@keystead/crypto/hex';
+import { bytesName, Recent } from '@keystead/crypto/recent';
 import type { Clock } from '@keystead/enclave-runtime/program';
 import { Entry, entryHash, type Head } from '@keystead/protocol/entry';
 import { type Receipt, type ReceiptItem, receiptLifetimeMilliseconds } from '@keystead/protocol/receipt';
@@ -7,6 +7,8 @@ import { refusal, within } from './refusal.ts';
 
 /** Longer than a receipt lives: what is older needs no memory to be refused. */
 const rememberedMilliseconds = 30_000;
+/** More organizations than can have an entry while a receipt lives. */
+const maximumRemembered = 131_072;
 
 /** Checks 4 to 6 of spec/signer.md §3: what is history, and how far it has been seen. */
 
@@ -19,7 +21,8 @@ export interface CommittedEntry {
 /** The highest head seen of each organization in the last moments. */
 export class SeenHeads {
   readonly #clock: Clock;
-  readonly #seen = new Map<string, { head: Head; at: number }>();
+  // The one that was noted first is the oldest.
+  readonly #seen = new Recent<{ head: Head; at: number }>(maximumRemembered);
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -32,20 +35,20 @@ export class SeenHeads {
   /** Remembers a head unless a higher one was seen. */
   note(organization: Uint8Array, head: Head): void {
     const now = this.#clock();
-    for (const [key, { at }] of this.#seen) {
-      if (at >= now - rememberedMilliseconds) break;
-      this.#seen.delete(key);
+    for (;;) {
+      const { oldest } = this.#seen;
+      if (oldest === undefined || oldest.value.at >= now - rememberedMilliseconds) break;
+      this.#seen.delete(oldest.name);
     }
-    const key = hexEncode(organization);
-    const known = this.#seen.get(key);
+    const key = bytesName(organization);
+    const known = this.#seen.peek(key);
     if (known !== undefined && known.head.position >= head.position) return;
-    this.#seen.delete(key);
     this.#seen.set(key, { head, at: now });
   }
 
   /** Refuses a head behind one that was seen, or another one at the same position. */
   assertNotBehind(organization: Uint8Array, head: Head): void {
-    const known = this.#seen.get(hexEncode(organization))?.head;
+    const known = this.#seen.peek(bytesName(organization))?.head;
     if (known === undefined) return;
     if (head.position < known.position)
       throw refusal('head', 'The receipt is behind what the signer has seen of the organization.');
@@ -92,4 +95,4 @@ export class FreshReceipt {
 }
 
 const itemKey = (organization: Uint8Array, position: number): string =>
-  `${hexEncode(organization)}/${position}`;
+  `${bytesName(organization)}/${position}`;

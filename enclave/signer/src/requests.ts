@@ -1,5 +1,5 @@
 import { equalBytes } from '@keystead/crypto/bytes';
-import { hexEncode } from '@keystead/crypto/hex';
+import { bytesName, Recent } from '@keystead/crypto/recent';
 import type { Clock } from '@keystead/enclave-runtime/program';
 import { RawRequest, routeRpc, surfaceCompatibility, surfaceNative } from '@keystead/protocol/frames';
 import { type ParsedRequest, parseRequest } from '@keystead/protocol/request';
@@ -21,8 +21,8 @@ export interface HeldRequest {
 /** The requests that arrived a moment ago, by identity: bounded, the oldest leave first. */
 export class RequestTable {
   readonly #clock: Clock;
-  // In order of arrival.
-  readonly #held = new Map<string, HeldRequest>();
+  // In order of arrival. `#trim` keeps the bounds.
+  readonly #held = new Recent<HeldRequest>(maximumHeld + 1);
   #bytes = 0;
 
   constructor(clock: Clock) {
@@ -37,8 +37,8 @@ export class RequestTable {
   hold(encoded: Uint8Array): void {
     const request = readRequest(encoded, this.#clock());
     if (request === undefined) return;
-    const key = hexEncode(request.identity);
-    const known = this.#held.get(key);
+    const key = bytesName(request.identity);
+    const known = this.#held.peek(key);
     if (known !== undefined) {
       // The identity does not cover the signature: somebody else's signature must not take the place of a good one.
       if (!sameStamp(known, request) && !verifySelfStamp(request.stamp, request.raw.body)) return;
@@ -51,15 +51,17 @@ export class RequestTable {
 
   find(identity: Uint8Array): HeldRequest | undefined {
     this.#trim();
-    return this.#held.get(hexEncode(identity));
+    return this.#held.peek(bytesName(identity));
   }
 
   #trim(): void {
     const oldest = this.#clock() - heldMilliseconds;
-    for (const [key, request] of this.#held) {
-      if (request.receivedAt >= oldest && this.#held.size <= maximumHeld && this.#bytes <= maximumHeldBytes)
-        return;
-      this.#drop(key, request);
+    for (;;) {
+      const next = this.#held.oldest;
+      if (next === undefined) return;
+      const fits = this.#held.size <= maximumHeld && this.#bytes <= maximumHeldBytes;
+      if (fits && next.value.receivedAt >= oldest) return;
+      this.#drop(next.name, next.value);
     }
   }
 

@@ -129,6 +129,13 @@ export class BenchOrganization {
     return [...this.nodes.values()];
   }
 
+  /** The nodes on the way to some leaves, as the policy engine gives them. */
+  proof(keys: readonly Uint8Array[]): Uint8Array[] {
+    const map = new MerkleMap(this.authority, { node: (hash) => this.nodes.get(hexEncode(hash)) });
+    for (const key of keys) map.get(key);
+    return map.witness().map(({ bytes }) => bytes);
+  }
+
   append(entry: Entry): Uint8Array {
     const encoded = Entry.encode(entry);
     this.head = {

@@ -5,6 +5,13 @@ const ALPHABET = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
 const VALUES = new Int8Array(128).fill(-1);
 for (let i = 0; i < 58; i++) VALUES[ALPHABET.charCodeAt(i)] = i;
 
+// Two digits, by value.
+const PAIR = 58 * 58;
+const PAIRS: readonly string[] = Array.from(
+  { length: PAIR },
+  (_, value) => ALPHABET[Math.floor(value / 58)]! + ALPHABET[value % 58]!,
+);
+
 // Five base-58 digits per limb: limb * 2^16 stays below 2^53.
 const LIMB = 58 ** 5;
 
@@ -36,13 +43,11 @@ export function base58Encode(bytes: Uint8Array): string {
   }
   let digits = '';
   for (let i = limbs.length - 1; i >= 0; i--) {
-    let limb = limbs[i]!;
-    let group = '';
-    for (let j = 0; j < 5; j++) {
-      group = ALPHABET[limb % 58]! + group;
-      limb = Math.floor(limb / 58);
-    }
-    digits += group;
+    const limb = limbs[i]!;
+    const low = limb % PAIR;
+    const high = (limb - low) / PAIR;
+    const middle = high % PAIR;
+    digits += ALPHABET[(high - middle) / PAIR]! + PAIRS[middle]! + PAIRS[low]!;
   }
   let skip = 0;
   while (skip < digits.length && digits.charCodeAt(skip) === 0x31) skip++;

@@ -1,6 +1,6 @@
 import { radix64 } from './radix64.ts';
 
-const codec = radix64('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', true);
+const codec = radix64('base64', true);
 
 /** Standard base64 with padding (RFC 4648 §4). */
 export function base64Encode(bytes: Uint8Array): string {

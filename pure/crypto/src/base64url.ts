@@ -1,6 +1,6 @@
 import { radix64 } from './radix64.ts';
 
-const codec = radix64('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_', false);
+const codec = radix64('base64url', false);
 
 /** URL-safe base64 without padding (RFC 4648 §5). */
 export function base64urlEncode(bytes: Uint8Array): string {

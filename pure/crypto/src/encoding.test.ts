@@ -16,6 +16,7 @@ import {
 } from './bech32.ts';
 import { concatBytes } from './bytes.ts';
 import { hexDecode, hexEncode } from './hex.ts';
+import { looped, radix64 } from './radix64.ts';
 
 const anyBytes = fc.uint8Array({ maxLength: 80 });
 
@@ -38,6 +39,35 @@ test('base64 and base64url agree with the platform', () => {
       assert.equal(base64urlEncode(bytes), Buffer.from(bytes).toString('base64url'));
       assert.deepEqual(base64Decode(base64Encode(bytes)), bytes);
       assert.deepEqual(base64urlDecode(base64urlEncode(bytes)), bytes);
+    }),
+  );
+});
+
+test('base64 is the same with the help of the platform and without', () => {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+  const character = fc.constantFrom(...'ABQgwxyz059+/-_= \n'.split(''));
+  const outcome = (decode: () => Uint8Array) => {
+    try {
+      return Buffer.from(decode()).toString('hex');
+    } catch (error) {
+      return (error as { code: string; detail: string }).detail;
+    }
+  };
+  fc.assert(
+    fc.property(anyBytes, fc.string({ unit: character, maxLength: 9 }), (bytes, text) => {
+      for (const [name, last, padded] of [
+        ['base64', '+/', true],
+        ['base64url', '-_', false],
+      ] as const) {
+        const helped = radix64(name, padded);
+        const alone = looped(alphabet + last, padded);
+        assert.equal(helped.encode(bytes), alone.encode(bytes));
+        for (const each of [text, helped.encode(bytes)])
+          assert.equal(
+            outcome(() => helped.decode(each)),
+            outcome(() => alone.decode(each)),
+          );
+      }
     }),
   );
 });

@@ -1,11 +1,18 @@
 import { assertBytes } from './bytes.ts';
 import { CryptoError } from './crypto-error.ts';
 
+/** What ECMAScript 2026 gives; a tenth of the time of a loop. */
+interface NativeBytes {
+  readonly toHex?: () => string;
+}
+
 const PAIRS: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** Lower case hexadecimal, two digits per byte, no prefix. */
 export function hexEncode(bytes: Uint8Array): string {
   assertBytes('bytes', bytes);
+  const native = (bytes as NativeBytes).toHex;
+  if (native !== undefined) return native.call(bytes);
   let text = '';
   for (let i = 0; i < bytes.length; i++) text += PAIRS[bytes[i]!];
   return text;

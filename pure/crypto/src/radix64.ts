@@ -1,14 +1,52 @@
 import { assertBytes } from './bytes.ts';
 import { CryptoError } from './crypto-error.ts';
 
+/** What ECMAScript 2026 gives every Uint8Array; a tenth of the time of a loop. */
+interface NativeBytes {
+  readonly toBase64?: (options: { alphabet: string; omitPadding: boolean }) => string;
+}
+type FromBase64 = (text: string, options: { alphabet: string; lastChunkHandling: string }) => Uint8Array;
+const fromBase64 = (Uint8Array as unknown as { fromBase64?: FromBase64 }).fromBase64;
+
 /** The six-bit grouping of RFC 4648 over one alphabet; base64.ts and base64url.ts fix alphabet and padding. */
 export interface Radix64 {
   encode(bytes: Uint8Array): string;
   decode(text: string): Uint8Array;
 }
 
-/** `alphabet`: 64 ASCII characters. `padded`: `=` up to a multiple of four is written and demanded, else refused. */
-export function radix64(alphabet: string, padded: boolean): Radix64 {
+/** `alphabet`: that of RFC 4648 §4 (`base64`) or §5 (`base64url`). `padded`: `=` up to a multiple of four is written and demanded, else refused. */
+export function radix64(alphabet: 'base64' | 'base64url', padded: boolean): Radix64 {
+  const slow = looped(ALPHABETS[alphabet], padded);
+  const written = { alphabet, omitPadding: !padded };
+  const read = { alphabet, lastChunkHandling: 'loose' };
+
+  const encode = (bytes: Uint8Array): string => {
+    assertBytes('bytes', bytes);
+    const native = (bytes as NativeBytes).toBase64;
+    return native === undefined ? slow.encode(bytes) : native.call(bytes, written);
+  };
+
+  // The platform forgives white space, missing padding and trailing bits: only what it would write itself is the one text.
+  const decode = (text: string): Uint8Array => {
+    if (typeof text !== 'string') throw new TypeError('text must be a string');
+    if (fromBase64 === undefined) return slow.decode(text);
+    let bytes: Uint8Array;
+    try {
+      bytes = fromBase64(text, read);
+    } catch {
+      return slow.decode(text);
+    }
+    return encode(bytes) === text ? bytes : slow.decode(text);
+  };
+
+  return { encode, decode };
+}
+
+const STANDARD = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+const ALPHABETS = { base64: `${STANDARD}+/`, base64url: `${STANDARD}-_` } as const;
+
+/** The same without the platform's help. It says where a text is malformed. */
+export function looped(alphabet: string, padded: boolean): Radix64 {
   const values = new Int8Array(128).fill(-1);
   for (let i = 0; i < 64; i++) values[alphabet.charCodeAt(i)] = i;
   const characters = alphabet.split('');
