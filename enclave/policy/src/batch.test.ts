@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { Entry, entryHash, zeroHash } from '@keystead/protocol/entry';
 import { leafCommitment } from '@keystead/protocol/log-leaf';
-import { emptyEntry } from '../testing/entries.ts';
+import { emptyEntry, noRequests } from '../testing/entries.ts';
 import { Batch } from './batch.ts';
 import type { Decided, DecidedEntry } from './decision.ts';
 import { emptyHead, Organization, organizationKeys, sealEntry } from './organization.ts';
@@ -14,7 +14,14 @@ const boot = new Uint8Array(16);
 
 function organizationNamed(number: number): Organization {
   const id = new Uint8Array(16).fill(number);
-  return new Organization(id, organizationKeys(seed, id), new NodeCache(10), zeroHash, emptyHead);
+  return new Organization(
+    id,
+    organizationKeys(seed, id),
+    new NodeCache(10),
+    noRequests(),
+    zeroHash,
+    emptyHead,
+  );
 }
 
 /** The next entry of an organization, as a decision would give it. */

@@ -2,6 +2,7 @@ import { canonicalize } from '@keystead/crypto/canonical-json';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
 import { domainHash } from '@keystead/protocol/domain';
+import { checkpointInterval } from '@keystead/protocol/entry';
 import type { UserPolicy } from '@keystead/protocol/parameters/user';
 
 /** spec/state.md §3: the cells of an organization's state map. Values are canonical JSON (RFC 8785). */
@@ -70,8 +71,29 @@ export function cellName<K extends keyof CellTypes>(kind: K, id: string): string
   return kind === 'organization' ? kind : `${kind}/${id}`;
 }
 
-/** The cell that remembers the position at which a request was decided. */
-export const requestCellName = (identityHex: string): string => `request/${identityHex}`;
+/** The cell that remembers which requests the entries up to a checkpoint decided, since the one before. */
+export const requestsCellName = (checkpoint: number): string => `requests/${checkpoint / checkpointInterval}`;
+
+/** Time of the oldest of its entries in milliseconds (u64), then their identities in order of position. */
+export function encodeRequestsCell(oldestTime: number, identities: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(8 + 32 * identities.length);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(oldestTime));
+  for (const [index, identity] of identities.entries()) bytes.set(identity, 8 + 32 * index);
+  return bytes;
+}
+
+/** Inverse of `encodeRequestsCell`; undefined when it is not one of 64 identities. */
+export function decodeRequestsCell(
+  bytes: Uint8Array,
+): { readonly oldestTime: number; readonly identities: readonly Uint8Array[] } | undefined {
+  if (bytes.length !== 8 + 32 * checkpointInterval) return undefined;
+  return {
+    oldestTime: Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0)),
+    identities: Array.from({ length: checkpointInterval }, (_, index) =>
+      bytes.slice(8 + 32 * index, 40 + 32 * index),
+    ),
+  };
+}
 
 /** Key of a cell in the state map. */
 export const cellKey = (name: string): Uint8Array => domainHash('keystead/cell/v1', utf8Encode(name));

@@ -43,7 +43,7 @@ import {
   writeWallet,
 } from './key-use.ts';
 import { changeMethods } from './method-dispatch.ts';
-import { type KnownEntry, type Organization, sealEntry, writesOf } from './organization.ts';
+import { type KnownEntry, type Organization, sealEntry } from './organization.ts';
 import { NeedMade, type Pending } from './pending.ts';
 
 /** One entry that is decided and ready to be appended to its organization's tail. */
@@ -466,7 +466,7 @@ function buildEntry(
   const nodes = [...(authority?.nodes ?? [])];
   let final = entry;
   if (isCheckpoint) {
-    const checkpoint = organization.checkpoint(writesOf(entry));
+    const checkpoint = organization.checkpoint(entry);
     nodes.push(...checkpoint.nodes);
     final = { ...entry, stateRoot: checkpoint.root };
   }

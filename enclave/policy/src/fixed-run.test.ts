@@ -5,7 +5,7 @@ import { hexDecode, hexEncode } from '@keystead/crypto/hex';
 import { emptyMapRoot, MerkleMap } from '@keystead/crypto/merkle-map';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { fixedRun, type Plain, plain } from '../testing/fixed-run.ts';
-import { cellKey, encodeCell } from './cells.ts';
+import { cellKey, decodeRequestsCell, encodeCell, encodeRequestsCell } from './cells.ts';
 import { openEntry, organizationKeys, sealEntry } from './organization.ts';
 
 interface EntryVectors {
@@ -82,13 +82,18 @@ describe('rows', () => {
   }
 });
 
+function requestsCell(value: Plain): Uint8Array {
+  const { oldestTime, identities } = value as { oldestTime: number; identities: readonly string[] };
+  const encoded = encodeRequestsCell(oldestTime, identities.map(bytesOf));
+  assert.deepEqual(plain(decodeRequestsCell(encoded)), value);
+  return encoded;
+}
+
 describe('cells', () => {
   for (const { name, key, value, bytes } of state.cells)
     it(`${name.split('/')[0]} has the key and the bytes of the vectors`, () => {
       assert.equal(plain(cellKey(name)), key);
-      const position = new Uint8Array(8);
-      position[7] = Number(value);
-      assert.equal(plain(name.startsWith('request/') ? position : encodeCell(value)), bytes);
+      assert.equal(plain(name.startsWith('requests/') ? requestsCell(value) : encodeCell(value)), bytes);
     });
 
   it('make the state root, in any order', () => {

@@ -2,6 +2,7 @@ import { equalBytes } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
 import { checkpointInterval, type Head, zeroHash } from '@keystead/protocol/entry';
 import type { RowQuery } from '@keystead/protocol/frames';
+import type { DecidedRequests } from './decided-requests.ts';
 import {
   emptyHead,
   type KnownEntry,
@@ -20,14 +21,16 @@ export class Loading {
   readonly id: Uint8Array;
   readonly #keys: OrganizationKeys;
   readonly #nodes: NodeCache;
+  readonly #requests: DecidedRequests;
   #head: Head | undefined;
   #checkpoint: number | undefined;
   #rows: Uint8Array[] = [];
 
-  constructor(id: Uint8Array, keys: OrganizationKeys, nodes: NodeCache) {
+  constructor(id: Uint8Array, keys: OrganizationKeys, nodes: NodeCache, requests: DecidedRequests) {
     this.id = id;
     this.#keys = keys;
     this.#nodes = nodes;
+    this.#requests = requests;
   }
 
   /** The certified head, or undefined when the certifier knows none. Returns the next step. */
@@ -81,7 +84,7 @@ export class Loading {
       if (first.entry.stateRoot === undefined) throw locked(`position ${from} is no checkpoint`);
       stateRoot = first.entry.stateRoot;
     }
-    const organization = new Organization(this.id, this.#keys, this.#nodes, stateRoot, emptyHead);
+    const organization = this.#organization(stateRoot);
     for (const known of entries) organization.append(known, head.floor);
     if (!equalBytes(organization.tail.authority, head.authority))
       throw locked('the authority root is not the certified one');
@@ -94,7 +97,7 @@ export class Loading {
    * or is an older one, or that founding never became history; only founding it says which.
    */
   #withoutHead([row]: readonly Uint8Array[]): Organization {
-    const organization = new Organization(this.id, this.#keys, this.#nodes, zeroHash, emptyHead);
+    const organization = this.#organization(zeroHash);
     organization.hasEntriesWithoutHead = row !== undefined && this.#isOwn(row);
     return organization;
   }
@@ -105,6 +108,10 @@ export class Loading {
     } catch {
       return false;
     }
+  }
+
+  #organization(stateRoot: Uint8Array): Organization {
+    return new Organization(this.id, this.#keys, this.#nodes, this.#requests, stateRoot, emptyHead);
   }
 
   get name(): string {

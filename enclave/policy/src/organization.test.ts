@@ -4,10 +4,11 @@ import { hexEncode } from '@keystead/crypto/hex';
 import { MerkleMap } from '@keystead/crypto/merkle-map';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { checkpointInterval, Entry, entryHash, zeroHash } from '@keystead/protocol/entry';
+import { decisionWindowMilliseconds } from '@keystead/protocol/stamp';
 import { flipped } from '../testing/policy-bench.ts';
-import { emptyEntry } from '../testing/entries.ts';
-import { cellKey, encodeCell } from './cells.ts';
-import { emptyHead, Organization, openEntry, organizationKeys, sealEntry, writesOf } from './organization.ts';
+import { emptyEntry, noRequests } from '../testing/entries.ts';
+import { cellKey, encodeCell, encodeRequestsCell } from './cells.ts';
+import { emptyHead, Organization, openEntry, organizationKeys, sealEntry } from './organization.ts';
 import { NeedRows, NodeCache } from './rows.ts';
 
 const seed = SecretBytes.take(new Uint8Array(32).fill(5));
@@ -16,13 +17,13 @@ const keys = organizationKeys(seed, id);
 
 /** An organization to which entries are appended one by one. */
 function growing(nodes = new NodeCache(10_000)) {
-  const organization = new Organization(id, keys, nodes, zeroHash, emptyHead);
+  const organization = new Organization(id, keys, nodes, noRequests(), zeroHash, emptyHead);
   const append = (changes: Partial<Entry> = {}) => {
     const position = organization.tail.position + 1;
     const entry = emptyEntry({ organization: id, position, previous: organization.tail.hash, ...changes });
     let final = entry;
     if (position % checkpointInterval === 0) {
-      const checkpoint = organization.checkpoint(writesOf(entry));
+      const checkpoint = organization.checkpoint(entry);
       for (const node of checkpoint.nodes) nodes.put(node.hash, node.bytes);
       final = { ...entry, stateRoot: checkpoint.root };
     }
@@ -77,12 +78,33 @@ describe('an organization in memory', () => {
   it('remembers at which position a request was decided', () => {
     const { organization, append } = growing();
     const identity = new Uint8Array(32).fill(3);
+    const { time } = emptyEntry();
     append();
-    assert.equal(organization.decidedAt(identity), undefined);
+    assert.equal(organization.decidedAt(identity, time), undefined);
     append({ identity });
-    assert.equal(organization.decidedAt(identity), 2);
+    assert.equal(organization.decidedAt(identity, time), 2);
     while (organization.tail.position < 65) append();
-    assert.equal(organization.decidedAt(identity), 2);
+    assert.equal(organization.decidedAt(identity, time), 2);
+  });
+
+  it('looks for a request as far back as a fresh stamp reaches, and no further', () => {
+    const nodes = new NodeCache(10_000);
+    const { organization, append } = growing(nodes);
+    const identity = new Uint8Array(32).fill(3);
+    const { time } = emptyEntry();
+    append({ identity });
+    while (organization.tail.position < 200) append();
+    const checkpoint = organization.recent(192)!;
+    const loaded = (memory: NodeCache) => {
+      const { stateRoot } = checkpoint.entry;
+      const cold = new Organization(id, keys, memory, noRequests(), stateRoot!, emptyHead);
+      cold.append({ ...checkpoint, entry: { ...checkpoint.entry, stateRoot: undefined } }, 0);
+      return cold;
+    };
+    assert.equal(loaded(nodes).decidedAt(identity, time + decisionWindowMilliseconds), 1);
+    const empty = new NodeCache(10);
+    assert.throws(() => loaded(empty).decidedAt(identity, time + decisionWindowMilliseconds), NeedRows);
+    assert.equal(loaded(empty).decidedAt(identity, time + decisionWindowMilliseconds + 1), undefined);
   });
 
   it('asks for the node that it lacks', () => {
@@ -91,7 +113,14 @@ describe('an organization in memory', () => {
     while (organization.tail.position < 64) append();
     assert.equal(organization.cell('wallet-tag', 'a'), 'one');
     const { stateRoot } = organization.recent(64)!.entry;
-    const loaded = new Organization(id, keys, new NodeCache(10_000), stateRoot!, organization.tail);
+    const loaded = new Organization(
+      id,
+      keys,
+      new NodeCache(10_000),
+      noRequests(),
+      stateRoot!,
+      organization.tail,
+    );
     assert.throws(
       () => loaded.cell('wallet-tag', 'a'),
       (error) =>
@@ -111,12 +140,19 @@ describe('an organization in memory', () => {
         identity: new Uint8Array(32).fill(i % 256, 1).fill(i >> 8, 0, 1),
       });
     const map = new MerkleMap(zeroHash, nodes);
+    const identities: Uint8Array[] = [];
     for (let position = 1; position <= 320; position += 1) {
-      for (const [name, value] of writesOf(organization.recent(position)!.entry)) {
-        if (value === undefined) map.delete(cellKey(name));
-        else map.set(cellKey(name), value);
+      const { cells, identity, stateRoot } = organization.recent(position)!.entry;
+      for (const { key, value } of cells) {
+        if (value === undefined) map.delete(cellKey(key));
+        else map.set(cellKey(key), value);
       }
-      const { stateRoot } = organization.recent(position)!.entry;
+      identities.push(identity);
+      if (stateRoot !== undefined)
+        map.set(
+          cellKey(`requests/${position / 64}`),
+          encodeRequestsCell(emptyEntry().time, identities.splice(0)),
+        );
       if (stateRoot !== undefined) assert.deepEqual(map.root(), stateRoot, `position ${position}`);
     }
   });

@@ -9,7 +9,17 @@ import { AuthorityLeaf } from '@keystead/protocol/authority';
 import { domainPrefix } from '@keystead/protocol/domain';
 import { checkpointInterval, Entry, entryHash, type Head, zeroHash } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
-import { type CellTypes, cellKey, cellName, decodeCell, requestCellName } from './cells.ts';
+import { decisionWindowMilliseconds } from '@keystead/protocol/stamp';
+import {
+  type CellTypes,
+  cellKey,
+  cellName,
+  decodeCell,
+  decodeRequestsCell,
+  encodeRequestsCell,
+  requestsCellName,
+} from './cells.ts';
+import type { DecidedRequests } from './decided-requests.ts';
 import { NeedRows, type NodeCache, withAllNodes } from './rows.ts';
 
 /** An entry of the chain as the policy engine keeps it: decoded, hashed, and sealed for the store. */
@@ -74,6 +84,10 @@ export class Organization {
   /** The certifier knows no head, and the store has an entry that this engine wrote for it. */
   hasEntriesWithoutHead = false;
   readonly #nodes: NodeCache;
+  readonly #requests: DecidedRequests;
+  /** The first position whose request is noted in `#requests`, and the time of that entry: `Infinity` while there is none. */
+  #notedFrom = Number.POSITIVE_INFINITY;
+  #notedSince = 0;
   #stateRoot: Uint8Array;
   #overlay = new Map<string, Uint8Array | undefined>();
   /** Entries that are not certified, those since the checkpoint, and some before it, by position. */
@@ -85,10 +99,18 @@ export class Organization {
   /** The state map that the newest call of `checkpoint` led to. */
   #computed: MerkleMap | undefined;
 
-  constructor(id: Uint8Array, keys: OrganizationKeys, nodes: NodeCache, stateRoot: Uint8Array, head: Head) {
+  constructor(
+    id: Uint8Array,
+    keys: OrganizationKeys,
+    nodes: NodeCache,
+    requests: DecidedRequests,
+    stateRoot: Uint8Array,
+    head: Head,
+  ) {
     this.id = id;
     this.keys = keys;
     this.#nodes = nodes;
+    this.#requests = requests;
     this.#stateRoot = stateRoot;
     this.certified = head;
     this.tail = head;
@@ -117,11 +139,52 @@ export class Organization {
     return this.#withNodes(() => this.#nodes.map(this.#stateRoot).peek(cellKey(name)));
   }
 
-  /** Position at which a request was decided, if it was. Throws NeedRows. */
-  decidedAt(identity: Uint8Array): number | undefined {
-    const bytes = this.cellBytes(requestCellName(hexEncode(identity)));
-    if (bytes === undefined) return undefined;
-    return Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0));
+  /**
+   * Position at which a request was decided whose stamp is fresh at `time`, if it was (spec/state.md §8). `time` is not
+   * before the tail's. Throws NeedRows.
+   */
+  decidedAt(identity: Uint8Array, time: number): number | undefined {
+    this.#noteRequestsSince(time - decisionWindowMilliseconds);
+    return this.#requests.find(this.id, identity, (position) => {
+      const decided = this.#identityAt(position);
+      return decided !== undefined && equalBytes(decided, identity);
+    });
+  }
+
+  /** Reads back to where every older entry is older than `since` too. */
+  #noteRequestsSince(since: number): void {
+    for (let count = 4; this.#notedFrom > 1 && this.#notedSince >= since; count *= 4) {
+      const newest = this.#notedFrom - (this.#notedFrom % checkpointInterval);
+      const oldest = Math.max(checkpointInterval, newest - checkpointInterval * (Math.min(count, 1024) - 1));
+      const checkpoints: number[] = [];
+      for (let at = newest; at >= oldest; at -= checkpointInterval) checkpoints.push(at);
+      withAllNodes(checkpoints.map((at) => () => this.#requestsCell(at)));
+      for (const checkpoint of checkpoints) {
+        const { oldestTime, identities } = this.#requestsCell(checkpoint);
+        const first = checkpoint - checkpointInterval + 1;
+        for (const [index, identity] of identities.entries())
+          if (first + index < this.#notedFrom && !equalBytes(identity, zeroHash))
+            this.#requests.note(this.id, identity, first + index, oldestTime);
+        this.#notedFrom = first;
+        this.#notedSince = oldestTime;
+      }
+    }
+  }
+
+  /** Identity of the request that an entry of the tail decided. Throws NeedRows. */
+  #identityAt(position: number): Uint8Array | undefined {
+    if (position > this.tail.position) return undefined;
+    const known = this.#recent.get(position);
+    if (known !== undefined) return known.entry.identity;
+    const checkpoint = Math.ceil(position / checkpointInterval) * checkpointInterval;
+    return this.#requestsCell(checkpoint).identities[position - checkpoint + checkpointInterval - 1];
+  }
+
+  #requestsCell(checkpoint: number) {
+    const bytes = this.cellBytes(requestsCellName(checkpoint));
+    const cell = bytes === undefined ? undefined : decodeRequestsCell(bytes);
+    if (cell === undefined) throw locked(`the state does not remember the requests up to ${checkpoint}`);
+    return cell;
   }
 
   /** Leaf of the tail's authority set. Throws NeedRows. */
@@ -159,15 +222,17 @@ export class Organization {
   }
 
   /**
-   * Root of the state map after an entry's writes, with the nodes to store: only for a checkpoint.
-   * Throws NeedRows before anything has changed.
+   * Root of the state map after the next entry, with the nodes to store: only for a checkpoint. `entry` lacks nothing but
+   * that root. Throws NeedRows before anything has changed.
    */
-  checkpoint(writes: ReadonlyMap<string, Uint8Array | undefined>): {
+  checkpoint(entry: Entry): {
     readonly root: Uint8Array;
     readonly nodes: readonly { readonly hash: Uint8Array; readonly bytes: Uint8Array }[];
   } {
     const map = this.#nodes.map(this.#stateRoot).fork();
-    const all = new Map([...this.#overlay, ...writes]);
+    const all = new Map(this.#overlay);
+    for (const { key, value } of entry.cells) all.set(key, value);
+    all.set(requestsCellName(entry.position), this.#requestsUpTo(entry));
     withAllNodes(
       [...all].map(([name, value]) => () => {
         if (value === undefined) map.delete(cellKey(name));
@@ -178,12 +243,27 @@ export class Organization {
     return { root: map.root(), nodes: map.newNodes() };
   }
 
+  #requestsUpTo(checkpoint: Entry): Uint8Array {
+    const identities: Uint8Array[] = [];
+    const first = checkpoint.position - checkpointInterval + 1;
+    for (let position = first; position < checkpoint.position; position += 1)
+      identities.push(this.#recent.get(position)!.entry.identity);
+    const { time } = this.#recent.get(first)!.entry;
+    return encodeRequestsCell(time, [...identities, checkpoint.identity]);
+  }
+
   /** Appends an entry to the tail. The fold of spec/state.md §3: nothing else changes state. */
   append(known: KnownEntry, floor: number): void {
     const { entry } = known;
-    for (const [name, value] of writesOf(entry)) {
-      this.#overlay.set(name, value);
-      this.#cells.delete(name);
+    for (const { key, value } of entry.cells) {
+      this.#overlay.set(key, value);
+      this.#cells.delete(key);
+    }
+    if (!equalBytes(entry.identity, zeroHash))
+      this.#requests.note(this.id, entry.identity, entry.position, entry.time);
+    if (entry.position < this.#notedFrom) {
+      this.#notedFrom = entry.position;
+      this.#notedSince = entry.time;
     }
     if (entry.stateRoot !== undefined) {
       const computed = this.#computed;
@@ -215,16 +295,4 @@ export class Organization {
   withNodes<T>(read: () => T): T {
     return this.#withNodes(read);
   }
-}
-
-/** The cell writes of an entry, with the cell that remembers its request. */
-export function writesOf(entry: Entry): Map<string, Uint8Array | undefined> {
-  const writes = new Map<string, Uint8Array | undefined>();
-  for (const { key, value } of entry.cells) writes.set(key, value);
-  if (!equalBytes(entry.identity, zeroHash)) {
-    const position = new Uint8Array(8);
-    new DataView(position.buffer).setBigUint64(0, BigInt(entry.position));
-    writes.set(requestCellName(hexEncode(entry.identity)), position);
-  }
-  return writes;
 }

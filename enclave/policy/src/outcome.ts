@@ -8,7 +8,7 @@ import {
 } from '@keystead/protocol/entry';
 import { surfaceNative } from '@keystead/protocol/frames';
 import type { Decided } from './decision.ts';
-import { type Organization, sealEntry, writesOf } from './organization.ts';
+import { type Organization, sealEntry } from './organization.ts';
 
 /**
  * What the network said of a broadcast, as an entry of its own. It is the host's word: it is kept, and it releases
@@ -51,7 +51,7 @@ export function buildOutcome(
     stateRoot: undefined,
   };
   const isCheckpoint = position % checkpointInterval === 0;
-  const checkpoint = isCheckpoint ? organization.checkpoint(writesOf(entry)) : null;
+  const checkpoint = isCheckpoint ? organization.checkpoint(entry) : null;
   const encoded = Entry.encode(checkpoint === null ? entry : { ...entry, stateRoot: checkpoint.root });
   return {
     entries: [

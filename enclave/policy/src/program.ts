@@ -46,6 +46,7 @@ import { Made, Make, TicketBatch } from '@keystead/protocol/ticket';
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { Batch, type HeldAnswer, type HeldTicket } from './batch.ts';
 import { applyPolicy, type Decided, decideRequest, rememberedBody, ticketWitness } from './decision.ts';
+import { DecidedRequests } from './decided-requests.ts';
 import { Draft } from './draft.ts';
 import { encodeDisplay } from './key-use.ts';
 import { Loading } from './loader.ts';
@@ -113,6 +114,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   send: (message: FromPolicy) => void = () => {};
   readonly #context: EnclaveContext;
   readonly #nodes = new NodeCache(cachedNodes);
+  readonly #requests: DecidedRequests;
   readonly #organizations = new Map<string, Organization>();
   readonly #lockedOrganizations = new Map<string, KmsError>();
   readonly #loading = new Map<string, { loading: Loading; waiting: Set<Pending>; asked: number }>();
@@ -158,6 +160,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
 
   constructor(context: EnclaveContext) {
     this.#context = context;
+    this.#requests = new DecidedRequests(context.random);
     this.#batch = new Batch(this.#nextBatch++);
   }
 
@@ -233,6 +236,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#stateAnswers();
     this.#fetchedEntries.clear();
     this.#forgetAbsent();
+    this.#requests.forgetBefore(this.#now());
   }
 
   // Requests
@@ -366,12 +370,13 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       this.#read(pending, organization, caller, now);
       return;
     }
-    const decidedAt = organization.exists ? organization.decidedAt(pending.identity) : undefined;
+    const decidedAt = organization.exists ? organization.decidedAt(pending.identity, now) : undefined;
     if (decidedAt !== undefined) {
       this.#repeat(pending, organization, decidedAt);
       return;
     }
     this.#assertStillFresh(pending, now);
+    this.#requests.assertRoom();
     if (!organization.exists) this.#assertMayFound(pending);
     const decided = decideRequest(
       { deploymentId: this.#context.deploymentId, organizationOf: (id) => this.#organizationOf(id) },
@@ -590,7 +595,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#counters.loads += 1;
     const keys = organizationKeys(this.#context.seed, id);
     this.#loading.set(name, {
-      loading: new Loading(id, keys, this.#nodes),
+      loading: new Loading(id, keys, this.#nodes, this.#requests),
       waiting: new Set(pending === null ? [] : [pending]),
       asked: this.#context.clock(),
     });
@@ -1180,6 +1185,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       locked: this.#lockedOrganizations.size,
       outstanding: this.#outstanding.size,
       parked: this.#parked.size,
+      decidedRequests: this.#requests.size,
     };
   }
 }

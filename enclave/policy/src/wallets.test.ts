@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { zeroHash } from '@keystead/protocol/entry';
+import { noRequests } from '../testing/entries.ts';
 import type { WalletCell } from './cells.ts';
 import { Draft } from './draft.ts';
 import { emptyHead, Organization, organizationKeys } from './organization.ts';
@@ -12,7 +13,7 @@ const id = new Uint8Array(16);
 const keys = organizationKeys(SecretBytes.take(new Uint8Array(32)), id);
 
 function withWallets(...names: string[]): Draft {
-  const draft = new Draft(new Organization(id, keys, new NodeCache(10), zeroHash, emptyHead));
+  const draft = new Draft(new Organization(id, keys, new NodeCache(10), noRequests(), zeroHash, emptyHead));
   draft.write('organization', '', { name: 'A', tags: [], createdAtMs: 0, wallets: 0, users: [] });
   for (const name of names) addToWallets(draft, name, wallet('shared', name));
   return draft;

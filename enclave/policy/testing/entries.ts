@@ -1,3 +1,4 @@
+import { DecidedRequests } from '../src/decided-requests.ts';
 import { type Entry, entryKind, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
 
 /** An entry of position 1 that changes nothing, with the members that a test names. */
@@ -28,3 +29,6 @@ export function emptyEntry(changes: Partial<Entry> = {}): Entry {
     ...changes,
   };
 }
+
+/** The memory of decided requests of an engine that has just begun. */
+export const noRequests = (): DecidedRequests => new DecidedRequests((length) => new Uint8Array(length));

@@ -607,6 +607,17 @@ export function withEntries(count: number) {
   return made;
 }
 
+/** An organization with so many entries, of which all but the first make a wallet: each writes cells of its own. */
+export function withWallets(count: number) {
+  const made = withWallet();
+  const { bench, organizationId } = made;
+  for (let i = bench.head(organizationId).position; i < count; i += 1)
+    bench.submit(bench.call('createWallet', { organizationId, walletName: `W${i}`, accounts: [solanaPath] }));
+  bench.run();
+  assert.equal(bench.head(organizationId).position, count);
+  return made;
+}
+
 /** A row with one bit changed. */
 export function flipped(row: Uint8Array): Uint8Array {
   const changed = row.slice();

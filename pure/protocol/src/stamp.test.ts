@@ -21,6 +21,7 @@ import { type RawRequest, routeRpc, surfaceCompatibility, surfaceNative } from '
 import { parseUuid } from './ids.ts';
 import {
   assertFresh,
+  decisionWindowMilliseconds,
   type NativeStamp,
   parseStamp,
   possessionMessage,
@@ -305,6 +306,22 @@ describe('freshness', () => {
         fresh ? 'accepted' : 'stamp-expired',
       );
     });
+
+  it('has no two moments further apart than the window of decisions, on either surface', () => {
+    const native = parseStamp(raw(plain!)) as NativeStamp;
+    const spans: { first: number; last: number }[] = [];
+    for (const [stamp, timestampMs] of [
+      [{ ...native, created: 10_000, expires: 10_060 }, null],
+      [parseStamp(raw(pki!)), 10_000_000],
+    ] as const) {
+      const fresh: number[] = [];
+      for (let now = 9_000_000; now <= 11_000_000; now += 500)
+        if (codeOf(() => assertFresh(stamp, timestampMs, now)) === 'accepted') fresh.push(now);
+      spans.push({ first: fresh[0]!, last: fresh.at(-1)! });
+    }
+    for (const { first, last } of spans) assert.ok(last - first <= decisionWindowMilliseconds);
+    assert.ok(spans.some(({ first, last }) => last - first === decisionWindowMilliseconds));
+  });
 });
 
 describe('identity', () => {

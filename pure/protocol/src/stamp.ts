@@ -25,6 +25,11 @@ import { parseUuid } from './ids.ts';
 export const stampLifetimeSeconds = 60;
 export const stampSkewSeconds = 60;
 export const compatibilityWindowMilliseconds = 300_000;
+/** Between two moments at which one stamp is fresh lies no more than this: past it a request cannot come again. */
+export const decisionWindowMilliseconds = Math.max(
+  2 * compatibilityWindowMilliseconds,
+  1000 * (stampSkewSeconds + stampLifetimeSeconds),
+);
 
 /** The newest position and hash of the organization's chain that the client knows. */
 export interface Seen {

@@ -1,9 +1,7 @@
-import { utf8Encode } from '@keystead/crypto/bytes';
-import { hexEncode } from '@keystead/crypto/hex';
+import { concatBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { emptyMapRoot, MerkleMap, type StoredNode } from '@keystead/crypto/merkle-map';
-import { equalBytes } from '@keystead/crypto/bytes';
 import { domainHash } from '@keystead/protocol/domain';
-import { type Entry, zeroHash } from '@keystead/protocol/entry';
+import { checkpointInterval, type Entry } from '@keystead/protocol/entry';
 
 /**
  * The state of one organization, folded from its entries alone: no row of the store but the entries is read, so that
@@ -12,13 +10,20 @@ import { type Entry, zeroHash } from '@keystead/protocol/entry';
 export class Fold {
   readonly #authority = wholeMap();
   readonly #cells = wholeMap();
+  /** Identities and the oldest time of the entries since the last checkpoint. */
+  #identities: Uint8Array[] = [];
+  #oldestTime = 0;
 
   /** Applies the writes of an entry. Throws what MerkleMap throws. */
   apply(entry: Entry): void {
     for (const { key, value } of entry.authority) write(this.#authority, key, value);
     for (const { key, value } of entry.cells) write(this.#cells, cellKey(key), value);
-    if (!equalBytes(entry.identity, zeroHash))
-      this.#cells.set(cellKey(`request/${hexEncode(entry.identity)}`), positionBytes(entry.position));
+    if (this.#identities.length === 0) this.#oldestTime = entry.time;
+    this.#identities.push(entry.identity);
+    if (entry.position % checkpointInterval !== 0) return;
+    const name = `requests/${entry.position / checkpointInterval}`;
+    this.#cells.set(cellKey(name), concatBytes(timeBytes(this.#oldestTime), ...this.#identities));
+    this.#identities = [];
   }
 
   /** Root of the authority set (32 bytes). */
@@ -53,8 +58,8 @@ function write(map: MerkleMap, key: Uint8Array, value: Uint8Array | undefined): 
 
 const cellKey = (name: string): Uint8Array => domainHash('keystead/cell/v1', utf8Encode(name));
 
-function positionBytes(position: number): Uint8Array {
+function timeBytes(milliseconds: number): Uint8Array {
   const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(position));
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(milliseconds));
   return bytes;
 }
