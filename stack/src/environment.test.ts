@@ -26,12 +26,16 @@ describe('the environment of the stack', () => {
       KEYSTEAD_OPERATOR_KEYS: 'a, b',
       KEYSTEAD_ORGANIZATION_QUOTA: '3',
       KEYSTEAD_COMPATIBILITY_IMPORT: 'true',
+      KEYSTEAD_LARGEST_CLOCK_JUMP: '48',
+      KEYSTEAD_ACCEPT_CLOCK: '2026-11-28T09:00:00.000Z',
     });
     assert.deepEqual(settings, {
       organizationCreation: 'operators',
       operatorKeys: ['a', 'b'],
       organizationQuota: 3,
       compatibilityImport: true,
+      largestClockJump: 48 * 3_600_000,
+      acceptedMark: Date.UTC(2026, 10, 28, 9),
     });
   });
 
@@ -53,6 +57,8 @@ describe('the environment of the stack', () => {
       KEYSTEAD_ORGANIZATION_CREATION: 'closed',
       KEYSTEAD_ORGANIZATION_QUOTA: '-1',
       KEYSTEAD_COMPATIBILITY_IMPORT: 'yes',
+      KEYSTEAD_LARGEST_CLOCK_JUMP: 'a day',
+      KEYSTEAD_ACCEPT_CLOCK: '2026-11-28',
       KEYSTEAD_ISOLATION: 'uid,everything',
       KEYSTEAD_UID_BASE: '999',
       KEYSTEAD_DATABASE_URL: 'postgres://localhost/kms',

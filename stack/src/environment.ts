@@ -9,6 +9,10 @@ export interface StackSettings {
   readonly operatorKeys?: readonly string[];
   readonly organizationQuota?: number;
   readonly compatibilityImport?: boolean;
+  /** Milliseconds. */
+  readonly largestClockJump?: number;
+  /** Milliseconds since 1970. */
+  readonly acceptedMark?: number;
 }
 
 export interface StackOptions {
@@ -114,7 +118,20 @@ function settingsOf(read: (name: string) => string | undefined): StackSettings {
   if (imports !== undefined)
     settings.compatibilityImport =
       oneOf('KEYSTEAD_COMPATIBILITY_IMPORT', imports, ['true', 'false']) === 'true';
+  const jump = read('KEYSTEAD_LARGEST_CLOCK_JUMP');
+  if (jump !== undefined)
+    settings.largestClockJump = numberOf('KEYSTEAD_LARGEST_CLOCK_JUMP', jump, 100_000) * 3_600_000;
+  const accepted = read('KEYSTEAD_ACCEPT_CLOCK');
+  if (accepted !== undefined) settings.acceptedMark = timeOf('KEYSTEAD_ACCEPT_CLOCK', accepted);
   return settings;
+}
+
+/** ISO 8601 in UTC with milliseconds, as the log prints it. */
+function timeOf(name: string, text: string): number {
+  const time = Date.parse(text);
+  if (Number.isNaN(time) || new Date(time).toISOString() !== text)
+    throw wrong(name, 'a time as the log has it, such as 2026-11-28T09:00:00.000Z');
+  return time;
 }
 
 function numberOf(name: string, text: string, maximum: number): number {

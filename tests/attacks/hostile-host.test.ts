@@ -649,6 +649,38 @@ describe('a host that lies about time', () => {
     assert.equal((await useWithPolicyKeys(world, tenant, world.signing(tenant, 'of now'))).status, 200);
   });
 
+  it('row 12: sets the clock far ahead across a restart, and the certifier believes it only when the operator does', async () => {
+    const { world, tenant } = await opened({ settings: { largestClockJump: 86_400_000 } });
+    const settle = (settings: { acceptedMark?: number; largestClockJump?: number }) => {
+      const { certifier } = world.contexts;
+      world.contexts.certifier = { ...certifier, settings: { ...certifier.settings, ...settings } };
+      world.restart();
+    };
+    const mark = world.now;
+    world.now += 40 * 86_400_000;
+    world.restart();
+    assert.equal(await world.answerTo(world.signing(tenant, 'in forty days')), undefined);
+    const asked = world.logged.filter(({ event }) => event === 'operator-needed');
+    assert.deepEqual(
+      asked.map(({ fields }) => fields.accept),
+      [`KEYSTEAD_ACCEPT_CLOCK=${new Date(mark).toISOString()}`],
+    );
+    // With the clock set right again nothing was lost.
+    world.now = mark + 1000;
+    world.restart();
+    await world.assertSigns(tenant, 'of now');
+    // The defence off: the same jump is taken, and no mark ever goes back.
+    world.now += 40 * 86_400_000;
+    settle({ largestClockJump: 0 });
+    await world.assertSigns(tenant, 'in forty days');
+    world.now -= 40 * 86_400_000;
+    world.restart();
+    assert.equal(
+      await codeOf(world.submit(world.signing(tenant, 'of now'))),
+      'request-expired-before-commit',
+    );
+  });
+
   it('row 12: sets one role’s clock forward, which stops the service and signs nothing', async () => {
     for (const role of ['signer', 'certifier', 'policy'] as const) {
       const { world, tenant } = await opened();

@@ -4,7 +4,7 @@ import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
 import { type InMemoryOptions, inMemoryDeployment } from '@keystead/enclave-runtime/in-memory-deployment';
 import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
 import { createSigner } from '@keystead/enclave-signer/program';
-import { keptRows, rollForward, storeBatch } from '@keystead/host-gateway/store-rows';
+import { keptRows, RollingForward, storeBatch } from '@keystead/host-gateway/store-rows';
 import { openMemoryStore } from '@keystead/host-storage/memory/store-memory';
 import type { Store } from '@keystead/host-storage/store';
 import { hexEncode } from '@keystead/crypto/hex';
@@ -93,6 +93,7 @@ export class InProcess {
   /** Resolves when the store has what the certifier's tail brought: no request goes out before. */
   #whole = Promise.withResolvers<void>();
   #rolled: Promise<void> = Promise.resolve();
+  #rolling!: RollingForward;
   /** What goes to the certifier leaves in the order in which the policy engine sent it. */
   #passedOn: Promise<void> = Promise.resolve();
 
@@ -126,7 +127,11 @@ export class InProcess {
       this.#signer = signer;
     }
     if (roles.includes('certifier')) {
+      // Requests that wait for a certifier that never began wait for this one.
+      const before = this.#whole;
       this.#whole = Promise.withResolvers();
+      void this.#whole.promise.then(before.resolve);
+      this.#rolling = new RollingForward(this.store);
       const { ended } = this.host;
       const refuse = ended === undefined ? undefined : (error: Error) => ended('certifier', error);
       const certifier = createCertifier(this.contexts.certifier, this.heads, refuse);
@@ -335,7 +340,7 @@ export class InProcess {
     if (message.type === 'tail') {
       const whole = this.#whole;
       this.#rolled = this.#rolled.then(async () => {
-        await rollForward(this.store, message.rows);
+        await this.#rolling.take(message.rows);
         if (message.last) whole.resolve();
       });
     }

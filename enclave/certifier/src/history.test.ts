@@ -146,6 +146,67 @@ describe('a start from the heads log', () => {
   });
 });
 
+describe('a clock that jumped across a restart', () => {
+  const day = 24 * 3_600_000;
+  const asked = ({ log }: TestEngine) =>
+    log.filter(({ event }) => event === 'operator-needed').map(({ fields }) => fields.accept);
+  /** A start on a written log under these settings. */
+  const startedAt = (
+    { engine, heads }: { engine: TestEngine; heads: MemoryHeads },
+    settings: { largestClockJump: number; acceptedMark: number },
+  ) => {
+    const { certifier } = engine.contexts;
+    engine.contexts.certifier = { ...certifier, settings: { ...certifier.settings, ...settings } };
+    return Harness.started(engine, heads);
+  };
+
+  it('is not believed beyond the bound until the operator names the mark, and asks once', async () => {
+    const log = await written();
+    const { engine, heads, organization } = log;
+    const mark = engine.now;
+    engine.now += day + 1;
+    const { length } = heads.records;
+    const waiting = await startedAt(log, { largestClockJump: day, acceptedMark: mark - 1 });
+    assert.deepEqual(asked(engine), [`KEYSTEAD_ACCEPT_CLOCK=${new Date(mark).toISOString()}`]);
+    waiting.giveHeadQuery(organization.id);
+    await settled();
+    assert.deepEqual([waiting.sent, heads.records.length, waiting.failure], [[], length, undefined]);
+
+    const accepted = await startedAt(log, { largestClockJump: day, acceptedMark: mark });
+    assert.equal((await accepted.head(organization.id)).time, engine.now);
+    // The same answer is good for no second jump.
+    engine.now += day + 1;
+    await startedAt(log, { largestClockJump: day, acceptedMark: mark });
+    assert.equal(asked(engine).length, 2);
+  });
+
+  it('is believed up to the bound, and without one', async () => {
+    const log = await written();
+    log.engine.now += day;
+    await startedAt(log, { largestClockJump: day, acceptedMark: 0 });
+    log.engine.now += 1000 * day;
+    const free = await startedAt(log, { largestClockJump: 0, acceptedMark: 0 });
+    assert.deepEqual(asked(log.engine), []);
+    assert.equal((await free.head(log.organization.id)).time, log.engine.now);
+  });
+
+  it('is none after idle hours: a mark is kept every hour', async () => {
+    const log = await written();
+    const running = await startedAt(log, { largestClockJump: day, acceptedMark: 0 });
+    const before = log.heads.records.length;
+    for (let hour = 0; hour < 30; hour += 1) {
+      log.engine.now += 3_600_000;
+      running.give({ type: 'ping', id: hour });
+      running.give({ type: 'ping', id: hour });
+      await settled();
+    }
+    assert.equal(log.heads.records.length, before + 30);
+    log.engine.now += day;
+    await startedAt(log, { largestClockJump: day, acceptedMark: 0 });
+    assert.deepEqual(asked(log.engine), []);
+  });
+});
+
 describe('the tail', () => {
   const node = (byte: number, length = 100) =>
     KeptRow.encode({
@@ -214,12 +275,12 @@ describe('the tail', () => {
     await settled();
 
     assert.deepEqual(await tailOf(engine, harness.heads), [
-      ...order.rows,
-      node(2),
-      secret,
-      owner,
-      engine.keptRowOf(organization.id, newest.to.position, newest.to.hash),
       node(4),
+      engine.keptRowOf(organization.id, newest.to.position, newest.to.hash),
+      owner,
+      secret,
+      node(2),
+      ...order.rows.toReversed(),
     ]);
   });
 
@@ -248,7 +309,7 @@ describe('the tail', () => {
     assert.equal(harness.frames('head').length, 1);
     for (const { record } of harness.heads.records) assert.ok(record.length <= maximumHeadsRecordBytes);
     harness.heads.held = false;
-    assert.deepEqual(await tailOf(engine, harness.heads), [...ahead, ...order.rows, secret]);
+    assert.deepEqual(await tailOf(engine, harness.heads), [...ahead, ...order.rows, secret].reverse());
   });
 
   it('holds no more rows for an order than its memory has room for, and says so', async () => {

@@ -7,13 +7,15 @@ import type { LoadedHeads } from '@keystead/enclave-runtime/heads-port';
 import { zeroHash } from '@keystead/protocol/entry';
 import type { OrganizationState } from './advance-rules.ts';
 import { type RecordBody, recordVersion } from '@keystead/protocol/heads-record';
+import { bytesOf } from '@keystead/protocol/kept-rows';
 import { openRecord, openSnapshot, sealSnapshot } from './heads-record.ts';
 import { RecentEntries } from './recent-entries.ts';
 
 /** An identity that changed an authority set is remembered longer than any stamp of it can be fresh. */
 const identityMilliseconds = 11 * 60 * 1000;
-/** Rows of so many minutes are given to the gateway at start. */
+/** Rows of so many minutes are given to the gateway at start, and no more than so many bytes. */
 const tailMilliseconds = 10 * 60 * 1000;
+const tailBytes = 64 * 1024 * 1024;
 
 /** The log at start is not the one that this certifier wrote. `sequence` names the first bad record, 0 the snapshot. */
 export class HeadsRefused extends Error {
@@ -137,7 +139,7 @@ export class History {
 
 export interface Restored {
   readonly history: History;
-  /** Encoded `KeptRow`s of the last minutes, oldest first. */
+  /** Encoded `KeptRow`s of the last minutes, newest first. */
   readonly rows: readonly Uint8Array[];
 }
 
@@ -194,6 +196,16 @@ export function restore(loaded: LoadedHeads, key: SecretBytes, deploymentId: Uin
   }
   if (previous !== undefined && previous.sequence < snapshotSequence)
     throw new HeadsRefused(snapshotSequence, 'is missing');
-  const since = history.mark - tailMilliseconds;
-  return { history, rows: kept.filter(({ time }) => time >= since).flatMap(({ rows }) => rows) };
+  return { history, rows: newestRows(kept, history.mark - tailMilliseconds) };
+}
+
+function newestRows(kept: readonly RecordBody[], since: number): Uint8Array[] {
+  const newest: Uint8Array[] = [];
+  let bytes = 0;
+  for (const { time, rows } of kept.toReversed()) {
+    bytes += bytesOf(rows);
+    if (time < since || bytes > tailBytes) break;
+    newest.push(...rows.toReversed());
+  }
+  return newest;
 }

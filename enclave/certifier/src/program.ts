@@ -44,10 +44,13 @@ const maximumOrderEntries = 8192;
 const recordRowBytes = 8 * 1024 * 1024;
 /** Rows that are held for the next order. */
 const maximumAheadBytes = 64 * 1024 * 1024;
-const tailChunkBytes = 4 * 1024 * 1024;
+const tailChunkBytes = 1024 * 1024;
 const tailChunkRows = 4096;
 const snapshotRecords = 512;
+const snapshotRecordBytes = 16 * 1024 * 1024;
 const snapshotMilliseconds = 60_000;
+/** A certifier that has nothing to record keeps a time mark this often, so that idle time is no jump of the clock. */
+const markMilliseconds = 3_600_000;
 
 /** The name of the log and of its key in checkpoints (spec/receipt.md §6). */
 export function checkpointOrigin(deploymentId: Uint8Array): string {
@@ -99,12 +102,34 @@ export function createCertifier(
     try {
       certifier.begin(loaded);
     } catch (error) {
+      if (error instanceof ClockJumped) {
+        // Whoever sets the clock cannot answer this, and starting again does not: only the operator's setting does.
+        context.log('operator-needed', {
+          reason: 'the clock is far ahead of the newest time mark',
+          milliseconds: error.milliseconds,
+          accept: `KEYSTEAD_ACCEPT_CLOCK=${new Date(error.mark).toISOString()}`,
+        });
+        return;
+      }
       if (error instanceof HeadsRefused)
         context.log('heads-refused', { sequence: error.sequence, reason: error.reason });
       refuse(error as Error);
     }
   });
   return certifier;
+}
+
+/** Since the newest mark more time went by than the operator lets pass unasked. */
+class ClockJumped extends Error {
+  readonly mark: number;
+  readonly milliseconds: number;
+
+  constructor(mark: number, milliseconds: number) {
+    super('the clock jumped');
+    this.name = 'ClockJumped';
+    this.mark = mark;
+    this.milliseconds = milliseconds;
+  }
 }
 
 class Certifier implements Program<ToCertifier, FromCertifier> {
@@ -119,6 +144,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   /** Rows of the next order that came ahead of it. */
   #rowsAhead: Uint8Array[] = [];
   #rowsAheadBytes = 0;
+  #waitsForOperator = false;
 
   /** What is durable: only this is ever told. */
   #history: History | undefined;
@@ -136,6 +162,9 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   #snapshotting = false;
   #snapshotSequence = 0;
   #snapshotTime = 0;
+  #snapshotBytes = 0;
+  /** Bytes of the records since the snapshot. */
+  #recordBytes = 0;
   #appends = 0;
   readonly #refused = new Map<string, number>();
 
@@ -149,12 +178,18 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   /** Takes over the loaded log, gives the gateway its tail, and makes this start part of history. */
   begin(loaded: Awaited<ReturnType<HeadsPort['load']>>): void {
     const { history, rows } = restore(loaded, this.#key, this.#context.deploymentId);
+    this.#assertClock(history.mark);
     this.#history = history;
     this.#sequence = history.sequence;
     this.#chain = history.chain;
     this.#frontier = history.frontier;
     this.#mark = history.mark;
     this.#snapshotSequence = loaded.snapshotSequence;
+    this.#snapshotBytes = loaded.snapshot?.length ?? 0;
+    this.#recordBytes = loaded.records.reduce(
+      (sum, { sequence, record }) => sum + (sequence > loaded.snapshotSequence ? record.length : 0),
+      0,
+    );
     this.#snapshotTime = this.#now();
     this.#signCheckpoint();
     const behind = history.mark - this.#context.clock();
@@ -170,7 +205,18 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     this.turn();
   }
 
+  /** Marks only go forward: a clock that was set ahead would make keys expire and spent limits free for good. */
+  #assertClock(mark: number): void {
+    const { largestClockJump, acceptedMark } = this.#context.settings;
+    const jump = this.#context.clock() - mark;
+    if (mark === 0 || largestClockJump === 0 || jump <= largestClockJump || acceptedMark === mark) return;
+    this.#waitsForOperator = true;
+    this.#early.length = 0;
+    throw new ClockJumped(mark, jump);
+  }
+
   receive(message: ToCertifier): void {
+    if (this.#waitsForOperator) return;
     if (this.#history === undefined) {
       this.#early.push(message);
       return;
@@ -220,6 +266,8 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
    */
   turn(): void {
     if (this.#history === undefined) return;
+    if (this.#asked.length === 0 && this.#context.clock() - this.#mark >= markMilliseconds)
+      this.#append({ told: [] }, [], undefined, []);
     while (this.#asked.length > 0) {
       if (this.#asked[0]!.kind === 'order' && this.#inFlight.length >= maximumInFlight) return;
       const told: Told[] = [];
@@ -356,6 +404,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     this.#chain = sealed.mac;
     this.#frontier = tree.after;
     this.#mark = body.time;
+    this.#recordBytes += sealed.bytes.length;
     this.#heads.append(body.sequence, sealed.bytes).then(() => {
       this.#durable(inFlight, body, sealed.mac, tree);
     });
@@ -471,12 +520,16 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     // A snapshot holds every head, so a large table is written less often.
     const isDue =
       records >= Math.max(snapshotRecords, organizations / 64) ||
+      this.#recordBytes >= Math.max(snapshotRecordBytes, 2 * this.#snapshotBytes) ||
       (now - this.#snapshotTime >= snapshotMilliseconds && records >= organizations / 1024);
     if (this.#snapshotting || !isDue) return;
     this.#snapshotting = true;
     this.#snapshotSequence = history.sequence;
     this.#snapshotTime = now;
-    this.#heads.snapshot(history.sequence, history.snapshot(this.#key)).then(() => {
+    this.#recordBytes = 0;
+    const snapshot = history.snapshot(this.#key);
+    this.#snapshotBytes = snapshot.length;
+    this.#heads.snapshot(history.sequence, snapshot).then(() => {
       this.#snapshotting = false;
     });
   }

@@ -142,6 +142,8 @@ describe('the boot of an enclave', () => {
       operatorKeys: [],
       organizationQuota: 3,
       compatibilityImport: false,
+      largestClockJump: 0,
+      acceptedMark: 0,
     });
   });
 

@@ -43,6 +43,10 @@ export interface EnclaveSettings {
   readonly organizationQuota: number;
   /** Import through the compatibility surface. */
   readonly compatibilityImport: boolean;
+  /** How far the clock may be ahead of the newest time mark at a start of the certifier, in milliseconds; 0 is no bound. */
+  readonly largestClockJump: number;
+  /** The one time mark, in milliseconds since 1970, from which the operator accepts a farther jump; 0 is none. */
+  readonly acceptedMark: number;
 }
 
 /**

@@ -10,6 +10,12 @@ test('lets nobody but operators create organizations in production unless the op
   assert.equal(opened.organizationQuota, 10);
 });
 
+test('bounds the jump of the clock across a restart to a day in production, and accepts none beyond', () => {
+  const { largestClockJump, acceptedMark } = parseSettings('{}', 'production');
+  assert.deepEqual([largestClockJump, acceptedMark], [24 * 3_600_000, 0]);
+  assert.equal(parseSettings('{}', 'development').largestClockJump, 0);
+});
+
 test('keeps import through the compatibility surface off unless it is turned on', () => {
   assert.equal(parseSettings('{}', 'development').compatibilityImport, false);
   assert.equal(parseSettings('{"compatibilityImport":true}', 'development').compatibilityImport, true);
@@ -29,5 +35,7 @@ test('takes operator keys of either algorithm and refuses text that is no key', 
 test('refuses an unknown member and a member of the wrong type by name', () => {
   assert.throws(() => parseSettings('{"quota":1}', 'development'), /quota/);
   assert.throws(() => parseSettings('{"organizationQuota":-1}', 'development'), /organizationQuota/);
+  assert.throws(() => parseSettings('{"largestClockJump":1.5}', 'development'), /largestClockJump/);
+  assert.throws(() => parseSettings('{"acceptedMark":"0"}', 'development'), /acceptedMark/);
   assert.throws(() => parseSettings('{"compatibilityImport":"yes"}', 'development'), /compatibilityImport/);
 });

@@ -4,6 +4,8 @@ type Profile = EnclaveContext['profile'];
 
 /** Organizations that one key may create when a production operator opens creation and names no quota. */
 const productionQuota = 10;
+/** A production deployment that was down for longer asks its operator whether the clock is right. */
+const productionClockJump = 24 * 3_600_000;
 
 /** What holds when the operator says nothing: in production nobody but operators creates organizations. */
 export function defaultSettings(profile: Profile): EnclaveSettings {
@@ -12,6 +14,8 @@ export function defaultSettings(profile: Profile): EnclaveSettings {
     operatorKeys: Object.freeze([]),
     organizationQuota: profile === 'production' ? productionQuota : 0,
     compatibilityImport: false,
+    largestClockJump: profile === 'production' ? productionClockJump : 0,
+    acceptedMark: 0,
   });
 }
 
@@ -26,7 +30,15 @@ export function parseSettings(json: string, profile: Profile): EnclaveSettings {
   const value: unknown = JSON.parse(json);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new TypeError('settings: not an object');
-  const { organizationCreation, operatorKeys, organizationQuota, compatibilityImport, ...unknown } = {
+  const {
+    organizationCreation,
+    operatorKeys,
+    organizationQuota,
+    compatibilityImport,
+    largestClockJump,
+    acceptedMark,
+    ...unknown
+  } = {
     ...defaultSettings(profile),
     ...(value as Record<string, unknown>),
   } as Record<string, unknown>;
@@ -38,8 +50,9 @@ export function parseSettings(json: string, profile: Profile): EnclaveSettings {
     !operatorKeys.every((key) => typeof key === 'string' && keyPattern.test(key))
   )
     throw new TypeError('settings: operatorKeys is no list of base64url public keys');
-  if (!Number.isSafeInteger(organizationQuota) || (organizationQuota as number) < 0)
-    throw new TypeError('settings: organizationQuota is no count');
+  for (const [name, count] of Object.entries({ organizationQuota, largestClockJump, acceptedMark }))
+    if (!Number.isSafeInteger(count) || (count as number) < 0)
+      throw new TypeError(`settings: ${name} is no count`);
   if (typeof compatibilityImport !== 'boolean')
     throw new TypeError('settings: compatibilityImport is no boolean');
   return Object.freeze({
@@ -47,5 +60,7 @@ export function parseSettings(json: string, profile: Profile): EnclaveSettings {
     operatorKeys: Object.freeze([...(operatorKeys as string[])]),
     organizationQuota: organizationQuota as number,
     compatibilityImport,
+    largestClockJump: largestClockJump as number,
+    acceptedMark: acceptedMark as number,
   });
 }

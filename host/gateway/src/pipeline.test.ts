@@ -396,8 +396,8 @@ describe('rows', () => {
         KeptRow.encode({ row: 'node', hash: mapNodeHash(nodes[1]!), bytes: Buffer.from('forged') }),
         KeptRow.encode({ row: 'secret', hash: secretHash, bytes: secret }),
         KeptRow.encode({ row: 'secret', hash: randomHash(), bytes: secret }),
-        KeptRow.encode({ row: 'owner', walletId: wallet, organization: Buffer.alloc(16, 3) }),
         KeptRow.encode({ row: 'owner', walletId: wallet, organization }),
+        KeptRow.encode({ row: 'owner', walletId: wallet, organization: Buffer.alloc(16, 3) }),
         Buffer.from('no row'),
       ],
       last: true,
@@ -411,6 +411,51 @@ describe('rows', () => {
     assert.equal(Buffer.from((await store.secret(secretHash))!).toString(), 'sealed row');
     assert.deepEqual(Buffer.from((await store.ownerOf(formatUuid(wallet)))!), organization);
     await running.policy.next('resync');
+  });
+
+  it('takes requests after the first frame that the store has whole, and puts back what is missing further back', async (context) => {
+    const running = await runGateway(context);
+    const entry = (position: number) => ({
+      organization,
+      position,
+      bytes: Buffer.from(`entry ${position}`),
+      checkpoint: position % checkpointInterval === 0,
+    });
+    const rowOf = (position: number) => KeptRow.encode({ row: 'entry', ...entry(position) });
+    const wallet = Buffer.alloc(16, 9);
+    const owners = [{ walletId: formatUuid(wallet), organization }];
+    await running.store.commit([{ ...noRows(), owners, entries: [entry(1), entry(4)] }]);
+    running.certifier.close();
+    while ((await fetch(`${running.url}/readyz`)).status === 200) await new Promise(setImmediate);
+    const certifier = await EnclavePeer.connect('certifier', running.socket);
+    context.after(() => certifier.close());
+    const node = Buffer.from('node');
+    // A node says nothing of what else the store has.
+    await running.store.commit([
+      { ...noRows(), owners: [], nodes: [{ hash: mapNodeHash(node), bytes: node }] },
+    ]);
+    certifier.send({
+      type: 'tail',
+      rows: [KeptRow.encode({ row: 'node', hash: mapNodeHash(node), bytes: node })],
+      last: false,
+    });
+    certifier.send({ type: 'tail', rows: [rowOf(3)], last: false });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal((await running.post(compatibility, 'early')).status, 503);
+    certifier.send({ type: 'tail', rows: [rowOf(4)], last: false });
+    await running.ready();
+    await running.policy.next('resync');
+    // Older hints do not take the place of those that the store has by now.
+    certifier.send({
+      type: 'tail',
+      rows: [rowOf(2), KeptRow.encode({ row: 'owner', walletId: wallet, organization: Buffer.alloc(16, 3) })],
+      last: true,
+    });
+    await running.policy.next('resync');
+    const { store } = running;
+    for (const position of [1, 2, 3, 4])
+      assert.equal(Buffer.from((await store.entry(organization, position))!).toString(), `entry ${position}`);
+    assert.deepEqual(Buffer.from((await store.ownerOf(formatUuid(wallet)))!), organization);
   });
 });
 

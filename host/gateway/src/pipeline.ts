@@ -17,7 +17,7 @@ import { CertifiedPositions } from './certified-positions.ts';
 import { type EnclaveLinks, type LinkEvents, roles } from './enclave-links.ts';
 import type { Metrics } from './metrics.ts';
 import { nameOf, type Report } from './report.ts';
-import { keptRows, rollForward, rowsFor, storeBatch } from './store-rows.ts';
+import { keptRows, RollingForward, rowsFor, storeBatch } from './store-rows.ts';
 import { type Answer, type Caller, unavailable, Waiting, type WaitingLimits } from './waiting.ts';
 
 type PolicyBatch = Extract<FromPolicy, { type: 'batch' }>;
@@ -92,6 +92,7 @@ export class Pipeline implements LinkEvents {
   #resyncs = 0;
   readonly #certified = new CertifiedPositions();
   #tailKept = false;
+  #rolling: RollingForward;
   #tail: Promise<void> = Promise.resolve();
   /** Counts the certifier's links: a tail of an earlier one says nothing about the present one. */
   #certifierLink = 0;
@@ -102,6 +103,7 @@ export class Pipeline implements LinkEvents {
   constructor(options: PipelineOptions) {
     this.#links = options.links;
     this.#store = options.store;
+    this.#rolling = new RollingForward(options.store);
     this.#broadcaster = options.broadcaster;
     this.#metrics = options.metrics;
     this.#report = options.report;
@@ -363,6 +365,7 @@ export class Pipeline implements LinkEvents {
         return;
       case 'tail': {
         const link = this.#certifierLink;
+        this.#certified.noteKept(message.rows);
         this.#tail = this.#tail.then(() => this.#keepTail(link, message.rows, message.last));
         return;
       }
@@ -411,18 +414,22 @@ export class Pipeline implements LinkEvents {
     return secrets;
   }
 
+  /** Takes a frame of the tail, as often as the store fails. Requests are accepted once a frame was there already. */
   async #keepTail(link: number, rows: readonly Uint8Array[], last: boolean): Promise<void> {
-    this.#certified.noteKept(rows);
     // What is being committed was decided before the certifier was lost: it must not come after the rows of the tail.
-    await this.#passingOn;
+    if (!this.#tailKept) await this.#passingOn;
+    // The frames after the first whole one are taken while requests are answered.
+    else await new Promise<void>((resolve) => setImmediate(resolve));
     while (link === this.#certifierLink && !this.#stopped) {
       try {
-        const { refused, ...kept } = await rollForward(this.#store, rows);
+        const { refused, ...kept } = await this.#rolling.take(rows);
         this.#storeFailing = false;
         if (refused > 0) this.#report('error', 'tail-rows-refused', { rows: refused });
         if (Object.values(kept).every((count) => count === 0)) break;
         this.#metrics.event('rolled-forward');
         this.#report('warn', 'rolled-forward', kept);
+        // An organization that locked for the want of these rows is loaded anew.
+        if (this.#tailKept) this.#requestResync();
         break;
       } catch (error) {
         this.#storeFailing = true;
@@ -431,7 +438,7 @@ export class Pipeline implements LinkEvents {
         await delay(tailRetry);
       }
     }
-    if (!last || link !== this.#certifierLink) return;
+    if (!(last || this.#rolling.isWhole) || this.#tailKept || link !== this.#certifierLink) return;
     this.#tailKept = true;
     this.#resyncWhenWhole();
   }
@@ -517,6 +524,7 @@ export class Pipeline implements LinkEvents {
     if (role === 'certifier') {
       this.#certifierLink += 1;
       this.#tailKept = false;
+      this.#rolling = new RollingForward(this.#store);
     }
     this.#resyncWhenWhole();
   }

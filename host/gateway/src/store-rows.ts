@@ -91,50 +91,82 @@ export interface RolledForward {
 }
 
 /**
- * Commits those rows of the certifier's tail that the store lacks or holds in another version. Its entries are
- * history: what else stands at their position never reached a head. A node or secret whose bytes are not those that
- * its hash names is refused. Throws StoreError.
+ * Takes the certifier's tail, which comes newest first, in frames. Its entries are history: what else stands at their
+ * position never reached a head. A node or secret whose bytes are not those that its hash names is refused.
  */
-export async function rollForward(store: Store, rows: readonly Uint8Array[]): Promise<RolledForward> {
-  const missing: StoreBatch = { entries: [], nodes: [], secrets: [], owners: [] };
-  const owners = new Map<string, Uint8Array>();
-  let refused = 0;
-  for (const encoded of rows) {
-    const row = namedRow(encoded);
-    if (row === undefined) {
-      refused += 1;
-      continue;
-    }
-    switch (row.row) {
-      case 'entry': {
-        const kept = await orNone(() => store.entry(row.organization, row.position));
-        if (!isSame(kept, row.bytes)) missing.entries.push(row);
-        break;
-      }
-      case 'node':
-        if (!isSame(await orNone(() => store.node(row.hash)), row.bytes)) missing.nodes.push(row);
-        break;
-      case 'secret':
-        if (!isSame(await orNone(() => store.secret(row.hash)), row.bytes)) missing.secrets.push(row);
-        break;
-      case 'owner':
-        // The later hint of a wallet stands, whatever the store says to the earlier ones.
-        owners.set(formatUuid(row.walletId), row.organization);
-    }
+export class RollingForward {
+  readonly #store: Store;
+  /** Wallets whose newest hint was met. */
+  readonly #owners = new Set<string>();
+  #isWhole = false;
+
+  constructor(store: Store) {
+    this.#store = store;
   }
-  for (const [walletId, organization] of owners)
-    if (!isSame(await orNone(() => store.ownerOf(walletId)), organization))
-      missing.owners.push({ walletId, organization });
-  const { entries, nodes, secrets } = missing;
-  const count = entries.length + nodes.length + secrets.length + missing.owners.length;
-  if (count > 0) await store.commit([missing]);
-  return {
-    entries: entries.length,
-    nodes: nodes.length,
-    secrets: secrets.length,
-    owners: missing.owners.length,
-    refused,
-  };
+
+  /**
+   * Whether the store had all of a frame: a database that was brought back to an older copy has everything before it
+   * too. What is missing further back was taken out one by one, and comes back with the frames that follow.
+   */
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  /** Commits those rows of the next frame that the store lacks or holds in another version. Throws StoreError. */
+  async take(rows: readonly Uint8Array[]): Promise<RolledForward> {
+    const store = this.#store;
+    const missing: StoreBatch = { entries: [], nodes: [], secrets: [], owners: [] };
+    const wallets = new Set<string>();
+    let hasEntry = false;
+    let refused = 0;
+    for (const encoded of rows) {
+      const row = namedRow(encoded);
+      if (row === undefined) {
+        refused += 1;
+        continue;
+      }
+      hasEntry ||= row.row === 'entry';
+      switch (row.row) {
+        case 'entry': {
+          const kept = await orNone(() => store.entry(row.organization, row.position));
+          if (!isSame(kept, row.bytes)) missing.entries.push(row);
+          break;
+        }
+        case 'node':
+          if (!isSame(await orNone(() => store.node(row.hash)), row.bytes)) missing.nodes.push(row);
+          break;
+        case 'secret':
+          if (!isSame(await orNone(() => store.secret(row.hash)), row.bytes)) missing.secrets.push(row);
+          break;
+        case 'owner': {
+          // The newest hint of a wallet stands.
+          const walletId = formatUuid(row.walletId);
+          if (this.#owners.has(walletId) || wallets.has(walletId)) break;
+          wallets.add(walletId);
+          if (await this.#isMissingOwner(walletId, row.organization))
+            missing.owners.push({ walletId, organization: row.organization });
+        }
+      }
+    }
+    const { entries, nodes, secrets, owners } = missing;
+    const count = entries.length + nodes.length + secrets.length + owners.length;
+    if (count > 0) await store.commit([missing]);
+    for (const walletId of wallets) this.#owners.add(walletId);
+    this.#isWhole ||= hasEntry && count === 0;
+    return {
+      entries: entries.length,
+      nodes: nodes.length,
+      secrets: secrets.length,
+      owners: owners.length,
+      refused,
+    };
+  }
+
+  /** Once requests are answered again, the store may have a newer hint than the tail. */
+  async #isMissingOwner(walletId: string, organization: Uint8Array): Promise<boolean> {
+    const kept = await orNone(() => this.#store.ownerOf(walletId));
+    return this.#isWhole ? kept === undefined : !isSame(kept, organization);
+  }
 }
 
 /** The row, unless it cannot be read or its hash is not that of its bytes. */

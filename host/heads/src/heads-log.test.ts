@@ -277,6 +277,25 @@ it('keeps records that a snapshot covers for the time of retention, then drops w
   open(directory, (again) => assert.deepEqual(sequences(again), [4, 5]));
 });
 
+it('keeps no more bytes of files that a snapshot covers than it is told, however young they are', (context) => {
+  const directory = freshDirectory(context);
+  // Each record has a file of its own, and two of them are kept.
+  const log = new HeadsLog(directory, { segmentBytes: 1, retainedBytes: 100 });
+  for (let sequence = 1; sequence <= 9; sequence += 1) {
+    log.append(sequence, record(sequence));
+    log.addSnapshotPart(sequence, Buffer.from('state'), true);
+  }
+  assert.deepEqual(sequences(log), [8, 9]);
+  // What the snapshot does not cover stays.
+  for (let sequence = 10; sequence <= 15; sequence += 1) {
+    log.append(sequence, record(sequence));
+    log.addSnapshotPart(9, Buffer.from('state'), true);
+  }
+  assert.deepEqual(sequences(log), [10, 11, 12, 13, 14, 15]);
+  log.close();
+  open(directory, (again) => assert.deepEqual(sequences(again), [10, 11, 12, 13, 14, 15]));
+});
+
 it('never drops a file that holds a record above the snapshot', (context) => {
   const directory = freshDirectory(context);
   let now = Date.now();

@@ -17,6 +17,8 @@ import { checkSnapshot, IncomingSnapshot, type SnapshotFacts, snapshotParts } fr
 export interface HeadsLogOptions {
   /** For how long records stay that a snapshot covers, in milliseconds. */
   retention?: number;
+  /** How many bytes of older files stay at most that a snapshot covers, however young they are. */
+  retainedBytes?: number;
   /** A file of at least this many bytes is followed by a new one at the next snapshot. */
   segmentBytes?: number;
   /** Milliseconds since 1970. */
@@ -33,6 +35,7 @@ export class HeadsLog {
   readonly repair: Repair | undefined;
   readonly #directory: string;
   readonly #retention: number;
+  readonly #retainedBytes: number;
   readonly #segmentBytes: number;
   readonly #now: () => number;
   /** Older files, ascending. */
@@ -46,7 +49,8 @@ export class HeadsLog {
   constructor(directory: string, options: HeadsLogOptions = {}) {
     this.#directory = directory;
     this.#retention = options.retention ?? 10 * 60 * 1000;
-    this.#segmentBytes = options.segmentBytes ?? 64 * 1024 * 1024;
+    this.#retainedBytes = options.retainedBytes ?? 48 * 1024 * 1024;
+    this.#segmentBytes = options.segmentBytes ?? 16 * 1024 * 1024;
     this.#now = options.now ?? Date.now;
     removeUnfinished(directory);
     this.#snapshot = checkSnapshot(directory);
@@ -151,12 +155,24 @@ export class HeadsLog {
       this.#newest = new AppendingSegment(next);
       this.#newestBegan = now;
     }
-    const keepFrom = this.#older.findIndex(
-      (older) => older.last > this.snapshotSequence || now - lastWritten(older) < this.#retention,
-    );
-    const dropped = keepFrom === -1 ? this.#older : this.#older.slice(0, keepFrom);
+    const dropped = this.#older.slice(0, this.#keptFrom(now));
     this.#remove(dropped);
     this.#older = this.#older.slice(dropped.length);
+  }
+
+  /** Index of the oldest file that stays: not all covered, or young, with no more than so many bytes behind it. */
+  #keptFrom(now: number): number {
+    let bytes = 0;
+    let from = this.#older.length;
+    while (from > 0) {
+      const older = this.#older[from - 1]!;
+      bytes += older.end;
+      const isCovered = older.last <= this.snapshotSequence;
+      const isYoung = now - lastWritten(older) < this.#retention;
+      if (isCovered && !(isYoung && bytes <= this.#retainedBytes)) break;
+      from -= 1;
+    }
+    return from;
   }
 
   #remove(segments: readonly SegmentFacts[]): void {

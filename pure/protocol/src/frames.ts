@@ -164,7 +164,7 @@ export const FromCertifier = variant('type', {
     }),
   ],
   head: [2, struct({ answer: Sealed })],
-  /** At start: the rows of the last minutes, oldest first, so that a lost database tail rolls forward. */
+  /** At start: the rows of the last minutes, newest first, so that a lost database tail rolls forward. */
   tail: [3, struct({ rows: KeptRows, last: bool })],
   pong: [8, struct({ id: u53, metrics: bytes(65536) })],
 });
