@@ -29,7 +29,7 @@ export function difference(before: string[], after: string[]): string[] {
 
 /**
  * Inputs that floors.json does not let into a program, whatever path of imports brought them, and built-ins that
- * their importer may not use. A package uses none.
+ * their importer may not use. A package uses those that the program's floor names beside its file.
  */
 export function foreign(
   root: string,
@@ -53,7 +53,11 @@ export function foreign(
     ...externals
       .filter(({ module, importer }) => {
         const from = folderOf(importer);
-        return from === undefined || !allowedBuiltins(zoneOf(floors, from)!, importer).includes(module);
+        const allowed =
+          from === undefined
+            ? allowedBuiltins({ ...zone, builtins: [] }, importer)
+            : allowedBuiltins(zoneOf(floors, from)!, importer);
+        return !allowed.includes(module);
       })
       .map(({ module, importer }) => `${module} in ${importer}`),
   ];
