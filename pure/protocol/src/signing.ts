@@ -83,7 +83,7 @@ export function signingRequest(
     case 'ethereumSignMessage':
       return ethereumMessage(request.params.message, account);
     case 'ethereumSignTypedData':
-      return typedData(request.params.typedData, account);
+      return typedData(request.params.typedData, account, context);
     case 'signTransaction':
       return transaction(request.params.transaction, account, context);
   }
@@ -136,10 +136,14 @@ function ethereumMessage(message: Uint8Array, account: SigningAccount): SigningR
   return single({ algorithm: 'ecdsa', bytes: ethereumMessageDigest(message) }, recoverable);
 }
 
-function typedData(data: TypedData, account: SigningAccount): SigningRequest {
+function typedData(data: TypedData, account: SigningAccount, context?: ParseContext): SigningRequest {
   assertEthereum(account);
   try {
-    const { digest, effects } = hashTypedData({ ...data, domain: { ...data.domain } }, account.address);
+    const { digest, effects } = hashTypedData(
+      { ...data, domain: { ...data.domain } },
+      account.address,
+      context,
+    );
     return { ...single({ algorithm: 'ecdsa', bytes: digest }, recoverable), effects };
   } catch (error) {
     throw chainRefusal(error, 'params.typedData', 'parameter-invalid');

@@ -1,6 +1,7 @@
 import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { hexDecode, hexEncode } from '@keystead/crypto/hex';
 import { keccak256 } from '@keystead/crypto/keccak256';
+import { bytesName, Recent } from '@keystead/crypto/recent';
 import { uncompress } from '@keystead/crypto/secp256k1';
 import type { AddressFormat } from '../chain.ts';
 import { ChainError } from '../error.ts';
@@ -22,12 +23,23 @@ export function address(publicKey: Uint8Array, format: AddressFormat): string {
 
 /** The 20 account bytes of a compressed public key: the tail of Keccak-256 over the uncompressed point. */
 export function accountBytes(publicKey: Uint8Array): Uint8Array {
-  return keccak256(uncompress(publicKey).subarray(1)).slice(12);
+  const name = bytesName(publicKey);
+  const known = accounts.get(name);
+  if (known !== undefined) return known.slice();
+  const account = keccak256(uncompress(publicKey).subarray(1)).slice(12);
+  accounts.set(name, account);
+  return account.slice();
 }
+
+// A point is uncompressed by a square root; the same few accounts sign again and again.
+const accounts = new Recent<Uint8Array>(1024);
 
 /** EIP-55 text of 20 account bytes. Every address and CAIP-19 reference in effects has this form. */
 export function checksumAddress(bytes: Uint8Array): string {
   if (bytes.length !== 20) throw new RangeError('an Ethereum address has 20 bytes');
+  const name = bytesName(bytes);
+  const known = texts.get(name);
+  if (known !== undefined) return known;
   const lower = hexEncode(bytes);
   const hash = keccak256(utf8Encode(lower));
   let text = '0x';
@@ -36,8 +48,12 @@ export function checksumAddress(bytes: Uint8Array): string {
     const digit = lower[index]!;
     text += nibble >= 8 ? digit.toUpperCase() : digit;
   }
+  texts.set(name, text);
   return text;
 }
+
+// Each checksum takes a hash; senders, tokens and recipients recur.
+const texts = new Recent<string>(4096);
 
 /**
  * Strict reading of address text: `0x` and 40 digits, all lower case, all upper case, or with the EIP-55 checksum.

@@ -15,6 +15,7 @@ import {
 } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import type { RawSignature, SigningAccount } from '../chain.ts';
+import { dataFeeMargin } from './chain-parameters.ts';
 import { address } from './address.ts';
 import { buildTransaction1559, parseTransaction } from './parse.ts';
 import { decodeRlp, encodeRlp, type RlpItem } from './rlp.ts';
@@ -77,7 +78,7 @@ const eip1559 = fc
 const authorizations = await Promise.all(
   [0, 1, 2, 3].map((index) =>
     viemAccount.signAuthorization({
-      chainId: 10,
+      chainId: 100,
       nonce: index * 300,
       address: `0x${String(index).repeat(40)}` as Hex,
     }),
@@ -85,7 +86,7 @@ const authorizations = await Promise.all(
 );
 const eip7702 = fc
   .tuple(
-    fc.record({ ...common, chainId: fc.constant(10), to: addressHex, accessList }),
+    fc.record({ ...common, chainId: fc.constant(100), to: addressHex, accessList }),
     fees,
     fc.subarray(authorizations, { minLength: 1 }),
   )
@@ -107,7 +108,9 @@ for (const [name, arbitrary] of Object.entries({ legacy, eip2930, eip1559, eip77
         assert.equal(parsed.effects.version, name);
         assert.equal(parsed.effects.network, `eip155:${fields.chainId}`);
         assert.equal(parsed.effects.validity.key, String(fields.nonce));
-        assert.equal(parsed.effects.maxFee!.amount, fields.gas! * (fields.maxFeePerGas ?? fields.gasPrice!));
+        const gas = fields.gas! * (fields.maxFeePerGas ?? fields.gasPrice!);
+        const margin = dataFeeMargin(BigInt(fields.chainId!), bytesOf(unsigned).length);
+        assert.equal(parsed.effects.maxFee!.amount, gas + margin);
         const sent = parsed.effects.outflows.reduce(
           (total, outflow) => total + (outflow.amount as bigint),
           0n,
@@ -225,13 +228,36 @@ test('refuses transactions that are valid on every chain', () => {
   refuses(typed(2, [new Uint8Array(0), ...fields.slice(1)]), 'transaction-unsafe', 'chainId');
 });
 
-test('refuses blob transactions and unknown types', () => {
+test('refuses unknown types', () => {
   const fields = decodeRlp(bytesOf(serializeTransaction(base)).subarray(1)) as readonly RlpItem[];
-  refuses(typed(3, [...fields, Uint8Array.of(1), []]), 'transaction-version-unsupported');
-  for (const type of [0x00, 0x05, 0x06, 0x7e, 0x7f])
+  for (const type of [0x00, 0x06, 0x7e, 0x7f])
     refuses(typed(type, fields), 'transaction-version-unsupported');
   for (const type of [0x80, 0xbf]) refuses(typed(type, fields), 'transaction-malformed');
   refuses(new Uint8Array(0), 'transaction-malformed');
+});
+
+test('counts the blob gas of a blob transaction, and refuses one without blobs or with blobs of another kind', () => {
+  const fields = decodeRlp(bytesOf(serializeTransaction(base)).subarray(1)) as readonly RlpItem[];
+  const hash = Uint8Array.from([1, ...new Uint8Array(31)]);
+  const blobs = (list: readonly RlpItem[]) => typed(3, [...fields, Uint8Array.of(7), list]);
+  const parsed = parseTransaction(blobs([hash, hash]), account);
+  assert.equal(parsed.effects.version, 'eip4844');
+  assert.equal(parsed.effects.maxFee?.amount, 210_000n + 2n * 131_072n * 7n);
+  const signature = { bytes: new Uint8Array(64).fill(1), recovery: 0 } as const;
+  assert.equal(parsed.assemble([signature]).transaction[0], 3);
+  refuses(blobs([]), 'transaction-malformed', 'blobVersionedHashes');
+  refuses(blobs(Array.from({ length: 7 }, () => hash)), 'transaction-malformed', 'blobVersionedHashes');
+  refuses(blobs([new Uint8Array(32)]), 'transaction-malformed', 'blobVersionedHashes');
+  refuses(blobs([new Uint8Array(31)]), 'transaction-malformed', 'blobVersionedHashes');
+  refuses(typed(3, fields), 'transaction-malformed');
+});
+
+test('adds a margin for the data fee where no field bounds it', () => {
+  const fee = (chainId: number) =>
+    parseTransaction(bytesOf(serializeTransaction({ ...base, chainId } as TransactionSerializable)), account)
+      .effects.maxFee!.amount;
+  assert.equal(fee(1), 210_000n);
+  assert.ok(fee(8453) > 210_000n + 100n * 200_000_000_000n);
 });
 
 test('refuses a transaction that carries a signature, also an empty one in a typed envelope', async () => {
@@ -348,6 +374,46 @@ test('reports a delegation as a takeover of the account that signed it, and a re
     effects.calls.map((call) => call.name),
     ['eip7702.delegate', 'eip7702.revoke'],
   );
+});
+
+test('an authorisation that is signed alone is a takeover, its revocation none, and neither is for every chain', async () => {
+  const preimage = (chainId: number, to: `0x${string}`, nonce = 4) =>
+    new Uint8Array([
+      5,
+      ...encodeRlp([
+        chainId === 0 ? new Uint8Array(0) : Uint8Array.of(chainId),
+        hexDecode(to.slice(2)),
+        Uint8Array.of(nonce),
+      ]),
+    ]);
+  const parsed = parseTransaction(preimage(1, TO), account);
+  assert.deepEqual(parsed.effects.takeovers, [
+    { kind: 'eip7702-delegation', account: account.address, by: TO },
+  ]);
+  assert.equal(parsed.effects.version, 'eip7702-authorization');
+  assert.deepEqual(parseTransaction(preimage(1, `0x${'0'.repeat(40)}`), account).effects.takeovers, []);
+  refuses(preimage(0, TO), 'transaction-unsafe', 'chainId');
+  refuses(new Uint8Array([...preimage(1, TO), 0]), 'transaction-malformed');
+  refuses(typed(5, [Uint8Array.of(1), new Uint8Array(20).fill(1)]), 'transaction-malformed');
+  refuses(
+    typed(5, [Uint8Array.of(1), new Uint8Array(19).fill(1), Uint8Array.of(1)]),
+    'transaction-malformed',
+  );
+  const signed = await viemAccount.signAuthorization({ chainId: 1, nonce: 4, address: TO });
+  const bytes = (hex: string) => hexDecode(hex.slice(2));
+  const { transaction } = parsed.assemble([
+    {
+      bytes: new Uint8Array([...bytes(signed.r), ...bytes(signed.s)]),
+      recovery: signed.yParity as 0 | 1,
+    },
+  ]);
+  const integer = (hex: string) => {
+    const all = bytes(hex);
+    return all.subarray(all.findIndex((byte) => byte !== 0));
+  };
+  const parity = signed.yParity === 0 ? new Uint8Array(0) : Uint8Array.of(1);
+  const tuple = [Uint8Array.of(1), hexDecode(TO.slice(2)), Uint8Array.of(4), parity];
+  assert.deepEqual(transaction, encodeRlp([...tuple, integer(signed.r), integer(signed.s)]));
 });
 
 test('refuses authorisations for every chain or another chain, and an empty list', async () => {

@@ -2,21 +2,27 @@ import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
 import { hexDecode, hexEncode } from '@keystead/crypto/hex';
 import { keccak256 } from '@keystead/crypto/keccak256';
 import { ecdsaRecover } from '@keystead/crypto/secp256k1';
-import type { ParsedTransaction, RawSignature, SigningAccount } from '../chain.ts';
-import type { Call, Effects, Grant, Outflow, Takeover, Unresolved } from '../effects.ts';
+import type { ParseContext, ParsedTransaction, RawSignature, SigningAccount } from '../chain.ts';
+import type { Effects } from '../effects.ts';
+import { checkEffectsSize } from '../effects-size.ts';
 import { ChainError } from '../error.ts';
+import { StepBudget } from '../step-budget.ts';
 import { accountBytes, checksumAddress, parseAddress } from './address.ts';
 import { nativeAsset, network } from './asset.ts';
-import { decodeCallData } from './call-data.ts';
+import { CallReader } from './call-reader.ts';
+import { dataFeeMargin } from './chain-parameters.ts';
 import { bytesToInteger } from './rlp.ts';
 import {
   type Authorization,
   checkRanges,
+  decodeAuthorizationPreimage,
   decodeUnsignedTransaction,
   type EthereumTransaction,
   encodeAuthorizationPreimage,
+  encodeSignedAuthorization,
   encodeSignedTransaction,
   encodeUnsignedTransaction,
+  maxFee,
 } from './transaction.ts';
 
 /** Wire form `EIP_1559`. Integers are safe numbers, decimal text or `0x` quantities; `to` null creates a contract. */
@@ -45,20 +51,78 @@ const FIELDS = new Set([
   'data',
 ]);
 const ZERO_ADDRESS = new Uint8Array(20);
+const AUTHORIZATION_MAGIC = 0x05;
+export const MOST_STEPS = 60_000;
+/** Recovering a key from a signature takes as long as a thousand small steps. */
+const RECOVERY_STEPS = 3_000;
 
 /**
- * Strict parse of an unsigned serialised transaction: legacy with chain id (EIP-155), EIP-2930, EIP-1559, EIP-7702.
+ * Strict parse of an unsigned serialised transaction: legacy with chain id (EIP-155), EIP-2930, EIP-1559, EIP-4844,
+ * EIP-7702; or of the preimage of an EIP-7702 authorisation.
  * @throws ChainError `transaction-malformed`, `transaction-version-unsupported`, `transaction-unsafe`,
- *   `transaction-already-signed`, `transaction-not-ours`
+ *   `transaction-already-signed`, `transaction-not-ours`, `transaction-too-complex`
  */
-export function parseTransaction(bytes: Uint8Array, account: SigningAccount): ParsedTransaction {
+export function parseTransaction(
+  bytes: Uint8Array,
+  account: SigningAccount,
+  context: ParseContext = {},
+): ParsedTransaction {
   const own = ownAddress(account);
+  const steps = context.steps ?? new StepBudget(MOST_STEPS);
+  // Reading RLP takes no more steps than there are bytes, and less than that for long strings.
+  steps.spend(1 + (bytes.length >> 2));
+  if (bytes[0] === AUTHORIZATION_MAGIC) return parseAuthorization(bytes, own);
   const transaction = decodeUnsignedTransaction(bytes);
   return {
     chain: 'ethereum',
-    effects: transactionEffects(transaction, own),
+    effects: checkEffectsSize(transactionEffects(transaction, own, bytes.length, steps, context)),
     signingInputs: [{ algorithm: 'ecdsa', bytes: keccak256(bytes) }],
     assemble: (signatures) => assemble(transaction, signatures),
+  };
+}
+
+/** The signed tuple is what comes of it; it takes effect when anybody puts it into a transaction. */
+function parseAuthorization(bytes: Uint8Array, own: string): ParsedTransaction {
+  const authorization = decodeAuthorizationPreimage(bytes);
+  const networkId = network(authorization.chainId);
+  const delegate = checksumAddress(authorization.address);
+  const revokes = equalBytes(authorization.address, ZERO_ADDRESS);
+  return {
+    chain: 'ethereum',
+    effects: {
+      chain: 'ethereum',
+      network: networkId,
+      version: 'eip7702-authorization',
+      signers: [own],
+      feePayer: null,
+      maxFee: { asset: nativeAsset(networkId), amount: 0n },
+      outflows: [],
+      grants: [],
+      takeovers: revokes ? [] : [{ kind: 'eip7702-delegation', account: own, by: delegate }],
+      validity: {
+        uniqueness: 'nonce',
+        key: String(authorization.nonce),
+        notBefore: null,
+        notAfter: null,
+      },
+      unresolved: [],
+      calls: [
+        {
+          target: own,
+          name: revokes ? 'eip7702.revoke' : 'eip7702.delegate',
+          arguments: { delegate, nonce: String(authorization.nonce) },
+        },
+      ],
+    },
+    signingInputs: [{ algorithm: 'ecdsa', bytes: keccak256(bytes) }],
+    assemble: (signatures) => {
+      const { signature, parts } = signatureParts(signatures);
+      return {
+        transaction: encodeSignedAuthorization(authorization, parts),
+        signature: signatureBytes(signature),
+        id: null,
+      };
+    },
   };
 }
 
@@ -107,44 +171,52 @@ export function ownAddress(account: SigningAccount): string {
   return checksumAddress(own);
 }
 
-function transactionEffects(transaction: EthereumTransaction, own: string): Effects {
+function transactionEffects(
+  transaction: EthereumTransaction,
+  own: string,
+  length: number,
+  steps: StepBudget,
+  context: ParseContext,
+): Effects {
   const networkId = network(transaction.chainId);
   const native = nativeAsset(networkId);
-  const target = transaction.to === null ? null : checksumAddress(transaction.to);
-  const outflows: Outflow[] = [];
-  const grants: Grant[] = [];
-  const takeovers: Takeover[] = [];
-  const unresolved: Unresolved[] = [];
-  const calls: Call[] = [];
-  const plain = target !== null && transaction.data.length === 0;
-  if (transaction.value > 0n) {
-    outflows.push({
-      asset: native,
-      amount: transaction.value,
-      from: own,
-      to: target,
-      kind: plain ? 'transfer' : 'call-value',
-    });
-  }
-  if (target === null) {
-    unresolved.push({
+  const reader = new CallReader({ network: networkId, gasLimit: transaction.gasLimit, steps, context });
+  if (transaction.to === null) {
+    if (transaction.value > 0n) {
+      reader.outflows.push({
+        asset: native,
+        amount: transaction.value,
+        from: own,
+        to: null,
+        kind: 'call-value',
+      });
+    }
+    reader.unresolved.push({
       kind: 'contract-creation',
       field: 'to',
       detail: `${transaction.data.length} bytes of initialisation code`,
     });
-  } else if (!plain) {
-    const decoded = decodeCallData(transaction.data, { network: networkId, contract: target, account: own });
-    outflows.push(...decoded.outflows);
-    grants.push(...decoded.grants);
-    unresolved.push(...decoded.unresolved);
-    calls.push(decoded.call);
+  } else {
+    const { value, data } = transaction;
+    reader.read({ caller: own, target: checksumAddress(transaction.to), value, data, field: 'data' });
   }
   for (const [index, authorization] of transaction.authorizationList.entries()) {
-    const authority = recoverAuthority(authorization, `authorizationList[${index}]`);
+    steps.spend(RECOVERY_STEPS, 'authorizationList');
+    const field = `authorizationList[${index}]`;
+    const authority = recoverAuthority(authorization, field);
     const delegate = checksumAddress(authorization.address);
     const revokes = equalBytes(authorization.address, ZERO_ADDRESS);
-    if (!revokes) takeovers.push({ kind: 'eip7702-delegation', account: authority, by: delegate });
-    calls.push({
+    // The sender's nonce has gone up by one before its authorisation is looked at; with any other nonce it is left over
+    // for whoever wants it later.
+    if (authority === own && authorization.nonce !== transaction.nonce + 1n) {
+      throw new ChainError(
+        'transaction-unsafe',
+        'an authorisation of the sender has the nonce after the transaction’s',
+        `${field}.nonce`,
+      );
+    }
+    if (!revokes) reader.takeovers.push({ kind: 'eip7702-delegation', account: authority, by: delegate });
+    reader.calls.push({
       target: authority,
       name: revokes ? 'eip7702.revoke' : 'eip7702.delegate',
       arguments: { delegate, nonce: String(authorization.nonce) },
@@ -156,13 +228,13 @@ function transactionEffects(transaction: EthereumTransaction, own: string): Effe
     version: transaction.version,
     signers: [own],
     feePayer: own,
-    maxFee: { asset: native, amount: transaction.gasLimit * transaction.maxFeePerGas },
-    outflows,
-    grants,
-    takeovers,
+    maxFee: { asset: native, amount: maxFee(transaction) + dataFeeMargin(transaction.chainId, length) },
+    outflows: reader.outflows,
+    grants: reader.grants,
+    takeovers: reader.takeovers,
     validity: { uniqueness: 'nonce', key: String(transaction.nonce), notBefore: null, notAfter: null },
-    unresolved,
-    calls,
+    unresolved: reader.unresolved,
+    calls: reader.calls,
   };
 }
 
@@ -183,20 +255,29 @@ function assemble(
   transaction: EthereumTransaction,
   signatures: readonly RawSignature[],
 ): { transaction: Uint8Array; signature: Uint8Array; id: string } {
-  const [signature] = signatures;
-  if (signatures.length !== 1 || signature?.bytes.length !== 64 || signature.recovery === undefined) {
-    throw new TypeError('an Ethereum transaction takes one 64-byte signature with its recovery bit');
-  }
-  const signed = encodeSignedTransaction(transaction, {
-    r: bytesToInteger(signature.bytes.subarray(0, 32)),
-    s: bytesToInteger(signature.bytes.subarray(32)),
-    yParity: signature.recovery,
-  });
+  const { signature, parts } = signatureParts(signatures);
+  const signed = encodeSignedTransaction(transaction, parts);
   return {
     transaction: signed,
     signature: signatureBytes(signature),
     id: `0x${hexEncode(keccak256(signed))}`,
   };
+}
+
+function signatureParts(signatures: readonly RawSignature[]): {
+  signature: RawSignature;
+  parts: { r: bigint; s: bigint; yParity: 0 | 1 };
+} {
+  const [signature] = signatures;
+  if (signatures.length !== 1 || signature?.bytes.length !== 64 || signature.recovery === undefined) {
+    throw new TypeError('an Ethereum transaction takes one 64-byte signature with its recovery bit');
+  }
+  const parts = {
+    r: bytesToInteger(signature.bytes.subarray(0, 32)),
+    s: bytesToInteger(signature.bytes.subarray(32)),
+    yParity: signature.recovery,
+  };
+  return { signature, parts };
 }
 
 /** 65 bytes `r || s || v` with v 27 or 28. */

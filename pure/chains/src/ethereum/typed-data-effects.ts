@@ -1,6 +1,16 @@
+import { hexDecode, hexEncode } from '@keystead/crypto/hex';
+import { keccak256 } from '@keystead/crypto/keccak256';
+import { utf8Encode } from '@keystead/crypto/bytes';
+import type { ParseContext } from '../chain.ts';
 import type { Call, Effects, Grant, Outflow, Unresolved, Validity } from '../effects.ts';
+import { checkEffectsSize } from '../effects-size.ts';
+import type { StepBudget } from '../step-budget.ts';
 import { checksumAddress, parseAddress } from './address.ts';
 import { boundedAmount, nativeAsset, network, tokenAsset } from './asset.ts';
+import { CallReader } from './call-reader.ts';
+import { safeCall, safeRefund } from './calls/account.ts';
+import { orderOf } from './orders.ts';
+import { readUserOperation, USER_OPERATION_TYPE } from './user-operation.ts';
 
 /** Typed data that was hashed without an objection: every value has the form its type asks for. */
 export interface CheckedTypedData {
@@ -10,64 +20,38 @@ export interface CheckedTypedData {
   readonly domain: Readonly<Record<string, unknown>>;
   readonly message: Readonly<Record<string, unknown>>;
   readonly signer: string | undefined;
+  readonly steps: StepBudget;
+  readonly context: ParseContext;
 }
 
-type Struct = Readonly<Record<string, unknown>>;
+export type Struct = Readonly<Record<string, unknown>>;
 
-interface Decoded {
+/** What a message of a known type does. */
+export interface Decoded {
   readonly name: string;
   readonly owner?: string;
+  readonly maxFee?: bigint;
   readonly outflows?: readonly Outflow[];
   readonly grants?: readonly Grant[];
+  readonly unresolved?: readonly Unresolved[];
+  /** The calls that the message leads to, with their own effects. */
+  readonly reader?: CallReader;
   readonly nonce: string;
   readonly notBefore?: bigint;
-  readonly notAfter: bigint;
+  readonly notAfter: bigint | null;
 }
-
-/** Names whose signature alone moves assets or control, with a meaning that is not decoded here. */
-const DANGEROUS = new Set([
-  'Permit',
-  'PermitSingle',
-  'PermitBatch',
-  'PermitTransferFrom',
-  'PermitBatchTransferFrom',
-  'PermitWitnessTransferFrom',
-  'PermitBatchWitnessTransferFrom',
-  'PermitForAll',
-  'TransferWithAuthorization',
-  'ReceiveWithAuthorization',
-  'SafeTx',
-  'UserOperation',
-  'PackedUserOperation',
-  'OrderComponents',
-  'BulkOrder',
-  'Order',
-  'OrderStruct',
-  'LimitOrder',
-  'RfqOrder',
-  'OtcOrder',
-  'MetaTransaction',
-  'MetaTransactionData',
-  'ForwardRequest',
-  'Delegation',
-  'DelegationRequest',
-  'SpendPermission',
-  'SpendPermissionBatch',
-  'Authorization',
-  'Execute',
-  'Execution',
-  'Call',
-  'Transaction',
-  'TokenPermissions',
-  'Agent',
-]);
 
 const DETAILS = 'PermitDetails(address token,uint160 amount,uint48 expiration,uint48 nonce)';
 const PERMISSIONS = 'TokenPermissions(address token,uint256 amount)';
 const AUTHORIZATION =
   'address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce';
+const SAFE_TRANSACTION =
+  'SafeTx(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice,address gasToken,address refundReceiver,uint256 nonce)';
 
-/** Effects of signing typed data; what leaves does so when somebody else submits the signature. */
+/**
+ * Effects of signing typed data; what leaves does so when somebody else submits the signature. A message whose type has
+ * no defined meaning, or whose domain names no chain or no contract, is unresolved.
+ */
 export function typedDataEffects(data: CheckedTypedData): Effects {
   const contract =
     typeof data.domain.verifyingContract === 'string' ? address(data.domain.verifyingContract) : null;
@@ -88,8 +72,13 @@ export function typedDataEffects(data: CheckedTypedData): Effects {
     });
   }
   const decoded = networkId === null || contract === null ? null : decode(data, networkId, contract);
-  if (decoded === null && isDangerous(data.primaryType)) {
-    unresolved.push({ kind: 'typed-data-unknown', field: 'primaryType', detail: data.primaryType });
+  if (decoded === null) {
+    unresolved.push({
+      kind: 'typed-data-unknown',
+      field: 'primaryType',
+      detail: `${data.primaryType}, type hash 0x${hexEncode(keccak256(utf8Encode(data.typeText)))}`,
+      subject: `${contract ?? ''}:${data.primaryType}`,
+    });
   }
   const call: Call = {
     target: contract ?? '',
@@ -101,24 +90,21 @@ export function typedDataEffects(data: CheckedTypedData): Effects {
     ),
   };
   const signer = data.signer === undefined ? decoded?.owner : address(data.signer);
-  return {
+  const reader = decoded?.reader;
+  return checkEffectsSize({
     chain: 'ethereum',
     network: networkId,
     version: 'typed-data',
     signers: signer === undefined ? [] : [signer],
     feePayer: null,
-    maxFee: networkId === null ? null : { asset: nativeAsset(networkId), amount: 0n },
-    outflows: decoded?.outflows ?? [],
-    grants: decoded?.grants ?? [],
-    takeovers: [],
+    maxFee: networkId === null ? null : { asset: nativeAsset(networkId), amount: decoded?.maxFee ?? 0n },
+    outflows: [...(decoded?.outflows ?? []), ...(reader?.outflows ?? [])],
+    grants: [...(decoded?.grants ?? []), ...(reader?.grants ?? [])],
+    takeovers: reader?.takeovers ?? [],
     validity: validity(decoded),
-    unresolved,
-    calls: [call],
-  };
-}
-
-function isDangerous(primaryType: string): boolean {
-  return DANGEROUS.has(primaryType) || primaryType.startsWith('HyperliquidTransaction:');
+    unresolved: [...unresolved, ...(decoded?.unresolved ?? []), ...(reader?.unresolved ?? [])],
+    calls: [call, ...(reader?.calls ?? [])],
+  });
 }
 
 function validity(decoded: Decoded | null): Validity {
@@ -175,7 +161,24 @@ function decode(data: CheckedTypedData, networkId: string, contract: string): De
         notBefore: integer(message.validAfter),
         notAfter: integer(message.validBefore),
       };
+    case SAFE_TRANSACTION:
+      return safeTransaction(data, networkId, contract);
+    case USER_OPERATION_TYPE:
+      return readUserOperation(operationOf(message), {
+        entryPoint: contract,
+        network: networkId,
+        steps: data.steps,
+        context: data.context,
+      });
   }
+  return orderOf(typeText, message, networkId, signer) ?? permit2Transfer(data, signer, token);
+}
+
+function permit2Transfer(
+  { message, typeText, primaryType }: CheckedTypedData,
+  signer: string,
+  token: (text: unknown) => string,
+): Decoded | null {
   const transfer =
     /^Permit(Batch)?(Witness)?TransferFrom\(TokenPermissions(\[\])? permitted,address spender,uint256 nonce,uint256 deadline(,[^,)]+)?\)/.exec(
       typeText,
@@ -188,13 +191,66 @@ function decode(data: CheckedTypedData, networkId: string, contract: string): De
   const permitted = (batch === undefined ? [message.permitted] : message.permitted) as readonly Struct[];
   const deadline = integer(message.deadline);
   return {
-    name: `permit2.${data.primaryType}`,
+    name: `permit2.${primaryType}`,
     owner: signer === '' ? undefined : signer,
     grants: permitted.map((entry) =>
       permit(message.spender, token(entry.token), boundedAmount(integer(entry.amount), 256), deadline),
     ),
     nonce: nonceText(message.nonce, 'uint'),
     notAfter: deadline,
+  };
+}
+
+/** A transaction of a Safe that somebody else submits: what the Safe then does, and what it pays for that. */
+function safeTransaction(data: CheckedTypedData, networkId: string, safe: string): Decoded {
+  const { message, steps, context } = data;
+  const call = hexDecode((message.data as string).slice(2));
+  const reader = new CallReader({ network: networkId, gasLimit: null, steps, context });
+  const { inner = [], unresolved = [] } = safeCall(
+    safe,
+    address(message.to),
+    integer(message.value),
+    call,
+    integer(message.operation),
+  );
+  for (const doubt of unresolved) reader.unresolved.push({ ...doubt, field: 'message.operation' });
+  for (const each of inner) {
+    if (each.delegated === true) {
+      reader.unresolved.push({
+        kind: 'delegatecall',
+        field: 'message.operation',
+        detail: `the code at ${each.target} runs with everything that ${safe} has`,
+        subject: each.target,
+      });
+    }
+    reader.read({ ...each, field: 'message.data' });
+  }
+  return {
+    name: 'safe.SafeTx',
+    outflows: safeRefund(networkId, safe, {
+      gas: integer(message.safeTxGas) + integer(message.baseGas),
+      dataLength: call.length,
+      gasPrice: integer(message.gasPrice),
+      gasToken: address(message.gasToken),
+      receiver: address(message.refundReceiver),
+    }),
+    reader,
+    nonce: nonceText(message.nonce, 'uint'),
+    notAfter: null,
+  };
+}
+
+function operationOf(message: Struct): Parameters<typeof readUserOperation>[0] {
+  const bytes = (value: unknown): Uint8Array => hexDecode((value as string).slice(2));
+  return {
+    sender: address(message.sender),
+    nonce: integer(message.nonce),
+    initCode: bytes(message.initCode),
+    callData: bytes(message.callData),
+    accountGasLimits: bytes(message.accountGasLimits),
+    preVerificationGas: integer(message.preVerificationGas),
+    gasFees: bytes(message.gasFees),
+    paymasterAndData: bytes(message.paymasterAndData),
   };
 }
 

@@ -426,7 +426,7 @@ test('reads ERC-3009 authorisations as outflows', () => {
   }
 });
 
-test('reports a familiar name with other fields, orders and account operations as unresolved', () => {
+test('reports every type without a defined meaning as unresolved, a familiar name with other fields too', () => {
   for (const primaryType of [
     'Permit',
     'PermitTransferFrom',
@@ -439,6 +439,7 @@ test('reports a familiar name with other fields, orders and account operations a
     'SpendPermission',
     'Authorization',
     'HyperliquidTransaction:UsdSend',
+    'Anything',
   ]) {
     const { effects } = hashTypedData({
       types: { [primaryType]: fieldsOf('uint256 value') },
@@ -446,11 +447,18 @@ test('reports a familiar name with other fields, orders and account operations a
       domain: tokenDomain,
       message: { value: 1 },
     });
-    assert.deepEqual(effects.unresolved, [
-      { kind: 'typed-data-unknown', field: 'primaryType', detail: primaryType },
-    ]);
+    assert.deepEqual(
+      effects.unresolved.map(({ kind, field, subject }) => ({ kind, field, subject })),
+      [
+        {
+          kind: 'typed-data-unknown',
+          field: 'primaryType',
+          subject: `${tokenDomain.verifyingContract}:${primaryType}`,
+        },
+      ],
+    );
+    assert.match(effects.unresolved[0]!.detail, /type hash 0x[0-9a-f]{64}$/);
   }
-  assert.deepEqual(hashTypedData(mail).effects.unresolved, []);
   assert.deepEqual(hashTypedData(mail).effects.calls, [
     { target: CONTRACT, name: 'Mail', arguments: { contents: 'Hello, Bob!' } },
   ]);
@@ -465,7 +473,10 @@ test('reports a domain that binds no chain or no contract as unresolved', () => 
     const { effects } = hashTypedData({ ...mail, domain });
     assert.deepEqual(
       effects.unresolved.map((entry) => [entry.kind, entry.field]),
-      [['typed-data-unbound', field]],
+      [
+        ['typed-data-unbound', field],
+        ['typed-data-unknown', 'primaryType'],
+      ],
     );
   }
   assert.equal(hashTypedData({ ...mail, domain: { name: 'x' } }).effects.network, null);

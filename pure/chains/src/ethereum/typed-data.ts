@@ -1,8 +1,10 @@
 import { concatBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { hexDecode } from '@keystead/crypto/hex';
 import { keccak256 } from '@keystead/crypto/keccak256';
+import type { ParseContext } from '../chain.ts';
 import type { Effects } from '../effects.ts';
 import { ChainError } from '../error.ts';
+import { StepBudget } from '../step-budget.ts';
 import { integerWord, padLeft, padRight } from './abi.ts';
 import { parseAddress } from './address.ts';
 import { typedDataEffects } from './typed-data-effects.ts';
@@ -52,16 +54,26 @@ type StructTypes = ReadonlyMap<string, readonly TypedDataField[]>;
 /** Struct types with their type hashes, each computed once. */
 interface Encoder {
   readonly structs: StructTypes;
+  readonly steps: StepBudget;
   readonly typeHashes: Map<string, Uint8Array>;
 }
+
+const MOST_STEPS = 60_000;
+/** A struct is hashed, and so is a text for every 16 bytes. */
+const STEPS_PER_HASH = 12;
 
 /**
  * EIP-712 digest and effects of typed data. Everything that is in the input is part of the digest, or the input is
  * refused: types that the primary type does not reach, message keys without a field, domain keys without a field.
  * @param signer address of the account that is asked to sign, when known
- * @throws ChainError `typed-data-malformed`
+ * @throws ChainError `typed-data-malformed`, `transaction-too-complex`
  */
-export function hashTypedData(typedData: TypedData, signer?: string): HashedTypedData {
+export function hashTypedData(
+  typedData: TypedData,
+  signer?: string,
+  context: ParseContext = {},
+): HashedTypedData {
+  const steps = context.steps ?? new StepBudget(MOST_STEPS);
   const { primaryType, domain, message } = checkShape(typedData);
   const types = readTypes(typedData.types);
   const structs = new Map(types);
@@ -76,10 +88,10 @@ export function hashTypedData(typedData: TypedData, signer?: string): HashedType
   const domainSeparator = hashStruct(
     DOMAIN_TYPE,
     domain,
-    encoder(new Map([[DOMAIN_TYPE, domainFields]])),
+    encoder(new Map([[DOMAIN_TYPE, domainFields]]), steps),
     'domain',
   );
-  const structHash = hashStruct(primaryType, message, encoder(structs), 'message');
+  const structHash = hashStruct(primaryType, message, encoder(structs, steps), 'message');
   const digest = keccak256(concatBytes(Uint8Array.of(0x19, 0x01), domainSeparator, structHash));
   const effects = typedDataEffects({
     primaryType,
@@ -87,6 +99,8 @@ export function hashTypedData(typedData: TypedData, signer?: string): HashedType
     domain,
     message,
     signer,
+    steps,
+    context,
   });
   return { digest, domainSeparator, effects };
 }
@@ -198,8 +212,8 @@ function dependencies(name: string, structs: StructTypes): ReadonlySet<string> {
   return found;
 }
 
-function encoder(structs: StructTypes): Encoder {
-  return { structs, typeHashes: new Map() };
+function encoder(structs: StructTypes, steps: StepBudget): Encoder {
+  return { structs, steps, typeHashes: new Map() };
 }
 
 function typeHash(type: string, { structs, typeHashes }: Encoder): Uint8Array {
@@ -211,6 +225,7 @@ function typeHash(type: string, { structs, typeHashes }: Encoder): Uint8Array {
 function hashStruct(type: string, value: unknown, context: Encoder, path: string): Uint8Array {
   if (!isRecord(value)) throw malformed('an object is expected', path);
   const fields = context.structs.get(type)!;
+  context.steps.spend(STEPS_PER_HASH + fields.length, path);
   for (const key of Object.keys(value)) {
     if (!fields.some((field) => field.name === key))
       throw malformed('a key without a field in its type', `${path}.${key}`);
@@ -224,8 +239,11 @@ function hashStruct(type: string, value: unknown, context: Encoder, path: string
 }
 
 function encodeField(type: string, value: unknown, context: Encoder, path: string): Uint8Array {
+  const size = typeof value === 'string' ? value.length : Array.isArray(value) ? value.length * 16 : 0;
+  context.steps.spend(1 + (size >> 4), path);
   const array = ARRAY.exec(type);
   if (array !== null) {
+    context.steps.spend(STEPS_PER_HASH, path);
     if (!Array.isArray(value)) throw malformed('a list is expected', path);
     if (array[2] !== undefined && value.length !== Number(array[2]))
       throw malformed('a list has the wrong length', path);

@@ -6,20 +6,29 @@ import fc from 'fast-check';
 import { encodeFunctionData, parseAbi } from 'viem';
 import { ChainError } from '../error.ts';
 import { checksumAddress } from './address.ts';
-import { type CallEffects, decodeCallData, encodeCallData, selectorOf } from './call-data.ts';
+import { StepBudget } from '../step-budget.ts';
+import { CallReader } from './call-reader.ts';
+import { encodeCallData, selectorOf } from './selector.ts';
 
 const CONTRACT = '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed';
 const OWN = '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359';
 const OTHER = '0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB';
 const THIRD = '0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb';
-const context = { network: 'eip155:1', contract: CONTRACT, account: OWN };
 const ERC20 = `eip155:1/erc20:${CONTRACT}`;
 const MAX = 2n ** 256n - 1n;
 
-function decode(signature: string, values: readonly unknown[]): CallEffects {
+function decodeCallData(data: Uint8Array) {
+  const steps = new StepBudget(60_000);
+  const reader = new CallReader({ network: 'eip155:1', gasLimit: null, steps });
+  reader.read({ caller: OWN, target: CONTRACT, value: 0n, data, field: 'data' });
+  const { outflows, grants, unresolved, calls } = reader;
+  return { outflows, grants, unresolved, call: calls[0]! };
+}
+
+function decode(signature: string, values: readonly unknown[]) {
   const name = signature.slice(0, signature.indexOf('('));
   const data = new Interface([`function ${signature}`]).encodeFunctionData(name, values);
-  return decodeCallData(hexDecode(data.slice(2)), context);
+  return decodeCallData(hexDecode(data.slice(2)));
 }
 
 test('has the selectors of the published interfaces', () => {
@@ -134,9 +143,14 @@ test('decodes approvals into grants and the largest integer into an unbounded on
 
 test('reports an unknown selector as unresolved and names it', () => {
   for (const data of ['deadbeef', 'deadbeef00', 'a9059c', '01']) {
-    const { unresolved, call, outflows } = decodeCallData(hexDecode(data), context);
+    const { unresolved, call, outflows } = decodeCallData(hexDecode(data));
     assert.deepEqual(unresolved, [
-      { kind: 'unknown-call', field: 'data', detail: `selector 0x${data.slice(0, 8)}` },
+      {
+        kind: 'unknown-call',
+        field: 'data',
+        detail: `selector 0x${data.slice(0, 8)}`,
+        subject: `${CONTRACT}:0x${data.slice(0, 8)}`,
+      },
     ]);
     assert.equal(call.name, null);
     assert.deepEqual(outflows, []);
@@ -145,7 +159,7 @@ test('reports an unknown selector as unresolved and names it', () => {
 
 test('refuses dirty padding, trailing bytes and short arguments of a known call', () => {
   const clean = encodeCallData('transfer(address,uint256)', [OTHER, 7n]);
-  decodeCallData(clean, context);
+  decodeCallData(clean);
   const dirty = clean.slice();
   dirty[4] = 1;
   for (const data of [
@@ -154,18 +168,18 @@ test('refuses dirty padding, trailing bytes and short arguments of a known call'
     new Uint8Array([...clean, ...new Uint8Array(32)]),
     clean.subarray(0, -1),
   ]) {
-    assert.throws(() => decodeCallData(data, context), { code: 'transaction-malformed', field: 'data' });
+    assert.throws(() => decodeCallData(data), { code: 'transaction-malformed', field: 'data' });
   }
   const approval = encodeCallData('setApprovalForAll(address,bool)', [OTHER, true]);
   const two = approval.slice();
   two[two.length - 1] = 2;
-  assert.throws(() => decodeCallData(two, context), { code: 'transaction-malformed' });
+  assert.throws(() => decodeCallData(two), { code: 'transaction-malformed' });
 });
 
 test('refuses offsets and lengths that no compiler writes', () => {
   const signature = 'safeTransferFrom(address,address,uint256,bytes)';
   const clean = encodeCallData(signature, [OWN, OTHER, 1n, hexDecode('1234')]);
-  decodeCallData(clean, context);
+  decodeCallData(clean);
   for (const [offset, value] of [
     [4 + 4 * 32 - 1, 0xa0],
     [4 + 4 * 32 - 1, 0x60],
@@ -177,11 +191,7 @@ test('refuses offsets and lengths that no compiler writes', () => {
   ] as const) {
     const data = clean.slice();
     data[offset] = value;
-    assert.throws(
-      () => decodeCallData(data, context),
-      { code: 'transaction-malformed' },
-      `${offset}=${value}`,
-    );
+    assert.throws(() => decodeCallData(data), { code: 'transaction-malformed' }, `${offset}=${value}`);
   }
 });
 
@@ -208,7 +218,7 @@ test('encodes arguments as viem does', () => {
           data,
         ]);
         assert.equal(`0x${hexEncode(own)}`, expected);
-        assert.equal(decodeCallData(own, context).outflows.length, ids.length);
+        assert.equal(decodeCallData(own).outflows.length, ids.length);
       },
     ),
   );
@@ -230,7 +240,7 @@ test('refuses a mutated known call or decodes it into what re-encodes to the sam
       const data = sample.slice();
       data[4 + (position % (data.length - 4))] = value;
       try {
-        decodeCallData(data, context);
+        decodeCallData(data);
       } catch (error) {
         assert.ok(error instanceof ChainError, String(error));
       }

@@ -1,0 +1,40 @@
+/**
+ * Facts of single EVM networks that no transaction carries. They change with upgrades of the networks: this file is the
+ * one place that states them.
+ */
+
+/**
+ * Networks that charge, beside gas, for putting the transaction's bytes on another chain. No field of the transaction
+ * bounds that charge, and the account pays it whatever is signed.
+ */
+const WITH_DATA_FEE: ReadonlySet<bigint> = new Set([
+  10n, // OP Mainnet
+  130n, // Unichain
+  480n, // World Chain
+  8453n, // Base
+  34443n, // Mode
+  57073n, // Ink
+  7777777n, // Zora
+  84532n, // Base Sepolia
+  11155420n, // OP Sepolia
+]);
+
+/**
+ * Wei per byte that are added to the fee on those networks: the charge at a base fee and a blob fee of about 200 gwei
+ * each, far above what is usual. A margin, not a bound.
+ */
+const DATA_FEE_PER_BYTE = 200_000_000_000n;
+/** What a signature adds to the bytes. */
+const SIGNATURE_BYTES = 68n;
+
+/** Wei to count for the data fee of a transaction of so many bytes, unsigned; zero where gas pays for everything. */
+export function dataFeeMargin(chainId: bigint, length: number): bigint {
+  return WITH_DATA_FEE.has(chainId) ? (BigInt(length) + SIGNATURE_BYTES) * DATA_FEE_PER_BYTE : 0n;
+}
+
+/** Entry points of ERC-4337 by the version whose user-operation hash they verify. */
+export const ENTRY_POINTS: ReadonlyMap<string, '0.6' | '0.7' | '0.8'> = new Map([
+  ['0x5FF137D4b0FDCD49DcA30c7CF57E578a026d2789', '0.6'],
+  ['0x0000000071727De22E5E9d8BAf0edAc6f37da032', '0.7'],
+  ['0x4337084D9E255Ff0702461CF8895CE9E3b5Ff108', '0.8'],
+]);
