@@ -304,8 +304,8 @@ test('signTransaction: Ethereum as RLP_ENCODED of three types, and as EIP_1559 f
   };
   const signed = EthereumTransaction.from(hex(decode((await call(fields)).transaction)));
   assert.equal(signed.unsignedSerialized, unsigned[2]);
-  const blob = { kind: 'RLP_ENCODED', bytes: `0x03${unsigned[2]!.slice(4)}` };
-  await assert.rejects(call(blob), code('transaction-version-unsupported'));
+  const later = { kind: 'RLP_ENCODED', bytes: `0x06${unsigned[2]!.slice(4)}` };
+  await assert.rejects(call(later), code('transaction-version-unsupported'));
 });
 
 test('signTransaction: a Bitcoin PSBT that another library finalizes', async () => {

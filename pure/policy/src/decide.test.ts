@@ -160,6 +160,25 @@ describe('decide', () => {
     }
   });
 
+  it('lets typed data of an unknown type pass only where raw payloads would pass', () => {
+    const unknown = { kind: 'typed-data-unknown', field: 'primaryType', detail: 'Mail' };
+    const outcome = (given: Partial<DecisionInput>, unresolved: Effects['unresolved'] = [unknown]) =>
+      decide({
+        ...input({ action: 'ethereumSignTypedData', effects: { ...quiet, unresolved } }),
+        ...given,
+      }).outcome;
+    const [root, all, legacy] = columns as [UserPolicy, UserPolicy, UserPolicy];
+    const permitted: UserPolicy = { type: 'ROOT', permissions: ['signRawPayload'] };
+    assert.equal(outcome({ policy: root }), 'deny');
+    assert.equal(outcome({ policy: permitted }), 'allow');
+    assert.equal(outcome({ policy: root, surface: 'compatibility' }), 'allow');
+    assert.equal(outcome({ policy: all, surface: 'compatibility' }), 'allow');
+    assert.equal(outcome({ policy: legacy, surface: 'compatibility' }), 'deny');
+    const other = { kind: 'delegatecall', field: 'message.operation', detail: 'code' };
+    assert.equal(outcome({ policy: permitted }, [unknown, other]), 'deny');
+    assert.equal(outcome({ policy: permitted }, [other]), 'deny');
+  });
+
   it('allows a bounded grant of an allowance', () => {
     const effects: Effects = {
       ...quiet,

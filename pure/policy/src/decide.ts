@@ -91,7 +91,7 @@ export function decide(input: DecisionInput): PolicyDecision {
     decideUserPolicy,
     decideRawPayload,
     decideGrant,
-    ({ effects }) => decideEffects(effects),
+    (each) => decideEffects(each.effects, signsBlindly(each)),
   ];
   const trace: string[] = [];
   let rule = '';
@@ -181,6 +181,12 @@ function legacyUserMay(what: ActionClass, ownUser: boolean): boolean {
     default:
       return false;
   }
+}
+
+/** Whoever may sign bytes of unknown meaning may sign typed data of an unknown type too, and nothing else unresolved. */
+function signsBlindly({ policy, surface }: DecisionInput): boolean {
+  if ('permissions' in policy && policy.permissions?.includes('signRawPayload') === true) return true;
+  return surface === 'compatibility' && ['ROOT', 'ALLOW_ALL'].includes(policyName(policy));
 }
 
 function decideRawPayload({ policy, surface, action, resource }: DecisionInput): Verdict | null {

@@ -3,9 +3,10 @@ import type { Verdict } from './decide.ts';
 
 /**
  * What no policy without a rule that names it lets pass, ROOT included: what could not be resolved from the bytes,
- * what no figure bounds, and what hands control of an account to somebody else.
+ * what no figure bounds, and what hands control of an account to somebody else. `signsBlindly`: typed data whose type has
+ * no defined meaning passes, because raw payloads would pass as well.
  */
-export function decideEffects(effects: Effects | null): Verdict | null {
+export function decideEffects(effects: Effects | null, signsBlindly: boolean): Verdict | null {
   if (effects === null) return null;
   const deny = (rule: string, field: string, why: string, hint: string): Verdict => ({
     pass: false,
@@ -15,7 +16,7 @@ export function decideEffects(effects: Effects | null): Verdict | null {
     hint,
   });
 
-  const [unresolved] = effects.unresolved;
+  const unresolved = effects.unresolved.find(({ kind }) => !signsBlindly || kind !== 'typed-data-unknown');
   if (unresolved !== undefined) {
     return deny(
       'effects-unresolved',
