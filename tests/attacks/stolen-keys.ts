@@ -23,7 +23,7 @@ import {
 } from '@keystead/protocol/authority';
 import { Entry, entryHash, entryKind, type Head, outcomeAllow, type KeyUse } from '@keystead/protocol/entry';
 import { RawRequest, type Sealed, surfaceNative } from '@keystead/protocol/frames';
-import { entryLeaf, leafOpening } from '@keystead/protocol/log-leaf';
+import { entryLeaf } from '@keystead/protocol/log-leaf';
 import { type Advance, AdvanceOrder, Receipt, type ReceiptItem } from '@keystead/protocol/receipt';
 import { parseRequest } from '@keystead/protocol/request';
 import { signedBytesDigest } from '@keystead/protocol/signed-bytes';
@@ -122,8 +122,7 @@ export function forgeOrder(
       {
         position: entry.position,
         hash,
-        leaf: entryLeaf(log, entry.position, hash),
-        opening: leafOpening(log, entry.position),
+        ...entryLeaf(log, entry.position, hash),
         time: entry.time,
       },
     ],

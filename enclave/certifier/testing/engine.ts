@@ -25,7 +25,7 @@ import {
 } from '@keystead/protocol/entry';
 import { KeptRow, RawRequest, routeRpc, surfaceCompatibility } from '@keystead/protocol/frames';
 import { formatUuid, organizationIdOf } from '@keystead/protocol/ids';
-import { entryLeaf, leafOpening } from '@keystead/protocol/log-leaf';
+import { entryLeaf } from '@keystead/protocol/log-leaf';
 import { type Advance, AdvanceOrder, AuthorityEvidence } from '@keystead/protocol/receipt';
 import { parseRequest } from '@keystead/protocol/request';
 import { parseStamp, requestIdentity } from '@keystead/protocol/stamp';
@@ -257,8 +257,7 @@ export class TestEngine {
     return {
       position,
       hash,
-      leaf: entryLeaf(organization.logKey, position, hash),
-      opening: leafOpening(organization.logKey, position),
+      ...entryLeaf(organization.logKey, position, hash),
       time: this.now,
     };
   }

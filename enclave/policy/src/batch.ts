@@ -1,6 +1,6 @@
 import { hexEncode } from '@keystead/crypto/hex';
 import type { StoreRows } from '@keystead/protocol/frames';
-import { entryLeaf, leafOpening } from '@keystead/protocol/log-leaf';
+import { entryLeaf } from '@keystead/protocol/log-leaf';
 import type { Advance, AdvanceOrder } from '@keystead/protocol/receipt';
 import type { Ticket } from '@keystead/protocol/ticket';
 import type { Decided, DecidedEntry } from './decision.ts';
@@ -115,11 +115,5 @@ export class Batch {
 
 function advanceEntry({ organization, known }: DecidedEntry): Advance['entries'][number] {
   const { position, time } = known.entry;
-  return {
-    position,
-    hash: known.hash,
-    leaf: entryLeaf(organization.keys.log, position, known.hash),
-    opening: leafOpening(organization.keys.log, position),
-    time,
-  };
+  return { position, hash: known.hash, ...entryLeaf(organization.keys.log, position, known.hash), time };
 }

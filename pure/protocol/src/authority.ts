@@ -13,6 +13,7 @@ import {
   u53,
   variant,
 } from '@keystead/crypto/pack';
+import { bytesName, Recent } from '@keystead/crypto/recent';
 import { domainHash } from './domain.ts';
 
 /** spec/state.md §4: the authority set, split out of an organization's configuration, as leaves of a Merkle map. */
@@ -108,17 +109,40 @@ export type AuthenticatorLeaf = Static<typeof AuthenticatorLeaf>;
 export type WalletLeaf = Static<typeof WalletLeaf>;
 export type GrantLeaf = Static<typeof GrantLeaf>;
 
-/** Hash of (algorithm, public key): the name under which an authenticator stands in its organization. */
+// The same keys and names come with every request of a user and of a wallet, several times.
+const kept = 4096;
+const keyHashes = new Recent<Uint8Array>(kept);
+const userKeys = new Recent<Uint8Array>(kept);
+const authenticatorKeys = new Recent<Uint8Array>(kept);
+const walletKeys = new Recent<Uint8Array>(kept);
+
+function keptOr(known: Recent<Uint8Array>, name: string, make: () => Uint8Array): Uint8Array {
+  let value = known.get(name);
+  if (value === undefined) {
+    value = make();
+    known.set(name, value);
+  }
+  return value;
+}
+
+/**
+ * Hash of (algorithm, public key): the name under which an authenticator stands in its organization. As all keys here
+ * the same array each time: not to be changed.
+ */
 export function keyHashOf(algorithm: number, publicKey: Uint8Array): Uint8Array {
-  return domainHash('keystead/authenticator-key/v1', new Uint8Array([algorithm]), publicKey);
+  return keptOr(keyHashes, `${algorithm} ${bytesName(publicKey)}`, () =>
+    domainHash('keystead/authenticator-key/v1', new Uint8Array([algorithm]), publicKey),
+  );
 }
 
 export const organizationLeafKey: Uint8Array = domainHash('keystead/authority/organization/v1');
 export const userLeafKey = (username: string): Uint8Array =>
-  domainHash('keystead/authority/user/v1', utf8Encode(username));
+  keptOr(userKeys, username, () => domainHash('keystead/authority/user/v1', utf8Encode(username)));
 export const authenticatorLeafKey = (keyHash: Uint8Array): Uint8Array =>
-  domainHash('keystead/authority/authenticator/v1', keyHash);
+  keptOr(authenticatorKeys, bytesName(keyHash), () =>
+    domainHash('keystead/authority/authenticator/v1', keyHash),
+  );
 export const walletLeafKey = (walletId: Uint8Array): Uint8Array =>
-  domainHash('keystead/authority/wallet/v1', walletId);
+  keptOr(walletKeys, bytesName(walletId), () => domainHash('keystead/authority/wallet/v1', walletId));
 export const grantLeafKey = (walletId: Uint8Array, target: Uint8Array, name: string): Uint8Array =>
   domainHash('keystead/authority/grant/v1', walletId, target, utf8Encode(name));

@@ -6,8 +6,21 @@ import { sha256 } from '@keystead/crypto/sha256';
  * Every part has a fixed length or is the last one, so two different inputs never meet (spec/entry.md §2).
  */
 export function domainHash(domain: string, ...parts: readonly Uint8Array[]): Uint8Array {
-  return sha256(concatBytes(domainPrefix(domain), ...parts));
+  const prefix = domainPrefix(domain);
+  let length = prefix.length;
+  for (const part of parts) length += part.length;
+  if (length > scratch.length) return sha256(concatBytes(prefix, ...parts));
+  scratch.set(prefix);
+  let at = prefix.length;
+  for (const part of parts) {
+    scratch.set(part, at);
+    at += part.length;
+  }
+  return sha256(scratch.subarray(0, length));
 }
+
+// A hash reads its input once: most inputs need no array of their own. What is hashed here is no secret.
+const scratch = new Uint8Array(4096);
 
 const prefixes = new Map<string, Uint8Array>();
 

@@ -36,11 +36,17 @@ export function leafCommitment(opening: Uint8Array, entryHash: Uint8Array): Uint
   return hmacSha256(commitmentKey, concatBytes(opening, entryHash));
 }
 
-/** The 65 bytes of leaf data for one entry. */
-export function entryLeaf(organizationLogKey: Uint8Array, position: number, hash: Uint8Array): Uint8Array {
-  return concatBytes(
+/** The 65 bytes of leaf data for one entry, and what opens them. */
+export function entryLeaf(
+  organizationLogKey: Uint8Array,
+  position: number,
+  hash: Uint8Array,
+): { readonly leaf: Uint8Array; readonly opening: Uint8Array } {
+  const opening = leafOpening(organizationLogKey, position);
+  const leaf = concatBytes(
     new Uint8Array([leafTypeEntry]),
     leafLabel(organizationLogKey, position),
-    leafCommitment(leafOpening(organizationLogKey, position), hash),
+    leafCommitment(opening, hash),
   );
+  return { leaf, opening };
 }

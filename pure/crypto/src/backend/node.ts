@@ -24,12 +24,24 @@ function plain(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }
 
-const encoder = new TextEncoder();
+// A text of one byte per character and a write of it cost half of a Buffer and a view of it.
+const { latin1Write, utf8Write } = Buffer.prototype as unknown as Record<
+  'latin1Write' | 'utf8Write',
+  (this: Uint8Array, text: string, offset: number, length: number) => number
+>;
 
-export const utf8Encode: Backend['utf8Encode'] = (text) =>
-  text.isWellFormed() ? encoder.encode(text) : undefined;
+export const utf8Encode: Backend['utf8Encode'] = (text) => {
+  if (!text.isWellFormed()) return undefined;
+  const out = new Uint8Array(Buffer.byteLength(text));
+  utf8Write.call(out, text, 0, out.length);
+  return out;
+};
 
-export const sha256: Backend['sha256'] = (data) => plain(hash('sha256', data, 'buffer'));
+export const sha256: Backend['sha256'] = (data) => {
+  const out = new Uint8Array(32);
+  latin1Write.call(out, hash('sha256', data, 'latin1'), 0, 32);
+  return out;
+};
 
 export const sha512: Backend['sha512'] = (data) => plain(hash('sha512', data, 'buffer'));
 
