@@ -20,6 +20,7 @@ const WALLET = '9a37c5d1-77aa-4bb1-9cc2-1234567890ab';
 const AUTHENTICATOR = '533d0f6e-18c2-4f60-9d5e-aabbccddeeff';
 const ED25519 = Buffer.alloc(32, 7).toString('base64url');
 const P256 = Buffer.concat([Uint8Array.of(4), Buffer.alloc(64, 9)]).toString('base64url');
+const SUBJECT = Buffer.alloc(32, 5).toString('base64url');
 const PROOF = Buffer.alloc(64, 1).toString('base64url');
 
 /** Their parts are no real registrations or transactions; other vectors stand for the same methods. */
@@ -72,6 +73,8 @@ export async function acceptedRequests(
     .add(SystemProgram.transfer({ fromPubkey: payer, toPubkey: Keypair.generate().publicKey, lamports: 1 }))
     .serialize({ requireAllSignatures: false });
 
+  const subject = await openSubject(running, client, organizationId, wallet.walletId);
+
   const made: AcceptedRequest[] = [];
   for (const vector of vectors.accepted) {
     const { method } = vector;
@@ -87,6 +90,7 @@ export async function acceptedRequests(
       [JSON.stringify([1, 0, 0, 0, 5]), JSON.stringify([...transaction])],
       ['"AQAAAAU"', JSON.stringify(transaction.toString('base64url'))],
       ['3Cy3YNTFywCmxoxt8n7UH6hg6dLo5uACowX3CFceaSnx', solana],
+      [SUBJECT, subject],
       [PROOF, possessionProof(found, running.stack.deploymentId, organizationId, 'bot')],
     ];
     // The key to export to has no owner to prove itself.
@@ -109,6 +113,29 @@ export async function acceptedRequests(
   }
   made.push(await nativeAuthenticator(running, organizationId));
   return made;
+}
+
+/** Something that waits for approvals: asked for with a key whose ceiling wants one. */
+async function openSubject(
+  running: TestStack,
+  client: RawClient,
+  organizationId: string,
+  walletId: string,
+): Promise<string> {
+  const key = newStampKey();
+  const proof = possessionProof(key, running.stack.deploymentId, organizationId, 'asking');
+  await client.native('addUserToOrganization', {
+    organizationId,
+    user: {
+      username: 'asking',
+      policy: { type: 'CEL', preset: 'ALLOW_ALL' },
+      authenticators: [keypair('key', key, { proof, ceiling: { approvals: 1 } })],
+    },
+  });
+  const params = { organizationId, walletId, message: 'm', algorithm: 'Ed25519' };
+  const derivationInfo = "m/44'/501'/0'/0'";
+  const answer = await client.with(key).nativeRpc('signUtf8Message', { ...params, derivationInfo });
+  return String(answer.body?.subject);
 }
 
 async function sealSecret(

@@ -221,15 +221,25 @@ export class RawClient {
   }
 
   /** One call on the native surface. */
-  nativeRpc(method: string, params: Params, stamp: Partial<NativeStampOptions> = {}): Promise<Answer> {
-    const body = utf8(JSON.stringify({ method, params }));
+  nativeRpc(
+    method: string,
+    params: Params,
+    stamp: Partial<NativeStampOptions> = {},
+    more: Readonly<Record<string, unknown>> = {},
+  ): Promise<Answer> {
+    const body = utf8(JSON.stringify({ method, params, ...more }));
     const { deploymentId } = this;
     const headers = nativeStamp(this.key, { path: '/v1/rpc', body, deploymentId, ...stamp });
     return post(`${this.api}/v1/rpc`, body, headers);
   }
 
-  async native<T = Record<string, unknown>>(method: string, params: Params): Promise<T> {
-    return resultOf<T>(await this.nativeRpc(method, params));
+  /** `more`: members of the body beside method and params. */
+  async native<T = Record<string, unknown>>(
+    method: string,
+    params: Params,
+    more: Readonly<Record<string, unknown>> = {},
+  ): Promise<T> {
+    return resultOf<T>(await this.nativeRpc(method, params, {}, more));
   }
 }
 

@@ -1,17 +1,36 @@
 import type { AddressFormat, RawSignature, SigningAccount } from '@keystead/chains/chain';
 import { chainFor } from '@keystead/chains/registry';
 import { base58Decode } from '@keystead/crypto/base58';
-import { base64urlDecode } from '@keystead/crypto/base64url';
-import { equalBytes } from '@keystead/crypto/bytes';
+import { base64urlDecode, base64urlEncode } from '@keystead/crypto/base64url';
+import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
 import * as ed25519 from '@keystead/crypto/ed25519';
 import { hexDecode } from '@keystead/crypto/hex';
 import * as secp256k1 from '@keystead/crypto/secp256k1';
 import type { JsonValue } from '@keystead/crypto/strict-json';
+import { approvalSubject } from '@keystead/protocol/approval';
 import { formatUuid, walletIdOf } from '@keystead/protocol/ids';
 import { curveOfFormat, type Derivation } from '@keystead/protocol/parameters/derivation';
 import type { ParsedRequest } from '@keystead/protocol/request';
 import { isSigning, type SigningRequestOf, signingRequest } from '@keystead/protocol/signing';
 import { unverified } from './check-answer.ts';
+
+/** Whoever approves a subject has seen what it stands for. */
+function checkSubjects(approvals: JsonValue | undefined, organization: Uint8Array): void {
+  if (!Array.isArray(approvals)) throw unverified('The answer has no list of approvals.');
+  for (const approval of approvals) {
+    const { method, params, subject } = members(approval);
+    if (
+      typeof method !== 'string' ||
+      params === undefined ||
+      subject !== subjectOf(organization, method, params)
+    )
+      throw unverified('A subject is not that of the request that is shown for it.');
+  }
+}
+
+function subjectOf(organization: Uint8Array, method: string, params: JsonValue): string {
+  return base64urlEncode(approvalSubject(organization, utf8Encode(JSON.stringify({ method, params }))));
+}
 
 type Members = { readonly [name: string]: JsonValue };
 
@@ -35,6 +54,9 @@ export function checkResult(
     case 'deleteUserFromOrganization':
       if (members(result).organizationId !== organizationId)
         throw unverified('The answer is about another organization.');
+      return;
+    case 'getApprovals':
+      checkSubjects(members(result).approvals, context.organization);
       return;
     case 'createWallet':
     case 'completeImportWallet': {

@@ -27,6 +27,12 @@ export interface VerifiedAnswer<R> {
   readonly submission: JsonValue | undefined;
 }
 
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** The approvals of others that the request carries, as getApprovals gives them (spec/approval.md). */
+  readonly approvals?: readonly string[];
+}
+
 export interface Client {
   /** The server, without a slash at the end. */
   readonly baseUrl: string;
@@ -37,16 +43,12 @@ export interface Client {
    * Calls one method and returns its result, which an enclave of the pinned deployment states. Throws KmsError:
    * `deployment-mismatch`, `answer-unverified`, `answer-rolled-back`, and AnsweredError for refusals and for no answer.
    */
-  call<M extends NativeMethod>(
-    method: M,
-    params: ParamsOf<M>,
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<ResultOf<M>>;
+  call<M extends NativeMethod>(method: M, params: ParamsOf<M>, options?: CallOptions): Promise<ResultOf<M>>;
   /** As `call`, with position, time and what the network said. */
   callVerified<M extends NativeMethod>(
     method: M,
     params: ParamsOf<M>,
-    options?: { readonly signal?: AbortSignal },
+    options?: CallOptions,
   ): Promise<VerifiedAnswer<ResultOf<M>>>;
 }
 
@@ -98,7 +100,7 @@ class VerifyingClient implements Client {
   async call<M extends NativeMethod>(
     method: M,
     params: ParamsOf<M>,
-    options?: { readonly signal?: AbortSignal },
+    options?: CallOptions,
   ): Promise<ResultOf<M>> {
     return (await this.callVerified(method, params, options)).result;
   }
@@ -106,9 +108,12 @@ class VerifyingClient implements Client {
   async callVerified<M extends NativeMethod>(
     method: M,
     params: ParamsOf<M>,
-    options: { readonly signal?: AbortSignal } = {},
+    options: CallOptions = {},
   ): Promise<VerifiedAnswer<ResultOf<M>>> {
-    const body = utf8Encode(JSON.stringify({ method, params }));
+    const { approvals } = options;
+    const body = utf8Encode(
+      JSON.stringify({ method, params, ...(approvals === undefined ? {} : { approvals }) }),
+    );
     // What the enclaves would refuse to read is refused before anything is stamped.
     const request = parseRequest('native', 'rpc', body);
     const keys = await this.#deploymentKeys();

@@ -26,6 +26,8 @@ export interface NewKeypairAuthenticator {
 
 /** Names of methods and ids of wallets beyond which no policy lets a key go; an absent list bounds nothing. */
 export interface Ceiling {
+  /** Root users besides the key's own who must agree to each request that is not a read. */
+  readonly approvals?: number;
   readonly actions?: readonly string[];
   readonly wallets?: readonly string[];
 }
@@ -59,6 +61,25 @@ export interface NewUser {
   readonly authenticators: readonly NewAuthenticator[];
   readonly traits?: Readonly<Record<string, string>>;
   readonly expiresInMs?: number;
+}
+
+/** A request that waits for others, with what they said (spec/approval.md). */
+export interface ApprovalState {
+  readonly subject: string;
+  readonly method: string;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly requestedBy: string;
+  /** ISO 8601. */
+  readonly createdAtMs: string;
+  readonly approvalsNeeded: number;
+  readonly verdicts: readonly {
+    readonly username: string;
+    readonly verdict: 'approve' | 'reject';
+    readonly expiresAtMs: string;
+    /** What the requester attaches. */
+    readonly approval: string;
+  }[];
+  readonly rejectedBy?: string;
 }
 
 /** One user or one wallet, or the whole organization when neither is named. */
@@ -275,10 +296,22 @@ export interface NativeCalls {
     params: OfWallet & { readonly publicKey: string; readonly policyName?: string };
     result: { readonly encryptedBundle: string };
   };
+  approve: {
+    params: InOrganization & {
+      readonly subject: string;
+      readonly verdict: 'approve' | 'reject';
+      readonly expiresInMs: number;
+    };
+    result: ApprovalState;
+  };
   freeze: { params: Frozen; result: Frozen & { readonly frozen: true } };
   getAccounts: {
     params: OfWallet & { readonly accounts: readonly DerivationInfo[] };
     result: readonly Account[];
+  };
+  getApprovals: {
+    params: InOrganization & { readonly subject?: string };
+    result: { readonly approvals: readonly ApprovalState[] };
   };
   getOrCreateWalletWithTag: {
     params: InOrganization & WalletShape & { readonly walletName: string; readonly tag: string };
@@ -340,6 +373,7 @@ export interface NativeCalls {
     params: Between & { readonly retainPolicy?: GrantPolicy };
     result: WalletGrant;
   };
+  updateOrganization: { params: InOrganization & { readonly rootThreshold: number }; result: Organization };
   unfreeze: { params: Frozen; result: Frozen & { readonly frozen: false } };
   updateAuthenticator: {
     params: OfUser & {

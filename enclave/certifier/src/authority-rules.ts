@@ -2,6 +2,7 @@ import { equalBytes } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
 import { MerkleMap, mapNodeHash } from '@keystead/crypto/merkle-map';
 import { sha256 } from '@keystead/crypto/sha256';
+import { approvalsOf } from '@keystead/protocol/approval';
 import { authenticate, type AuthorityReader, type Caller } from '@keystead/protocol/authenticate';
 import { AuthorityLeaf } from '@keystead/protocol/authority';
 import {
@@ -175,6 +176,14 @@ function requested(
     made: madeWallet(entry.authority),
     evictedUser: evictedUser(entry.authority, read),
     walletGrants: parsed.method === 'transferOrganizationWallet' ? grantsDeleted(entry.authority, read) : [],
+    approvals: approvalsOf({
+      request: parsed,
+      body: raw.body,
+      deploymentId: context.deploymentId,
+      organization,
+      times: [time],
+      read,
+    }),
     read,
   });
   const { counterpart } = change;

@@ -152,6 +152,7 @@ export class TestEngine {
         time: this.now,
         made: decision.made ?? null,
         evictedUser: decision.evictedUser ?? null,
+        approvals: [],
         walletGrants: decision.walletGrants ?? [],
         read,
       });
@@ -210,6 +211,7 @@ export class TestEngine {
       time: this.now,
       made: null,
       evictedUser: null,
+      approvals: [],
       walletGrants: [],
       read,
     });

@@ -47,6 +47,33 @@ export interface WalletCell {
   readonly frozen?: true;
 }
 
+/** What waits for approvals (spec/approval.md), oldest first; the subjects are base64url. */
+export interface ApprovalsCell {
+  readonly open: readonly {
+    readonly subject: string;
+    readonly requestedBy: string;
+    readonly createdAtMs: number;
+  }[];
+}
+
+export interface ApprovalCell {
+  readonly method: string;
+  readonly params: JsonValue;
+  readonly requestedBy: string;
+  readonly approvalsNeeded: number;
+  readonly createdAtMs: number;
+  /** The newest of each key. */
+  readonly verdicts: readonly {
+    readonly username: string;
+    readonly authenticatorKey: string;
+    readonly verdict: 'approve' | 'reject';
+    readonly expiresAtMs: number;
+    /** base64url of the encoded raw request. */
+    readonly approval: string;
+  }[];
+  readonly rejectedBy?: string;
+}
+
 /** Grants of one wallet, in order; each stands in the authority set under (wallet, target, name). */
 export interface GrantsCell {
   readonly grants: readonly {
@@ -58,6 +85,8 @@ export interface GrantsCell {
 
 export interface CellTypes {
   organization: OrganizationCell;
+  approvals: ApprovalsCell;
+  approval: ApprovalCell;
   user: UserCell;
   authenticator: AuthenticatorCell;
   wallet: WalletCell;
@@ -66,9 +95,9 @@ export interface CellTypes {
   grants: GrantsCell;
 }
 
-/** `organization` stands alone; every other cell is `<kind>/<id>`. */
+/** `organization` and `approvals` stand alone; every other cell is `<kind>/<id>`. */
 export function cellName<K extends keyof CellTypes>(kind: K, id: string): string {
-  return kind === 'organization' ? kind : `${kind}/${id}`;
+  return kind === 'organization' || kind === 'approvals' ? kind : `${kind}/${id}`;
 }
 
 /** The cell that remembers which requests the entries up to a checkpoint decided, since the one before. */
@@ -101,5 +130,5 @@ export const cellKey = (name: string): Uint8Array => domainHash('keystead/cell/v
 export const encodeCell = (value: unknown): Uint8Array => utf8Encode(canonicalize(value as JsonValue));
 
 export function decodeCell<K extends keyof CellTypes>(_kind: K, bytes: Uint8Array): CellTypes[K] {
-  return parseStrictJson(bytes, { maxBytes: 262144, maxDepth: 16 }) as CellTypes[K];
+  return parseStrictJson(bytes, { maxBytes: 262144, maxDepth: 40 }) as unknown as CellTypes[K];
 }

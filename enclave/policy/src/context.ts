@@ -18,6 +18,8 @@ export interface ChangeContext<M extends MethodName> {
   /** Text of the requester's organization id. */
   readonly organizationId: string;
   readonly identity: Uint8Array;
+  /** The raw request as it came (spec/frames.md). */
+  readonly encoded: Uint8Array;
   /** Time of the entry, milliseconds. */
   readonly time: number;
 }

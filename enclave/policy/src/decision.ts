@@ -5,8 +5,10 @@ import { bytesName } from '@keystead/crypto/recent';
 import type { JsonValue } from '@keystead/crypto/strict-json';
 import { sha256 } from '@keystead/crypto/sha256';
 import { decide, type DecisionInput, type PolicyDecision } from '@keystead/policy/decide';
+import { approvalRequired, approvalsOf, otherApprovers } from '@keystead/protocol/approval';
 import type { Caller } from '@keystead/protocol/authenticate';
 import {
+  AuthorityLeaf,
   keyHashOf,
   authenticatorLeafKey,
   grantLeafKey,
@@ -28,9 +30,11 @@ import {
   zeroHash,
 } from '@keystead/protocol/entry';
 import { errorBody, KmsError, toKmsError } from '@keystead/protocol/errors';
-import type { StoreRows } from '@keystead/protocol/frames';
+import { RawRequest, type StoreRows } from '@keystead/protocol/frames';
 import { formatUuid, parseUuid } from '@keystead/protocol/ids';
 import { AuthorityEvidence } from '@keystead/protocol/receipt';
+import { parseStamp } from '@keystead/protocol/stamp';
+import { consumeApprovals, openSubject } from './approvals.ts';
 import { encodeCell } from './cells.ts';
 import { Draft } from './draft.ts';
 import {
@@ -100,7 +104,21 @@ export function decideRequest(
     if (!(thrown instanceof KmsError) && !isDomainError(thrown)) throw thrown;
     const error = toKmsError(thrown);
     if (error.status === 400 || error.status === 413 || error.status >= 500 || caller === null) throw error;
-    return denied(pending, organization, caller, time, error);
+    const draft = new Draft(organization);
+    return denied(pending, draft, caller, time, waitingFor(pending, draft, caller, time, error));
+  }
+}
+
+/** A native request that lacks approvals waits for them under its subject, which the refusal names. */
+function waitingFor(pending: Pending, draft: Draft, caller: Caller, time: number, error: KmsError): KmsError {
+  if (error.code !== 'approval-required' || pending.request.surface !== 'native') return error;
+  try {
+    const needed = Number(error.extra?.approvalsNeeded);
+    const subject = openSubject(pending, draft, caller.user.username, needed, time);
+    return new KmsError('approval-required', { detail: error.detail, extra: { ...error.extra, subject } });
+  } catch (thrown) {
+    if (thrown instanceof KmsError) return thrown;
+    throw thrown;
   }
 }
 
@@ -108,15 +126,9 @@ function isDomainError(thrown: unknown): boolean {
   return thrown instanceof Error && thrown.name === 'ChainError';
 }
 
-function denied(
-  pending: Pending,
-  organization: Organization,
-  caller: Caller,
-  time: number,
-  error: KmsError,
-): Decided {
+function denied(pending: Pending, draft: Draft, caller: Caller, time: number, error: KmsError): Decided {
   const { requestId: _, ...body } = errorBody(error, '');
-  const entry = buildEntry(pending, new Draft(organization), caller, time, {
+  const entry = buildEntry(pending, draft, caller, time, {
     kind: entryKind.decision,
     outcome: outcomeDeny,
     code: error.code,
@@ -151,6 +163,16 @@ function allowed(
       ? keyUseOf(pending, draft, environment.organizationOf)
       : null;
   const decision = applyPolicy(pending, draft, caller, use, time);
+  const approvals = approvalsOf({
+    request,
+    body: pending.raw.body,
+    deploymentId: environment.deploymentId,
+    organization: organization.id,
+    times: [time],
+    read: draft.leaf,
+  });
+  const agreed = caller === null ? 0 : otherApprovers(approvals, caller.user.username);
+  if (agreed < decision.approvalsNeeded) throw approvalRequired(decision.approvalsNeeded, agreed);
 
   if (making !== null && pending.made === undefined) {
     if (pending.refusal !== undefined) throw pending.refusal;
@@ -181,9 +203,11 @@ function allowed(
     made,
     evictedUser: evictedUser(pending, draft),
     walletGrants: grantsToTransfer(pending, draft),
+    approvals,
     read: draft.leaf,
   });
   draft.writeAuthority(change.writes);
+  consumeApprovals(pending, draft, approvals, time);
 
   const counterpart = counterpartOf(environment, change, use);
   const shared = {
@@ -205,6 +229,7 @@ function allowed(
       change,
       organizationId: pending.organizationId,
       identity: pending.identity,
+      encoded: pending.encoded,
       time,
     };
     const method = changeMethods[request.method] as ((context: unknown) => unknown) | undefined;
@@ -525,6 +550,20 @@ function clip(text: string, most: number): string {
   return kept;
 }
 
+/** Keys of the leaves by which the signer judges the approvals that a request carries. */
+function approverKeys(
+  organization: Organization,
+  entry: Entry,
+  approvals: readonly Uint8Array[],
+): Uint8Array[] {
+  return approvals.flatMap((encoded) => {
+    const key = authenticatorLeafKey(parseStamp(RawRequest.decode(encoded)).keyHash);
+    const bytes = organization.withNodes(() => organization.authorityMap(entry.authorityBefore).get(key));
+    const leaf = bytes === undefined ? undefined : AuthorityLeaf.decode(bytes);
+    return leaf?.leaf === 'authenticator' ? [key, userLeafKey(leaf.username)] : [key];
+  });
+}
+
 /** The nodes that prove to the signer who stamped, and whose wallet it is (spec/signer.md §3). */
 export function ticketWitness(
   organization: Organization,
@@ -532,9 +571,15 @@ export function ticketWitness(
   caller: { readonly authenticatorKey: Uint8Array; readonly userKey: Uint8Array },
   keyUse: KeyUse,
   owner: { readonly organization: Organization; readonly entry: Entry; readonly grantKey: Uint8Array } | null,
+  approvals: readonly Uint8Array[],
 ): Uint8Array[] {
   const walletKey = walletLeafKey(keyUse.walletId);
-  const stamped = [caller.authenticatorKey, caller.userKey, organizationLeafKey];
+  const stamped = [
+    caller.authenticatorKey,
+    caller.userKey,
+    organizationLeafKey,
+    ...approverKeys(organization, entry, approvals),
+  ];
   const usesOwnWallet = owner === null && !equalBytes(keyUse.walletId, new Uint8Array(16));
   if (owner === null && (!usesOwnWallet || equalBytes(entry.authorityBefore, entry.authorityAfter))) {
     const keys = usesOwnWallet ? [...stamped, walletKey] : stamped;

@@ -1,11 +1,13 @@
 import type { MethodName } from '@keystead/protocol/method-table';
 import type { ChangeContext, ReadContext } from './context.ts';
 import * as addUserToOrganization from './methods/addUserToOrganization.ts';
+import * as approve from './methods/approve.ts';
 import * as createAuthenticator from './methods/createAuthenticator.ts';
 import * as createOrganization from './methods/createOrganization.ts';
 import * as deleteAuthenticator from './methods/deleteAuthenticator.ts';
 import * as deleteUserFromOrganization from './methods/deleteUserFromOrganization.ts';
 import * as freeze from './methods/freeze.ts';
+import * as getApprovals from './methods/getApprovals.ts';
 import * as getOrganization from './methods/getOrganization.ts';
 import * as getOrganizationWallets from './methods/getOrganizationWallets.ts';
 import * as getWalletAccessGrants from './methods/getWalletAccessGrants.ts';
@@ -17,11 +19,13 @@ import * as simulateTransaction from './methods/simulateTransaction.ts';
 import * as transferOrganizationWallet from './methods/transferOrganizationWallet.ts';
 import * as unfreeze from './methods/unfreeze.ts';
 import * as updateAuthenticator from './methods/updateAuthenticator.ts';
+import * as updateOrganization from './methods/updateOrganization.ts';
 import * as updateUserInOrganization from './methods/updateUserInOrganization.ts';
 
 /** Methods that write cells and are answered by the policy engine. */
 export const changeMethods: { readonly [M in MethodName]?: (context: ChangeContext<M>) => unknown } = {
   addUserToOrganization: addUserToOrganization.change,
+  approve: approve.change,
   createAuthenticator: createAuthenticator.change,
   createOrganization: createOrganization.change,
   deleteAuthenticator: deleteAuthenticator.change,
@@ -32,11 +36,13 @@ export const changeMethods: { readonly [M in MethodName]?: (context: ChangeConte
   transferOrganizationWallet: transferOrganizationWallet.change,
   unfreeze: unfreeze.change,
   updateAuthenticator: updateAuthenticator.change,
+  updateOrganization: updateOrganization.change,
   updateUserInOrganization: updateUserInOrganization.change,
 };
 
 /** Methods that write nothing. */
 export const readMethods: { readonly [M in MethodName]?: (context: ReadContext<M>) => unknown } = {
+  getApprovals: getApprovals.read,
   getOrganization: getOrganization.read,
   getOrganizationWallets: getOrganizationWallets.read,
   getWalletAccessGrants: getWalletAccessGrants.read,

@@ -547,6 +547,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
             entry: other.known.entry,
             grantKey: grantLeafKey(keyUse.walletId, own.organization.id, grantName),
           },
+      pending.request.approvals,
     );
     return {
       ticket: {
@@ -982,6 +983,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
                   this.#grantName(pending, other.organization),
                 ),
               },
+          pending.request.approvals,
         ),
         secret: walletLeaf?.leaf === 'wallet' ? walletLeaf.secret : undefined,
         display:

@@ -78,6 +78,21 @@ export function organizationResult(state: StateReader, surface: Surface, organiz
   };
 }
 
+export function approvalResult(subject: string, cell: CellTypes['approval']): object {
+  const { verdicts, createdAtMs, ...rest } = cell;
+  return {
+    subject,
+    ...rest,
+    createdAtMs: isoTime(createdAtMs),
+    verdicts: verdicts.map(({ username, verdict, expiresAtMs, approval }) => ({
+      username,
+      verdict,
+      expiresAtMs: isoTime(expiresAtMs),
+      approval,
+    })),
+  };
+}
+
 export function walletResult(walletId: string, wallet: CellTypes['wallet']): object {
   const { name, tags, type, accounts, frozen } = wallet;
   const [single] = accounts;

@@ -1,5 +1,6 @@
 import { equalBytes } from '@keystead/crypto/bytes';
 import { sha256 } from '@keystead/crypto/sha256';
+import { type Approval, approvalsOf, rootApprovers } from '@keystead/protocol/approval';
 import { assertInForce, callerOf, type Caller } from '@keystead/protocol/authenticate';
 import {
   type GrantLeaf,
@@ -24,6 +25,14 @@ import type { Witness } from './witness.ts';
 
 /** spec/signer.md §3, in its order. Each function makes the checks that its docstring names, or throws their refusal. */
 
+/** A request and who stamped it. */
+export interface Authenticated {
+  readonly request: ParsedRequest;
+  readonly caller: Caller;
+  /** The approvals that it carries, verified when they are asked for. */
+  readonly approvals: () => readonly Approval[];
+}
+
 /** Checks 8 to 16: the request is the one that was decided, and its caller may ask. */
 export function authenticatedRequest(options: {
   readonly committed: CommittedEntry;
@@ -31,13 +40,13 @@ export function authenticatedRequest(options: {
   readonly receipt: FreshReceipt;
   readonly witness: Witness;
   readonly deploymentId: Uint8Array;
-}): { readonly request: ParsedRequest; readonly caller: Caller } {
-  const { held, receipt, witness } = options;
+}): Authenticated {
+  const { held, receipt, witness, deploymentId } = options;
   const { entry } = options.committed;
   const { stamp, raw } = held;
   if (!equalBytes(entry.bodyDigest, sha256(raw.body)) || entry.surface !== raw.surface)
     throw refusal('body', 'The entry was decided on another body or surface.');
-  if (stamp.kind === 'native' && !equalBytes(stamp.deployment, options.deploymentId))
+  if (stamp.kind === 'native' && !equalBytes(stamp.deployment, deploymentId))
     throw refusal('deployment', 'The stamp is for another deployment.');
 
   const caller = within('authenticator', () =>
@@ -64,7 +73,18 @@ export function authenticatedRequest(options: {
     throw refusal('parse', 'The entry names another method or organization than the request.');
   within('fresh', () => assertFresh(stamp, request.timestampMs, entry.time));
   assertSeen(held, entry);
-  return { request, caller };
+  const approvals = () =>
+    within('ceiling', () =>
+      approvalsOf({
+        request,
+        body: raw.body,
+        deploymentId,
+        organization: entry.organization,
+        times: [entry.time, receipt.time],
+        read: witness.reader(entry.authorityBefore),
+      }),
+    );
+  return { request, caller, approvals };
 }
 
 /** Part of check 23: the organization whose authority set has this root is not frozen. */
@@ -95,13 +115,16 @@ function assertSeen({ stamp }: HeldRequest, entry: Entry): void {
 }
 
 /** Check 17. `walletId` is null where the request is about no wallet yet. */
-export function assertCeiling(caller: Caller, method: MethodName, walletId: Uint8Array | null): void {
+export function assertCeiling(
+  { request, caller, approvals: given }: Authenticated,
+  walletId: Uint8Array | null,
+): void {
   const { actions, wallets, approvals } = caller.authenticator.ceiling;
-  if (actions !== undefined && !actions.includes(method))
+  if (actions !== undefined && !actions.includes(request.method))
     throw refusal('ceiling', 'The method is above the ceiling of the authenticator.');
   if (wallets !== undefined && (walletId === null || !wallets.some((id) => equalBytes(id, walletId))))
     throw refusal('ceiling', 'The wallet is above the ceiling of the authenticator.');
-  if (approvals > 0)
+  if (approvals > 0 && rootApprovers(given(), caller.user.username) < approvals)
     throw refusal('ceiling', 'The authenticator needs approvals that the request does not carry.');
 }
 

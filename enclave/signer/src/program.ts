@@ -181,17 +181,18 @@ class Signer implements Program<ToSigner, FromSigner> {
     if (held === undefined) throw refusal('request', 'The signer did not get this request.');
     const witness = new Witness(ticket.witness, this.#proven);
     const { deploymentId } = tools;
-    const { request, caller } = authenticatedRequest({ committed, held, receipt, witness, deploymentId });
+    const authenticated = authenticatedRequest({ committed, held, receipt, witness, deploymentId });
+    const { request } = authenticated;
     const display = within('key-use', () => parseDisplay(ticket.display));
     const use = { request, tools, organization: entry.organization, time: entry.time, display };
     if (!usesWallet(request)) {
-      assertCeiling(caller, request.method, null);
+      assertCeiling(authenticated, null);
       const answer = useNoWallet(use as Parameters<typeof useNoWallet>[0]);
       if (answer === undefined) throw refusal('parse', 'The signer does not answer this method.');
       return answer;
     }
     const keyUse = assertKeyUse(request, identity, entry);
-    assertCeiling(caller, request.method, keyUse.walletId);
+    assertCeiling(authenticated, keyUse.walletId);
     const owner = ownerEntryOf({ ticket, entry, keyUse, request, receipt, heads, witness, display });
     const leaf = walletLeafOf({ owner, walletId: keyUse.walletId, witness, row });
     const secret = row === undefined ? undefined : this.#vault.open(keyUse.walletId, row);

@@ -7,6 +7,7 @@ export type ActionClass =
   | 'change-users'
   | 'change-authenticators'
   | 'change-grants'
+  | 'approve'
   | 'freeze'
   | 'unfreeze'
   | 'make-wallet'
@@ -37,6 +38,9 @@ const classes: Readonly<Record<MethodName, ActionClass>> = {
   grantOrganizationAccess: 'change-grants',
   revokeOrganizationAccess: 'change-grants',
   transferOrganizationWallet: 'change-grants',
+  approve: 'approve',
+  getApprovals: 'read',
+  updateOrganization: 'change-users',
   freeze: 'freeze',
   unfreeze: 'unfreeze',
   createWallet: 'make-wallet',

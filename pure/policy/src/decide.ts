@@ -167,6 +167,7 @@ function reservedToRoot(what: ActionClass, ownUser: boolean): boolean {
 
 function legacyUserMay(what: ActionClass, ownUser: boolean): boolean {
   switch (what) {
+    case 'approve':
     case 'read':
     case 'make-wallet':
     case 'use-accounts':
@@ -218,6 +219,7 @@ const scopesFor: Readonly<Record<ActionClass, readonly GrantScope[]>> = {
   'change-users': [],
   'change-authenticators': [],
   'change-grants': [],
+  approve: [],
   freeze: [],
   unfreeze: [],
   'found-organization': [],

@@ -6,6 +6,7 @@ import * as ed25519 from '@keystead/crypto/ed25519';
 import { hexDecode, hexEncode } from '@keystead/crypto/hex';
 import * as p256 from '@keystead/crypto/p256';
 import { sha256 } from '@keystead/crypto/sha256';
+import type { Approval } from './approval.ts';
 import { callerOf } from './authenticate.ts';
 import {
   AuthorityLeaf,
@@ -85,6 +86,7 @@ type Options = {
   readonly made?: typeof made | null;
   readonly evictedUser?: string;
   readonly walletGrants?: readonly Uint8Array[];
+  readonly approvals?: readonly Approval[];
   readonly time?: number;
 };
 
@@ -111,6 +113,7 @@ class AuthoritySet {
       made: options.made ?? null,
       evictedUser: options.evictedUser ?? null,
       walletGrants: options.walletGrants ?? [],
+      approvals: options.approvals ?? [],
       read: this.read,
     });
   }
@@ -640,7 +643,7 @@ describe('a ceiling', () => {
     assert.equal(bounded({ actions: ['createWallet'] }).refusal(root, ...call), 'policy-denied');
     assert.equal(bounded({ actions: ['deleteUserFromOrganization'] }).refusal(root, ...call), 'accepted');
     assert.equal(bounded({ wallets: [new Uint8Array(16)] }).refusal(root, ...call), 'policy-denied');
-    assert.equal(bounded({ approvals: 1 }).refusal(root, ...call), 'policy-denied');
+    assert.equal(bounded({ approvals: 1 }).refusal(root, ...call), 'approval-required');
   });
 });
 

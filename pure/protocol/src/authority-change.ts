@@ -1,6 +1,7 @@
 import { equalBytes } from '@keystead/crypto/bytes';
 import * as ed25519 from '@keystead/crypto/ed25519';
 import * as p256 from '@keystead/crypto/p256';
+import { type Approval, approvalRequired, rootApprovers } from './approval.ts';
 import type { AuthorityReader, Caller } from './authenticate.ts';
 import {
   type AuthenticatorLeaf,
@@ -66,6 +67,8 @@ export interface AuthorityChangeInput {
   readonly evictedUser: string | null;
   /** Keys of the grants of the wallet that is transferred, which go with it. */
   readonly walletGrants: readonly Uint8Array[];
+  /** The approvals that the request carries, each verified under the set before the change. */
+  readonly approvals: readonly Approval[];
   readonly read: AuthorityReader;
 }
 
@@ -113,6 +116,8 @@ export function authorityChange(input: AuthorityChangeInput): AuthorityChange {
       return revoke(input, request.params);
     case 'transferOrganizationWallet':
       return transfer(input, request.params);
+    case 'updateOrganization':
+      return updateOrganization(input, request.params.rootThreshold);
     case 'freeze':
       return setFrozen(input, request.params, true);
     case 'unfreeze':
@@ -224,7 +229,7 @@ function updateUser(
   const organization = organizationLeaf(input);
   const permanent =
     organization.permanentRootAuthenticators - permanentRoots(user, leaves) + permanentRoots(updated, leaves);
-  assertRootRemains(permanent);
+  assertRootRemains(organization, permanent);
   return {
     writes: [
       userWrite(updated),
@@ -241,7 +246,7 @@ function deleteUser(input: AuthorityChangeInput, username: string): AuthorityCha
   const organization = organizationLeaf(input);
   const leaves = user.authenticators.map((hash) => authenticatorOf(input, hash));
   const permanent = organization.permanentRootAuthenticators - permanentRoots(user, leaves);
-  assertRootRemains(permanent);
+  assertRootRemains(organization, permanent);
   return {
     writes: [
       ...userDeletion(input, user),
@@ -334,7 +339,7 @@ function updateAuthenticator(
   const writes = [authenticatorWrite(updated)];
   if (lost > 0) {
     const organization = organizationLeaf(input);
-    assertRootRemains(organization.permanentRootAuthenticators - lost);
+    assertRootRemains(organization, organization.permanentRootAuthenticators - lost);
     writes.push(
       organizationWrite({
         ...organization,
@@ -364,7 +369,7 @@ function deleteAuthenticator(
   const lost = permanentRoots(user, [leaf]);
   if (lost > 0) {
     const organization = organizationLeaf(input);
-    assertRootRemains(organization.permanentRootAuthenticators - lost);
+    assertRootRemains(organization, organization.permanentRootAuthenticators - lost);
     writes.push(
       organizationWrite({
         ...organization,
@@ -503,6 +508,7 @@ function grantIds(
 
 /** Methods that still pass in a frozen organization: they take rights away, or end the freeze. */
 const passWhileFrozen: ReadonlySet<string> = new Set([
+  'approve',
   'deleteAuthenticator',
   'deleteUserFromOrganization',
   'freeze',
@@ -515,14 +521,34 @@ function assertOrganizationInForce(input: AuthorityChangeInput): void {
   if (organizationLeaf(input).frozen) throw new KmsError('organization-frozen', {});
 }
 
+function updateOrganization(input: AuthorityChangeInput, rootThreshold: number): AuthorityChange {
+  requireRoot(input);
+  const organization = organizationLeaf(input);
+  assertRootRemains({ ...organization, rootThreshold }, organization.permanentRootAuthenticators);
+  return {
+    writes:
+      rootThreshold === organization.rootThreshold
+        ? []
+        : [organizationWrite({ ...organization, rootThreshold })],
+    counterpart: null,
+    // One root key alone can do less than before.
+    narrowing: rootThreshold > organization.rootThreshold,
+  };
+}
+
 /** Freezing is for root users, and for a user who stops its own keys; unfreezing is for root users. */
 function setFrozen(
   input: AuthorityChangeInput,
   { username, walletId }: { readonly username: string | null; readonly walletId: string | null },
   frozen: boolean,
 ): AuthorityChange {
-  if (frozen && username !== null) requireRootOrOwn(input, username);
-  else requireRoot(input);
+  // Whoever sees a theft must be able to stop it alone; starting again takes everybody who has to agree.
+  if (!frozen) requireRoot(input);
+  else if (
+    input.caller?.user.root !== true &&
+    (username === null || input.caller?.user.username !== username)
+  )
+    throw new KmsError('root-required', {});
   const changed = (writes: readonly AuthorityWriteOf[]): AuthorityChange => ({
     writes,
     counterpart: null,
@@ -543,7 +569,7 @@ function setFrozen(
   const leaves = user.authenticators.map((hash) => authenticatorOf(input, hash));
   const permanent =
     organization.permanentRootAuthenticators - permanentRoots(user, leaves) + permanentRoots(updated, leaves);
-  assertRootRemains(permanent);
+  assertRootRemains(organization, permanent);
   return changed([
     userWrite(updated),
     ...(permanent === organization.permanentRootAuthenticators
@@ -637,7 +663,7 @@ function buildAuthenticator(
     ceiling: {
       actions: authenticator.ceiling.actions === null ? undefined : [...authenticator.ceiling.actions],
       wallets: authenticator.ceiling.wallets?.map((id) => parseUuid(id)!),
-      approvals: 0,
+      approvals: authenticator.ceiling.approvals,
     },
     stampKinds: authenticator.stampKinds.reduce(
       (kinds, kind) => kinds | (kind === 'native' ? stampKindNative : stampKindPki),
@@ -707,7 +733,7 @@ function assertPossession(
 }
 
 /** Bounds of the stamping key that no policy can lift. */
-function assertCeiling({ caller, request }: AuthorityChangeInput): void {
+function assertCeiling({ caller, request, approvals: given }: AuthorityChangeInput): void {
   if (caller === null) return;
   const { actions, wallets, approvals } = caller.authenticator.ceiling;
   const walletId =
@@ -715,7 +741,6 @@ function assertCeiling({ caller, request }: AuthorityChangeInput): void {
       ? parseUuid(request.params.walletId)
       : undefined;
   const isWithin =
-    approvals === 0 &&
     (actions === undefined || actions.includes(request.method)) &&
     (wallets === undefined ||
       (walletId !== undefined && wallets.some((allowed) => equalBytes(allowed, walletId))));
@@ -724,16 +749,27 @@ function assertCeiling({ caller, request }: AuthorityChangeInput): void {
       detail: 'the ceiling of the authenticator does not reach so far',
       extra: { rule: 'ceiling' },
     });
+  const agreed = rootApprovers(given, caller.user.username);
+  if (agreed < approvals) throw approvalRequired(approvals, agreed);
 }
 
+/** A root user asks, and as many root authenticators agree as the organization wants (spec/approval.md §2). */
 function requireRoot(input: AuthorityChangeInput): void {
-  if (input.caller === null || !input.caller.user.root) throw new KmsError('root-required', {});
+  const { caller, approvals } = input;
+  if (caller === null || !caller.user.root) throw new KmsError('root-required', {});
+  const { rootThreshold } = organizationLeaf(input);
+  const own = keyHashOf(caller.authenticator.algorithm, caller.authenticator.publicKey);
+  const others = approvals.filter(({ root, keyHash }) => root && !equalBytes(keyHash, own)).length;
+  if (1 + others < rootThreshold) throw approvalRequired(rootThreshold - 1, others);
 }
 
 /** Null for a root user; the caller's own leaf for a user that changes its own keys. */
 function requireRootOrOwn(input: AuthorityChangeInput, username: string): AuthenticatorLeaf | null {
   if (input.caller === null) throw new KmsError('root-required', {});
-  if (input.caller.user.root) return null;
+  if (input.caller.user.root) {
+    requireRoot(input);
+    return null;
+  }
   if (input.caller.user.username !== username)
     throw new KmsError('root-required', { field: 'params.username' });
   return input.caller.authenticator;
@@ -763,8 +799,9 @@ function isUnbounded({ actions, wallets, approvals }: Ceiling): boolean {
   return actions === undefined && wallets === undefined && approvals === 0;
 }
 
-function assertRootRemains(permanent: number): void {
-  if (permanent < 1) throw new KmsError('last-root-authenticator', {});
+/** Enough root keys that last remain for every later change, the way back included. */
+function assertRootRemains({ rootThreshold }: OrganizationLeaf, permanent: number): void {
+  if (permanent < Math.max(1, rootThreshold)) throw new KmsError('last-root-authenticator', {});
 }
 
 function assertNewKey(input: AuthorityChangeInput, leaf: AuthenticatorLeaf, field: string): void {

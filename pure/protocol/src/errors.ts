@@ -229,6 +229,36 @@ export const errorCodes = {
     'Delete one, or send replaceExpirable to replace the oldest expirable one.',
     'The user has as many authenticators as it may.',
   ),
+  'limit-approvals': kind(
+    409,
+    'Too many open approvals',
+    'Let somebody approve or reject what is open, or wait until it expires.',
+    'The organization, or the user, has as many requests waiting for approvals as it may.',
+  ),
+  'approval-required': kind(
+    403,
+    'Approval required',
+    'Let others send approve for `subject`, then send the request again with their approvals (spec/approval.md).',
+    'Others have to agree first; `approvalsNeeded` says how many. On the native surface the request now waits under `subject`.',
+  ),
+  'approval-invalid': kind(
+    403,
+    'Approval does not count',
+    'Read the approvals of the subject with getApprovals and attach those.',
+    'An attached approval is malformed, of somebody who may not give it, for something else, expired, or used already.',
+  ),
+  'approval-not-found': kind(
+    404,
+    'No such subject',
+    'List what waits for approvals with getApprovals.',
+    'Nothing waits for approvals under that subject: it was never asked for, is done, or its time is over.',
+  ),
+  'approval-rejected': kind(
+    403,
+    'Rejected',
+    'Ask the user who rejected it; the same request can be made again after seven days.',
+    'Somebody said no to this request.',
+  ),
   'root-required': kind(
     400,
     'Root user required',

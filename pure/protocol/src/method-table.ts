@@ -1,5 +1,6 @@
 /** Every method by name. A method is one file of methods/, under the same name in every zone it crosses. */
 import * as addUserToOrganization from './methods/addUserToOrganization.ts';
+import * as approve from './methods/approve.ts';
 import * as completeImportWallet from './methods/completeImportWallet.ts';
 import * as completeWalletTransfer from './methods/completeWalletTransfer.ts';
 import * as createAuthenticator from './methods/createAuthenticator.ts';
@@ -12,6 +13,7 @@ import * as ethereumSignTypedData from './methods/ethereumSignTypedData.ts';
 import * as exportWallet from './methods/exportWallet.ts';
 import * as freeze from './methods/freeze.ts';
 import * as getAccounts from './methods/getAccounts.ts';
+import * as getApprovals from './methods/getApprovals.ts';
 import * as getOrCreatePhantomOrganization from './methods/getOrCreatePhantomOrganization.ts';
 import * as getOrCreateWalletWithTag from './methods/getOrCreateWalletWithTag.ts';
 import * as getOrganization from './methods/getOrganization.ts';
@@ -31,6 +33,7 @@ import * as simulateTransaction from './methods/simulateTransaction.ts';
 import * as transferOrganizationWallet from './methods/transferOrganizationWallet.ts';
 import * as unfreeze from './methods/unfreeze.ts';
 import * as updateAuthenticator from './methods/updateAuthenticator.ts';
+import * as updateOrganization from './methods/updateOrganization.ts';
 import * as updateUserInOrganization from './methods/updateUserInOrganization.ts';
 import type { JsonSchema, Schema } from './schema.ts';
 import type { Surface } from './surface.ts';
@@ -53,6 +56,7 @@ export interface Method<Params = unknown> {
 
 export const methods = {
   addUserToOrganization,
+  approve,
   completeImportWallet,
   completeWalletTransfer,
   createAuthenticator,
@@ -65,6 +69,7 @@ export const methods = {
   exportWallet,
   freeze,
   getAccounts,
+  getApprovals,
   getOrCreatePhantomOrganization,
   getOrCreateWalletWithTag,
   getOrganization,
@@ -84,6 +89,7 @@ export const methods = {
   transferOrganizationWallet,
   unfreeze,
   updateAuthenticator,
+  updateOrganization,
   updateUserInOrganization,
 } as const satisfies Record<string, Method>;
 

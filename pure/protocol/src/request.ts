@@ -4,7 +4,8 @@ import { parseStrictJson } from '@keystead/crypto/strict-json';
 import { KmsError } from './errors.ts';
 import { type KindOf, type MethodName, methodNamed, methods, type ParamsOf } from './method-table.ts';
 import type { Submission } from './parameters/network.ts';
-import { type Schema, integer } from './schema.ts';
+import { base64url } from './parameters/bytes.ts';
+import { array, integer, type Schema } from './schema.ts';
 import type { Surface } from './surface.ts';
 
 /** `rpc`: a method by name. `prepare` and `simulations`: routes of the compatibility surface with a body of their own. */
@@ -22,6 +23,8 @@ interface RequestOf<M extends MethodName> {
   readonly organizationId: string | null;
   /** Where to send the signed transaction. */
   readonly submission: Submission | null;
+  /** Encoded raw requests of others who agree (spec/approval.md); native surface only. */
+  readonly approvals: readonly Uint8Array[];
 }
 
 /** A request whose shape is right; `method` tells the type of `params`. */
@@ -33,6 +36,7 @@ export type ParsedRequestOf<M extends MethodName> = Extract<ParsedRequest, { rea
 /** Bounds of a body: 256 KiB, 32 levels. */
 export const bodyLimits = { maxBytes: 262_144, maxDepth: 32 } as const;
 
+const approvals: Schema<readonly Uint8Array[]> = array(base64url({ min: 1, max: 8192 }), { min: 1, max: 16 });
 const timestamp: Schema<number> = integer({ min: 0, max: 8_640_000_000_000_000 });
 
 /**
@@ -48,8 +52,10 @@ export function parseRequest(surface: Surface, route: Route, body: Uint8Array): 
 
   const withTime = surface === 'compatibility';
   const members = withTime ? ['method', 'params', 'timestampMs'] : ['method', 'params'];
+  const optional = withTime ? undefined : 'approvals';
   for (const key of Object.keys(document)) {
-    if (!members.includes(key)) throw malformed(`The request has a member besides ${members.join(', ')}.`);
+    if (!members.includes(key) && key !== optional)
+      throw malformed(`The request has a member besides ${members.join(', ')}.`);
   }
   for (const key of members) {
     if (!Object.hasOwn(document, key)) throw malformed(`The request has no ${key}.`, key);
@@ -77,8 +83,13 @@ export function parseRequest(surface: Surface, route: Route, body: Uint8Array): 
   }
   // Methods without required parameters are called with null by published clients.
   const given = withTime && params === null ? Object.create(null) : params;
-  return requestOf(surface, route, method, given, timestampMs, 'params');
+  const request = requestOf(surface, route, method, given, timestampMs, 'params');
+  return document.approvals === undefined
+    ? request
+    : { ...request, approvals: approvals.parse(document.approvals, 'approvals') };
 }
+
+const none: readonly Uint8Array[] = [];
 
 function requestOf(
   surface: Surface,
@@ -104,6 +115,7 @@ function requestOf(
     timestampMs,
     organizationId: params.organizationId ?? params.ownerOrganizationId ?? null,
     submission: params.submission ?? null,
+    approvals: none,
   } as ParsedRequest;
 }
 

@@ -121,6 +121,28 @@ export const walletGrant = answered(
   ['policyName', 'deletedAtMs'],
 );
 
+export const approvalState = answered(
+  {
+    subject: base64url,
+    method: text,
+    params: { type: 'object' },
+    requestedBy: text,
+    createdAtMs: timestamp,
+    approvalsNeeded: { type: 'integer' },
+    verdicts: list(
+      answered({
+        username: text,
+        verdict: { enum: ['approve', 'reject'] },
+        expiresAtMs: timestamp,
+        approval: base64url,
+      }),
+    ),
+    rejectedBy: text,
+  },
+  ['rejectedBy'],
+);
+export const approvalList = answered({ approvals: list(approvalState) });
+
 export const frozenState = answered(
   { organizationId: uuid, username: text, walletId: uuid, frozen: { type: 'boolean' } },
   ['username', 'walletId'],

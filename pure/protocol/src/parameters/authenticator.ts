@@ -1,5 +1,15 @@
 import { KmsError } from '../errors.ts';
-import { array, enumeration, invalid, literal, type Schema, string, transform, union } from '../schema.ts';
+import {
+  array,
+  enumeration,
+  integer,
+  invalid,
+  literal,
+  type Schema,
+  string,
+  transform,
+  union,
+} from '../schema.ts';
 import { members, type Surface } from '../surface.ts';
 import { base64url, bytes } from './bytes.ts';
 import { duration, id, name, withoutRepeats } from './text.ts';
@@ -31,6 +41,8 @@ export interface NewCeiling {
   readonly actions: readonly string[] | null;
   /** Ids of wallets. */
   readonly wallets: readonly string[] | null;
+  /** Root users besides the own one who must agree to each request that is not a read (spec/approval.md). */
+  readonly approvals: number;
 }
 
 export interface NewKeypair extends NewAuthenticatorBase, AuthenticatorPublicKey {
@@ -86,15 +98,20 @@ const actions = withoutRepeats(array(string({ min: 1, max: 64, pattern: /^[a-zA-
 const ceiling: Schema<NewCeiling> = transform(
   members('native', {
     required: {},
-    optional: { actions, wallets: withoutRepeats(array(id('native'), { max: 64 })) },
+    optional: {
+      approvals: integer({ min: 1, max: 16 }),
+      actions,
+      wallets: withoutRepeats(array(id('native'), { max: 64 })),
+    },
   }),
   (value, path) => {
-    if (value.actions === undefined && value.wallets === undefined)
-      throw invalid(path, 'must bound something: actions or wallets');
-    return { actions: value.actions ?? null, wallets: value.wallets ?? null };
+    const { actions = null, wallets = null, approvals = 0 } = value;
+    if (actions === null && wallets === null && approvals === 0)
+      throw invalid(path, 'must bound something: actions, wallets or approvals');
+    return { actions, wallets, approvals };
   },
 );
-const noCeiling: NewCeiling = { actions: null, wallets: null };
+const noCeiling: NewCeiling = { actions: null, wallets: null, approvals: 0 };
 const transports = withoutRepeats(array(string({ min: 1, max: 32, pattern: /^[a-z-]+$/ }), { max: 8 }));
 
 function keypair(surface: Surface): Schema<NewKeypair> {

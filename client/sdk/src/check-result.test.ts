@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { base64urlEncode } from '@keystead/crypto/base64url';
+import { utf8Encode } from '@keystead/crypto/bytes';
+import { approvalSubject } from '@keystead/protocol/approval';
+import { parseUuid } from '@keystead/protocol/ids';
+import { parseRequest } from '@keystead/protocol/request';
+import { checkResult } from './check-result.ts';
+
+const organizationId = '1e7d9a3c-0b1d-8c2e-8f3a-5a6b7c8d9e0f';
+const organization = parseUuid(organizationId)!;
+const bodyOf = (value: unknown) => utf8Encode(JSON.stringify(value));
+
+test('a subject that does not belong to the request shown for it is refused, even when an enclave states it', () => {
+  const asked = parseRequest('native', 'rpc', bodyOf({ method: 'getApprovals', params: { organizationId } }));
+  const shown = { method: 'unfreeze', params: { organizationId } };
+  const subject = base64urlEncode(approvalSubject(organization, bodyOf(shown)));
+  const check = (approval: object) =>
+    checkResult(asked, { approvals: [approval] } as never, { organization, identity: new Uint8Array(32) });
+  check({ ...shown, subject });
+  assert.throws(() => check({ ...shown, method: 'freeze', subject }), { code: 'answer-unverified' });
+  assert.throws(() => check({ ...shown, params: { organizationId, walletId: 'w' }, subject }), {
+    code: 'answer-unverified',
+  });
+  assert.throws(() => check({ ...shown, subject: undefined }), { code: 'answer-unverified' });
+});

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { utf8Encode } from '@keystead/crypto/bytes';
+import { hexEncode } from '@keystead/crypto/hex';
+import { approvalSubject, otherApprovers, rootApprovers, subjectText } from './approval.ts';
+
+const organization = new Uint8Array(16).fill(1);
+const bodyOf = (value: unknown) => utf8Encode(JSON.stringify(value));
+const subject = (value: unknown, of = organization) => hexEncode(approvalSubject(of, bodyOf(value)));
+
+test('a subject is the hash of the organization and the canonical request', () => {
+  const request = { method: 'unfreeze', params: { walletId: 'w', organizationId: 'o' } };
+  assert.equal(
+    subjectText(request.method, request.params),
+    '{"method":"unfreeze","params":{"organizationId":"o","walletId":"w"}}',
+  );
+  assert.equal(subject(request), 'bfb9b52e98a3ed94934d7b94241313d66dd15ebfb8950f5f942753098f0114c4');
+});
+
+test('a subject does not depend on approvals, white space or the order of members, and on everything else', () => {
+  const request = { method: 'm', params: { a: 1, b: [2] } };
+  const same = subject(request);
+  assert.equal(subject({ params: { b: [2], a: 1 }, method: 'm', approvals: ['AA'] }), same);
+  assert.notEqual(subject({ method: 'n', params: request.params }), same);
+  assert.notEqual(subject({ method: 'm', params: { a: 1, b: [3] } }), same);
+  assert.notEqual(subject(request, new Uint8Array(16).fill(2)), same);
+});
+
+test('each user counts once, the requester never, and for a ceiling root users only', () => {
+  const by = (username: string, key: number, root = true) => ({
+    identity: new Uint8Array(32),
+    keyHash: new Uint8Array(32).fill(key),
+    username,
+    root,
+  });
+  const approvals = [by('a', 1), by('a', 2), by('b', 3, false), by('me', 4)];
+  assert.equal(rootApprovers(approvals, 'me'), 1);
+  assert.equal(otherApprovers(approvals, 'me'), 2);
+});
