@@ -200,7 +200,7 @@ export class TestStack {
   digest(): { readonly rows: string; readonly heads: string } {
     const rows = createHash('sha256');
     this.#rows((database) => {
-      for (const table of ['entries', 'nodes', 'secrets', 'owners']) {
+      for (const table of ['entries', 'node_packs', 'secrets', 'owners']) {
         rows.update(`\n${table}\n`);
         for (const row of database.prepare(`SELECT * FROM ${table} ORDER BY 1, 2`).iterate()) {
           for (const value of Object.values(row))

@@ -139,12 +139,16 @@ describe('keystead ledger verify', () => {
       (await shell.run('keystead ledger verify --store $GAP')).stderr,
       /position 12: it is missing from the store/,
     );
-    for (const table of ['nodes', 'secrets']) {
-      shell.variables.ROWS = editedStore(`${table}.sqlite`, (database) =>
-        database.exec(
-          `UPDATE ${table} SET bytes = CAST(bytes || x'00' AS BLOB) WHERE hash = (SELECT min(hash) FROM ${table})`,
-        ),
-      );
+    const flipLast = (database: DatabaseSync, table: string) => {
+      const row = database.prepare(`SELECT bytes FROM ${table} LIMIT 1`).get()!.bytes as Uint8Array;
+      const changed = row.with(-1, row.at(-1)! ^ 1);
+      database.prepare(`UPDATE ${table} SET bytes = ? WHERE bytes = ?`).run(changed, row);
+    };
+    for (const [table, rows] of [
+      ['nodes', 'node_packs'],
+      ['secrets', 'secrets'],
+    ] as const) {
+      shell.variables.ROWS = editedStore(`${table}.sqlite`, (database) => flipLast(database, rows));
       const { stderr, code } = await shell.run('keystead ledger verify --store $ROWS');
       assert.equal(code, 1);
       assert.match(stderr, new RegExp(`error: ${table} [0-9a-f]{64}: its content has another hash`));

@@ -51,12 +51,15 @@ export type RawRequest = Static<typeof RawRequest>;
 /** `ref` is the gateway's name for a waiting caller; `owner` is its hint which organization owns the wallet. */
 export const RequestItem = struct({ ref: u53, owner: option(fixed(16)), request: bytes(524288) });
 
+/** Map nodes under their hashes, in a frame and as the embedded store packs them. */
+export const StoredNodes = list(struct({ hash: fixed(32), bytes: bytes(270336) }), 65536);
+
 export const StoreRows = struct({
   entries: list(
     struct({ organization: fixed(16), position: u53, bytes: bytes(2097152), checkpoint: bool }),
     4096,
   ),
-  nodes: list(struct({ hash: fixed(32), bytes: bytes(270336) }), 65536),
+  nodes: StoredNodes,
   secrets: list(struct({ hash: fixed(32), bytes: bytes(4096) }), 4096),
   owners: list(struct({ walletId: fixed(16), organization: fixed(16) }), 4096),
 });

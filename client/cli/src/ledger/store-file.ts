@@ -16,7 +16,7 @@ import { CommandError } from '../command-error.ts';
 
 /** "KStd" in the SQLite header, and the schema that is read here (docs/storage.md). */
 const applicationId = 0x4b537464;
-const schemaVersion = 1;
+const schemaVersion = 2;
 
 const attempts = 20;
 

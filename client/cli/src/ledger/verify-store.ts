@@ -2,7 +2,9 @@ import type { DatabaseSync } from 'node:sqlite';
 import { equalBytes } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
 import { mapNodeHash } from '@keystead/crypto/merkle-map';
+import type { Static } from '@keystead/crypto/pack';
 import { domainHash } from '@keystead/protocol/domain';
+import { StoredNodes } from '@keystead/protocol/frames';
 import { formatUuid } from '@keystead/protocol/ids';
 import { type ChainReport, type Counterpart, verifyChain } from './verify-chain.ts';
 
@@ -39,10 +41,9 @@ export interface LedgerOptions {
 
 /** Verifies every chain of a store and the rows that are named by their hash. */
 export function verifyStore(database: DatabaseSync, options: LedgerOptions): LedgerReport {
-  const nodes = badRows(database, 'nodes', mapNodeHash);
-  const secrets = badRows(database, 'secrets', (bytes) => domainHash('keystead/sealed-row-hash/v1', bytes));
+  const secrets = badSecrets(database);
   const bad: Finding[] = [];
-  const chains: ChainReport[] = [];
+  const verified: ChainReport[] = [];
   const seen = new Set<string>();
   for (const organization of organizationsOf(database)) {
     const organizationId = formatUuid(organization);
@@ -52,10 +53,12 @@ export function verifyStore(database: DatabaseSync, options: LedgerOptions): Led
       deploymentId: options.deploymentId,
       through: options.heads === undefined ? undefined : (head?.position ?? 0),
     });
-    const report = { ...chain, bad: chain.bad ?? disagreement(chain, head) ?? missingNode(database, chain) };
-    chains.push(report);
-    if (report.bad !== null) bad.push({ organizationId, ...report.bad });
+    verified.push({ ...chain, bad: chain.bad ?? disagreement(chain, head) });
   }
+  const nodes = readNodes(database, verified);
+  const chains = verified.map((chain) => ({ ...chain, bad: chain.bad ?? missingNode(chain, nodes.missing) }));
+  for (const { organizationId, bad: found } of chains)
+    if (found !== null) bad.push({ organizationId, ...found });
   for (const [organizationId, head] of options.heads ?? [])
     if (!seen.has(organizationId) && head.position > 0)
       bad.push({ organizationId, position: 1, what: 'the organization is missing from the store' });
@@ -98,12 +101,11 @@ function disagreement(chain: ChainReport, head: KnownHead | undefined): ChainRep
 }
 
 /** Without these nodes the policy engine cannot load the organization. */
-function missingNode(database: DatabaseSync, chain: ChainReport): ChainReport['bad'] {
-  const node = database.prepare('SELECT 1 FROM nodes WHERE hash = ?');
-  const missing = chain.nodes.find((hash) => node.get(hash) === undefined);
-  return missing === undefined
+function missingNode(chain: ChainReport, missing: ReadonlySet<string>): ChainReport['bad'] {
+  const hash = chain.nodes.map(hexEncode).find((name) => missing.has(name));
+  return hash === undefined
     ? null
-    : { position: chain.position, what: `node ${hexEncode(missing)} of its state is missing from the store` };
+    : { position: chain.position, what: `node ${hash} of its state is missing from the store` };
 }
 
 /** A grant or transfer moves two chains together: each half must have the other. */
@@ -129,17 +131,43 @@ function unanswered(chains: readonly ChainReport[]): Finding[] {
   return chains.flatMap(ofChain);
 }
 
-function badRows(
+/** Reads every map node once: those whose content has another hash, and those that a chain needs and are not there. */
+function readNodes(
   database: DatabaseSync,
-  table: 'nodes' | 'secrets',
-  hashOf: (bytes: Uint8Array) => Uint8Array,
-): { count: number; bad: string[] } {
+  chains: readonly ChainReport[],
+): { count: number; bad: string[]; missing: ReadonlySet<string> } {
+  const missing = new Set(chains.flatMap(({ nodes }) => nodes.map(hexEncode)));
+  const bad = new Set<string>();
+  let count = 0;
+  for (const row of database.prepare('SELECT pack, bytes FROM node_packs ORDER BY pack').iterate())
+    for (const { hash, bytes } of packed(row.bytes as Uint8Array)) {
+      count++;
+      const name = hexEncode(hash);
+      missing.delete(name);
+      // Of two nodes with one hash the later one stands.
+      if (equalBytes(mapNodeHash(bytes), hash)) bad.delete(name);
+      else bad.add(name);
+    }
+  return { count, bad: [...bad].map((name) => `nodes ${name}: its content has another hash`), missing };
+}
+
+/** A pack that is none has no nodes: whoever needs one of them misses it. */
+function packed(bytes: Uint8Array): Static<typeof StoredNodes> {
+  try {
+    return StoredNodes.decode(bytes);
+  } catch {
+    return [];
+  }
+}
+
+function badSecrets(database: DatabaseSync): { count: number; bad: string[] } {
   const bad: string[] = [];
   let count = 0;
-  for (const row of database.prepare(`SELECT hash, bytes FROM ${table}`).iterate()) {
+  for (const row of database.prepare('SELECT hash, bytes FROM secrets').iterate()) {
     count++;
-    if (!equalBytes(hashOf(row.bytes as Uint8Array), row.hash as Uint8Array))
-      bad.push(`${table} ${hexEncode(row.hash as Uint8Array)}: its content has another hash`);
+    const hash = domainHash('keystead/sealed-row-hash/v1', row.bytes as Uint8Array);
+    if (!equalBytes(hash, row.hash as Uint8Array))
+      bad.push(`secrets ${hexEncode(row.hash as Uint8Array)}: its content has another hash`);
   }
   return { count, bad };
 }

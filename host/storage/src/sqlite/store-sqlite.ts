@@ -1,6 +1,7 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { CryptoError } from '@keystead/crypto/crypto-error';
 import {
   checkEntry,
   checkHash,
@@ -12,6 +13,7 @@ import {
 } from '../shape.ts';
 import type { Store, StoreBatch } from '../store.ts';
 import { StoreError } from '../store-error.ts';
+import { NodeTable } from './node-table.ts';
 import { prepareSchema } from './schema-sqlite.ts';
 
 /** Primary SQLite result codes, https://sqlite.org/rescode.html. */
@@ -54,19 +56,20 @@ class SqliteStore implements Store {
   readonly #commit: StatementSync;
   readonly #insertEntry: StatementSync;
   readonly #replaceEntry: StatementSync;
-  readonly #insertNode: StatementSync;
   readonly #insertSecret: StatementSync;
   readonly #insertOwner: StatementSync;
   readonly #countEntries: StatementSync;
   readonly #entries: StatementSync;
   readonly #entry: StatementSync;
   readonly #newestCheckpoint: StatementSync;
-  readonly #node: StatementSync;
+  readonly #nodes: NodeTable;
   readonly #secret: StatementSync;
   readonly #owner: StatementSync;
   readonly #firstOrganization: StatementSync;
   readonly #nextOrganization: StatementSync;
   readonly #usage: StatementSync;
+  /** Whether a transaction was rolled back that the table of nodes took part in. */
+  #stale = false;
   #refusal: StoreError | undefined;
 
   constructor(database: DatabaseSync) {
@@ -80,8 +83,11 @@ class SqliteStore implements Store {
     this.#replaceEntry = prepare(
       'UPDATE entries SET checkpoint = ?, bytes = ? WHERE organization = ? AND position = ?',
     );
-    this.#insertNode = prepare(upsertHashed('nodes'));
-    this.#insertSecret = prepare(upsertHashed('secrets'));
+    // A row under its hash is written once; it is written again only where the stored bytes differ.
+    this.#insertSecret = prepare(
+      `INSERT INTO secrets (hash, bytes) VALUES (?, ?)
+       ON CONFLICT (hash) DO UPDATE SET bytes = excluded.bytes WHERE bytes IS NOT excluded.bytes`,
+    );
     this.#insertOwner = prepare(
       `INSERT INTO owners (wallet, organization) VALUES (?, ?)
        ON CONFLICT (wallet) DO UPDATE SET organization = excluded.organization`,
@@ -95,7 +101,7 @@ class SqliteStore implements Store {
       `SELECT position FROM entries INDEXED BY entries_checkpoint
        WHERE checkpoint = 1 AND organization = ? AND position <= ? ORDER BY position DESC LIMIT 1`,
     );
-    this.#node = prepare('SELECT bytes FROM nodes WHERE hash = ?');
+    this.#nodes = new NodeTable(database);
     this.#secret = prepare('SELECT bytes FROM secrets WHERE hash = ?');
     this.#owner = prepare('SELECT organization FROM owners WHERE wallet = ?');
     // One seek for each organization: the cost does not grow with the length of the chains.
@@ -112,15 +118,18 @@ class SqliteStore implements Store {
   async commit(batches: readonly StoreBatch[]): Promise<void> {
     if (this.#refusal !== undefined) throw this.#refusal;
     try {
+      this.#refresh();
       this.#begin.run();
       try {
         let added = 0;
         for (const batch of batches) added += this.#write(batch);
+        this.#nodes.add(batches.flatMap(({ nodes }) => nodes));
         if (added > 0) this.#countEntries.run(added);
         this.#commit.run();
       } catch (error) {
         // SQLite has already rolled back by itself after some errors.
         if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+        this.#stale = true;
         throw error;
       }
     } catch (error) {
@@ -157,7 +166,10 @@ class SqliteStore implements Store {
 
   async node(hash: Uint8Array): Promise<Uint8Array | undefined> {
     checkHash(hash);
-    return this.#read(() => this.#node.get(hash)?.bytes as Uint8Array | undefined);
+    return this.#read(() => {
+      this.#refresh();
+      return this.#nodes.get(hash);
+    });
   }
 
   async secret(hash: Uint8Array): Promise<Uint8Array | undefined> {
@@ -198,6 +210,12 @@ class SqliteStore implements Store {
     this.#refusal ??= new StoreError('store-closed', 'the store was closed');
   }
 
+  #refresh(): void {
+    if (!this.#stale) return;
+    this.#nodes.load();
+    this.#stale = false;
+  }
+
   /** Returns how many of the batch's entries are at positions that had none. */
   #write(batch: StoreBatch): number {
     let added = 0;
@@ -208,10 +226,7 @@ class SqliteStore implements Store {
       if (inserted.changes === 1) added += 1;
       else this.#replaceEntry.run(checkpoint, entry.bytes, entry.organization, entry.position);
     }
-    for (const row of batch.nodes) {
-      checkHashedRow(row);
-      this.#insertNode.run(row.hash, row.bytes);
-    }
+    for (const row of batch.nodes) checkHashedRow(row);
     for (const row of batch.secrets) {
       checkHashedRow(row);
       this.#insertSecret.run(row.hash, row.bytes);
@@ -229,7 +244,7 @@ class SqliteStore implements Store {
     try {
       return act();
     } catch (error) {
-      if (resultCode(error) === undefined) throw error;
+      if (resultCode(error) === undefined && !(error instanceof CryptoError)) throw error;
       throw new StoreError('store-unreadable', 'the row cannot be read', { cause: error });
     }
   }
@@ -246,12 +261,6 @@ function makeFile(path: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
-}
-
-/** A row under its hash is written once; it is written again only where the stored bytes differ. */
-function upsertHashed(table: 'nodes' | 'secrets'): string {
-  return `INSERT INTO ${table} (hash, bytes) VALUES (?, ?)
-    ON CONFLICT (hash) DO UPDATE SET bytes = excluded.bytes WHERE bytes IS NOT excluded.bytes`;
 }
 
 /** The primary SQLite result code of an error of node:sqlite. */
