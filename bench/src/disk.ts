@@ -2,8 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
+export interface Disk {
+  readonly fileSystem: string;
+  /** Milliseconds. */
+  readonly fdatasync: number;
+}
+
 /** File system and median fdatasync of a directory, in milliseconds: durable figures mean nothing without them. */
-export function describeDisk(directory: string): { readonly fileSystem: string; readonly fdatasync: number } {
+export function describeDisk(directory: string): Disk {
   const path = join(directory, 'fdatasync');
   const file = openSync(path, 'w');
   const times: number[] = [];

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createCipheriv, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import type { Prepared } from './load.ts';
+import { post } from './http-connection.ts';
 
 const userCount = 8;
 
@@ -56,7 +56,7 @@ export class FloorProcess {
   }
 
   /** Stamped before the clock starts, as the product's are. */
-  requests(count: number): Prepared[] {
+  requests(count: number): Buffer[] {
     return Array.from({ length: count }, (_, index) => {
       const user = index % userCount;
       const body = Buffer.from(
@@ -69,12 +69,13 @@ export class FloorProcess {
       );
       const signature = sign('sha256', body, { key: this.#keys[user], dsaEncoding: 'ieee-p1363' });
       const stamp = { user: `user-${user}`, signature: signature.toString('base64url') };
-      return {
-        path: '/',
-        body,
-        headers: { 'x-stamp': Buffer.from(JSON.stringify(stamp)).toString('base64url') },
-      };
+      return post('/', { 'x-stamp': Buffer.from(JSON.stringify(stamp)).toString('base64url') }, body);
     });
+  }
+
+  /** Durable writes since the start. */
+  async commits(): Promise<number> {
+    return Number(await (await fetch(`http://127.0.0.1:${this.port}/`)).text());
   }
 
   stop(): void {

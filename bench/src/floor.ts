@@ -17,7 +17,8 @@ import { DatabaseSync } from 'node:sqlite';
  * synchronous=FULL, opens a sealed seed, derives by SLIP-10 and signs with Ed25519. It has no organizations, no
  * decoding, no policy, no second party that checks.
  *
- * Configuration comes as one JSON line on standard input; the port goes to standard output.
+ * Configuration comes as one JSON line on standard input; the port goes to standard output. A GET tells how many commits
+ * there were.
  */
 interface FloorConfiguration {
   readonly database: string;
@@ -64,7 +65,12 @@ let position = 0;
 let previous: Buffer = Buffer.alloc(32);
 let waiting: Waiting[] = [];
 
+let commits = 0;
 const server = createServer((request, response) => {
+  if (request.method === 'GET') {
+    response.end(String(commits));
+    return;
+  }
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
@@ -98,9 +104,13 @@ function commit(): void {
   }
   upsertCounter.run('day', spent.toString());
   database.exec('COMMIT');
+  commits += 1;
   for (const { response, payload } of batch) {
     const signature = sign(null, payload, derive(unseal())).toString('base64url');
-    response.writeHead(200, { 'content-type': 'application/json' }).end(`{"signature":"${signature}"}`);
+    const answer = `{"signature":"${signature}"}`;
+    response
+      .writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length })
+      .end(answer);
   }
 }
 

@@ -1,19 +1,17 @@
-import { Agent, request } from 'node:http';
-import { cpuOf } from './process-cpu.ts';
+import { HttpConnection } from './http-connection.ts';
+import { cpuOf, type Processes } from './process-usage.ts';
 
-/** One request, stamped before the clock starts. */
-export interface Prepared {
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-}
+/** Requests as bytes, stamped before the clock starts. */
+export type Prepared = readonly Uint8Array[];
 
+/** One slice of load. */
 export interface Measured {
   readonly connections: number;
   readonly requests: number;
+  /** Answers with another status than 200. */
   readonly failed: number;
   readonly perSecond: number;
-  /** Microseconds of CPU per answered request, summed over the server's processes. */
+  /** Microseconds of CPU per request, summed over the processes. */
   readonly cpuMicroseconds: number;
   readonly cpuByProcess: Readonly<Record<string, number>>;
   /** Milliseconds. */
@@ -25,69 +23,70 @@ export interface Measured {
 export async function measure(options: {
   readonly port: number;
   readonly connections: number;
-  readonly requests: readonly Prepared[];
-  readonly pids: ReadonlyMap<string, number>;
+  readonly requests: Prepared;
+  readonly processes: Processes;
 }): Promise<Measured> {
-  const { port, connections, requests, pids } = options;
-  const agent = new Agent({ keepAlive: true, maxSockets: connections });
+  const { port, connections, requests, processes } = options;
   const latencies: number[] = [];
   let failed = 0;
   let next = 0;
-  const cpuBefore = new Map([...pids].map(([name, pid]) => [name, cpuOf([pid])]));
+  const open = Array.from({ length: connections }, () => new HttpConnection(port));
+  const before = cpuOf(processes);
   const started = performance.now();
   await Promise.all(
-    Array.from({ length: connections }, async () => {
-      for (;;) {
-        const index = next++;
-        if (index >= requests.length) return;
+    open.map(async (connection) => {
+      while (next < requests.length) {
+        const bytes = requests[next++];
         const sent = performance.now();
-        const status = await send(agent, port, requests[index]);
+        const { status } = await connection.send(bytes);
         if (status === 200) latencies.push(performance.now() - sent);
         else failed += 1;
       }
     }),
   );
   const seconds = (performance.now() - started) / 1000;
-  agent.destroy();
-  const cpuByProcess: Record<string, number> = {};
-  let cpu = 0;
-  for (const [name, pid] of pids) {
-    const used = cpuOf([pid]) - (cpuBefore.get(name) ?? 0);
-    cpu += used;
-    cpuByProcess[name] = used / requests.length;
-  }
+  const after = cpuOf(processes);
+  for (const connection of open) connection.close();
+  const cpuByProcess = Object.fromEntries(
+    [...after].map(([name, used]) => [name, (used - (before.get(name) ?? 0)) / requests.length]),
+  );
   latencies.sort((a, b) => a - b);
-  const at = (share: number) =>
-    latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
   return {
     connections,
     requests: requests.length,
     failed,
     perSecond: requests.length / seconds,
-    cpuMicroseconds: cpu / requests.length,
+    cpuMicroseconds: Object.values(cpuByProcess).reduce((sum, used) => sum + used, 0),
     cpuByProcess,
-    p50: at(0.5),
-    p99: at(0.99),
+    p50: quantile(latencies, 0.5),
+    p99: quantile(latencies, 0.99),
   };
 }
 
-function send(agent: Agent, port: number, prepared: Prepared): Promise<number> {
-  return new Promise((resolve) => {
-    const outgoing = request(
-      {
-        agent,
-        host: '127.0.0.1',
-        port,
-        path: prepared.path,
-        method: 'POST',
-        headers: { ...prepared.headers, 'content-length': prepared.body.length },
-      },
-      (incoming) => {
-        incoming.resume();
-        incoming.on('end', () => resolve(incoming.statusCode ?? 0));
-      },
-    );
-    outgoing.on('error', () => resolve(0));
-    outgoing.end(prepared.body);
-  });
+/** Of an ascending list; 0 when it is empty. */
+export function quantile(ascending: readonly number[], share: number): number {
+  return ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] ?? 0;
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(
+    values.toSorted((a, b) => a - b),
+    0.5,
+  );
+}
+
+/** The medians of every figure of several slices: a neighbour's noise in one of them does not show. */
+export function medians(slices: readonly Measured[]): Measured {
+  const of = (figure: (slice: Measured) => number) => median(slices.map(figure));
+  const names = Object.keys(slices[0].cpuByProcess);
+  return {
+    connections: slices[0].connections,
+    requests: slices.reduce((sum, { requests }) => sum + requests, 0),
+    failed: slices.reduce((sum, { failed }) => sum + failed, 0),
+    perSecond: of(({ perSecond }) => perSecond),
+    cpuMicroseconds: of(({ cpuMicroseconds }) => cpuMicroseconds),
+    cpuByProcess: Object.fromEntries(names.map((name) => [name, of((slice) => slice.cpuByProcess[name])])),
+    p50: of(({ p50 }) => p50),
+    p99: of(({ p99 }) => p99),
+  };
 }

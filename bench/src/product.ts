@@ -3,7 +3,7 @@ import { base64Encode } from '@keystead/crypto/base64';
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { contentDigest, seenNone, signatureBase, signatureParameters } from '@keystead/protocol/stamp';
-import type { Prepared } from './load.ts';
+import { post } from './http-connection.ts';
 
 /** A P-256 authenticator whose stamps OpenSSL makes: the fastest way to prepare thousands of them. */
 export class BenchStamper {
@@ -23,8 +23,13 @@ export class BenchStamper {
     this.#deployment = deployment;
   }
 
-  /** A native request (spec/stamp.md §3). */
-  prepare(method: string, params: unknown): Prepared {
+  /** A native request (spec/stamp.md §3) as bytes. */
+  prepare(method: string, params: unknown): Buffer {
+    const { path, headers, body } = this.#stamped(method, params);
+    return post(path, headers, body);
+  }
+
+  #stamped(method: string, params: unknown) {
     const body = utf8Encode(JSON.stringify({ method, params }));
     const created = Math.floor(Date.now() / 1000);
     const parameters = signatureParameters({
@@ -60,7 +65,7 @@ export class BenchStamper {
 
   /** Sends one request and returns its result. Throws Error with the answer's text when it is refused. */
   async call(api: string, method: string, params: unknown): Promise<Record<string, unknown>> {
-    const { path, headers, body } = this.prepare(method, params);
+    const { path, headers, body } = this.#stamped(method, params);
     const response = await fetch(`${api}${path}`, { method: 'POST', headers, body: body as never });
     const text = await response.text();
     if (response.status !== 200) throw new Error(`${method}: ${response.status} ${text}`);

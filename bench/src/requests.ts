@@ -2,7 +2,6 @@ import { base58Decode } from '@keystead/crypto/base58';
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { buildTransaction1559 } from '@keystead/chains/ethereum/parse';
 import { randomBytes } from 'node:crypto';
-import type { Prepared } from './load.ts';
 import type { BenchStamper, BenchWallet } from './product.ts';
 
 /** A legacy message: one System transfer of `lamports`; the recent blockhash is random, so no two are equal. */
@@ -21,7 +20,7 @@ function solanaTransfer(from: string, lamports: number): Uint8Array {
   ]);
 }
 
-export function solanaRequests(stamper: BenchStamper, wallet: BenchWallet, count: number): Prepared[] {
+export function solanaRequests(stamper: BenchStamper, wallet: BenchWallet, count: number): Buffer[] {
   return Array.from({ length: count }, (_, index) =>
     stamper.prepare('signTransaction', {
       organizationId: wallet.organizationId,
@@ -33,7 +32,7 @@ export function solanaRequests(stamper: BenchStamper, wallet: BenchWallet, count
   );
 }
 
-export function ethereumRequests(stamper: BenchStamper, wallet: BenchWallet, count: number): Prepared[] {
+export function ethereumRequests(stamper: BenchStamper, wallet: BenchWallet, count: number): Buffer[] {
   return Array.from({ length: count }, (_, index) =>
     stamper.prepare('signTransaction', {
       organizationId: wallet.organizationId,
