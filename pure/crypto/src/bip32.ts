@@ -2,7 +2,7 @@ import { assertBytes, concatBytes, utf8Encode } from './bytes.ts';
 import { assertPath, HARDENED } from './derivation-path.ts';
 import { hmacSha512 } from './hmac.ts';
 import { hash160 } from './ripemd160.ts';
-import { isAcceptablePrivateKey, privateTweakAdd, publicKey } from './secp256k1.ts';
+import { isAcceptablePrivateKey, privateTweakAdd, publicKey, publicTweakAdd } from './secp256k1.ts';
 
 /** Hierarchical deterministic keys over secp256k1 (BIP-32). Paths are indexes as `parsePath` gives them. */
 
@@ -92,6 +92,28 @@ export function masterFingerprint(seed: Uint8Array): Uint8Array {
 export interface ExtendedPublicKey {
   readonly publicKey: Uint8Array;
   readonly chainCode: Uint8Array;
+}
+
+/**
+ * The public key at `path` under an extended public key; every index is below 2^31, because hardened children need the
+ * private key. RangeError for a hardened index and in the case of probability 2^-127 that an index gives no key.
+ */
+export function derivePublic(parent: ExtendedPublicKey, path: readonly number[]): ExtendedPublicKey {
+  assertBytes('parent.publicKey', parent.publicKey, 33);
+  assertBytes('parent.chainCode', parent.chainCode, 32);
+  assertPath(path);
+  let key = parent;
+  for (const index of path) {
+    if (index >= HARDENED) throw new RangeError('a hardened child has no public derivation');
+    const data = new Uint8Array(37);
+    data.set(key.publicKey);
+    new DataView(data.buffer).setUint32(33, index);
+    const digest = hmacSha512(key.chainCode, data);
+    const child = publicTweakAdd(key.publicKey, digest.subarray(0, 32));
+    if (child === undefined) throw new RangeError('index gives no key');
+    key = { publicKey: child, chainCode: digest.slice(32) };
+  }
+  return key;
 }
 
 /**

@@ -6,6 +6,7 @@ import { HDKey as Slip10Key } from 'micro-key-producer/slip10.js';
 import { eachBackend } from '../testing/each-backend.ts';
 import { vectors } from '../testing/vectors.ts';
 import { base58Decode } from './base58.ts';
+import { derivePublic } from './bip32.ts';
 import { segwitEncode } from './bech32.ts';
 import {
   entropyFromMnemonic,
@@ -18,7 +19,7 @@ import { formatPath, HARDENED, parsePath } from './derivation-path.ts';
 import { publicKey as ed25519PublicKey } from './ed25519.ts';
 import { hexDecode, hexEncode } from './hex.ts';
 import { hash160 } from './ripemd160.ts';
-import { publicKey, taprootOutputKey } from './secp256k1.ts';
+import { publicKey, publicTweakAdd, taprootOutputKey } from './secp256k1.ts';
 import { sha256 } from './sha256.ts';
 
 type Bip39 = Record<string, [entropy: string, mnemonic: string, seed: string, xprv: string][]>;
@@ -250,6 +251,33 @@ for (const { backend, module } of await eachBackend<typeof import('./bip32.ts')>
     );
   });
 }
+
+test('derives the public keys of @scure/bip32 without a private key, and no hardened one', () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ minLength: 16, maxLength: 64 }),
+      fc.array(fc.nat(0x7fffffff), { minLength: 1, maxLength: 3 }),
+      (seed, path) => {
+        const account = ScureKey.fromMasterSeed(seed).derive("m/84'/0'/0'");
+        const parent = { publicKey: account.publicKey!, chainCode: account.chainCode! };
+        const expected = account.derive(`m/${path.join('/')}`);
+        const key = derivePublic(parent, path);
+        assert.equal(hexEncode(key.publicKey), hexEncode(expected.publicKey!));
+        assert.equal(hexEncode(key.chainCode), hexEncode(expected.chainCode!));
+        assert.deepEqual(derivePublic(parent, []), parent);
+        assert.throws(() => derivePublic(parent, [...path, HARDENED]), RangeError);
+      },
+    ),
+    { numRuns: 15 },
+  );
+  const generator = publicKey(Uint8Array.from([...new Uint8Array(31), 1]));
+  const order = hexDecode('fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141');
+  assert.equal(publicTweakAdd(generator, order), undefined);
+  const minusOne = order.slice();
+  minusOne[31]! -= 1;
+  assert.equal(publicTweakAdd(generator, minusOne), undefined);
+  assert.deepEqual(publicTweakAdd(generator, new Uint8Array(32)), generator);
+});
 
 for (const { backend, module } of await eachBackend<typeof import('./slip10.ts')>('slip10')) {
   test(`derives the 12 Ed25519 keys of SLIP-10 (${backend})`, () => {

@@ -201,6 +201,20 @@ export function privateTweakAdd(privateKey: Uint8Array, tweak: Uint8Array): Uint
   return sum === 0n ? undefined : Fn.toBytes(sum);
 }
 
+/**
+ * `key` (33 bytes, compressed) + `tweak`·G, compressed: the child step of BIP-32 without a private key. Undefined when the
+ * tweak is not below n or the sum is infinity. CryptoError `point-malformed` when `key` is no point.
+ */
+export function publicTweakAdd(key: Uint8Array, tweak: Uint8Array): Uint8Array | undefined {
+  assertBytes('key', key, 33);
+  assertBytes('tweak', tweak, 32);
+  const scalar = integer(tweak);
+  if (scalar >= Fn.ORDER) return undefined;
+  const parent = point(key);
+  const sum = scalar === 0n ? parent : parent.add(Point.BASE.multiply(scalar));
+  return sum.is0() ? undefined : sum.toBytes(true);
+}
+
 /** Whether two public keys of either form are the same point; false when one is malformed. */
 export function samePublicKey(a: Uint8Array, b: Uint8Array): boolean {
   try {

@@ -1,6 +1,7 @@
 import { base58Decode, base58Encode } from '@keystead/crypto/base58';
 import { segwitDecode, segwitEncode } from '@keystead/crypto/bech32';
 import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
+import { bytesName, Recent } from '@keystead/crypto/recent';
 import { hash160 } from '@keystead/crypto/ripemd160';
 import { taprootOutputKey } from '@keystead/crypto/secp256k1';
 import type { AddressFormat } from '../chain.ts';
@@ -50,10 +51,13 @@ export function address(
 export function ownScript(publicKey: Uint8Array, format: AddressFormat): Uint8Array {
   if (format === 'BitcoinSegwit') return concatBytes(Uint8Array.of(0x00, 20), hash160(publicKey));
   if (format === 'BitcoinTaproot') {
-    return concatBytes(
-      Uint8Array.of(0x51, 32),
-      taprootOutputKey(publicKey.subarray(1), new Uint8Array(0)).xOnly,
-    );
+    const name = bytesName(publicKey);
+    const known = taprootScripts.get(name);
+    if (known !== undefined) return known.slice();
+    const output = taprootOutputKey(publicKey.subarray(1), new Uint8Array(0)).xOnly;
+    const script = concatBytes(Uint8Array.of(0x51, 32), output);
+    taprootScripts.set(name, script);
+    return script.slice();
   }
   throw new ChainError(
     'address-format-unsupported',
@@ -61,6 +65,9 @@ export function ownScript(publicKey: Uint8Array, format: AddressFormat): Uint8Ar
     'addressFormat',
   );
 }
+
+// The output key is a point that is multiplied; the same accounts sign again and again.
+const taprootScripts = new Recent<Uint8Array>(1024);
 
 /** Address text of an output script, or null when it has none. Witness programs have one in every version. */
 export function scriptToAddress(script: Uint8Array, network: BitcoinNetwork): string | null {

@@ -1,16 +1,26 @@
 import { equalBytes } from '@keystead/crypto/bytes';
 import { ecdsaDerEncode } from '@keystead/crypto/ecdsa-der';
 import { hexEncode } from '@keystead/crypto/hex';
-import type { ParsedTransaction, RawSignature, SigningAccount, SigningInput } from '../chain.ts';
+import type {
+  ParseContext,
+  ParsedTransaction,
+  RawSignature,
+  SigningAccount,
+  SigningInput,
+} from '../chain.ts';
 import type { Call, Effects, Outflow, Unresolved } from '../effects.ts';
+import { checkEffectsSize } from '../effects-size.ts';
 import { ChainError } from '../error.ts';
+import { StepBudget } from '../step-budget.ts';
 import { type BitcoinNetwork, networkOfAddress, ownScript, scriptKind, scriptToAddress } from './address.ts';
 import { join } from './byte-writer.ts';
 import { extractTransaction, isFinal } from './extract.ts';
 import { checkGlobal, checkOwnInput } from './own-input.ts';
+import { type OutputOwner, ownerOfOutput } from './own-output.ts';
 import { decodePsbt, encodePsbt, INPUT, type Psbt, type PsbtMap, type PsbtRecord } from './psbt.ts';
 import { SIGHASH_ALL, SIGHASH_DEFAULT, sighash } from './sighash.ts';
 import { spentOutputs } from './spent-output.ts';
+import { leastVirtualSize } from './size.ts';
 import {
   encodeWitness,
   MAX_MONEY,
@@ -28,6 +38,13 @@ const ASSETS: Readonly<Record<BitcoinNetwork, string>> = {
 /** Lock times below are block heights. */
 const LOCK_TIME_THRESHOLD = 500_000_000;
 const FINAL_SEQUENCE = 0xffff_ffff;
+/** Sequences below let a transaction be replaced by one that pays more (BIP-125). */
+const FIRST_FINAL_FOR_REPLACEMENT = 0xffff_fffe;
+const MOST_STEPS = 60_000;
+/** Bytes of a data output that stand in the effects. */
+const MOST_SHOWN_BYTES = 256;
+/** Digests of one input. */
+const STEPS_PER_OWN_INPUT = 20;
 
 interface Spend {
   readonly psbt: Psbt;
@@ -36,16 +53,25 @@ interface Spend {
   readonly ownScript: Uint8Array;
   readonly account: SigningAccount;
   readonly network: BitcoinNetwork;
+  readonly ownerOf: (index: number) => OutputOwner;
 }
 
 /**
  * Strict parse of a PSBT (version 0). The account's key signs every input that pays to the account's address; other
- * inputs are left as they are. An output to that same address is change, every other output is an outflow.
+ * inputs are left as they are. An output to that same address is change; with an account key in the context, so is one
+ * to another address of the account that is derived here and within reach. Every other output is an outflow.
  * The network is read from the account's address text, since the bytes commit to none.
  * @throws ChainError `transaction-malformed`, `transaction-version-unsupported`, `transaction-not-ours`,
- *   `transaction-not-understood`, `transaction-unsafe`, `transaction-already-signed`, `address-format-unsupported`
+ *   `transaction-not-understood`, `transaction-unsafe`, `transaction-already-signed`, `transaction-too-complex`,
+ *   `address-format-unsupported`
  */
-export function parseTransaction(bytes: Uint8Array, account: SigningAccount): ParsedTransaction {
+export function parseTransaction(
+  bytes: Uint8Array,
+  account: SigningAccount,
+  context: ParseContext = {},
+): ParsedTransaction {
+  const steps = context.steps ?? new StepBudget(MOST_STEPS);
+  steps.spend(1 + (bytes.length >> 2));
   const script = ownScript(account.publicKey, account.addressFormat);
   const network = networkOfAddress(account.address, script);
   if (network === null)
@@ -56,7 +82,15 @@ export function parseTransaction(bytes: Uint8Array, account: SigningAccount): Pa
   const spent = spentOutputs(psbt, { witnessUtxoSuffices: taproot });
   const own = new Set(spent.flatMap((output, index) => (equalBytes(output.script, script) ? [index] : [])));
   if (own.size === 0) throw new ChainError('transaction-not-ours', 'no input pays to the account', 'inputs');
-  const spend: Spend = { psbt, spent, own, ownScript: script, account, network };
+  steps.spend(own.size * STEPS_PER_OWN_INPUT, 'inputs');
+  const { accountKey } = context;
+  const ownerOf = (index: number): OutputOwner => {
+    const output = psbt.transaction.outputs[index]!;
+    if (equalBytes(output.script, script)) return 'own';
+    if (accountKey === undefined) return 'foreign';
+    return ownerOfOutput(output.script, psbt.outputs[index]!, account, accountKey, steps);
+  };
+  const spend: Spend = { psbt, spent, own, ownScript: script, account, network, ownerOf };
   const digests = sighash(psbt.transaction, spent);
   const inputs = [...own].map((index): OwnInput => {
     const hashType = checkOwnInput(psbt.inputs[index]!, account, index);
@@ -71,7 +105,7 @@ export function parseTransaction(bytes: Uint8Array, account: SigningAccount): Pa
   });
   return {
     chain: 'bitcoin',
-    effects: spendEffects(spend),
+    effects: checkEffectsSize(spendEffects(spend)),
     signingInputs: inputs.map((input) => input.signing),
     assemble: (signatures) => assemble(spend, inputs, signatures),
   };
@@ -83,24 +117,39 @@ interface OwnInput {
   readonly signing: SigningInput;
 }
 
-function spendEffects({ psbt, spent, own, ownScript: script, account, network }: Spend): Effects {
+function spendEffects(spend: Spend): Effects {
+  const { psbt, spent, own, account, network } = spend;
   const { transaction } = psbt;
   const asset = ASSETS[network];
   const outflows: Outflow[] = [];
   const unresolved: Unresolved[] = [];
   const calls: Call[] = [];
+  const owners = transaction.outputs.map((_, index) => spend.ownerOf(index));
+  const fee = feeOf(spent, transaction.outputs);
+  const given = sum(spent.filter((_, index) => own.has(index)));
+  const kept = sum(transaction.outputs.filter((_, index) => owners[index] === 'own'));
+  // In a joint transaction nobody can say whose coins reach which output; no output gets more of ours than we lose.
+  const lost = given > kept ? given - kept : 0n;
+  const joint = own.size < spent.length;
+  const atMost = (amount: bigint): bigint => (joint && amount > lost ? lost : amount);
   for (const [index, output] of transaction.outputs.entries()) {
-    if (equalBytes(output.script, script)) continue;
+    if (owners[index] === 'own') continue;
     const kind = scriptKind(output.script);
     const field = `outputs[${index}]`;
     if (kind === 'data') {
       calls.push({
         target: 'bitcoin',
         name: 'bitcoin.data',
-        arguments: { script: hexEncode(output.script) },
+        arguments: { script: hexEncode(output.script.subarray(0, MOST_SHOWN_BYTES)) },
       });
       if (output.amount > 0n)
-        outflows.push({ asset, amount: output.amount, from: account.address, to: null, kind: 'burn' });
+        outflows.push({
+          asset,
+          amount: atMost(output.amount),
+          from: account.address,
+          to: null,
+          kind: 'burn',
+        });
       continue;
     }
     if (kind === 'other' || kind === 'witness') {
@@ -111,9 +160,17 @@ function spendEffects({ psbt, spent, own, ownScript: script, account, network }:
       });
     }
     const to = scriptToAddress(output.script, network);
+    if (owners[index] === 'out-of-reach') {
+      unresolved.push({
+        kind: 'change-out-of-reach',
+        field,
+        detail: 'the change goes to an index at which no wallet looks for it',
+        ...(to === null ? {} : { subject: to }),
+      });
+    }
     outflows.push({
       asset,
-      amount: output.amount,
+      amount: atMost(output.amount),
       from: account.address,
       to,
       kind: to === null ? 'other' : 'transfer',
@@ -127,13 +184,30 @@ function spendEffects({ psbt, spent, own, ownScript: script, account, network }:
   const timed =
     transaction.lockTime >= LOCK_TIME_THRESHOLD &&
     transaction.inputs.some((input) => input.sequence !== FINAL_SEQUENCE);
+  const size = BigInt(leastVirtualSize(transaction, own.size, account.addressFormat));
+  calls.push({
+    target: 'bitcoin',
+    name: 'bitcoin.transaction',
+    arguments: {
+      inputs: String(transaction.inputs.length),
+      ownInputs: String(own.size),
+      outputs: String(transaction.outputs.length),
+      given: String(given),
+      kept: String(kept),
+      fee: String(fee),
+      // Rounded up, over the least size that the signed transaction can have.
+      feePerVirtualByte: String((fee + size - 1n) / size),
+      lockTime: String(transaction.lockTime),
+      replaceable: String(transaction.inputs.some((input) => input.sequence < FIRST_FINAL_FOR_REPLACEMENT)),
+    },
+  });
   return {
     chain: 'bitcoin',
     network: null,
     version: 'psbt0',
     signers: [...new Set([account.address, ...foreign])],
     feePayer: account.address,
-    maxFee: { asset, amount: feeOf(spent, transaction.outputs) },
+    maxFee: { asset, amount: atMost(fee) },
     outflows,
     grants: [],
     takeovers: [],

@@ -1,4 +1,5 @@
 import { equalBytes } from '@keystead/crypto/bytes';
+import { bytesName } from '@keystead/crypto/recent';
 import { ChainError } from '../error.ts';
 import { decodeOutput, findRecord, INPUT, type Psbt, type PsbtMap } from './psbt.ts';
 import {
@@ -26,7 +27,7 @@ export function spentOutputs(
   const seen = new Set<string>();
   return psbt.transaction.inputs.map((input, index) => {
     const field = `inputs[${index}]`;
-    const outpoint = `${input.previousId.join()}:${input.previousIndex}`;
+    const outpoint = `${bytesName(input.previousId)}:${input.previousIndex}`;
     if (seen.has(outpoint)) throw new ChainError('transaction-malformed', 'an output is spent twice', field);
     seen.add(outpoint);
     return spentOutput(input, psbt.inputs[index]!, { ...options, field });

@@ -1,4 +1,3 @@
-import { equalBytes } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
 import { sha256 } from '@keystead/crypto/sha256';
 import { ChainError } from '../error.ts';
@@ -31,7 +30,8 @@ export interface BitcoinTransaction {
 export const MAX_MONEY = 2_100_000_000_000_000n;
 
 /**
- * Decodes a transaction that fills `bytes`, with or without witness (BIP-144).
+ * Decodes a transaction that fills `bytes`, with or without witness (BIP-144). Canonical by construction, as `decodePsbt`:
+ * the witness form stands only where there is a witness.
  * `unsigned` reads the form without witness only, which is what a PSBT holds.
  * @throws ChainError `transaction-malformed`
  */
@@ -77,10 +77,7 @@ export function decodeTransaction(bytes: Uint8Array, form: 'any' | 'unsigned' = 
   }
   const lockTime = reader.uint32();
   reader.end();
-  const transaction = { version, inputs, outputs, lockTime };
-  if (!equalBytes(encodeTransaction(transaction), bytes))
-    throw malformed('the transaction is not in its canonical encoding');
-  return transaction;
+  return { version, inputs, outputs, lockTime };
 }
 
 /** Network form: with witness when any input has one. */
