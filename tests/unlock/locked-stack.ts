@@ -14,9 +14,17 @@ export class LockedStacks {
   /** Starts, does `unlock` when the stack waits for operators, and resolves when it is ready. */
   async start(options: StartOptions, unlock: (state: string) => Promise<void>): Promise<Stack> {
     const locked = Promise.withResolvers<string>();
-    const starting = startStack({ stderr: this.#log, locked: locked.resolve, ...options });
+    const aborting = new AbortController();
+    const starting = startStack({ stderr: this.#log, locked: locked.resolve, ...options }, aborting.signal);
     starting.catch(locked.reject);
-    await unlock(await locked.promise);
+    try {
+      await unlock(await locked.promise);
+    } catch (error) {
+      // Nobody else would end a stack that waits.
+      aborting.abort();
+      await starting.catch(() => {});
+      throw error;
+    }
     const stack = await starting;
     this.#stacks.add(stack);
     return stack;

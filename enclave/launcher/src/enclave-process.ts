@@ -47,6 +47,17 @@ export class EnclaveFailure extends Error {
   }
 }
 
+/** An open enclave does not do what it was asked, and goes on. */
+export class EnclaveWithheld extends Error {
+  readonly code: string;
+
+  constructor(role: Role, code: string) {
+    super(`${role} withholds: ${code}`);
+    this.name = 'EnclaveWithheld';
+    this.code = code;
+  }
+}
+
 export interface EnclaveStreams {
   /** Connected to the gateway, nothing read from it. */
   readonly gateway: Socket;
@@ -76,10 +87,16 @@ export class EnclaveProcess {
   readonly role: Role;
   readonly measurement: Uint8Array;
   readonly ended: Promise<EnclaveEnd>;
+  /** Resolves when it serves nobody any more and stays for what it holds (spec/unlock.md §6). */
+  readonly orphaned: Promise<void>;
   readonly #child: ChildProcess;
   readonly #control: Socket;
   readonly #streams: EnclaveStreams;
   #pid: number;
+  #orphan: () => void = () => {};
+  #over = false;
+  /** One question at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
   #waiting: { resolve(message: FromEnclave): void; reject(error: EnclaveFailure): void } | undefined;
 
   /** Starts the program with no environment, no core dumps and no descriptors but its streams. Owns `streams`. */
@@ -104,11 +121,15 @@ export class EnclaveProcess {
       ],
     });
     this.#pid = this.#child.pid ?? 0;
+    this.orphaned = new Promise((resolve) => {
+      this.#orphan = resolve;
+    });
     this.ended = new Promise((resolve) => {
       this.#child.once('exit', (code, signal) => resolve({ code, signal }));
       this.#child.once('error', () => resolve({ code: null, signal: null }));
     });
     void this.ended.then(() => {
+      this.#over = true;
       this.#refuse('ended', `${role} ended`);
       // Whatever a sandbox tool left behind loses its streams.
       this.#control.destroy();
@@ -151,25 +172,34 @@ export class EnclaveProcess {
     );
   }
 
-  /** Sends one message of the boot and resolves with its answer. Rejects with EnclaveFailure. */
-  async ask<T extends FromEnclave['type']>(
+  /**
+   * Sends one message and resolves with its answer, after those that were sent before. Rejects with EnclaveFailure, or
+   * EnclaveWithheld.
+   */
+  ask<T extends FromEnclave['type']>(
     message: ToEnclave,
     type: T,
   ): Promise<Extract<FromEnclave, { type: T }>> {
-    const answer = this.#awaitMessage(type);
-    const encoded = frame(ToEnclave.encode(message));
-    this.#control.write(encoded, () => encoded.fill(0));
-    return await answer;
+    const asked = this.#turn.then(() => {
+      const answer = this.#awaitMessage(type);
+      const encoded = frame(ToEnclave.encode(message));
+      this.#control.write(encoded, () => encoded.fill(0));
+      return answer;
+    });
+    this.#turn = asked.catch(() => {});
+    return asked;
   }
 
   async #awaitMessage<T extends FromEnclave['type']>(type: T): Promise<Extract<FromEnclave, { type: T }>> {
     const answered = new Promise<FromEnclave>((resolve, reject) => {
       this.#waiting = { resolve, reject };
     });
+    if (this.#over) this.#refuse('ended', `${this.role} ended`);
     const patience = setTimeout(() => this.#refuse('late', `${this.role} does not answer`), answerPatience);
     try {
       const answer = await answered;
       if (answer.type === 'failed') throw new EnclaveFailure(answer.code, `${this.role}: ${answer.detail}`);
+      if (answer.type === 'withheld') throw new EnclaveWithheld(this.role, answer.code);
       if (answer.type !== type)
         throw new EnclaveFailure('malformed', `${this.role} answers with ${answer.type}`);
       return answer as Extract<FromEnclave, { type: T }>;
@@ -195,7 +225,11 @@ export class EnclaveProcess {
 
   #read(reader: FrameReader, chunk: Uint8Array): void {
     try {
-      for (const payload of reader.push(chunk)) this.#waiting?.resolve(FromEnclave.decode(payload));
+      for (const payload of reader.push(chunk)) {
+        const message = FromEnclave.decode(payload);
+        if (message.type === 'orphaned') this.#orphan();
+        else this.#waiting?.resolve(message);
+      }
     } catch {
       this.#refuse('malformed', `${this.role} does not speak spec/boot.md`);
     }

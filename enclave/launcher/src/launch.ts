@@ -9,6 +9,7 @@ import { readGenesis, writeGenesis } from './genesis-files.ts';
 import { LaunchError } from './launch-error.ts';
 import type { Report } from './report.ts';
 import { Sandbox } from './sandbox.ts';
+import { SeedHolders } from './seed-holders.ts';
 import { type Ready, Supervisor } from './supervisor.ts';
 import { openUnlock } from './unlock/unlock.ts';
 
@@ -20,7 +21,20 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
   const existing = readGenesis(config.home);
   const sandbox = await Sandbox.prepare(config);
   const unlock = await openUnlock(config, existing !== undefined, report);
-  const supervisorOf = (role: Role) => new Supervisor({ role, config, sandbox, unlock, report, signal });
+  const holders = new SeedHolders(log);
+  const surroundings = {
+    settings: JSON.stringify(config.settings),
+    profile: config.profile,
+    approved: {
+      policy: sandbox.measure('policy').measurement,
+      signer: sandbox.measure('signer').measurement,
+      certifier: sandbox.measure('certifier').measurement,
+    },
+  };
+  // The development file is there for every start, and an enclave that keeps nothing ends with its streams.
+  const resumes = unlock.kind !== 'development-file';
+  const supervisorOf = (role: Role) =>
+    new Supervisor({ role, config, sandbox, unlock, holders, resumes, surroundings, report, signal });
   const supervisors: Record<Role, Supervisor> = {
     policy: supervisorOf('policy'),
     signer: supervisorOf('signer'),
@@ -30,18 +44,12 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
   signal.addEventListener('abort', () => void stopAll());
   try {
     // Operators first: what waits for them needs no enclave.
-    const founding = existing === undefined ? await unlock.found() : undefined;
-    const secret = await unlock.secret();
+    const founding = existing === undefined ? await untilAborted(unlock.found(), signal) : undefined;
+    const secret = await untilAborted(unlock.secret(), signal);
     const enclaves = await startAll(supervisors);
     const records = existing ?? (await found(enclaves, secret));
     if (founding !== undefined) writeGenesis(config.home, records, founding.record);
-    const agreed = agreement(config, report, existing === undefined);
-    const open = new Set<Role>();
-    const deployed = (role: Role, ready: Ready) => {
-      agreed(role, ready);
-      open.add(role);
-      if (open.size === roles.length) unlock.opened();
-    };
+    const deployed = agreement(config, report, existing === undefined);
     await Promise.all(
       roles.map((role) =>
         supervisors[role].keep(records[role], enclaves[role], (ready) => deployed(role, ready)),
@@ -53,6 +61,22 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
     unlock.close();
     await stopAll();
   }
+}
+
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    const stop = () => reject(new LaunchError('stopped', 'start it again'));
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  return Promise.race([work, aborted]);
+}
+
+/** One line for operators on standard error; never a secret. */
+function log(event: string, fields: Readonly<Record<string, string>>): void {
+  process.stderr.write(
+    `${JSON.stringify({ time: new Date().toISOString(), program: 'launcher', event, ...fields })}\n`,
+  );
 }
 
 async function startAll(supervisors: Record<Role, Supervisor>): Promise<Record<Role, EnclaveProcess>> {

@@ -4,6 +4,7 @@ import type { FromEnclave, ProbeResult } from '@keystead/enclave-runtime/control
 import type { LauncherConfig } from './config.ts';
 import { connectStreams } from './connect-streams.ts';
 import { EnclaveFailure, type EnclaveProcess } from './enclave-process.ts';
+import type { SeedHolders, Surroundings } from './seed-holders.ts';
 import { LaunchError } from './launch-error.ts';
 import type { Sandbox } from './sandbox.ts';
 import type { Report } from './report.ts';
@@ -24,6 +25,10 @@ export interface SupervisorOptions {
   readonly config: LauncherConfig;
   readonly sandbox: Sandbox;
   readonly unlock: Unlock;
+  readonly holders: SeedHolders;
+  /** Whether a process in the place of another gets its seed from the other two. */
+  readonly resumes: boolean;
+  readonly surroundings: Surroundings;
   readonly report: Report;
   /** Aborted when the launcher stops. */
   readonly signal: AbortSignal;
@@ -36,6 +41,8 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   #running: EnclaveProcess | undefined;
   #probes: readonly ProbeResult[] = [];
+  /** The last process got nothing from the holders: the next one waits for operators. */
+  #wasRefused = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -70,9 +77,9 @@ export class Supervisor {
 
   /** Unlocks a started process. Throws LaunchError when it will never unlock, EnclaveFailure when it ended. */
   async unlock(enclave: EnclaveProcess, record: Uint8Array): Promise<Ready> {
-    const { role, config, unlock } = this.#options;
-    const settings = JSON.stringify(config.settings);
+    const { role, unlock, holders, surroundings } = this.#options;
     const unlockKey = unlockKeyOf(await unlock.secret(), role);
+    this.#wasRefused = false;
     try {
       return await enclave.ask(
         {
@@ -80,9 +87,9 @@ export class Supervisor {
           role,
           unlockKey: unlockKey.expose(),
           record,
-          settings,
-          profile: config.profile,
           measurement: enclave.measurement,
+          launcher: holders.launcher,
+          ...surroundings,
         },
         'ready',
       );
@@ -100,15 +107,16 @@ export class Supervisor {
 
   /** Starts again, measured anew, whatever ends; returns when the launcher stops. `first` is started already. */
   async keep(record: Uint8Array, first: EnclaveProcess, deployed: (ready: Ready) => void): Promise<void> {
-    const { role, report, signal } = this.#options;
+    const { role, report, signal, holders } = this.#options;
     let pause = firstPause;
     let deployment: Uint8Array | undefined;
+    let endTurn = () => {};
     for (let next: EnclaveProcess | undefined = first; !signal.aborted; next = undefined) {
       const since = performance.now();
       let enclave: EnclaveProcess | undefined = next;
       try {
         enclave ??= await this.start();
-        const ready = await this.unlock(enclave, record);
+        const ready = await this.#open(enclave, record);
         const keys = DeploymentKeys.encode(ready.deployment);
         if (deployment !== undefined && !equalBytes(keys, deployment))
           throw new LaunchError(`${role} names another deployment than before`, 'start again');
@@ -116,8 +124,12 @@ export class Supervisor {
         const named = (refused: boolean) =>
           this.#probes.filter((probe) => probe.refused === refused).map((probe) => probe.name);
         deployed(ready);
+        if (this.#options.resumes) await holders.opened(enclave, ready);
+        if (holders.complete) this.#options.unlock.opened();
         report({ event: 'ready', role, pid: enclave.pid, refused: named(true), allowed: named(false) });
-        await enclave.ended;
+        endTurn();
+        const over = await Promise.race([enclave.ended, enclave.orphaned]);
+        if (over === undefined) endTurn = await this.#replaced(enclave);
       } catch (error) {
         await enclave?.stop(0);
         if (!(error instanceof EnclaveFailure)) throw error;
@@ -126,6 +138,33 @@ export class Supervisor {
       await elapsed(pause, signal);
       pause = Math.min(longestPause, pause * 2);
     }
+  }
+
+  /**
+   * Gives a process its seed: from the other two when they hold it, else from what operators give. Throws EnclaveFailure
+   * when the process is used up, so that another one has to be tried.
+   */
+  async #open(enclave: EnclaveProcess, record: Uint8Array): Promise<Ready> {
+    const { unlock, holders, resumes, surroundings, role } = this.#options;
+    if (!resumes || unlock.given) return this.unlock(enclave, record);
+    const others = this.#wasRefused ? new Promise<never>(() => {}) : holders.othersOpen(role);
+    if (this.#wasRefused || !holders.areOthersOpen(role)) {
+      await Promise.race([unlock.secret(), others, enclave.ended]);
+      if (unlock.given) return this.unlock(enclave, record);
+    }
+    const ready = await holders.resume(enclave, surroundings);
+    this.#wasRefused = ready === undefined;
+    if (ready === undefined) throw new EnclaveFailure('locked', `${role} got nothing from its holders`);
+    return ready;
+  }
+
+  /** Ends a process that serves nobody any more, when no other one is being replaced and both others hold its seed. */
+  async #replaced(enclave: EnclaveProcess): Promise<() => void> {
+    const { holders, role } = this.#options;
+    const endTurn = await holders.turn();
+    await Promise.race([holders.othersOpen(role), enclave.ended]);
+    await enclave.stop(0);
+    return endTurn;
   }
 
   async stop(): Promise<void> {

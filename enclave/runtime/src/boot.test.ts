@@ -43,8 +43,20 @@ function found() {
 }
 
 const measurement = new Uint8Array(48).fill(7);
+const approved = { policy: measurement, signer: measurement, certifier: measurement };
+const launcher = new Uint8Array(32);
 const unlock = (role: Role, record: Uint8Array, key: Uint8Array, settings = '{}') =>
-  ({ type: 'unlock', role, unlockKey: key, record, settings, profile: 'development', measurement }) as const;
+  ({
+    type: 'unlock',
+    role,
+    unlockKey: key,
+    record,
+    settings,
+    profile: 'development',
+    measurement,
+    approved,
+    launcher,
+  }) as const;
 
 const refusal = (code: BootError['code']) => (error: unknown) =>
   error instanceof BootError && error.code === code;

@@ -1,10 +1,27 @@
 import { bool, bytes, choice, fixed, list, type Static, struct, text, variant } from '@keystead/crypto/pack';
 import { DeploymentKeys, RoleKeys } from '@keystead/protocol/deployment';
+import { maximumCertificateBytes } from '@keystead/protocol/certificate';
 import { maximumRecordBytes, RoleTag } from './genesis-record.ts';
+import { Approved } from './seed-halves.ts';
 
 /** spec/boot.md §3: what launcher and enclave say to each other on the control pipe, one message per frame. */
 
 export const Profile = choice({ development: 1, production: 2 });
+
+/** What a process is told when its keys come to it. */
+const surroundings = {
+  /** EnclaveSettings as JSON. */
+  settings: text(65536),
+  profile: Profile,
+  /** Of this process (spec/isolation.md §4). */
+  measurement: fixed(48),
+  approved: Approved,
+  /** Public key of the launcher's certificates. */
+  launcher: fixed(32),
+};
+
+const certificate = bytes(maximumCertificateBytes);
+const sealedHalf = bytes(4096);
 
 /** Launcher to enclave. */
 export const ToEnclave = variant('type', {
@@ -18,13 +35,26 @@ export const ToEnclave = variant('type', {
       role: RoleTag,
       unlockKey: fixed(32),
       record: bytes(maximumRecordBytes),
-      /** EnclaveSettings as JSON. */
-      settings: text(65536),
-      profile: Profile,
-      /** Of this process (spec/isolation.md §4). */
-      measurement: fixed(48),
+      ...surroundings,
     }),
   ],
+  /** Split the own seed anew, and keep halves of the others' (spec/unlock.md §6). */
+  split: [4, struct({})],
+  keep: [5, struct({ role: RoleTag, sealed: sealedHalf })],
+  challenge: [6, struct({})],
+  release: [7, struct({ role: RoleTag, certificate })],
+  /** In the place of `unlock`: make a setup key, then go on with the seed that both holders gave to it. */
+  setup: [8, struct({ role: RoleTag })],
+  resume: [
+    9,
+    struct({
+      role: RoleTag,
+      released: list(struct({ certificate, sealed: sealedHalf }), 2),
+      ...surroundings,
+    }),
+  ],
+  /** To the certifier: state what runs as a role. */
+  certify: [10, struct({ role: RoleTag, measurement: fixed(48) })],
 });
 export type ToEnclave = Static<typeof ToEnclave>;
 
@@ -41,5 +71,15 @@ export const FromEnclave = variant('type', {
   failed: [4, struct({ code: text(64), detail: text(512) })],
   /** The first message of every process; it is given nothing before the launcher has judged it. */
   probed: [5, struct({ probes: list(ProbeResult, 16) })],
+  halves: [6, struct({ halves: list(struct({ holder: RoleTag, sealed: sealedHalf }), 2) })],
+  kept: [7, struct({})],
+  challenged: [8, struct({ challenge: fixed(32) })],
+  released: [9, struct({ sealed: sealedHalf })],
+  /** In the place of an answer; the enclave goes on. */
+  withheld: [10, struct({ code: text(64) })],
+  setupKey: [11, struct({ publicKey: fixed(32) })],
+  certified: [12, struct({ certificate })],
+  /** Unasked: its stream to the gateway has ended; it serves nobody any more, and still holds halves. */
+  orphaned: [13, struct({ reason: text(64) })],
 });
 export type FromEnclave = Static<typeof FromEnclave>;

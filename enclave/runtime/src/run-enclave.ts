@@ -88,14 +88,25 @@ export function runEnclave<Incoming, Outgoing>(enclave: EnclaveProgram<Incoming,
             message = enclave.incoming.decode(payload);
           } catch {
             // The gateway is not trusted to speak the protocol, and a stream out of step cannot be mended.
-            return leave('gateway-malformed', 1);
+            return orphan('gateway-malformed', 1);
           }
+          if (program === undefined) return;
           running.receive(message);
         }
         schedule();
       },
-      () => leave('gateway-closed'),
+      () => orphan('gateway-closed'),
     );
+  };
+
+  /** Without the gateway there is nobody to serve. What other roles need of this memory stays until the launcher ends it. */
+  const orphan = (reason: string, code = 0) => {
+    if (!boot.holdsHalves) return leave(reason, code);
+    if (program === undefined) return;
+    program.send = () => {};
+    program = undefined;
+    log('orphaned', { reason });
+    answer({ type: 'orphaned', reason });
   };
 
   void probe().then((probes) => answer({ type: 'probed', probes }));

@@ -14,6 +14,7 @@ const label =
 /** The unlock secret in a file of the home, which a new deployment makes. */
 export class DevelopmentFile implements Unlock {
   readonly kind = 'development-file';
+  readonly given = true;
   readonly #path: string;
 
   /** Throws LaunchError in the production profile unless it was chosen, and when a founded deployment has lost it. */

@@ -63,6 +63,10 @@ export class Operators implements Unlock {
     return operators;
   }
 
+  get given(): boolean {
+    return this.#secret !== undefined;
+  }
+
   found(): Promise<{ readonly record: string }> {
     this.#report({ event: 'locked', state: 'founding', kind: this.kind });
     return new Promise((resolve) => {

@@ -13,6 +13,8 @@ export interface Unlock {
   readonly kind: UnlockKind;
   /** Makes the secret of a new deployment, and the unlock record to keep with its genesis; none for a file. */
   found(): Promise<{ readonly record: string | undefined }>;
+  /** Whether the secret is there without anybody's doing. */
+  readonly given: boolean;
   /** The secret, when there is one: operators may take their time. Not to be kept or wiped by the caller. */
   secret(): Promise<SecretBytes>;
   /** All enclaves are open: what nobody needs now is wiped. */
