@@ -62,6 +62,10 @@ export interface ParseContext {
   readonly tokenAccounts?: ReadonlyMap<string, KnownTokenAccount>;
   /** Solana: owners whose associated token accounts are recognised as recipients; at most 64 are looked at. */
   readonly knownOwners?: readonly string[];
+  /**
+   * Sui: types of objects by address, in Move's notation with addresses in full. An object keeps its type for ever.
+   */
+  readonly objectTypes?: ReadonlyMap<string, string>;
   /** Calls of programs and contracts that are read by description. */
   readonly calls?: readonly CallDescription[];
   /** Bitcoin: recognises change to other addresses of the account. */

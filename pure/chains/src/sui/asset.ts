@@ -5,3 +5,10 @@ export const SUI = 'sui/slip44:784';
 export function objectAsset(id: string): string {
   return `sui/object:${id}`;
 }
+
+/** Units of a coin by its type in Move's notation, addresses in full. */
+export function coinAsset(type: string): string {
+  return type === SUI_TYPE ? SUI : `sui/coin:${type}`;
+}
+
+export const SUI_TYPE = `0x${'2'.padStart(64, '0')}::sui::SUI`;

@@ -1,7 +1,10 @@
+import type { ParseContext } from '../chain.ts';
 import type { Call, Outflow, Unresolved } from '../effects.ts';
+import type { StepBudget } from '../step-budget.ts';
 import { addressText } from './address.ts';
-import { objectAsset, SUI } from './asset.ts';
+import { coinAsset, objectAsset, SUI, SUI_TYPE } from './asset.ts';
 import { littleEndian } from './bcs.ts';
+import { MOVE_FUNCTIONS, type MoveFunction } from './move-calls.ts';
 import { type Argument, type Command, type Transaction, typeText } from './transaction.ts';
 
 /** What one value of the running transaction can hold at most. Values are followed from command to command. */
@@ -49,6 +52,9 @@ function split(coin: Holding, amount: bigint | null): Holding {
   return part;
 }
 
+const STEPS_PER_COMMAND = 10;
+const COIN_TYPE = /^0x0*2::coin::Coin<(.+)>$/;
+
 /** Follows values through the commands of one transaction and gathers what leaves `ours`. */
 class Interpreter {
   readonly outflows: Outflow[] = [];
@@ -63,19 +69,46 @@ class Interpreter {
   /** Values of each earlier command; one of unknown content where code decides what and how many there are. */
   readonly #results: Holding[][] = [];
   readonly #doubted = new Set<string>();
+  readonly #steps: StepBudget;
+  /** Coin type of an object, or null for an object whose type is known to be no coin. */
+  readonly #coinTypes = new Map<string, string | null>();
 
-  constructor(transaction: Transaction, ours: string) {
+  constructor(transaction: Transaction, ours: string, steps: StepBudget, context: ParseContext) {
     this.#transaction = transaction;
     this.#ours = ours;
+    this.#steps = steps;
     this.#sender = addressText(transaction.sender);
     this.#gasOwner = addressText(transaction.gas.owner);
     this.#inputs = transaction.inputs.map((input) => {
       const holding = nothing();
       if (input.kind === 'owned' || input.kind === 'receiving') {
-        holding.parts.push({ id: addressText(input.reference.id), amount: null });
+        const id = addressText(input.reference.id);
+        holding.parts.push({ id, amount: null });
+        const type = context.objectTypes?.get(id);
+        if (type !== undefined) this.#coinTypes.set(id, COIN_TYPE.exec(type)?.[1] ?? null);
       }
       return holding;
     });
+    for (const command of transaction.commands) this.#learnTypes(command);
+  }
+
+  /**
+   * A function that takes `Coin<T>` runs only when its argument is one: the type argument tells the type of the object,
+   * in every command, because one that fails undoes them all.
+   */
+  #learnTypes(command: Command): void {
+    const known = knownFunction(command);
+    if (known === null || command.kind !== 'move-call') return;
+    const [typeArgument] = command.typeArguments;
+    const type = typeArgument === undefined ? SUI_TYPE : typeText(typeArgument);
+    for (const position of known.coins) {
+      const argument = command.arguments[position]!;
+      if (argument.kind !== 'input') continue;
+      const input = this.#transaction.inputs[argument.index]!;
+      if (input.kind === 'owned' || input.kind === 'receiving') {
+        this.#coinTypes.set(addressText(input.reference.id), type);
+      }
+    }
   }
 
   run(): void {
@@ -83,27 +116,38 @@ class Interpreter {
       this.#doubt('sponsored-gas', 'sender', `our gas pays for what ${this.#sender} does`);
     }
     for (const [i, command] of this.#transaction.commands.entries()) {
+      this.#steps.spend(STEPS_PER_COMMAND, `commands[${i}]`);
       this.#results.push(this.#step(command, `commands[${i}]`));
     }
   }
 
-  #doubt(kind: string, field: string, detail: string): void {
+  #doubt(kind: string, field: string, detail: string, subject?: string): void {
     const key = `${kind} ${detail}`;
     if (this.#doubted.has(key)) return;
     this.#doubted.add(key);
-    this.unresolved.push({ kind, field, detail });
+    this.unresolved.push(subject === undefined ? { kind, field, detail } : { kind, field, detail, subject });
   }
 
   #call(field: string, target: string, name: string | null, details: Record<string, string>): void {
     this.calls.push({ target, name, arguments: { command: field, ...details } });
   }
 
+  /** The value of an argument. Its parts are charged, because values that are put together grow. */
   #holding(argument: Argument): Holding {
+    const holding = this.#valueOf(argument);
+    this.#steps.spend(1 + holding.parts.length);
+    return holding;
+  }
+
+  #valueOf(argument: Argument): Holding {
     if (argument.kind === 'gas') return this.#gas;
     if (argument.kind === 'input') return this.#inputs[argument.index]!;
     const results = this.#results[argument.index]!;
-    if (argument.kind === 'result') return results.length === 1 ? results[0]! : sum(results);
-    return results[argument.nested] ?? results[0] ?? nothing();
+    this.#steps.spend(results.length);
+    if (argument.kind === 'nested') return results[argument.nested] ?? results[0] ?? nothing();
+    if (results.length === 1) return results[0]!;
+    for (const each of results) this.#steps.spend(each.parts.length);
+    return sum(results);
   }
 
   #pure(argument: Argument, length: number): Uint8Array | null {
@@ -120,9 +164,21 @@ class Interpreter {
     }
     if (this.#sender === this.#ours) {
       for (const { id, amount } of holding.parts) {
+        const coin = this.#coinTypes.get(id);
+        if (coin !== undefined && coin !== null) {
+          // How many units a whole coin holds is not in the bytes.
+          this.outflows.push({
+            asset: coinAsset(coin),
+            amount: amount ?? 'unbounded',
+            from: this.#ours,
+            to,
+            kind,
+          });
+          continue;
+        }
         this.outflows.push({ asset: objectAsset(id), amount: amount ?? 1n, from: this.#ours, to, kind });
-        if (to !== this.#ours) {
-          this.#doubt('object-type', field, `the type and value of object ${id} are not in the bytes`);
+        if (to !== this.#ours && coin === undefined) {
+          this.#doubt('object-type', field, `the type and value of object ${id} are not in the bytes`, id);
         }
       }
     }
@@ -185,16 +241,20 @@ class Interpreter {
   }
 
   #mergeCoins(command: Extract<Command, { kind: 'merge-coins' }>, field: string): Holding[] {
-    const destination = this.#holding(command.destination);
     this.#call(field, 'sui', 'sui.merge-coins', { sources: String(command.sources.length) });
-    for (const [i, argument] of command.sources.entries()) {
+    this.#merge(command.destination, command.sources, field);
+    return [];
+  }
+
+  #merge(into: Argument, sources: readonly Argument[], field: string): void {
+    const destination = this.#holding(into);
+    for (const [i, argument] of sources.entries()) {
       const source = this.#holding(argument);
       if (source === destination) continue;
-      const owner = this.#ownerOf(command.destination, destination);
+      const owner = this.#ownerOf(into, destination);
       if (owner !== this.#ours) this.#leave(source, owner, 'transfer', `${field}.sources[${i}]`);
       absorb(destination, source);
     }
-    return [];
   }
 
   /** Who has what is merged into a coin: another address, a shared object, or nobody known for a value out of code. */
@@ -208,7 +268,74 @@ class Interpreter {
     return holding.unknown ? null : this.#ours;
   }
 
+  /** A function of the framework or the system; what else it takes than values is read from the bytes or doubted. */
+  #knownCall(
+    command: Extract<Command, { kind: 'move-call' }>,
+    { name, meaning }: MoveFunction,
+    field: string,
+  ): Holding[] {
+    const [type] = command.typeArguments;
+    const details: Record<string, string> = type === undefined ? {} : { type: typeText(type) };
+    const argument = (position: number): Argument => command.arguments[position]!;
+    const value = (position: number): Holding => this.#holding(argument(position));
+    const amountOf = (position: number): bigint | null => {
+      const bytes = this.#pure(argument(position), 8);
+      const amount = bytes === null ? null : littleEndian(bytes);
+      if (amount === null)
+        this.#doubt('amount', `${field}.arguments[${position}]`, 'the amount is not in the bytes');
+      details.amount = amount === null ? '?' : String(amount);
+      return amount;
+    };
+    const addressOf = (position: number): string | null => {
+      const bytes = this.#pure(argument(position), 32);
+      const to = bytes === null ? null : addressText(bytes);
+      if (to === null) {
+        this.#doubt('recipient', `${field}.arguments[${position}]`, 'the recipient is not in the bytes');
+      }
+      details.to = to ?? '';
+      return to;
+    };
+    let results: Holding[] = [];
+    switch (meaning.kind) {
+      case 'nothing':
+        results = [nothing()];
+        break;
+      case 'split': {
+        const part = split(value(meaning.coin), amountOf(meaning.amount));
+        if (meaning.kept) this.#leave(part, this.#sender, 'transfer', field);
+        else results = [part];
+        break;
+      }
+      case 'join':
+        this.#merge(argument(meaning.into), [argument(meaning.from)], field);
+        break;
+      case 'transfer':
+        this.#leave(value(meaning.object), addressOf(meaning.to), 'transfer', field);
+        break;
+      case 'pay':
+        this.#leave(
+          split(value(meaning.coin), amountOf(meaning.amount)),
+          addressOf(meaning.to),
+          'transfer',
+          field,
+        );
+        break;
+      case 'keep':
+        this.#leave(value(meaning.object), this.#sender, 'other', field);
+        break;
+      case 'stake':
+        details.validator = addressOf(meaning.validator) ?? '';
+        delete details.to;
+        this.#leave(value(meaning.coin), this.#sender, 'other', field);
+        break;
+    }
+    this.#call(field, addressText(command.package), `sui.${name}`, details);
+    return results;
+  }
+
   #moveCall(command: Extract<Command, { kind: 'move-call' }>, field: string): Holding[] {
+    const known = knownFunction(command);
+    if (known !== null) return this.#knownCall(command, known, field);
     const target = addressText(command.package);
     this.#call(field, target, null, {
       module: command.module,
@@ -216,7 +343,8 @@ class Interpreter {
       typeArguments: command.typeArguments.map(typeText).join(', '),
       arguments: String(command.arguments.length),
     });
-    this.#doubt('move-call', field, `${target}::${command.module}::${command.function}`);
+    const path = `${target}::${command.module}::${command.function}`;
+    this.#doubt('move-call', field, path, path);
     for (const [i, argument] of command.arguments.entries()) {
       const holding = this.#holding(argument);
       this.#leave({ ...holding, unknown: false }, null, 'call-value', `${field}.arguments[${i}]`);
@@ -227,12 +355,23 @@ class Interpreter {
   }
 }
 
+/** The function of a Move call with a defined meaning, or null; with other numbers of arguments it is another one. */
+function knownFunction(command: Command): MoveFunction | null {
+  if (command.kind !== 'move-call') return null;
+  const target = `${addressText(command.package)}::${command.module}::${command.function}`;
+  const known = MOVE_FUNCTIONS.get(target);
+  if (known === undefined || known.arguments !== command.arguments.length) return null;
+  return known.typeArguments === command.typeArguments.length ? known : null;
+}
+
 /** What the commands move out of the address `ours`, what they call, and what cannot be bounded. */
 export function readCommands(
   transaction: Transaction,
   ours: string,
+  steps: StepBudget,
+  context: ParseContext,
 ): { outflows: Outflow[]; unresolved: Unresolved[]; calls: Call[] } {
-  const interpreter = new Interpreter(transaction, ours);
+  const interpreter = new Interpreter(transaction, ours, steps, context);
   interpreter.run();
   return interpreter;
 }

@@ -230,6 +230,7 @@ describe('code', () => {
       kind: 'move-call',
       field: 'commands[1]',
       detail: `${id(0xdd)}::pool::swap`,
+      subject: `${id(0xdd)}::pool::swap`,
     });
     assert.deepEqual(
       effects.outflows.map((each) => [each.asset, each.amount, each.to, each.kind]),

@@ -1,21 +1,30 @@
 import { base58Encode } from '@keystead/crypto/base58';
 import { blake2b256 } from '@keystead/crypto/blake2b';
 import { concatBytes, utf8Encode } from '@keystead/crypto/bytes';
-import type { ParsedTransaction, RawSignature, SigningAccount } from '../chain.ts';
+import type { ParseContext, ParsedTransaction, RawSignature, SigningAccount } from '../chain.ts';
+import { checkEffectsSize } from '../effects-size.ts';
 import { ChainError } from '../error.ts';
+import { StepBudget } from '../step-budget.ts';
 import { ED25519_FLAG, address, addressText } from './address.ts';
 import { readCommands } from './commands.ts';
 import { decodeWithIntent, transactionDigest } from './message.ts';
 import { SUI } from './asset.ts';
 
+const MOST_STEPS = 60_000;
 const TRANSACTION_DIGEST_DOMAIN = utf8Encode('TransactionData::');
 
 /**
  * Effects and signing input of BCS TransactionData, with or without the intent prefix. The signing input is the
  * 32-byte digest. Throws ChainError `transaction-malformed`, `transaction-version-unsupported`,
- * `transaction-not-understood` or `transaction-not-ours`.
+ * `transaction-not-understood`, `transaction-not-ours` or `transaction-too-complex`.
  */
-export function parseTransaction(bytes: Uint8Array, account: SigningAccount): ParsedTransaction {
+export function parseTransaction(
+  bytes: Uint8Array,
+  account: SigningAccount,
+  context: ParseContext = {},
+): ParsedTransaction {
+  const steps = context.steps ?? new StepBudget(MOST_STEPS);
+  steps.spend(1 + (bytes.length >> 2));
   const { transactionBytes, transaction } = decodeWithIntent(bytes);
   const ours = address(account.publicKey, 'Sui');
   const sender = addressText(transaction.sender);
@@ -23,7 +32,7 @@ export function parseTransaction(bytes: Uint8Array, account: SigningAccount): Pa
   if (sender !== ours && gasOwner !== ours) {
     throw new ChainError('transaction-not-ours', 'our address is neither sender nor gas owner', 'sender');
   }
-  const { outflows, unresolved, calls } = readCommands(transaction, ours);
+  const { outflows, unresolved, calls } = readCommands(transaction, ours, steps, context);
   const references = transaction.inputs.flatMap((input) =>
     input.kind === 'owned' || input.kind === 'receiving' ? [input.reference] : [],
   );
@@ -32,7 +41,7 @@ export function parseTransaction(bytes: Uint8Array, account: SigningAccount): Pa
   );
   return {
     chain: 'sui',
-    effects: {
+    effects: checkEffectsSize({
       chain: 'sui',
       network: null,
       version: 'sui-v1',
@@ -45,7 +54,7 @@ export function parseTransaction(bytes: Uint8Array, account: SigningAccount): Pa
       validity: { uniqueness: 'object-version', key: versions.join(','), notBefore: null, notAfter: null },
       unresolved,
       calls,
-    },
+    }),
     signingInputs: [{ algorithm: 'ed25519', bytes: transactionDigest(transactionBytes) }],
     assemble(signatures: readonly RawSignature[]) {
       const signature = signatures[0]?.bytes;
