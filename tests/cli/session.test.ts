@@ -226,6 +226,66 @@ describe('keystead', () => {
       <key>
     `));
 
+  test('stops a wallet and a user at once, and starts them again', () =>
+    shell.play(`
+      $ keystead user add carol --policy ALLOW_ALL --key-file carol.json
+      carol  ALLOW_ALL
+      <uuid>  keystead  keypair Ed25519  <key>
+
+      $ keystead wallet freeze --wallet $WALLET
+      wallet <uuid> is frozen
+
+      $ keystead sign message hi --wallet $WALLET
+      ! error: Wallet frozen (wallet-frozen) [params.walletId]
+      ! hint: …
+      [1]
+
+      $ keystead wallet unfreeze --wallet $WALLET
+      wallet <uuid> works again
+
+      $ keystead user freeze carol --credentials carol.json
+      carol is frozen
+
+      $ keystead user unfreeze carol --credentials carol.json
+      ! error: User frozen (user-frozen)
+      ! hint: …
+      [1]
+
+      $ keystead user unfreeze carol
+      carol works again
+
+      $ keystead sign message hi --wallet $WALLET --credentials carol.json
+      <key>
+    `));
+
+  test('lets somebody else agree before a bounded key signs', async () => {
+    await shell.play(`
+      $ keystead user add agent --policy ALLOW_ALL --key-file agent.json --approvals 1
+      agent  ALLOW_ALL
+      <uuid>  keystead  keypair Ed25519  <key>
+
+      $ keystead sign message pay --wallet $WALLET --credentials agent.json
+      ! error: 1 approval is needed, and 0 given; the request waits as <SUBJECT:key> (approval-required)
+      ! hint: …
+      [1]
+
+      $ keystead approval list
+      <key>  signUtf8Message  by agent  <text>  needs 1
+
+      $ keystead approval approve $SUBJECT
+      <key>  signUtf8Message  by agent  <text>  needs 1
+      root  approve  until <text>
+
+      $ keystead approval complete $SUBJECT --credentials agent.json --json
+      {"address":"<solana>","publicKey":"<solana>","signature":"<key>"}
+
+      $ keystead approval complete $SUBJECT --credentials agent.json
+      ! error: No such subject (approval-not-found)
+      ! hint: …
+      [1]
+    `);
+  });
+
   test('refuses wrong usage with exit code 2 and repeats no surplus words', () =>
     shell.play(`
       $ keystead wallet create

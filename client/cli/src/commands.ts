@@ -1,4 +1,9 @@
 import type { Command } from './command.ts';
+import { approvalApprove } from './commands/approval/approve.ts';
+import { approvalComplete } from './commands/approval/complete.ts';
+import { approvalList } from './commands/approval/list.ts';
+import { approvalReject } from './commands/approval/reject.ts';
+import { approvalShow } from './commands/approval/show.ts';
 import { authenticatorAdd } from './commands/authenticator/add.ts';
 import { authenticatorList } from './commands/authenticator/list.ts';
 import { authenticatorProve } from './commands/authenticator/prove.ts';
@@ -13,29 +18,41 @@ import { operatorFound } from './commands/operator/found.ts';
 import { operatorStatus } from './commands/operator/status.ts';
 import { operatorUnlock } from './commands/operator/unlock.ts';
 import { orgCreate } from './commands/org/create.ts';
+import { orgFreeze } from './commands/org/freeze.ts';
 import { orgShow } from './commands/org/show.ts';
+import { orgThreshold } from './commands/org/threshold.ts';
+import { orgUnfreeze } from './commands/org/unfreeze.ts';
 import { send } from './commands/send.ts';
 import { signMessage } from './commands/sign/message.ts';
 import { signRaw } from './commands/sign/raw.ts';
 import { signTransaction } from './commands/sign/transaction.ts';
 import { signTypedData } from './commands/sign/typed-data.ts';
 import { userAdd } from './commands/user/add.ts';
+import { userFreeze } from './commands/user/freeze.ts';
 import { userList } from './commands/user/list.ts';
 import { userRemove } from './commands/user/remove.ts';
+import { userUnfreeze } from './commands/user/unfreeze.ts';
 import { userUpdate } from './commands/user/update.ts';
 import { walletAccounts } from './commands/wallet/accounts.ts';
 import { walletCreate } from './commands/wallet/create.ts';
+import { walletFreeze } from './commands/wallet/freeze.ts';
 import { walletList } from './commands/wallet/list.ts';
 import { walletShow } from './commands/wallet/show.ts';
+import { walletUnfreeze } from './commands/wallet/unfreeze.ts';
 
 /** Every command, in the order in which the help lists them. */
 export const commands: readonly Command[] = [
   init,
   orgCreate,
   orgShow,
+  orgThreshold,
+  orgFreeze,
+  orgUnfreeze,
   userAdd,
   userUpdate,
   userRemove,
+  userFreeze,
+  userUnfreeze,
   userList,
   authenticatorAdd,
   authenticatorProve,
@@ -46,6 +63,13 @@ export const commands: readonly Command[] = [
   walletList,
   walletShow,
   walletAccounts,
+  walletFreeze,
+  walletUnfreeze,
+  approvalList,
+  approvalShow,
+  approvalApprove,
+  approvalReject,
+  approvalComplete,
   signMessage,
   signTransaction,
   signTypedData,

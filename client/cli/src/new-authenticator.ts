@@ -27,6 +27,9 @@ export const newAuthenticatorOptions: Readonly<Record<string, Option>> = {
   proof: { type: 'string', value: 'proof', help: 'proof of possession of that key, base64url' },
   'key-name': { type: 'string', value: 'name', help: 'name of the key (default: keystead)' },
   'key-expires': { type: 'string', value: 'duration', help: 'the key expires: 90s, 15m, 12h, 31d' },
+  actions: { type: 'string', value: 'method', multiple: true, help: 'the key may call nothing else' },
+  wallets: { type: 'string', value: 'id', multiple: true, help: 'the key may use no other wallet' },
+  approvals: { type: 'string', value: 'n', help: 'root users who must agree to what the key asks for' },
   pki: { type: 'boolean', help: 'the key may also stamp on the compatibility surface' },
 };
 
@@ -62,6 +65,7 @@ export async function newAuthenticator(
         algorithm: givenAlgorithm(given),
         publicKey,
         proof: given.required('proof'),
+        ...ceilingOf(given),
       },
     };
   const { api, deploymentId, walletId } = session.credentials;
@@ -79,7 +83,7 @@ export async function newAuthenticator(
     named(given),
   );
   makeFolderAndWrite(file!, credentials);
-  return { file, authenticator };
+  return { file, authenticator: { ...authenticator, ...ceilingOf(given) } };
 }
 
 const named = (given: CommandArguments) => {
@@ -90,6 +94,22 @@ const named = (given: CommandArguments) => {
     ...(expiresInMs === undefined ? {} : { expiresInMs }),
   };
 };
+
+function ceilingOf(given: CommandArguments): Pick<NewKeypairAuthenticator, 'ceiling'> {
+  const actions = given.list('actions');
+  const wallets = given.list('wallets');
+  const approvals = given.text('approvals');
+  if (approvals !== undefined && !/^[1-9][0-9]?$/.test(approvals))
+    throw new UsageError('--approvals is a number from 1 to 16');
+  if (actions.length === 0 && wallets.length === 0 && approvals === undefined) return {};
+  return {
+    ceiling: {
+      ...(actions.length === 0 ? {} : { actions }),
+      ...(wallets.length === 0 ? {} : { wallets }),
+      ...(approvals === undefined ? {} : { approvals: Number(approvals) }),
+    },
+  };
+}
 
 /** Writes new credentials, and the folder that they stand in. */
 export function makeFolderAndWrite(file: string, credentials: Credentials): void {

@@ -1,5 +1,6 @@
 import type {
   Account,
+  ApprovalState,
   Authenticator,
   Organization,
   SingleAccount,
@@ -20,7 +21,10 @@ export function accountLine(account: Account | SingleAccount): string {
 export function walletText(wallet: Wallet): string {
   const accounts = wallet.accounts ?? (wallet.account === undefined ? [] : [wallet.account]);
   const tags = wallet.tags.length === 0 ? '' : `  (${wallet.tags.join(', ')})`;
-  return [`${wallet.walletId}  ${wallet.walletName}${tags}`, ...accounts.map(accountLine)].join('\n');
+  const frozen = wallet.frozen ? '  frozen' : '';
+  return [`${wallet.walletId}  ${wallet.walletName}${tags}${frozen}`, ...accounts.map(accountLine)].join(
+    '\n',
+  );
 }
 
 const policyText = (policy: User['policy']): string => (policy.type === 'ROOT' ? 'ROOT' : policy.preset);
@@ -36,14 +40,26 @@ export function authenticatorLine(authenticator: Authenticator): string {
 export function userText(user: User): string {
   const traits = Object.entries(user.traits).map(([key, value]) => `${key}=${value}`);
   return [
-    [user.username, policyText(user.policy), ...traits].join('  ') + expiry(user.expiresAtMs),
+    [user.username, policyText(user.policy), ...traits, ...(user.frozen ? ['frozen'] : [])].join('  ') +
+      expiry(user.expiresAtMs),
     ...user.authenticators.map((authenticator) => `  ${authenticatorLine(authenticator)}`),
   ].join('\n');
 }
 
 export function organizationText(organization: Organization): string {
   return [
-    `${organization.organizationId}  ${organization.organizationName}`,
+    `${organization.organizationId}  ${organization.organizationName}${organization.frozen ? '  frozen' : ''}`,
     ...organization.users.map(userText),
+  ].join('\n');
+}
+
+export function approvalText(approval: ApprovalState): string {
+  const { subject, method, requestedBy, approvalsNeeded, createdAtMs, verdicts, rejectedBy } = approval;
+  const state = rejectedBy === undefined ? `needs ${approvalsNeeded}` : `rejected by ${rejectedBy}`;
+  return [
+    `${subject}  ${method}  by ${requestedBy}  ${createdAtMs}  ${state}`,
+    ...verdicts.map(
+      ({ username, verdict, expiresAtMs }) => `  ${username}  ${verdict}  until ${expiresAtMs}`,
+    ),
   ].join('\n');
 }

@@ -115,7 +115,10 @@ function waitingFor(pending: Pending, draft: Draft, caller: Caller, time: number
   try {
     const needed = Number(error.extra?.approvalsNeeded);
     const subject = openSubject(pending, draft, caller.user.username, needed, time);
-    return new KmsError('approval-required', { detail: error.detail, extra: { ...error.extra, subject } });
+    return new KmsError('approval-required', {
+      detail: `${error.detail}; the request waits as ${subject}`,
+      extra: { ...error.extra, subject },
+    });
   } catch (thrown) {
     if (thrown instanceof KmsError) return thrown;
     throw thrown;
