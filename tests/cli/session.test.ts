@@ -280,7 +280,7 @@ describe('keystead', () => {
       {"address":"<solana>","publicKey":"<solana>","signature":"<key>"}
 
       $ keystead approval complete $SUBJECT --credentials agent.json
-      ! error: No such subject (approval-not-found)
+      ! error: No such subject (approval-not-found) [params.subject]
       ! hint: …
       [1]
     `);
