@@ -3,13 +3,11 @@ import { canonicalize } from '@keystead/crypto/canonical-json';
 import type { StoredNode } from '@keystead/crypto/merkle-map';
 import { bytesName } from '@keystead/crypto/recent';
 import type { JsonValue } from '@keystead/crypto/strict-json';
-import { sha256 } from '@keystead/crypto/sha256';
 import { decide, type DecisionInput, type PolicyDecision } from '@keystead/policy/decide';
 import { approvalRequired, approvalsOf, otherApprovers } from '@keystead/protocol/approval';
 import type { Caller } from '@keystead/protocol/authenticate';
 import {
   AuthorityLeaf,
-  keyHashOf,
   authenticatorLeafKey,
   grantLeafKey,
   organizationLeafKey,
@@ -466,13 +464,10 @@ function buildEntry(
     time,
     kind: parts.kind,
     identity: pending.identity,
-    bodyDigest: sha256(pending.raw.body),
+    bodyDigest: pending.stamp.bodyDigest,
     method: pending.request.method,
     surface: pending.raw.surface,
-    authenticator:
-      caller === null
-        ? pending.stamp.keyHash
-        : keyHashOf(caller.authenticator.algorithm, caller.authenticator.publicKey),
+    authenticator: pending.stamp.keyHash,
     authorityBefore: tail.authority,
     authorityAfter: authority?.root ?? tail.authority,
     decision: {

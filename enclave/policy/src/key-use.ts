@@ -2,9 +2,8 @@ import type { AddressFormat, SigningAccount } from '@keystead/chains/chain';
 import type { Effects } from '@keystead/chains/effects';
 import { base58Decode } from '@keystead/crypto/base58';
 import { utf8Encode } from '@keystead/crypto/bytes';
-import { canonicalize } from '@keystead/crypto/canonical-json';
+import { canonicalizeWithAmounts } from '@keystead/crypto/canonical-json';
 import { hexDecode } from '@keystead/crypto/hex';
-import type { JsonValue } from '@keystead/crypto/strict-json';
 import {
   type GrantLeaf,
   grantLeafKey,
@@ -288,16 +287,7 @@ export function writeWallet(pending: Pending, draft: Draft, walletId: string, ti
 
 /** Canonical JSON of effects; amounts are decimal strings. */
 export function encodeEffects(effects: Effects | null): Uint8Array {
-  return effects === null ? new Uint8Array(0) : utf8Encode(canonicalize(jsonOf(effects)));
-}
-
-function jsonOf(value: unknown): JsonValue {
-  if (typeof value === 'bigint') return value.toString();
-  if (typeof value !== 'object' || value === null) return value as JsonValue;
-  if (Array.isArray(value)) return value.map(jsonOf);
-  const out: { [name: string]: JsonValue } = {};
-  for (const [name, member] of Object.entries(value)) if (member !== undefined) out[name] = jsonOf(member);
-  return out;
+  return effects === null ? new Uint8Array(0) : utf8Encode(canonicalizeWithAmounts(effects));
 }
 
 /** The most accounts that an answer shows of a wallet whose request names none. */

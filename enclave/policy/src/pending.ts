@@ -18,8 +18,6 @@ export interface Pending {
   readonly organization: Uint8Array;
   readonly organizationId: string;
   readonly arrived: number;
-  /** Request and signature: only bytes that stand or fall with the same stamp wait together. */
-  readonly parkedAs: string;
   /** What the signer made or derived for it. */
   made: MadeResult | undefined;
   /** Why the signer would not make or derive it. */

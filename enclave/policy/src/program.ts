@@ -11,7 +11,6 @@ import {
   AuthorityLeaf,
   authenticatorLeafKey,
   grantLeafKey,
-  keyHashOf,
   userLeafKey,
   walletLeafKey,
 } from '@keystead/protocol/authority';
@@ -275,7 +274,6 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
         stamp,
         identity,
         identityHex: hexEncode(identity),
-        parkedAs: `${hexEncode(identity)} ${raw.route} ${raw.signature ?? raw.phantomStamp ?? ''}`,
         organization,
         organizationId: formatUuid(organization),
         arrived: this.#context.clock(),
@@ -300,12 +298,12 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
 
   #process(pending: Pending): void {
     if (pending.refs.length === 0) return;
-    const waiting = this.#parked.get(pending.parkedAs);
+    const waiting = this.#parked.size === 0 ? undefined : this.#parked.get(parkedAs(pending));
     if (waiting !== undefined && waiting !== pending) {
       this.#join(waiting, pending);
       return;
     }
-    this.#parked.delete(pending.parkedAs);
+    if (waiting !== undefined) this.#parked.delete(parkedAs(pending));
     try {
       this.#handle(pending, this.#organizationOf(pending.organization));
     } catch (thrown) {
@@ -321,7 +319,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   }
 
   #interrupted(pending: Pending, thrown: unknown): void {
-    const park = () => this.#parked.set(pending.parkedAs, pending);
+    const park = () => this.#parked.set(parkedAs(pending), pending);
     pending.restarts += 1;
     if (pending.restarts > maximumRestarts) {
       this.#refuse(pending.refs, pending.identity, new KmsError('unavailable', {}));
@@ -530,7 +528,6 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   #planTicket(pending: Pending, decided: Decided, caller: Caller): HeldTicket {
     const [own, other] = decided.entries;
     const { keyUse, secret, display } = decided.ticket!;
-    const keyHash = keyHashOf(caller.authenticator.algorithm, caller.authenticator.publicKey);
     // New nodes of this very decision are read here, before the batch is closed.
     for (const decidedEntry of decided.entries)
       for (const { hash, bytes } of decidedEntry.nodes) this.#nodes.put(hash, bytes);
@@ -538,7 +535,10 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     const witness = ticketWitness(
       own.organization,
       own.known.entry,
-      { authenticatorKey: authenticatorLeafKey(keyHash), userKey: userLeafKey(caller.user.username) },
+      {
+        authenticatorKey: authenticatorLeafKey(pending.stamp.keyHash),
+        userKey: userLeafKey(caller.user.username),
+      },
       keyUse,
       other === undefined
         ? null
@@ -661,13 +661,15 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   }
 
   #resume(pending: Pending): void {
-    if (this.#parked.get(pending.parkedAs) === pending) this.#parked.delete(pending.parkedAs);
+    const name = parkedAs(pending);
+    if (this.#parked.get(name) === pending) this.#parked.delete(name);
     this.#queue.push(pending);
   }
 
   /** Ends a wait without a decision. */
   #giveUp(pending: Pending, error: KmsError): void {
-    if (this.#parked.get(pending.parkedAs) === pending) this.#parked.delete(pending.parkedAs);
+    const name = parkedAs(pending);
+    if (this.#parked.get(name) === pending) this.#parked.delete(name);
     this.#refuse(pending.refs, pending.identity, error);
     pending.refs.length = 0;
   }
@@ -1190,6 +1192,11 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       decidedRequests: this.#requests.size,
     };
   }
+}
+
+/** Request and signature: only bytes that stand or fall with the same stamp wait together. */
+function parkedAs({ identityHex, raw }: Pending): string {
+  return `${identityHex} ${raw.route} ${raw.signature ?? raw.phantomStamp ?? ''}`;
 }
 
 function queryName(query: RowQuery): string {

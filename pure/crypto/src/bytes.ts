@@ -66,6 +66,8 @@ const CHUNK = 4096;
  */
 export function utf8Decode(bytes: Uint8Array): string {
   assertBytes('bytes', bytes);
+  const decoded = backend.utf8Decode(bytes);
+  if (decoded !== undefined) return decoded;
   const length = bytes.length;
   let ascii = 0;
   while (ascii < length && bytes[ascii]! < 0x80) ascii++;

@@ -9,35 +9,59 @@ const MAX_DEPTH = 256;
  * objects of other classes), RangeError for NaN, infinities, lone surrogates and more than 256 levels.
  */
 export function canonicalize(value: JsonValue): string {
-  return serialize(value, 0);
+  return serialize(value, 0, false);
 }
 
-function serialize(value: JsonValue, depth: number): string {
-  if (value === null || value === true || value === false) return String(value);
+/** As `canonicalize`, of a value in which a bigint stands for its decimal text and an undefined member for none. */
+export function canonicalizeWithAmounts(value: unknown): string {
+  return serialize(value as JsonValue, 0, true);
+}
+
+function serialize(value: JsonValue, depth: number, withAmounts: boolean): string {
   if (typeof value === 'string') return quoted(value);
+  if (value === null || value === true || value === false) return String(value);
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) throw new RangeError('number must be finite');
     return value === 0 ? '0' : String(value);
   }
+  if (withAmounts && typeof value === 'bigint') return `"${value}"`;
   if (typeof value !== 'object') throw new TypeError(`JSON holds no ${typeof value}`);
   if (depth === MAX_DEPTH) throw new RangeError('nested too deeply');
   if (Array.isArray(value)) {
     let text = '[';
     // A hole reads as undefined and is refused.
-    for (let i = 0; i < value.length; i++) text += (i === 0 ? '' : ',') + serialize(value[i]!, depth + 1);
+    for (let i = 0; i < value.length; i++)
+      text += (i === 0 ? '' : ',') + serialize(value[i]!, depth + 1, withAmounts);
     return `${text}]`;
   }
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== null && prototype !== Object.prototype) throw new TypeError('object must be plain');
   let text = '{';
-  // The default order of sort() is that of UTF-16 code units, as RFC 8785 §3.2.3 wants.
-  for (const name of Object.keys(value).sort()) {
-    text += `${text === '{' ? '' : ','}${quoted(name)}:${serialize(value[name]!, depth + 1)}`;
+  for (const name of sorted(Object.keys(value))) {
+    const member = value[name];
+    if (withAmounts && member === undefined) continue;
+    text += `${text === '{' ? '' : ','}${quoted(name)}:${serialize(member!, depth + 1, withAmounts)}`;
   }
   return `${text}}`;
 }
 
+/** In the order of UTF-16 code units (RFC 8785 §3.2.3), which is that of `<` and of sort(). */
+function sorted(names: string[]): string[] {
+  if (names.length > 16) return names.sort();
+  for (let i = 1; i < names.length; i++) {
+    const name = names[i]!;
+    let at = i;
+    for (; at > 0 && name < names[at - 1]!; at--) names[at] = names[at - 1]!;
+    names[at] = name;
+  }
+  return names;
+}
+
+// Printable ASCII but the two characters that are escaped.
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 function quoted(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`;
   if (!text.isWellFormed()) throw new RangeError('lone surrogate');
   return JSON.stringify(text);
 }

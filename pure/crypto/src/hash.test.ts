@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHmac, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { eachBackend } from '../testing/each-backend.ts';
 import { vectors, type Wycheproof } from '../testing/vectors.ts';
@@ -59,6 +60,16 @@ for (const { backend, module } of await eachBackend<typeof import('./hmac.ts')>(
       }
     }
     assert.equal(run, 174);
+  });
+
+  test(`HMAC-SHA-256 is that of OpenSSL for keys and data of lengths around every bound (${backend})`, () => {
+    for (const keyLength of [0, 1, 31, 32, 63, 64, 65, 200])
+      for (const length of [0, 1, 55, 56, 64, 8127, 8128, 8129, 20_000]) {
+        const key = randomBytes(keyLength);
+        const data = randomBytes(length);
+        const expected = createHmac('sha256', key).update(data).digest('hex');
+        assert.equal(hexEncode(module.hmacSha256(key, data)), expected, `${keyLength}, ${length}`);
+      }
   });
 
   test(`HMAC-SHA-512 gives test case 2 of RFC 4231 (${backend})`, () => {

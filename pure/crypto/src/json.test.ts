@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { vectors } from '../testing/vectors.ts';
 import { utf8Encode } from './bytes.ts';
-import { canonicalize } from './canonical-json.ts';
+import { canonicalize, canonicalizeWithAmounts } from './canonical-json.ts';
 import { hexDecode, hexEncode } from './hex.ts';
 import { type JsonValue, parseStrictJson } from './strict-json.ts';
 
@@ -46,6 +46,24 @@ test('canonicalizes the 6 documents and 7 numbers of the RFC 8785 suite', () => 
     run++;
   }
   assert.equal(run, 13);
+});
+
+test('writes amounts as decimal text and leaves out what is undefined, where that is asked for', () => {
+  const value = { b: 10n ** 30n, a: [0n, { z: undefined, y: -1n }], c: 'x', d: undefined };
+  const text = '{"a":["0",{"y":"-1"}],"b":"1000000000000000000000000000000","c":"x"}';
+  assert.equal(canonicalizeWithAmounts(value), text);
+  for (const refused of [1n, undefined, { a: undefined }])
+    assert.throws(() => canonicalize(refused as unknown as JsonValue), TypeError);
+});
+
+test('sorts members by UTF-16 code units, few or many', () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.string({ unit: 'binary', maxLength: 4 }), { maxLength: 40 }), (names) => {
+      const value = Object.fromEntries(names.map((name) => [name, 1]));
+      const expected = [...names].sort().map((name) => `${JSON.stringify(name)}:1`);
+      assert.equal(canonicalize(value), `{${expected.join(',')}}`);
+    }),
+  );
 });
 
 test('refuses to canonicalize what JSON does not hold', () => {

@@ -103,7 +103,7 @@ export class PackWriter {
 }
 
 // A writer that has grown beyond this gives its buffer back.
-const RETAINED = 0x10000;
+const RETAINED = 0x100000;
 
 /** A cursor over input. Every read checks the remaining length before it allocates. */
 export class PackReader {

@@ -58,6 +58,7 @@ const stampOf = ({ publicKey }: Key): Stamp => ({
   webauthn: false,
   publicKey,
   keyHash: keyHashOf(algorithmEd25519, publicKey),
+  bodyDigest: new Uint8Array(32),
   signature: new Uint8Array(64),
 });
 

@@ -502,6 +502,7 @@ describe('a passkey assertion', () => {
       webauthn: true,
       publicKey,
       keyHash: keyHashOf(algorithmSecp256r1, publicKey),
+      bodyDigest: new Uint8Array(32),
       signature: PasskeyAssertion.encode(
         assertion({ client: clientData('webauthn.get', { challenge: base64urlEncode(over) }) }),
       ),

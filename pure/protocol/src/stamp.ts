@@ -5,6 +5,7 @@ import * as ed25519 from '@keystead/crypto/ed25519';
 import { bytes, fixed, type Static, struct } from '@keystead/crypto/pack';
 import * as p256 from '@keystead/crypto/p256';
 import { sha256 } from '@keystead/crypto/sha256';
+import { Recent } from '@keystead/crypto/recent';
 import { parseStrictJson } from '@keystead/crypto/strict-json';
 import {
   algorithmEd25519,
@@ -44,6 +45,8 @@ export interface NativeStamp {
   readonly webauthn: boolean;
   readonly publicKey: Uint8Array;
   readonly keyHash: Uint8Array;
+  /** SHA-256 of the request's body. */
+  readonly bodyDigest: Uint8Array;
   /** 64 bytes, or the encoded PasskeyAssertion when `webauthn`. */
   readonly signature: Uint8Array;
   readonly base: Uint8Array;
@@ -62,6 +65,7 @@ export interface PkiStamp {
   readonly webauthn: false;
   readonly publicKey: Uint8Array;
   readonly keyHash: Uint8Array;
+  readonly bodyDigest: Uint8Array;
   readonly signature: Uint8Array;
 }
 
@@ -75,12 +79,11 @@ export const PasskeyAssertion = struct({
 });
 export type PasskeyAssertion = Static<typeof PasskeyAssertion>;
 
-const nativeAlgorithms: Readonly<Record<string, { algorithm: number; webauthn: boolean; keyBytes: number }>> =
-  {
-    ed25519: { algorithm: algorithmEd25519, webauthn: false, keyBytes: 32 },
-    'ecdsa-p256-sha256': { algorithm: algorithmSecp256r1, webauthn: false, keyBytes: 65 },
-    'webauthn-p256': { algorithm: algorithmSecp256r1, webauthn: true, keyBytes: 65 },
-  };
+const nativeAlgorithms: Readonly<Record<string, NativeAlgorithm>> = {
+  ed25519: { algorithm: algorithmEd25519, webauthn: false, keyBytes: 32 },
+  'ecdsa-p256-sha256': { algorithm: algorithmSecp256r1, webauthn: false, keyBytes: 65 },
+  'webauthn-p256': { algorithm: algorithmSecp256r1, webauthn: true, keyBytes: 65 },
+};
 
 const components =
   '("@method" "@path" "content-digest" "keystead-deployment" "keystead-origin" "keystead-seen")';
@@ -92,8 +95,10 @@ const originPattern = /^(none|https?:\/\/[a-z0-9.:[\]-]{1,250})$/;
 
 /** `Content-Digest` of RFC 9530 over the body. */
 export function contentDigest(body: Uint8Array): string {
-  return `sha-256=:${base64Encode(sha256(body))}:`;
+  return contentDigestOf(sha256(body));
 }
+
+const contentDigestOf = (bodyDigest: Uint8Array): string => `sha-256=:${base64Encode(bodyDigest)}:`;
 
 export interface SignatureBaseInput {
   readonly path: string;
@@ -107,16 +112,14 @@ export interface SignatureBaseInput {
 
 /** The RFC 9421 §2.5 signature base of the profile. */
 export function signatureBase(input: SignatureBaseInput): Uint8Array {
+  return signatureBaseOf({ ...input, contentDigest: contentDigest(input.body) });
+}
+
+function signatureBaseOf(
+  input: Omit<SignatureBaseInput, 'body'> & { readonly contentDigest: string },
+): Uint8Array {
   return utf8Encode(
-    [
-      '"@method": POST',
-      `"@path": ${input.path}`,
-      `"content-digest": ${contentDigest(input.body)}`,
-      `"keystead-deployment": ${input.deployment}`,
-      `"keystead-origin": ${input.origin}`,
-      `"keystead-seen": ${input.seen}`,
-      `"@signature-params": ${input.parameters}`,
-    ].join('\n'),
+    `"@method": POST\n"@path": ${input.path}\n"content-digest": ${input.contentDigest}\n"keystead-deployment": ${input.deployment}\n"keystead-origin": ${input.origin}\n"keystead-seen": ${input.seen}\n"@signature-params": ${input.parameters}`,
   );
 }
 
@@ -158,23 +161,21 @@ function parseNativeStamp(request: RawRequest): NativeStamp {
     ? nativeAlgorithms[algorithmName]
     : undefined;
   if (algorithm === undefined) throw malformed('Signature-Input', 'alg is not one of the profile');
-  const publicKey = strictBase64url(keyId, 'Signature-Input');
-  if (publicKey.length !== algorithm.keyBytes) throw malformed('Signature-Input', 'keyid does not fit alg');
-  assertAcceptableKey(algorithm.algorithm, publicKey);
+  const { publicKey, keyHash } = nativeKey(algorithm, keyId);
 
   const signatureMatch = signaturePattern.exec(request.signature);
   if (signatureMatch === null) throw malformed('Signature', 'it is not one byte sequence labelled keystead');
   const signature = strictBase64(signatureMatch[1], 'Signature');
   if (!algorithm.webauthn && signature.length !== 64) throw malformed('Signature', 'it has not 64 bytes');
 
-  if (request.contentDigest !== contentDigest(request.body))
+  const bodyDigest = sha256(request.body);
+  if (request.contentDigest !== contentDigestOf(bodyDigest))
     throw new KmsError('stamp-invalid', {
       field: 'Content-Digest',
       detail: 'it is not the digest of the body',
     });
   if (request.deployment === undefined) throw malformed('Keystead-Deployment', 'it is missing');
-  const deployment = strictBase64url(request.deployment, 'Keystead-Deployment');
-  if (deployment.length !== 32) throw malformed('Keystead-Deployment', 'it has not 32 bytes');
+  const deployment = deploymentNamed(request.deployment);
   const origin = request.origin ?? '';
   if (!originPattern.test(origin)) throw malformed('Keystead-Origin', 'it is neither an origin nor none');
   const seenText = request.seen ?? '';
@@ -183,11 +184,12 @@ function parseNativeStamp(request: RawRequest): NativeStamp {
     algorithm: algorithm.algorithm,
     webauthn: algorithm.webauthn,
     publicKey,
-    keyHash: keyHashOf(algorithm.algorithm, publicKey),
+    keyHash,
+    bodyDigest,
     signature,
-    base: signatureBase({
+    base: signatureBaseOf({
       path: request.path,
-      body: request.body,
+      contentDigest: request.contentDigest,
       deployment: request.deployment,
       origin,
       seen: seenText,
@@ -199,6 +201,43 @@ function parseNativeStamp(request: RawRequest): NativeStamp {
     origin,
     seen: parseSeen(seenText),
   };
+}
+
+interface NativeAlgorithm {
+  readonly algorithm: number;
+  readonly webauthn: boolean;
+  readonly keyBytes: number;
+}
+
+interface NativeKey {
+  readonly publicKey: Uint8Array;
+  readonly keyHash: Uint8Array;
+}
+
+// The same keys stamp again and again; only acceptable ones are kept.
+const nativeKeys = new Recent<NativeKey>(4096);
+
+function nativeKey(algorithm: NativeAlgorithm, keyId: string): NativeKey {
+  const name = `${algorithm.algorithm} ${keyId}`;
+  const known = nativeKeys.get(name);
+  if (known !== undefined) return known;
+  const publicKey = strictBase64url(keyId, 'Signature-Input');
+  if (publicKey.length !== algorithm.keyBytes) throw malformed('Signature-Input', 'keyid does not fit alg');
+  assertAcceptableKey(algorithm.algorithm, publicKey);
+  const key = { publicKey, keyHash: keyHashOf(algorithm.algorithm, publicKey) };
+  nativeKeys.set(name, key);
+  return key;
+}
+
+// Requests name the deployment that they are sent to.
+let newestDeployment: { readonly text: string; readonly id: Uint8Array } | undefined;
+
+function deploymentNamed(text: string): Uint8Array {
+  if (newestDeployment?.text === text) return newestDeployment.id;
+  const id = strictBase64url(text, 'Keystead-Deployment');
+  if (id.length !== 32) throw malformed('Keystead-Deployment', 'it has not 32 bytes');
+  newestDeployment = { text, id };
+  return id;
 }
 
 function parseSeen(value: string): Seen | null {
@@ -258,6 +297,7 @@ function parsePkiStamp(request: RawRequest): PkiStamp {
     webauthn: false,
     publicKey,
     keyHash: keyHashOf(algorithm, publicKey),
+    bodyDigest: sha256(request.body),
     signature,
   };
 }

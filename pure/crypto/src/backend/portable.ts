@@ -20,6 +20,8 @@ export const utf8Encode: Backend['utf8Encode'] = (text) => {
   return out;
 };
 
+export const utf8Decode: Backend['utf8Decode'] = () => undefined;
+
 export const sha256: Backend['sha256'] = (data) => nobleSha256(data);
 
 export const sha512: Backend['sha512'] = (data) => nobleSha512(data);

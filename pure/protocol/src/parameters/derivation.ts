@@ -2,6 +2,7 @@ import type { AddressFormat, Curve } from '@keystead/chains/chain';
 import { infer } from '@keystead/chains/registry';
 import { CryptoError } from '@keystead/crypto/crypto-error';
 import { parsePath } from '@keystead/crypto/derivation-path';
+import { Recent } from '@keystead/crypto/recent';
 import { KmsError, toKmsError } from '../errors.ts';
 import { array, enumeration, invalid, object, oneOf, type Schema, string, transform } from '../schema.ts';
 import type { Surface } from '../surface.ts';
@@ -64,13 +65,22 @@ const everyLevelHardened = (path: string): boolean =>
     .slice(1)
     .every((level) => level.endsWith("'"));
 
-function inferred(path: string): { readonly curve: Curve; readonly addressFormat: AddressFormat } | KmsError {
+type Inferred = { readonly curve: Curve; readonly addressFormat: AddressFormat };
+
+function inferred(path: string): Inferred | KmsError {
+  const known = inferences.get(path);
+  if (known !== undefined) return known;
   try {
-    return infer(path);
+    const found = Object.freeze(infer(path));
+    inferences.set(path, found);
+    return found;
   } catch (error) {
     return toKmsError(error);
   }
 }
+
+// The same few paths come with every request.
+const inferences = new Recent<Inferred>(1024);
 
 function checked(derivation: Derivation, path: string): Derivation {
   const mismatch = (field: string, detail: string) =>
