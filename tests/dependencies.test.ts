@@ -63,7 +63,7 @@ describe('dependencies', () => {
     }
   });
 
-  test('every install script in the lockfile is listed as not run', () => {
+  test('H15 running an install script of a dependency: every one in the lockfile is listed as not run', () => {
     const listed = rows('Install scripts');
     const scripted = Object.entries(lock)
       .filter(([, locked]) => locked.hasInstallScript)
@@ -73,7 +73,7 @@ describe('dependencies', () => {
     assert.match(readFileSync(join(ROOT, '.npmrc'), 'utf8'), /^ignore-scripts=true$/m);
   });
 
-  test('every locked package has an integrity hash and no address of a registry', () => {
+  test('H15 exchanging a package: every locked one has an integrity hash and no address of a registry', () => {
     for (const [path, locked] of Object.entries(lock)) {
       if (!path.includes('node_modules/')) continue;
       if (locked.link) {
@@ -86,7 +86,7 @@ describe('dependencies', () => {
     assert.doesNotMatch(lockText, /"resolved": "[a-z+]+:/);
   });
 
-  test('the lockfile states the same dependencies as the manifests', () => {
+  test('H15 letting the lockfile drift: it states the same dependencies as the manifests', () => {
     for (const { folder, manifest } of workspaces) {
       const locked = lock[folder === '.' ? '' : folder] as Manifest | undefined;
       assert.ok(locked, folder);

@@ -142,7 +142,7 @@ function assertSignerKeyIsEverything(world: HostileWorld, { wallet }: Tenant): v
 /** Keys that an attacker can make: those of a deployment of its own. */
 const ownKeys = (): Record<Role, EnclaveContext> => inMemoryDeployment();
 
-describe('a fallen gateway (row 23)', () => {
+describe('row 23: a fallen gateway', () => {
   it('can drop requests and see metadata, and nothing is lost when it carries again', async () => {
     const { world, tenant } = await opened();
     const raw = world.signing(tenant, 'seen by the gateway');
@@ -231,7 +231,7 @@ describe('a fallen gateway (row 23)', () => {
     assert.equal(await count(), 3);
   });
 
-  it('cannot roll back (row 6): an older database without the tail of the heads log locks the organization', async () => {
+  it('row 6: cannot roll back: an older database without the tail of the heads log locks the organization', async () => {
     const { world, tenant } = await opened();
     const older = world.recorded.commits.length;
     const head = world.headOf(tenant.organizationId);
@@ -288,7 +288,7 @@ describe('a fallen gateway (row 23)', () => {
   });
 });
 
-describe('a fallen storage (row 23)', () => {
+describe('row 23: a fallen storage', () => {
   const isOf = (id: string) => (row: { organization: Uint8Array }) => formatUuid(row.organization) === id;
 
   it('can delete rows, which is detected and rolled forward', async () => {
@@ -465,7 +465,7 @@ describe('a fallen storage (row 23)', () => {
   });
 });
 
-describe('a fallen heads keeper (row 23)', () => {
+describe('row 23: a fallen heads keeper', () => {
   it('can stop the service: what is not durable is not told', async () => {
     const heads = memoryHeads();
     const { world, tenant } = await opened({ heads });
@@ -486,7 +486,7 @@ describe('a fallen heads keeper (row 23)', () => {
     assert.ok(world.verifies(tenant, 'held', await answer));
   });
 
-  it('can offer an old world together with the database (row 7), which a client with a newer memory refuses', async () => {
+  it('row 7: can offer an old world together with the database, which a client with a newer memory refuses', async () => {
     const heads = memoryHeads();
     const { world, tenant } = await opened({ heads });
     const { organizationId, wallet } = tenant;
@@ -581,7 +581,7 @@ describe('a fallen heads keeper (row 23)', () => {
   });
 });
 
-describe('a fallen policy engine (row 23)', () => {
+describe('row 23: a fallen policy engine', () => {
   it('can let a request that a real authenticator stamped pass its rules', async () => {
     const { world, tenant } = await opened();
     await world.addMember(tenant.organizationId, 'DENY_ALL');
@@ -721,7 +721,7 @@ describe('a fallen policy engine (row 23)', () => {
   });
 });
 
-describe('a fallen certifier (row 23)', () => {
+describe('row 23: a fallen certifier', () => {
   it('can stop: without its receipts nothing is signed', async () => {
     const { world, tenant } = await opened();
     const { host } = world.stack;
@@ -851,7 +851,7 @@ describe('a fallen certifier (row 23)', () => {
   });
 });
 
-describe('a fallen policy engine and certifier (row 23)', () => {
+describe('row 23: a fallen policy engine and certifier', () => {
   it('use any wallet key', async () => {
     const { world, tenant } = await opened();
     const alone = await useWithPolicyKeys(world, tenant, strangersRequest(world, tenant));
@@ -880,7 +880,7 @@ describe('a fallen policy engine and certifier (row 23)', () => {
   });
 });
 
-describe('a fallen signer (row 23)', () => {
+describe('row 23: a fallen signer', () => {
   it('is everything: it opens every sealed row and states every answer', async () => {
     const { world, tenant } = await opened();
     assertSignerKeyIsEverything(world, tenant);
@@ -894,7 +894,7 @@ describe('a fallen signer (row 23)', () => {
   });
 });
 
-describe('a fallen launcher, or root of the host (row 23)', () => {
+describe('row 23: a fallen launcher, or root of the host', () => {
   it('is everything: the root seeds that it reads make the contexts of all roles', async () => {
     const { world, tenant } = await opened();
     const { deployment, settings } = world.contexts.policy;
@@ -918,7 +918,7 @@ describe('a fallen launcher, or root of the host (row 23)', () => {
   });
 });
 
-describe('a stolen authenticator key (row 23)', () => {
+describe('row 23: a stolen authenticator key', () => {
   it('can do what its user may, until it is revoked', async () => {
     const { world, tenant } = await opened();
     const { organizationId } = tenant;

@@ -1,8 +1,20 @@
-/** Attacks on storage, resources and what leaves the enclaves, ids H3 to H11 of docs/threat-model.md. */
+/** Attacks on storage, resources and what leaves the enclaves, ids H3 to H17 of docs/threat-model.md. */
 import { withStack } from '../with-stack.ts';
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  globSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { nodeFlags } from '@keystead/enclave-launcher/enclave-process';
+import { newCredentials, readCredentials, writeCredentials } from '@keystead/sdk/node/credentials';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -10,6 +22,8 @@ import { test } from 'node:test';
 import { base64urlDecode } from '@keystead/crypto/base64url';
 import { openSqliteStore } from '@keystead/host-storage/sqlite/store-sqlite';
 import { verifyAnswer } from '@keystead/protocol/answer-signature';
+import { roles } from '@keystead/enclave-runtime/genesis-record';
+import { signSeedOf } from '@keystead/enclave-runtime/role-keys';
 import { checkpointInterval } from '@keystead/protocol/entry';
 import {
   FromCertifier,
@@ -23,6 +37,7 @@ import {
 import bs58 from 'bs58';
 import nacl from 'tweetnacl';
 import { type Answered, InProcess, memoryHeads } from '../core/in-process.ts';
+import { genesisOf, unlockKeyOf } from '../development-secrets.ts';
 import { open, recipientKeys, seal } from '../methods/hpke-secrets.ts';
 import { nativeStamp, newStampKey, post, utf8 } from '../raw-client.ts';
 import { type AlteredStore, alteredStore, type RowName } from './altered-store.ts';
@@ -198,20 +213,49 @@ test('H3 searching the files, arguments, environment and figures of a started st
     Buffer.from(imported),
     'the control: the signer has the secret',
   );
+  const secrets = { imported, ...roleSecrets(running.home) };
+  assert.equal(Object.keys(secrets).length, 10);
   const scan = async () => {
-    const places = filesBelow(dirname(running.home));
+    // The one file that holds the development unlock key says so; whoever has it needs no other.
+    const unlockFile = join(running.home, 'development/unlock.key');
+    const places = filesBelow(dirname(running.home)).filter(({ name }) => name !== unlockFile);
     for (const [name, pid] of running.stack.processes)
       for (const file of ['cmdline', 'environ'])
         places.push({ name: `${file} of ${name}`, bytes: readFileSync(`/proc/${pid}/${file}`) });
     const metrics = await (await fetch(`${running.api}/metrics`)).text();
     places.push({ name: 'metrics', bytes: utf8(metrics) });
     assert.ok(places.length > 15 && places.some(({ name }) => name.endsWith('store.sqlite')));
-    return findSecrets({ imported }, places);
+    return findSecrets(secrets, places);
   };
+  assert.deepEqual(await scan(), []);
+  // The control: one canary in a file of the home is found.
+  const canary = join(running.home, 'canary');
+  writeFileSync(canary, `{"key":"${Buffer.from(imported).toString('base64')}"}`);
+  assert.deepEqual(await scan(), [`${canary}: imported, base64 at 0`]);
+  rmSync(canary);
+  // An abort leaves what a crash report would hold; a kill nothing.
+  for (const name of [...running.stack.processes.keys()]) {
+    running.stack.kill(name, 'SIGABRT');
+    await running.stack.settled();
+  }
   assert.deepEqual(await scan(), []);
   await running.killAll();
   assert.deepEqual(await scan(), []);
 });
+
+/** Seeds and unlock keys of all roles of a deployment that unlocks with its development file. */
+function roleSecrets(home: string): Record<string, Uint8Array> {
+  return Object.fromEntries(
+    roles.flatMap((role) => {
+      const { seed } = genesisOf(home, role);
+      return [
+        [`unlock key of the ${role}`, unlockKeyOf(home, role).expose()],
+        [`seed of the ${role}`, seed.expose()],
+        [`signing seed of the ${role}`, signSeedOf(role, seed).expose()],
+      ];
+    }),
+  );
+}
 
 test('H4 breaking an import at any byte, or asking with any wrong key, always gets one and the same refusal', async () => {
   const attacked = await Attacked.found();
@@ -721,4 +765,74 @@ test('H11 holding hundreds of connections half open, or flooding headers, stops 
   for (const text of await Promise.all(ended)) assert.match(text, /^(HTTP\/1\.1 408 |$)/);
   assert.equal(await good(), 200, 'after they were ended');
   for (const socket of sockets) socket.destroy();
+});
+
+/** What a dependency that was taken over would change to read or bend what passes through it. */
+const PATCHES = `
+const exchanged = (owner, name, value) => {
+  const before = Object.getOwnPropertyDescriptor(owner, name);
+  try { owner[name] = value; } catch {}
+  const isTaken = owner[name] === value;
+  if (isTaken && before !== undefined) Object.defineProperty(owner, name, before);
+  if (isTaken && before === undefined) delete owner[name];
+  return isTaken;
+};
+const made = (make) => { try { return make(); } catch { return false; } };
+const taken = () => 'taken';
+const patched = {
+  'Array.prototype.map': exchanged(Array.prototype, 'map', taken),
+  'Object.prototype.allow': exchanged(Object.prototype, 'allow', true),
+  'Function.prototype.call': exchanged(Function.prototype, 'call', taken),
+  'Uint8Array.prototype.slice': exchanged(Object.getPrototypeOf(Uint8Array.prototype), 'slice', taken),
+  'String.prototype.normalize': exchanged(String.prototype, 'normalize', taken),
+  'JSON.parse': exchanged(JSON, 'parse', taken),
+  'Math.max': exchanged(Math, 'max', taken),
+  'Promise.prototype.then': exchanged(Promise.prototype, 'then', taken),
+  'Map.prototype.get': exchanged(Map.prototype, 'get', taken),
+  'the accessor __proto__': made(() => ({}).__proto__ === Object.prototype),
+  'new Function': made(() => new Function('return true')()),
+  'eval': made(() => (0, eval)('true')),
+};
+console.log(JSON.stringify(Object.keys(patched).filter((name) => patched[name])));
+`;
+
+test('H16 patching globals, prototypes or functions inside an enclave changes nothing: intrinsics are frozen, no code comes from text', () => {
+  const patchedUnder = (flags: readonly string[]) =>
+    JSON.parse(
+      execFileSync(process.execPath, flags, {
+        input: PATCHES,
+        env: {},
+        stdio: ['pipe', 'pipe', 'ignore'],
+      }).toString(),
+    ) as string[];
+  assert.deepEqual(patchedUnder(nodeFlags), []);
+  // The control: the same program without the three flags that are the defence.
+  const defence = ['--frozen-intrinsics', '--disable-proto=throw', '--disallow-code-generation-from-strings'];
+  assert.ok(patchedUnder(nodeFlags.filter((flag) => !defence.includes(flag))).length === 12);
+});
+
+test('H17 reading keys, rows or records as another user is refused by the modes of all files, and credentials that others may read are not used', () => {
+  const open = (folder: string) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((path) => (statSync(path).mode & 0o077) !== 0)
+      .map((path) => path.slice(folder.length + 1));
+  const files = [...open(running.home), ...open(running.heads)].sort();
+  // What the deployment is called and how it is isolated is for everybody to read, and holds no secret.
+  assert.deepEqual(files, ['deployment.json', 'isolation.json']);
+  const folder = mkdtempSync(join(tmpdir(), 'keystead-'));
+  try {
+    const path = join(folder, 'credentials.json');
+    const made = newCredentials({ api: running.api, deploymentId: running.stack.deploymentId });
+    writeCredentials(path, made);
+    for (const mode of [0o604, 0o640, 0o666]) {
+      chmodSync(path, mode);
+      assert.throws(() => readCredentials(path), `${mode.toString(8)}`);
+    }
+    chmodSync(path, 0o600);
+    assert.ok(readCredentials(path));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -13,36 +13,77 @@ const END = '<!-- /attacks -->';
 const numbered = (letter: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${letter}${index + 1}`);
 
-/** Requests, stamps, enclaves' trust in one another, infrastructure, enclaves. */
+/** Requests, stamps, enclaves' trust in one another, infrastructure. */
 export const ROWS: readonly string[] = [
   ...numbered('A', 15),
   ...numbered('B', 9),
   ...numbered('G', 9),
   ...numbered('H', 20),
-  // What isolates an enclave and what unlocks it.
-  'P19',
-  'P22',
 ];
+
+/** Attacks on enclaves on the rung `process`. A title names them `row 6` or `P6`. */
+export const ENCLAVE_ROWS: Readonly<Record<string, string>> = {
+  P1: 'a taken-over gateway signs without a valid stamp',
+  P2: 'an edited body; a stamp of another organization, origin or endpoint',
+  P3: 'a stamped request is replayed: at once, after a restart, at a second replica',
+  P4: 'the database’s administrator edits policy, limit, role, authenticator or owner',
+  P5: 'a row and its MAC are moved',
+  P6: 'the database is rolled back: one row, or all of it',
+  P7: 'database and heads log are rolled back together',
+  P8: 'one head is offered to two policy engines',
+  P9: 'a forged decision; a message under the keys of another role',
+  P10: 'a decision is used again: other bytes, another wallet, a second time, after a restart',
+  P11: 'an export or a raw signature where a request to sign was decided',
+  P12: 'the host lies about time',
+  P13: 'frames are dropped, repeated, reordered, delayed, truncated, forged',
+  P14: 'a crash at every step between row and signature',
+  P15: 'an enclave tries network, files, processes, memory, debugger, database',
+  P16: 'another user reads memory or /proc, or sends SIGUSR1',
+  P17: 'a process of the same user reads memory',
+  P18: 'root of the host reads memory',
+  P19: 'a modified bundle, flag or filter',
+  P20: 'false evidence of attestation',
+  P21: 'an old manifest is offered again',
+  P22: 'k - 1 operators collude; a share is exchanged or of another epoch',
+  P23: 'one role has fallen, with all its keys',
+  P24: 'a core dump or crash report holds a key',
+  P25: 'the founding of a known organization is replayed',
+};
+
+/** What becomes of an attack where it is not simply refused. */
+const RESULTS: Readonly<Record<string, string>> = {
+  P6: 'rolled forward, or detected and locked',
+  P7: 'refused by the first client with a newer memory',
+  P12: 'marks only go forward; a far jump asks the operator',
+  P13: 'fails safe',
+  P14: 'counts once',
+  P19: 'detected: another measurement',
+  P23: 'as SECURITY.md says, cell by cell',
+  A14: 'refused from the decision on',
+  B2: 'counts once',
+  B5: 'acts in its own organization only',
+  B6: 'refused for a stranger; residue above',
+  H3: 'nothing found',
+  H14: '503, nothing signed without an entry',
+  H5: 'detected before the next signature',
+  H6: 'locked; together with the heads refused by a client with a newer memory',
+};
 
 /** Why a row has no test under its id. It stands in the table only as long as that is so. */
 export const REASONS: Readonly<Record<string, string>> = {
   B7: 'a key held by a web page is bounded by its expiry and its user; there is no page of ours to attack yet',
   G2: 'the rung `inproc` has no production profile; `enclave/launcher` refuses a start below the isolation asked for',
-  G5: 'a fallen gateway: `tests/attacks/fallen-roles.test.ts`, without the id',
   G6: 'a fallen policy engine and the ceiling: `tests/attacks/fallen-roles.test.ts`, without the id',
-  G8: 'exchanged rows: H5, and `tests/attacks/fallen-roles.test.ts`, without the id',
   G9: 'one source gives the same bytes in two folders: `tests/measured-inputs.test.ts`, without the id',
-  H1: 'RPC endpoints: `host/gateway/src/broadcast/endpoints.test.ts`, without the id; no other URL comes from a caller',
   H2: 'no webhooks',
   H9: 'no password or PIN reaches a server; Argon2id runs in the launcher only, at unlock',
   H12: 'bodies end at 256 KiB (H8); no method takes more than bounded work per byte',
   H13: 'fairness between tenants is not measured by a test of this table',
-  H14: 'a full disk: not a test of this table; an entry is durable before the signer gets its ticket',
-  H15: 'the lock file: `tests/dependencies.test.ts`, without the id',
-  H16: 'frozen intrinsics: `enclave/runtime/src/reduce-globals.ts` and the flags of the launcher, without the id',
-  H17: 'arguments and environment are searched by H3; modes of files are not a test of this table',
   H18: 'no daemon yet',
   H19: 'no wallet file yet',
+  P18: 'not claimed on this rung: root of the host is everything',
+  P20: 'there is no evidence of hardware on this rung, and nothing calls it attested',
+  P21: 'no manifest yet',
   H20: 'two keepers of one heads log: `host/heads/src/main.test.ts`, without the id; no daemon yet',
 };
 
@@ -52,37 +93,60 @@ export interface AttackTest {
   readonly file: string;
 }
 
-/** Every test of tests/attacks and tests/unlock whose title begins with an id. */
+/** Every test, or group of tests, whose title begins with ids: `row 5, G8: attaches …`. */
 export function attackTests(): AttackTest[] {
-  const title = /\b(?:test|it)\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")/g;
-  return globSync('tests/{attacks,unlock}/*.test.ts', { cwd: ROOT })
+  const title = /\b(?:test|it|describe)\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|`([^`]*)`)/g;
+  const named = /^((?:(?:[A-Z]\d{1,2}|row \d{1,2})(?:, |(?=:? )))+):? (.+)$/;
+  return globSync('{tests,enclave,host,stack,client}/**/*.test.ts', {
+    cwd: ROOT,
+    exclude: (path) => path.includes('node_modules'),
+  })
     .sort()
     .flatMap((file) =>
-      [...readFileSync(join(ROOT, file), 'utf8').matchAll(title)].flatMap(([, single, double]) => {
-        const [, id, sentence] = /^([A-Z]\d{1,2}):? (.+)$/.exec(single ?? double ?? '') ?? [];
-        return id === undefined || sentence === undefined ? [] : [{ id, title: sentence, file }];
+      [...readFileSync(join(ROOT, file), 'utf8').matchAll(title)].flatMap(([, single, double, template]) => {
+        const [, ids = '', sentence] = named.exec(single ?? double ?? template ?? '') ?? [];
+        return sentence === undefined
+          ? []
+          : ids.split(', ').map((id) => ({ id: id.replace('row ', 'P'), title: sentence, file }));
       }),
     );
 }
 
 const order = (id: string) => id.charCodeAt(0) * 100 + Number(id.slice(1));
-const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('__', '\\_\\_');
+const cell = (text: string) =>
+  text
+    .replaceAll('|', '\\|')
+    .replaceAll('__', '\\_\\_')
+    .replaceAll(/\$\{[^}]*\}/g, '…');
+const resultOf = (id: string) => RESULTS[id] ?? 'refused';
 
 export function tableText(tests: readonly AttackTest[]): string {
   const covered = new Set(tests.map(({ id }) => id));
-  const sorted = [...tests].sort((one, other) => order(one.id) - order(other.id));
-  const missing = ROWS.filter((id) => !covered.has(id));
+  const sorted = tests
+    .filter(({ id }) => !(id in ENCLAVE_ROWS))
+    .sort((one, other) => order(one.id) - order(other.id));
+  const filesOf = (row: string) =>
+    [...new Set(tests.filter(({ id }) => id === row).map(({ file }) => `\`${file}\``))].join(', ');
+  const missing = [...ROWS, ...Object.keys(ENCLAVE_ROWS)].filter((id) => !covered.has(id));
   return [
     BEGIN,
-    '| id | attack | test |',
-    '| --- | --- | --- |',
-    ...sorted.map(({ id, title, file }) => `| ${id} | ${cell(title)} | \`${file}\` |`),
+    '| id | attack | result | test |',
+    '| --- | --- | --- | --- |',
+    ...sorted.map(({ id, title, file }) => `| ${id} | ${cell(title)} | ${resultOf(id)} | \`${file}\` |`),
+    '',
+    'Attacks on the enclaves, on the rung `process`:',
+    '',
+    '| row | attack | result | tests |',
+    '| --- | --- | --- | --- |',
+    ...Object.entries(ENCLAVE_ROWS)
+      .filter(([row]) => covered.has(row))
+      .map(([row, attack]) => `| ${row.slice(1)} | ${cell(attack)} | ${resultOf(row)} | ${filesOf(row)} |`),
     '',
     'Rows without a test of their own:',
     '',
     '| id | reason |',
     '| --- | --- |',
-    ...missing.map((id) => `| ${id} | ${REASONS[id] ?? 'none given'} |`),
+    ...missing.map((id) => `| ${id.replace('P', 'row ')} | ${REASONS[id] ?? 'none given'} |`),
     END,
   ].join('\n');
 }

@@ -1,5 +1,4 @@
 /** A load against a real stack whose processes are killed at random moments, and what the oracle says of it. */
-import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ProcessName } from '@keystead/stack/start-stack';
 import { randomFrom } from '../faults.ts';
@@ -11,6 +10,9 @@ const LANES = 8;
 const answerPatience = 2000;
 /** How long a stack that is ready may leave all lanes without an answer, in milliseconds. */
 const stallPatience = 10_000;
+/** How long a stack may take to be whole again, and one question whether it is, in milliseconds. */
+const wholePatience = 60_000;
+const probePatience = 2000;
 const PROCESSES: readonly ProcessName[] = ['gateway', 'policy', 'signer', 'certifier', 'heads', 'launcher'];
 
 /** One step of the schedule. */
@@ -29,9 +31,9 @@ interface Times {
   readonly longest: number;
 }
 
-export interface KillRunFigures {
+/** What the oracle knows after a load. */
+export interface LoadFigures {
   readonly seed: number;
-  readonly kills: number;
   readonly acknowledged: number;
   readonly retried: number;
   readonly resent: number;
@@ -39,11 +41,15 @@ export interface KillRunFigures {
   readonly refusedReads: Readonly<Record<string, number>>;
   readonly entries: number;
   readonly counts: Readonly<Record<string, number>>;
+  readonly anomalies: readonly string[];
+}
+
+export interface KillRunFigures extends LoadFigures {
+  readonly kills: number;
   /** Milliseconds from the kill to 200 on /readyz, of steps that nothing overlapped: median and longest, by target. */
   readonly restarts: Readonly<Record<string, Times>>;
   /** The same to the first answer that decides. */
   readonly answers: Readonly<Record<string, Times>>;
-  readonly anomalies: readonly string[];
 }
 
 /** KEYSTEAD_TEST_SEED, or a new one. */
@@ -64,18 +70,51 @@ export function scheduleOf(seed: number, steps: number): Kill[] {
   });
 }
 
-export async function killRun(running: TestStack, seed: number, steps: number): Promise<KillRunFigures> {
+/**
+ * Runs `act` while lanes send requests one after the other, then has everything that was acknowledged looked for: by
+ * sending the newest again, by listing, and in the files.
+ */
+export async function underLoad(
+  running: TestStack,
+  seed: number,
+  act: (load: Load) => Promise<void>,
+): Promise<LoadFigures> {
   const load = new Load(running);
   await load.begin();
   const stopping = new AbortController();
   const lanes = Array.from({ length: LANES }, (_, lane) =>
     load.lane(randomFrom(seed + 1 + lane), stopping.signal),
   );
+  try {
+    await act(load);
+  } finally {
+    stopping.abort();
+    const ended = await Promise.allSettled(lanes);
+    for (const one of ended) if (one.status === 'rejected') load.oracle.report(`a lane ended: ${one.reason}`);
+  }
+  const { oracle } = load;
+  await oracle.resendNewest(running.api, 100);
+  await load.checkOrganizations();
+  const { entries } = await oracle.checkLedger(running.home, running.heads);
+  return {
+    seed,
+    acknowledged: oracle.acknowledged.length,
+    retried: load.retried,
+    resent: oracle.resent,
+    belowFloor: load.belowFloor,
+    refusedReads: load.refusedReads,
+    entries,
+    counts: Object.fromEntries(load.counts),
+    anomalies: oracle.anomalies,
+  };
+}
+
+export async function killRun(running: TestStack, seed: number, steps: number): Promise<KillRunFigures> {
   const restarts = new Map<string, number[]>();
   const firstAnswers = new Map<string, number[]>();
   let kills = 0;
-  let overlaps = false;
-  try {
+  const figures = await underLoad(running, seed, async (load) => {
+    let overlaps = false;
     for (const { targets, answers, after, settles } of scheduleOf(seed, steps)) {
       await untilAnswered(load, overlaps ? 0 : answers, answerPatience);
       await wait(after);
@@ -85,7 +124,7 @@ export async function killRun(running: TestStack, seed: number, steps: number): 
         running.stack.kill(target);
       }
       if (settles) {
-        await untilReady(running);
+        await untilWhole(running, load, `the end of ${targets}`);
         const ready = performance.now() - begun;
         if (!(await untilAnswered(load, 1, stallPatience)))
           load.oracle.report(`ready after the end of ${targets}, and no answer in ${stallPatience} ms`);
@@ -97,29 +136,8 @@ export async function killRun(running: TestStack, seed: number, steps: number): 
       }
       overlaps = !settles;
     }
-  } finally {
-    stopping.abort();
-    const ended = await Promise.allSettled(lanes);
-    for (const one of ended) if (one.status === 'rejected') load.oracle.report(`a lane ended: ${one.reason}`);
-  }
-  const { oracle } = load;
-  await oracle.resendNewest(running.api, 100);
-  await load.checkOrganizations();
-  const { entries } = await oracle.checkLedger(running.home, join(running.home, '../heads'));
-  return {
-    seed,
-    kills,
-    acknowledged: oracle.acknowledged.length,
-    retried: load.retried,
-    resent: oracle.resent,
-    belowFloor: load.belowFloor,
-    refusedReads: load.refusedReads,
-    entries,
-    counts: Object.fromEntries(load.counts),
-    restarts: summary(restarts),
-    answers: summary(firstAnswers),
-    anomalies: oracle.anomalies,
-  };
+  });
+  return { ...figures, kills, restarts: summary(restarts), answers: summary(firstAnswers) };
 }
 
 function note(times: Map<string, number[]>, name: string, milliseconds: number): void {
@@ -137,7 +155,7 @@ function summary(all: ReadonlyMap<string, readonly number[]>): Record<string, Ti
 }
 
 /** False when `patience` ended first, in milliseconds. */
-async function untilAnswered(load: Load, answers: number, patience: number): Promise<boolean> {
+export async function untilAnswered(load: Load, answers: number, patience: number): Promise<boolean> {
   const { acknowledged } = load.oracle;
   const target = acknowledged.length + answers;
   const deadline = performance.now() + patience;
@@ -148,12 +166,25 @@ async function untilAnswered(load: Load, answers: number, patience: number): Pro
   return true;
 }
 
-async function untilReady(running: TestStack): Promise<void> {
-  await running.stack.settled();
+/** Waits until every process runs and requests are accepted; that it takes a minute is an anomaly, and ends the wait. */
+export async function untilWhole(running: TestStack, load: Load, what: string): Promise<void> {
+  const deadline = performance.now() + wholePatience;
   const isReady = async () => {
-    const response = await fetch(`${running.api}/readyz`).catch(() => undefined);
-    await response?.arrayBuffer();
+    const signal = AbortSignal.timeout(probePatience);
+    const response = await fetch(`${running.api}/readyz`, { signal }).catch(() => undefined);
+    await response?.arrayBuffer().catch(() => undefined);
     return response?.status === 200;
   };
-  while (!(await isReady())) await wait(10);
+  try {
+    await running.stack.settled();
+  } catch (error) {
+    load.oracle.report(`after ${what}: ${error}`);
+  }
+  while (!(await isReady())) {
+    if (performance.now() > deadline) {
+      load.oracle.report(`not ready a minute after ${what}`);
+      return;
+    }
+    await wait(10);
+  }
 }

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { killRun, seedOfRun } from '../crash/kill-run.ts';
 
 /** KEYSTEAD_TEST_KILLS asks for another number. */
-const KILLS = Number(process.env.KEYSTEAD_TEST_KILLS ?? 60);
+const KILLS = Number(process.env.KEYSTEAD_TEST_KILLS ?? 200);
 
 const running = withStack();
 

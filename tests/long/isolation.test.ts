@@ -144,7 +144,7 @@ describe('row 15: a program that was taken over inside an enclave', () => {
   });
 });
 
-describe('rows 16, 17 and 24: a running deployment with all five parts', () => {
+describe('row 16, row 17, row 24: a running deployment with all five parts', () => {
   it('is what the launcher states, and what the kernel says', () =>
     withIsolated(async (stack) => {
       const stated = isolationOf(stack.home);

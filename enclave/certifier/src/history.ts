@@ -15,7 +15,7 @@ import { RecentEntries } from './recent-entries.ts';
 const identityMilliseconds = 11 * 60 * 1000;
 /** Rows of so many minutes are given to the gateway at start, and no more than so many bytes. */
 const tailMilliseconds = 10 * 60 * 1000;
-const tailBytes = 64 * 1024 * 1024;
+const tailBytes = 32 * 1024 * 1024;
 
 /** The log at start is not the one that this certifier wrote. `sequence` names the first bad record, 0 the snapshot. */
 export class HeadsRefused extends Error {

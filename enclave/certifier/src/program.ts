@@ -47,7 +47,7 @@ const maximumAheadBytes = 64 * 1024 * 1024;
 const tailChunkBytes = 1024 * 1024;
 const tailChunkRows = 4096;
 const snapshotRecords = 512;
-const snapshotRecordBytes = 16 * 1024 * 1024;
+const snapshotRecordBytes = 8 * 1024 * 1024;
 const snapshotMilliseconds = 60_000;
 /** A certifier that has nothing to record keeps a time mark this often, so that idle time is no jump of the clock. */
 const markMilliseconds = 3_600_000;

@@ -49,8 +49,8 @@ export class HeadsLog {
   constructor(directory: string, options: HeadsLogOptions = {}) {
     this.#directory = directory;
     this.#retention = options.retention ?? 10 * 60 * 1000;
-    this.#retainedBytes = options.retainedBytes ?? 48 * 1024 * 1024;
-    this.#segmentBytes = options.segmentBytes ?? 16 * 1024 * 1024;
+    this.#retainedBytes = options.retainedBytes ?? 24 * 1024 * 1024;
+    this.#segmentBytes = options.segmentBytes ?? 8 * 1024 * 1024;
     this.#now = options.now ?? Date.now;
     removeUnfinished(directory);
     this.#snapshot = checkSnapshot(directory);

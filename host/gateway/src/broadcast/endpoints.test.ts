@@ -87,7 +87,7 @@ const inward = [
 
 describe('endpoint URLs', () => {
   for (const url of inward)
-    it(`refuses ${JSON.stringify(url)}`, () => {
+    it(`H1 naming ${JSON.stringify(url)} as an endpoint is refused`, () => {
       assert.equal(typeof refusalOf(url, false), 'string');
       assert.throws(() => file({ 'eip155:1': { url } }), TypeError);
     });
@@ -165,7 +165,7 @@ describe('lookup', () => {
     assert.equal(await ask(['2606:4700:4700::1111']), '2606:4700:4700::1111');
   });
 
-  it('fails when any address of a name is not public', async () => {
+  it('H1 hiding an inward address among the public ones of a name fails', async () => {
     assert.equal(await ask(['127.0.0.1']), 'ENOTPUBLIC');
     assert.equal(await ask(['1.1.1.1', '169.254.169.254']), 'ENOTPUBLIC');
     assert.equal(await ask(['::ffff:10.0.0.1']), 'ENOTPUBLIC');
@@ -177,7 +177,7 @@ describe('lookup', () => {
       assert.equal(isPublicAddress(text), false);
   });
 
-  it('keeps a name that turns to loopback after the check from being connected to', async (context) => {
+  it('H1 turning a name to loopback after the check connects to nothing', async (context) => {
     let reached = 0;
     const server = createServer((_request, response) => {
       reached += 1;
