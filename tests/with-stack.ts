@@ -91,11 +91,13 @@ export class TestStack {
     if (this.#log !== undefined) await this.#boot(this.#log);
   }
 
-  async stop(): Promise<void> {
+  /** `ended` runs when no process is left, before the directories are removed. */
+  async stop(ended: () => void = () => {}): Promise<void> {
     closeConnections();
     await this.#stack?.stop();
     await Promise.all([this.#anvil?.stop(), this.#solana?.stop()]);
     if (this.#log !== undefined) closeSync(this.#log);
+    ended();
     rmSync(this.#directory, { recursive: true, force: true });
   }
 

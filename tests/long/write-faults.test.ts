@@ -148,10 +148,7 @@ describe('a file system without space', () => {
     ['heads', 24],
   ] as const) {
     const running = new TestStack({});
-    after(async () => {
-      await running.stop();
-      execFileSync('umount', ['--lazy', running[what]], { stdio: 'ignore' });
-    });
+    after(() => running.stop(() => execFileSync('umount', [running[what]])));
 
     it(`H14 filling the disk of ${what} signs nothing without an entry and loses nothing, and space alone mends it`, async (t) => {
       mkdirSync(running[what], { recursive: true, mode: 0o700 });
