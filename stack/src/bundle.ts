@@ -47,6 +47,8 @@ export async function bundleEnclave(name: EnclaveProgram, root: string = ROOT): 
     conditions: ['node'],
     mainFields: ['module', 'main'],
     external: ['node:*'],
+    // An enclave is one ES module: a package that would load more at run time finds nothing to do it with.
+    define: { require: 'undefined' },
     charset: 'utf8',
     legalComments: 'none',
     minifyWhitespace: true,

@@ -1,6 +1,7 @@
 import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js';
 import { assertBytes, concatBytes, equalBytes, utf8Encode } from './bytes.ts';
 import { CryptoError } from './crypto-error.ts';
+import { hexDecode } from './hex.ts';
 import { sha256 } from './sha256.ts';
 
 /** ECDSA (SEC 1) and Schnorr (BIP-340) over secp256k1, and Taproot key tweaks (BIP-341). */
@@ -8,10 +9,19 @@ import { sha256 } from './sha256.ts';
 const Point = secp256k1.Point;
 const Fn = Point.Fn;
 
+/** n, the order of the group: 32 bytes, big-endian. */
+export const ORDER: Uint8Array = hexDecode(Fn.ORDER.toString(16));
+
 /** Public key of a 32-byte private key: 33 bytes, compressed. RangeError when the key is 0 or not below n. */
 export function publicKey(privateKey: Uint8Array): Uint8Array {
   assertPrivateKey(privateKey);
   return secp256k1.getPublicKey(privateKey, true);
+}
+
+/** The same in its 65-byte form. */
+export function uncompressedPublicKey(privateKey: Uint8Array): Uint8Array {
+  assertPrivateKey(privateKey);
+  return secp256k1.getPublicKey(privateKey, false);
 }
 
 /** Whether `bytes` are 32 bytes that form a private key: from 1 to n - 1, big-endian. */
@@ -36,6 +46,17 @@ export function uncompress(compressed: Uint8Array): Uint8Array {
 export function compress(uncompressed: Uint8Array): Uint8Array {
   assertBytes('uncompressed', uncompressed, 65);
   return point(uncompressed).toBytes(true);
+}
+
+/**
+ * The 33 bytes of a 65-byte key that is known to be on the curve: nothing is computed. RangeError for another form.
+ */
+export function compressedForm(uncompressed: Uint8Array): Uint8Array {
+  assertBytes('uncompressed', uncompressed, 65);
+  if (uncompressed[0] !== 4) throw new RangeError('uncompressed must begin with 4');
+  const out = uncompressed.slice(0, 33);
+  out[0] = 2 + (uncompressed[64]! & 1);
+  return out;
 }
 
 /** An ECDSA signature: r then s (64 bytes), and which of the four candidate keys it recovers to (0 to 3). */

@@ -2,12 +2,12 @@ import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { hexDecode, hexEncode } from '@keystead/crypto/hex';
 import { keccak256 } from '@keystead/crypto/keccak256';
 import { bytesName, Recent } from '@keystead/crypto/recent';
-import { uncompress } from '@keystead/crypto/secp256k1';
+import { compressedForm, uncompress } from '@keystead/crypto/secp256k1';
 import type { AddressFormat } from '../chain.ts';
 import { ChainError } from '../error.ts';
 
 /**
- * EIP-55 text of the account of a public key (33 bytes compressed).
+ * EIP-55 text of the account of a public key (33 bytes compressed, or 65: then no root of the curve has to be taken).
  * @throws ChainError `address-format-unsupported`
  */
 export function address(publicKey: Uint8Array, format: AddressFormat): string {
@@ -21,12 +21,13 @@ export function address(publicKey: Uint8Array, format: AddressFormat): string {
   return checksumAddress(accountBytes(publicKey));
 }
 
-/** The 20 account bytes of a compressed public key: the tail of Keccak-256 over the uncompressed point. */
+/** The 20 account bytes of a public key of 33 or 65 bytes: the tail of Keccak-256 over the uncompressed point. */
 export function accountBytes(publicKey: Uint8Array): Uint8Array {
-  const name = bytesName(publicKey);
+  const name = bytesName(publicKey.length === 65 ? compressedForm(publicKey) : publicKey);
   const known = accounts.get(name);
   if (known !== undefined) return known.slice();
-  const account = keccak256(uncompress(publicKey).subarray(1)).slice(12);
+  const point = publicKey.length === 65 ? publicKey : uncompress(publicKey);
+  const account = keccak256(point.subarray(1)).slice(12);
   accounts.set(name, account);
   return account.slice();
 }
