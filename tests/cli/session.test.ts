@@ -324,7 +324,7 @@ describe('keystead', () => {
     assert.match(stdout, /ok {3}server: .*\/readyz answers 200/);
     assert.match(stdout, /ok {3}deployment: .* as pinned in the credentials/);
     assert.match(stdout, /rollback: file/);
-    assert.match(stdout, /secp256k1: noble/);
+    assert.match(stdout, /^signing: Ed25519 by openssl and libsodium, secp256k1 by libsecp256k1$/m);
     const { isolation } = JSON.parse((await shell.run('keystead doctor --json')).stdout);
     const sentence = 'Below isolation level process+uid nothing holds against code running in the gateway.';
     assert.equal(stdout.includes(sentence), isolation !== 'process+uid');

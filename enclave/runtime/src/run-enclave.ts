@@ -2,11 +2,12 @@ import type { Codec } from '@keystead/crypto/pack';
 import type { Role } from '@keystead/protocol/deployment';
 import { becomeUser, emptyEnvironment } from './become-user.ts';
 import { BootError, createBoot } from './boot.ts';
+import { systemRandom } from './context.ts';
 import { FromEnclave } from './control.ts';
 import type { HeadsPort } from './heads-port.ts';
 import { openHeadsStream } from './heads-stream.ts';
 import { probe } from './probe.ts';
-import type { EnclaveContext, Program } from './program.ts';
+import type { EnclaveContext, Program, Random } from './program.ts';
 import { reduceGlobals } from './reduce-globals.ts';
 import { FrameStream } from './stream.ts';
 
@@ -15,12 +16,17 @@ export const gatewayDescriptor = 3;
 export const controlDescriptor = 4;
 export const headsDescriptor = 5;
 
-export interface EnclaveProgram<Incoming, Outgoing> {
+export interface EnclaveProgram<Incoming, Outgoing, Prepared = undefined> {
   readonly role: Role;
   readonly incoming: Codec<Incoming>;
   readonly outgoing: Codec<Outgoing>;
+  /** What the program needs and has to wait for. Done once, before anything is read from the launcher. */
+  prepare?(random: Random): Promise<Prepared>;
   /** Makes the program, once, after unlock. `heads` opens the stream to the keeper; only the certifier has it. */
-  create(context: EnclaveContext, ports: { heads(): HeadsPort }): Program<Incoming, Outgoing>;
+  create(
+    context: EnclaveContext,
+    ports: { heads(): HeadsPort; readonly prepared: Prepared },
+  ): Program<Incoming, Outgoing>;
 }
 
 /**
@@ -30,7 +36,9 @@ export interface EnclaveProgram<Incoming, Outgoing> {
  * what was sent leaves in one write. Nothing is read from the gateway before unlock. The process ends with 0 when
  * the gateway, the launcher or the keeper closes its stream and after SIGTERM; with 1 after an exception.
  */
-export function runEnclave<Incoming, Outgoing>(enclave: EnclaveProgram<Incoming, Outgoing>): void {
+export function runEnclave<Incoming, Outgoing, Prepared = undefined>(
+  enclave: EnclaveProgram<Incoming, Outgoing, Prepared>,
+): void {
   becomeUser(process.argv);
   emptyEnvironment();
   const { role } = enclave;
@@ -73,8 +81,9 @@ export function runEnclave<Incoming, Outgoing>(enclave: EnclaveProgram<Incoming,
     return openHeadsStream(stream, schedule, (reason) => leave(reason, reason === 'heads-closed' ? 0 : 1));
   };
 
+  let prepared: Prepared;
   const unlocked = (context: EnclaveContext) => {
-    program = enclave.create(context, { heads });
+    program = enclave.create(context, { heads, prepared });
     const running = program;
     running.send = (message) => {
       gateway.send(enclave.outgoing.encode(message));
@@ -112,19 +121,25 @@ export function runEnclave<Incoming, Outgoing>(enclave: EnclaveProgram<Incoming,
   void probe().then((probes) => answer({ type: 'probed', probes }));
   reduceGlobals();
   const boot = createBoot({ role, log, answer, unlocked });
-  control.start(
-    (payloads) => {
-      try {
-        for (const payload of payloads) boot.receive(payload);
-      } catch (error) {
-        if (!(error instanceof BootError)) throw error;
-        ending = true;
-        control.send(FromEnclave.encode({ type: 'failed', code: error.code, detail: error.message }));
-        control.end(() => leave(error.code, 1));
-      }
-    },
-    () => leave('launcher-closed'),
-  );
+  const start = () =>
+    control.start(
+      (payloads) => {
+        try {
+          for (const payload of payloads) boot.receive(payload);
+        } catch (error) {
+          if (!(error instanceof BootError)) throw error;
+          ending = true;
+          control.send(FromEnclave.encode({ type: 'failed', code: error.code, detail: error.message }));
+          control.end(() => leave(error.code, 1));
+        }
+      },
+      () => leave('launcher-closed'),
+    );
+  void Promise.resolve(enclave.prepare?.(systemRandom)).then((done) => {
+    // Without `prepare` there is nothing to wait for and nothing that anybody reads.
+    prepared = done as Prepared;
+    start();
+  });
 
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {

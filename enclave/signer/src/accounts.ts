@@ -4,17 +4,21 @@ import * as bip32 from '@keystead/crypto/bip32';
 import { parsePath } from '@keystead/crypto/derivation-path';
 import * as ed25519 from '@keystead/crypto/ed25519';
 import { hexEncode } from '@keystead/crypto/hex';
-import * as secp256k1 from '@keystead/crypto/secp256k1';
+import { compressedForm } from '@keystead/crypto/secp256k1';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import * as slip10 from '@keystead/crypto/slip10';
 import { KmsError } from '@keystead/protocol/errors';
 import { curveOfFormat, type Derivation } from '@keystead/protocol/parameters/derivation';
+import { portableBackend, type SigningBackend } from './signing-backend.ts';
+import type { KeyPair } from './vault.ts';
 import type { WalletSecret } from './wallet-secret.ts';
 
 /** An account with its private key: to be wiped after use. */
 export interface OpenAccount extends SigningAccount {
   readonly curve: Curve;
   readonly privateKey: SecretBytes;
+  /** As a sealed row holds it. */
+  readonly pair: KeyPair;
   /** The same key, ready to sign; null on the other curve. */
   readonly ed25519: ed25519.Ed25519Key | null;
 }
@@ -34,31 +38,51 @@ export type WalletAccounts =
   | { readonly type: 'MNEMONIC'; readonly accounts: readonly DerivedAccount[] }
   | { readonly type: 'KEYPAIR'; readonly account: SingleAccount };
 
+/** What accounts come from: an open wallet, or a secret that was just made. Whoever has it wipes what it opened. */
+export interface AccountSource {
+  readonly type: WalletSecret['type'];
+  /** `derivation` is null for the one account of a single key. Throws KmsError as `openAccount`. */
+  account(derivation: Derivation | null): OpenAccount;
+}
+
+export interface DerivationOptions {
+  /** Public keys between seed and account, where they were computed before. */
+  readonly known?: bip32.PublicKeyOf;
+  readonly backend?: SigningBackend;
+}
+
 /**
- * The account of a wallet, with its key. `derivation` is null for the one account of a single key. `known` gives the public
- * keys between seed and account, where they were computed before.
+ * The account of a wallet, with its key. `derivation` is null for the one account of a single key.
  * Throws KmsError `parameter-invalid` when the wallet has no such account, `derivation-path-invalid`.
  */
 export function openAccount(
   secret: WalletSecret,
   derivation: Derivation | null,
-  known?: bip32.PublicKeyOf,
+  options: DerivationOptions = {},
 ): OpenAccount {
+  assertDerivation(secret.type, derivation);
+  const { backend = portableBackend, known } = options;
   if (secret.type === 'KEYPAIR') {
-    if (derivation !== null)
-      throw new KmsError('parameter-invalid', {
-        field: 'params.derivationInfo',
-        detail: 'A single-key wallet has one account and no derivation path',
-      });
-    return account(new SecretBytes(secret.privateKey.expose()), secret.curve, secret.addressFormat, null);
+    const { curve, addressFormat, privateKey } = secret;
+    return account(pairOf(curve, null, new SecretBytes(privateKey.expose()), backend), addressFormat);
   }
-  if (derivation === null)
+  const { curve, derivationPath, addressFormat } = derivation!;
+  const privateKey = derivedKey(secret.seed, curve, derivationPath, known);
+  return account(pairOf(curve, derivationPath, privateKey, backend), addressFormat);
+}
+
+/** Throws KmsError `parameter-invalid` when a wallet of the type has no such account. */
+export function assertDerivation(type: WalletSecret['type'], derivation: Derivation | null): void {
+  if (type === 'KEYPAIR' && derivation !== null)
+    throw new KmsError('parameter-invalid', {
+      field: 'params.derivationInfo',
+      detail: 'A single-key wallet has one account and no derivation path',
+    });
+  if (type === 'MNEMONIC' && derivation === null)
     throw new KmsError('parameter-invalid', {
       field: 'params.derivationInfo',
       detail: 'A wallet made of a mnemonic needs derivationInfo: it has many accounts',
     });
-  const { curve, derivationPath, addressFormat } = derivation;
-  return account(derivedKey(secret.seed, curve, derivationPath, known), curve, addressFormat, derivationPath);
 }
 
 function derivedKey(
@@ -83,19 +107,44 @@ function derivedKey(
   }
 }
 
-function account(
-  privateKey: SecretBytes,
+function pairOf(
   curve: Curve,
-  addressFormat: AddressFormat,
   derivationPath: string | null,
-): OpenAccount {
+  privateKey: SecretBytes,
+  backend: SigningBackend,
+): KeyPair {
+  const publicKey =
+    curve === 'Ed25519'
+      ? ed25519.publicKey(privateKey.expose())
+      : backend.secp256k1PublicKey(privateKey.expose());
+  return { curve, derivationPath, privateKey, publicKey };
+}
+
+/** The account of a key pair. Throws KmsError `curve-mismatch`. */
+export function account(pair: KeyPair, addressFormat: AddressFormat): OpenAccount {
+  const { curve, derivationPath, privateKey } = pair;
   if (curveOfFormat[addressFormat] !== curve)
     throw new KmsError('curve-mismatch', { detail: `${addressFormat} addresses have no ${curve} key` });
-  const ready = curve === 'Ed25519' ? ed25519.privateKey(privateKey.expose()) : null;
   // Ed25519: 32 bytes. Secp256k1: 33 bytes, compressed.
-  const publicKey = ready === null ? secp256k1.publicKey(privateKey.expose()) : ready.publicKey;
-  const address = chainFor(addressFormat).address(publicKey, addressFormat);
-  return { curve, addressFormat, publicKey, address, derivationPath, privateKey, ed25519: ready };
+  const publicKey = curve === 'Ed25519' ? pair.publicKey : compressedForm(pair.publicKey);
+  const address = chainFor(addressFormat).address(
+    addressFormat === 'Ethereum' ? pair.publicKey : publicKey,
+    addressFormat,
+  );
+  let ready: ed25519.Ed25519Key | null | undefined;
+  return {
+    curve,
+    addressFormat,
+    publicKey,
+    address,
+    derivationPath,
+    privateKey,
+    pair,
+    get ed25519() {
+      if (ready === undefined) ready = curve === 'Ed25519' ? ed25519.privateKey(privateKey.expose()) : null;
+      return ready;
+    },
+  };
 }
 
 /** Text of an account's public key in answers: base58 for Solana, else hexadecimal. */
@@ -104,29 +153,23 @@ export function publicKeyText(account: SigningAccount): string {
   return account.addressFormat === 'Solana' ? account.address : hexEncode(account.publicKey);
 }
 
-function singleAccount(open: OpenAccount): SingleAccount {
+/** Accounts of a wallet as answers show them, in the order asked; a single key has its one account, whatever is asked. */
+export function accountsOf(source: AccountSource, derivations: readonly Derivation[]): WalletAccounts {
+  if (source.type === 'KEYPAIR') return { type: 'KEYPAIR', account: shown(source.account(null)) };
+  return {
+    type: 'MNEMONIC',
+    accounts: derivations.map((derivation) => ({
+      ...shown(source.account(derivation)),
+      derivationPath: derivation.derivationPath,
+    })),
+  };
+}
+
+function shown(open: OpenAccount): SingleAccount {
   return {
     curve: open.curve,
     addressFormat: open.addressFormat,
     address: open.address,
     publicKey: publicKeyText(open),
   };
-}
-
-/** Accounts of a wallet as answers show them, in the order asked; a single key has its one account, whatever is asked. */
-export function accountsOf(secret: WalletSecret, derivations: readonly Derivation[]): WalletAccounts {
-  if (secret.type === 'KEYPAIR') return { type: 'KEYPAIR', account: shown(secret, null) };
-  return {
-    type: 'MNEMONIC',
-    accounts: derivations.map((derivation) => ({
-      ...shown(secret, derivation),
-      derivationPath: derivation.derivationPath,
-    })),
-  };
-}
-
-function shown(secret: WalletSecret, derivation: Derivation | null): SingleAccount {
-  const open = openAccount(secret, derivation);
-  open.privateKey.wipe();
-  return singleAccount(open);
 }

@@ -1,10 +1,12 @@
 import { runEnclave } from '@keystead/enclave-runtime/run-enclave';
 import { FromSigner, ToSigner } from '@keystead/protocol/frames';
 import { createSigner } from './program.ts';
+import { loadSigningBackend } from './signing-backend.ts';
 
 runEnclave({
   role: 'signer',
   incoming: ToSigner,
   outgoing: FromSigner,
-  create: (context) => createSigner(context),
+  prepare: loadSigningBackend,
+  create: (context, { prepared }) => createSigner(context, prepared),
 });

@@ -11,14 +11,15 @@ import type { Made, Make } from '@keystead/protocol/ticket';
 import type { AddressFormat, Curve } from '@keystead/chains/chain';
 import type { Derivation } from '@keystead/protocol/parameters/derivation';
 import { defaultAccounts } from '@keystead/protocol/parameters/derivation';
-import { accountsOf } from './accounts.ts';
+import { type AccountSource, accountsOf, type OpenAccount } from './accounts.ts';
 import { organizationOf } from './checks.ts';
 import type { SignerTools } from './method.ts';
 import { makeFor } from './method-table.ts';
+import { OpenWallet, SecretAccounts } from './open-wallet.ts';
 import { pathsOf } from './request-facts.ts';
 import { parseHeld, type RequestTable } from './requests.ts';
-import { rowHash, type Vault } from './vault.ts';
-import { type WalletSecret, wipeSecret } from './wallet-secret.ts';
+import { type KeyPair, rowHash, type Vault } from './vault.ts';
+import { wipeSecret } from './wallet-secret.ts';
 
 /** spec/signer.md §6. */
 const rememberedMilliseconds = 5 * 60 * 1000;
@@ -90,9 +91,10 @@ export class Maker {
       throw refused('The wallet id does not follow from the request.');
     const secret = makeFor({ request, tools: this.#tools, organization, now });
     if (secret === undefined) throw refused('The method makes no wallet.');
+    const source = new SecretAccounts(secret, { backend: this.#tools.backend });
     try {
-      const sealed = this.#vault.seal(walletId, secret);
-      const accounts = told(secret, pathsOf(request) ?? defaultAccounts);
+      const accounts = told(source, pathsOf(request) ?? defaultAccounts);
+      const sealed = this.#vault.seal(walletId, secret, sealedPairs(source.opened));
       const made: Made = {
         boot: make.boot,
         identity,
@@ -107,6 +109,7 @@ export class Maker {
       this.rows += 1;
       return made;
     } finally {
+      source.wipe();
       wipeSecret(secret);
     }
   }
@@ -124,12 +127,14 @@ export class Maker {
       !paths.every((path) => asked.some((other) => sameAccount(path, other)))
     )
       throw refused('The request does not ask for these accounts.');
-    const secret = this.#vault.open(make.walletId, sealed);
-    if (secret === undefined) throw refused('The row is not of that wallet.');
+    const row = this.#vault.openRow(make.walletId, sealed);
+    if (row === undefined) throw refused('The row is not of that wallet.');
+    const { backend, publicKeys } = this.#tools;
+    const wallet = new OpenWallet(row, { backend, known: publicKeys.of(make.secret) });
     try {
-      return told(secret, paths);
+      return told(wallet, paths);
     } finally {
-      wipeSecret(secret);
+      wallet.wipe();
     }
   }
 
@@ -142,8 +147,15 @@ export class Maker {
 }
 
 /** `Made.accounts`. */
-function told(secret: WalletSecret, derivations: readonly Derivation[]): Uint8Array {
-  return canonical(accountsOf(secret, derivations) as unknown as JsonValue);
+function told(source: AccountSource, derivations: readonly Derivation[]): Uint8Array {
+  return canonical(accountsOf(source, derivations) as unknown as JsonValue);
+}
+
+/** One pair of each key: accounts may differ in their address only. */
+function sealedPairs(accounts: readonly OpenAccount[]): KeyPair[] {
+  const pairs = new Map<string, KeyPair>();
+  for (const { pair } of accounts) pairs.set(`${pair.curve} ${pair.derivationPath}`, pair);
+  return [...pairs.values()];
 }
 
 const canonical = (value: JsonValue): Uint8Array => utf8Encode(canonicalize(value));

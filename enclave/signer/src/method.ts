@@ -5,8 +5,9 @@ import type { MethodName } from '@keystead/protocol/method-table';
 import type { ParsedRequestOf } from '@keystead/protocol/request';
 import type { Display } from './display.ts';
 import type { ImportEnvelopes } from './import-envelope.ts';
+import type { OpenWallet } from './open-wallet.ts';
+import type { SigningBackend } from './signing-backend.ts';
 import type { WalletPublicKeys } from './wallet-public-keys.ts';
-import type { WalletSecret } from './wallet-secret.ts';
 
 /** What the signer itself brings to every method. */
 export interface SignerTools {
@@ -16,6 +17,7 @@ export interface SignerTools {
   /** Import through the compatibility surface. */
   readonly compatibilityImport: boolean;
   readonly publicKeys: WalletPublicKeys;
+  readonly backend: SigningBackend;
 }
 
 /** A request whose entry passed the checks 1 to 21 of spec/signer.md §3. */
@@ -32,9 +34,7 @@ export interface UseContext<M extends MethodName> {
 /** The open wallet of a use. */
 export interface WalletUse {
   readonly keyUse: KeyUse;
-  /** Hash of the sealed row that the secret comes from. */
-  readonly row: Uint8Array;
-  readonly secret: WalletSecret;
+  readonly wallet: OpenWallet;
   readonly display: Display;
 }
 

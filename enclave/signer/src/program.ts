@@ -22,15 +22,19 @@ import { Maker } from './maker.ts';
 import type { Answer, SignerTools } from './method.ts';
 import { signs, usesWallet, useNoWallet, useWallet } from './method-table.ts';
 import { type CheckName, checkNames, refusal, within } from './refusal.ts';
+import { OpenWallets } from './open-wallet.ts';
 import { RequestTable } from './requests.ts';
+import { portableBackend, type SigningBackend } from './signing-backend.ts';
 import { Vault } from './vault.ts';
 import { WalletPublicKeys } from './wallet-public-keys.ts';
-import { kindOf, wipeSecret } from './wallet-secret.ts';
 import { ProvenLeaves, Witness } from './witness.ts';
 
 /** The signer (spec/signer.md): signs committed history and nothing else. */
-export function createSigner(context: EnclaveContext): Program<ToSigner, FromSigner> {
-  return new Signer(context);
+export function createSigner(
+  context: EnclaveContext,
+  backend: SigningBackend = portableBackend,
+): Program<ToSigner, FromSigner> {
+  return new Signer(context, backend);
 }
 
 type TicketsMessage = Extract<ToSigner, { type: 'tickets' }>;
@@ -41,7 +45,7 @@ class Signer implements Program<ToSigner, FromSigner> {
   readonly #context: EnclaveContext;
   readonly #requests: RequestTable;
   readonly #heads: SeenHeads;
-  readonly #vault: Vault;
+  readonly #wallets: OpenWallets;
   readonly #proven = new ProvenLeaves();
   readonly #tools: SignerTools;
   readonly #maker: Maker;
@@ -51,21 +55,24 @@ class Signer implements Program<ToSigner, FromSigner> {
   #signatures = 0;
   readonly #refused = new Map<CheckName | 'make-mac' | 'other', number>();
 
-  constructor(context: EnclaveContext) {
+  constructor(context: EnclaveContext, backend: SigningBackend) {
     const { seed, random, clock, deploymentId, signSeed, settings } = context;
     this.#context = context;
     this.#started = clock();
     this.#requests = new RequestTable(clock);
     this.#heads = new SeenHeads(clock);
-    this.#vault = new Vault(seed, random);
+    const vault = new Vault(seed, random);
     this.#tools = {
       deploymentId,
       random,
       envelopes: new ImportEnvelopes(seed, random),
       compatibilityImport: settings.compatibilityImport,
       publicKeys: new WalletPublicKeys(),
+      backend,
     };
-    this.#maker = new Maker({ requests: this.#requests, vault: this.#vault, tools: this.#tools, clock });
+    const { publicKeys } = this.#tools;
+    this.#wallets = new OpenWallets(vault, (row) => ({ backend, known: publicKeys.of(row) }));
+    this.#maker = new Maker({ requests: this.#requests, vault, tools: this.#tools, clock });
     this.#answers = new Answers({ deploymentId, signSeed, clock });
   }
 
@@ -86,6 +93,7 @@ class Signer implements Program<ToSigner, FromSigner> {
   }
 
   turn(): void {
+    this.#wallets.close();
     for (const answers of this.#answers.close()) this.send({ type: 'answers', answers });
   }
 
@@ -195,19 +203,12 @@ class Signer implements Program<ToSigner, FromSigner> {
     assertCeiling(authenticated, keyUse.walletId);
     const owner = ownerEntryOf({ ticket, entry, keyUse, request, receipt, heads, witness, display });
     const leaf = walletLeafOf({ owner, walletId: keyUse.walletId, witness, row });
-    const secret = row === undefined ? undefined : this.#vault.open(keyUse.walletId, row);
-    if (secret === undefined) throw refusal('row', 'The sealed row does not open for the wallet.');
-    try {
-      if (kindOf(secret) !== leaf.kind)
-        throw refusal('row', 'The sealed row is of another kind than the wallet.');
-      const answer = useWallet({ ...use, keyUse, secret, row: leaf.secret } as Parameters<
-        typeof useWallet
-      >[0]);
-      if (signs(request)) this.#signatures += 1;
-      return answer;
-    } finally {
-      wipeSecret(secret);
-    }
+    const wallet = row === undefined ? undefined : this.#wallets.open(keyUse.walletId, row, leaf.secret);
+    if (wallet === undefined) throw refusal('row', 'The sealed row does not open for the wallet.');
+    if (wallet.kind !== leaf.kind) throw refusal('row', 'The sealed row is of another kind than the wallet.');
+    const answer = useWallet({ ...use, keyUse, wallet } as Parameters<typeof useWallet>[0]);
+    if (signs(request)) this.#signatures += 1;
+    return answer;
   }
 
   /** Nothing is stated: whose requests these are is not authentic. */
@@ -239,6 +240,7 @@ class Signer implements Program<ToSigner, FromSigner> {
         requestsHeld: this.#requests.size,
         answersRemembered: this.#answers.remembered,
         rowsMade: this.#maker.rows,
+        libraries: Object.fromEntries(this.#tools.backend.libraries.map((name) => [name, 1])),
       }),
     );
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { randomBytes } from 'node:crypto';
+import { before, test } from 'node:test';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import * as ed25519 from '@keystead/crypto/ed25519';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
@@ -7,6 +8,7 @@ import { sha256 } from '@keystead/crypto/sha256';
 import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js';
 import { type OpenAccount, openAccount } from './accounts.ts';
 import { signInputs } from './sign.ts';
+import { loadSigningBackend, portableBackend, type SigningBackend } from './signing-backend.ts';
 
 const privateKey = sha256(utf8Encode('a key'));
 const message = sha256(utf8Encode('a message'));
@@ -21,6 +23,35 @@ const accountOf = (curve: 'Ed25519' | 'Secp256k1'): OpenAccount =>
     },
     null,
   );
+
+let loaded: SigningBackend;
+before(async () => {
+  loaded = await loadSigningBackend((length) => Uint8Array.from(randomBytes(length)));
+});
+const backends = () => [portableBackend, loaded];
+
+test('every backend gives the same signatures', () => {
+  assert.notDeepEqual(loaded.libraries, portableBackend.libraries);
+  for (let count = 0; count < 20; count++) {
+    const bytes = sha256(Uint8Array.of(count));
+    for (const [curve, algorithm] of [
+      ['Ed25519', 'ed25519'],
+      ['Secp256k1', 'ecdsa'],
+    ] as const) {
+      const [one, other] = backends().map((backend) =>
+        signInputs(accountOf(curve), [{ algorithm, bytes }], backend),
+      );
+      assert.deepEqual(one, other);
+    }
+  }
+  const key = sha256(Uint8Array.of(1));
+  assert.deepEqual(loaded.secp256k1PublicKey(key), portableBackend.secp256k1PublicKey(key));
+  const long = new Uint8Array(200_000).fill(7);
+  const [one, other] = backends().map((backend) =>
+    signInputs(accountOf('Ed25519'), [{ algorithm: 'ed25519', bytes: long }], backend),
+  );
+  assert.deepEqual(one, other);
+});
 
 test('signatures are deterministic', () => {
   const inputs = [
@@ -50,13 +81,17 @@ test('a Taproot tweak gives a signature of the output key', () => {
 });
 
 test('a fault in the key or the public key gives an error, not a signature', () => {
-  for (let bit = 0; bit < 8; bit++) {
-    const account = accountOf('Ed25519');
-    account.publicKey[31]! ^= 1 << bit;
-    assert.throws(() => signInputs(account, [{ algorithm: 'ed25519', bytes: message }]), /does not verify/);
-    const other = ed25519.privateKey(sha256(Uint8Array.of(bit)));
-    const mixed = { ...accountOf('Ed25519'), ed25519: other };
-    assert.throws(() => signInputs(mixed, [{ algorithm: 'ed25519', bytes: message }]), /does not verify/);
+  const input = [{ algorithm: 'ed25519', bytes: message }] as const;
+  for (const backend of backends()) {
+    for (let bit = 0; bit < 8; bit++) {
+      const account = accountOf('Ed25519');
+      account.publicKey[31]! ^= 1 << bit;
+      assert.throws(() => signInputs(account, input, backend), /does not verify/);
+      const other = ed25519.privateKey(sha256(Uint8Array.of(bit)));
+      const mixed = { ...accountOf('Ed25519'), ed25519: other };
+      assert.throws(() => signInputs(mixed, input, backend), /does not verify/);
+    }
+    assert.equal(signInputs(accountOf('Ed25519'), input, backend).length, 1);
   }
   const schnorrAccount = accountOf('Secp256k1');
   schnorrAccount.privateKey.expose()[31]! ^= 1;

@@ -3,7 +3,7 @@ import { base64urlEncode } from '@keystead/crypto/base64url';
 import { equalBytes } from '@keystead/crypto/bytes';
 import { signedBytesDigest } from '@keystead/protocol/signed-bytes';
 import { type Signed, type SigningRequestOf, signingRequest } from '@keystead/protocol/signing';
-import { openAccount, publicKeyText } from './accounts.ts';
+import { publicKeyText } from './accounts.ts';
 import type { Answer, SignerTools, WalletUse } from './method.ts';
 import { refusal } from './refusal.ts';
 import { signInputs } from './sign.ts';
@@ -18,16 +18,12 @@ export function signFor(context: SigningContext): {
   readonly account: SigningAccount;
   readonly signed: Signed;
 } {
-  const { request, secret, keyUse, tools, row } = context;
-  const account = openAccount(secret, request.params.derivation, tools.publicKeys.of(row));
-  try {
-    const signing = signingRequest(request, account);
-    if (!equalBytes(signedBytesDigest(signing.inputs), keyUse.bytesDigest))
-      throw refusal('bytes', 'The entry was decided on other bytes than the request asks to sign.');
-    return { account, signed: signing.finish(signInputs(account, signing.inputs)) };
-  } finally {
-    account.privateKey.wipe();
-  }
+  const { request, wallet, keyUse, tools } = context;
+  const account = wallet.account(request.params.derivation);
+  const signing = signingRequest(request, account);
+  if (!equalBytes(signedBytesDigest(signing.inputs), keyUse.bytesDigest))
+    throw refusal('bytes', 'The entry was decided on other bytes than the request asks to sign.');
+  return { account, signed: signing.finish(signInputs(account, signing.inputs, tools.backend)) };
 }
 
 /** `{signature, address, publicKey}`. */

@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { test } from 'node:test';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
-import { rowHash, Vault } from './vault.ts';
+import { openAccount } from './accounts.ts';
+import { accountLabel } from './sealed-row.ts';
+import { type KeyPair, rowHash, Vault } from './vault.ts';
 import { newSecret, type WalletSecret } from './wallet-secret.ts';
 
 const random = (length: number) => new Uint8Array(randomBytes(length));
@@ -40,6 +42,67 @@ test('opens no row with any byte changed, cut or added', () => {
     assert.equal(vault.open(walletId, new Uint8Array([...row, 0])), undefined);
     assert.equal(vault.open(walletId, new Uint8Array(0)), undefined);
   }
+});
+
+const derivations = [
+  { curve: 'Ed25519', derivationPath: "m/44'/501'/0'/0'", addressFormat: 'Solana' },
+  { curve: 'Secp256k1', derivationPath: "m/44'/60'/0'/0/0", addressFormat: 'Ethereum' },
+] as const;
+
+function rowWithAccounts(): { row: Uint8Array; secret: WalletSecret; pairs: KeyPair[] } {
+  const secret = mnemonic();
+  const pairs = derivations.map((derivation) => openAccount(secret, derivation).pair);
+  return { row: vault.seal(walletId, secret, pairs), secret, pairs };
+}
+
+test('the keys of accounts that a row holds are those that the seed gives', () => {
+  const { row, pairs } = rowWithAccounts();
+  const open = vault.openRow(walletId, row)!;
+  for (const pair of pairs) {
+    const found = open.pair(pair.curve, pair.derivationPath)!;
+    assert.deepEqual(found.privateKey.expose(), pair.privateKey.expose());
+    assert.deepEqual(found.publicKey, pair.publicKey);
+  }
+  assert.equal(open.pair('Ed25519', "m/44'/501'/1'/0'"), undefined);
+  assert.equal(open.pair('Secp256k1', derivations[0].derivationPath), undefined);
+  open.wipe();
+  assert.throws(() => open.pair('Ed25519', derivations[0].derivationPath));
+});
+
+test('no byte of a row can be changed so that it opens to another key', () => {
+  const { row, secret, pairs } = rowWithAccounts();
+  const right = pairs.map((pair) => Buffer.from(pair.privateKey.expose()).toString('hex'));
+  for (let index = 0; index < row.length; index++) {
+    const altered = row.slice();
+    altered[index]! ^= 1;
+    const open = vault.openRow(walletId, altered);
+    if (open === undefined) continue;
+    const whole = open.secret();
+    if (whole !== undefined) assert.deepEqual(shown(whole), shown(secret));
+    for (const [at, { curve, derivationPath }] of derivations.entries()) {
+      let pair: KeyPair | undefined;
+      try {
+        pair = open.pair(curve, derivationPath);
+      } catch {
+        continue;
+      }
+      if (pair !== undefined)
+        assert.equal(Buffer.from(pair.privateKey.expose()).toString('hex'), right[at], `byte ${index}`);
+    }
+  }
+});
+
+test('the key of one account does not open under the name of another', () => {
+  const { row } = rowWithAccounts();
+  const labels = derivations.map(({ curve, derivationPath }) => accountLabel(curve, derivationPath));
+  const swapped = Buffer.from(row);
+  const places = labels.map((label) => swapped.indexOf(label));
+  assert.ok(places.every((place) => place > 0));
+  swapped.set(labels[1]!, places[0]!);
+  swapped.set(labels[0]!, places[1]!);
+  const open = vault.openRow(walletId, Uint8Array.from(swapped))!;
+  for (const { curve, derivationPath } of derivations)
+    assert.throws(() => open.pair(curve, derivationPath), { code: 'decryption-failed' });
 });
 
 test('opens no row for another wallet or under another seed', () => {

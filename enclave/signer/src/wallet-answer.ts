@@ -23,8 +23,8 @@ export function walletAnswer(
   },
 ): Answer {
   assertSignsNothing(context);
-  const { display, keyUse, secret } = context;
-  const told = accountsOf(secret, options.accounts ?? display.accounts ?? defaultAccounts);
+  const { display, keyUse, wallet: open } = context;
+  const told = accountsOf(open, options.accounts ?? display.accounts ?? defaultAccounts);
   const wallet = {
     walletId: formatUuid(keyUse.walletId),
     walletName: display.walletName ?? options.walletName,

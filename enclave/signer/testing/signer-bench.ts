@@ -44,6 +44,7 @@ import {
   signatureParameters,
 } from '@keystead/protocol/stamp';
 import { Made, Make, type Ticket, TicketBatch } from '@keystead/protocol/ticket';
+import { portableBackend, type SigningBackend } from '../src/signing-backend.ts';
 import { createSigner } from '../src/program.ts';
 
 /** Policy engine, certifier, gateway and caller played by hand, with real keys, against one signer in this process. */
@@ -152,6 +153,8 @@ export class SignerBench {
   now = Date.UTC(2026, 10, 20, 12);
   readonly roles: Record<Role, EnclaveContext>;
   signer: Program<ToSigner, FromSigner>;
+  /** That of all signers which are started from now on. */
+  static backend: SigningBackend = portableBackend;
   readonly organization: BenchOrganization;
   readonly publicKey = ed25519.publicKey(callerSeed);
   readonly keyHash: Uint8Array;
@@ -167,7 +170,7 @@ export class SignerBench {
   }
 
   startSigner(): Program<ToSigner, FromSigner> {
-    this.signer = createSigner(this.roles.signer);
+    this.signer = createSigner(this.roles.signer, SignerBench.backend);
     this.signer.send = (message) => this.#sent.push(message);
     return this.signer;
   }

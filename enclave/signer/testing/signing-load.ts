@@ -9,6 +9,7 @@ import {
   algorithmSecp256r1,
   authenticatorLeafKey,
   keyHashOf,
+  organizationLeafKey,
   userLeafKey,
   walletLeafKey,
   walletMnemonic,
@@ -27,6 +28,8 @@ import {
   signatureParameters,
 } from '@keystead/protocol/stamp';
 import { type Ticket, TicketBatch } from '@keystead/protocol/ticket';
+import { systemRandom } from '@keystead/enclave-runtime/context';
+import { loadSigningBackend, portableBackend } from '../src/signing-backend.ts';
 import { type BenchWallet, type Call, itemOf, SignerBench, walletLeaf } from './signer-bench.ts';
 
 /**
@@ -38,8 +41,11 @@ const figure = (name: string, otherwise: number): number =>
   Number(process.argv.find((word) => word.startsWith(`--${name}=`))?.split('=')[1] ?? otherwise);
 const wallets = figure('wallets', 1);
 const batch = figure('batch', 25);
-const rounds = figure('rounds', 120);
+const rounds = figure('rounds', 40);
 
+SignerBench.backend = process.argv.includes('--portable')
+  ? portableBackend
+  : await loadSigningBackend(systemRandom);
 const bench = new SignerBench();
 bench.now = Date.now();
 const { organization } = bench;
@@ -222,6 +228,7 @@ function witnessOf(wallet: BenchWallet): Uint8Array[] {
   let known = witnesses.get(wallet);
   if (known === undefined) {
     known = organization.proof([
+      organizationLeafKey,
       userLeafKey('root'),
       authenticatorLeafKey(keyHash),
       walletLeafKey(wallet.walletId),

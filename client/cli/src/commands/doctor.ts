@@ -31,12 +31,14 @@ export const doctor: Command = {
       (credentials instanceof Error ? undefined : credentials?.api) ??
       'http://127.0.0.1:7400';
     const deployment = await fetched(`${api}/v1/deployment`);
+    const metrics = await fetched(`${api}/metrics`);
+    const signing = signingLibraries(metrics);
     const isolation = isolationOf(surroundings.home);
     const checks = [
       nodeCheck(),
       ...credentialsChecks(file, credentials),
       await serverCheck(api),
-      organizationsCheck(await fetched(`${api}/metrics`)),
+      organizationsCheck(metrics),
       deploymentCheck(deployment, credentials instanceof Error ? undefined : credentials),
     ];
     const facts = {
@@ -48,7 +50,8 @@ export const doctor: Command = {
       isolationTool: isolation.tool,
       attested: false,
       rollback: 'file',
-      secp256k1: 'noble',
+      ed25519: signing.ed25519,
+      secp256k1: signing.secp256k1,
       sandboxTools: Object.fromEntries(
         sandboxTools.map((tool) => [tool, onPath(tool, surroundings.searchPath)]),
       ),
@@ -69,7 +72,7 @@ export const doctor: Command = {
           ? []
           : ['Below isolation level process+uid nothing holds against code running in the gateway.']),
         'rollback: file (a heads log on the same machine is not rollback-resistant against the host)',
-        'secp256k1: noble',
+        `signing: Ed25519 by ${facts.ed25519}, secp256k1 by ${facts.secp256k1}`,
         `sandbox tools: ${sandboxTools.map((tool) => `${tool} ${facts.sandboxTools[tool] ? 'there' : 'absent'}`).join(', ')}`,
       ].join('\n'),
       ...(bad === undefined
@@ -129,6 +132,15 @@ async function serverCheck(api: string): Promise<Check> {
   } catch {
     return { name: 'server', ok: false, found: `${api} does not answer`, hint };
   }
+}
+
+/** What computes the signatures of wallets, as the signer says; `unknown` while it does not answer. */
+function signingLibraries(metrics: string | undefined): { ed25519: string; secp256k1: string } {
+  const pattern = /^keystead_enclave_figure\{role="signer",name="libraries\.([a-z0-9]+)"\} 1$/gm;
+  const libraries = [...(metrics ?? '').matchAll(pattern)].map(([, name]) => name);
+  const among = (names: readonly string[]) =>
+    names.filter((name) => libraries.includes(name)).join(' and ') || 'unknown';
+  return { ed25519: among(['openssl', 'libsodium']), secp256k1: among(['libsecp256k1', 'noble']) };
 }
 
 /** Organizations whose rows do not verify, as far as the policy engine has met them since its start. */

@@ -10,7 +10,7 @@ import type { WalletSecret } from '../wallet-secret.ts';
 export function use(context: WalletUseContext<'exportWallet'>): Answer {
   assertSignsNothing(context);
   const { request, tools, organization, keyUse } = context;
-  const secret = encodeExport(context.secret);
+  const secret = encodeExport(context.wallet.secret());
   try {
     const bundle = sealExport({
       recipient: request.params.publicKey,

@@ -6,7 +6,7 @@ import { assertSignsNothing } from '../wallet-answer.ts';
 export function use(context: WalletUseContext<'getAccounts'>): Answer {
   assertSignsNothing(context);
   const { accounts } = context.request.params;
-  const told = accountsOf(context.secret, accounts);
+  const told = accountsOf(context.wallet, accounts);
   if (told.type === 'MNEMONIC') return told.accounts.map((account) => ({ ...account }));
   if (accounts.length !== 0)
     throw new KmsError('parameter-invalid', {
