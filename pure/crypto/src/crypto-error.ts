@@ -3,6 +3,7 @@ export type CryptoErrorCode =
   | 'base58-malformed'
   | 'base64-malformed'
   | 'bech32-malformed'
+  | 'cbor-malformed'
   | 'decryption-failed'
   | 'frontier-malformed'
   | 'hex-malformed'
@@ -16,6 +17,7 @@ export type CryptoErrorCode =
   | 'path-malformed'
   | 'point-malformed'
   | 'proof-malformed'
+  | 'scalar-malformed'
   | 'signature-malformed'
   | 'utf8-malformed';
 
