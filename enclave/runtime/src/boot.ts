@@ -229,6 +229,10 @@ export function createBoot(options: BootOptions): Boot {
           return handlers.setup(message);
         case 'resume':
           return handlers.resume(message);
+        case 'makeRealm':
+        case 'unlockRealm':
+        case 'configureRealm':
+          throw new BootError('boot-role', `this is ${role}, no realm`);
         default:
           options.answer(serve(message));
       }

@@ -55,6 +55,20 @@ export const ToEnclave = variant('type', {
   ],
   /** To the certifier: state what runs as a role. */
   certify: [10, struct({ role: RoleTag, measurement: fixed(48) })],
+  /** A realm's genesis: make id and root seed, sealed under the unlock key (spec/realm.md §12). */
+  makeRealm: [20, struct({ unlockKey: fixed(32) })],
+  unlockRealm: [
+    21,
+    struct({
+      unlockKey: fixed(32),
+      record: bytes(maximumRecordBytes),
+      /** Tenants and key generations as JSON. */
+      settings: text(1048576),
+      measurement: fixed(48),
+    }),
+  ],
+  /** At any time after unlock. */
+  configureRealm: [22, struct({ settings: text(1048576) })],
 });
 export type ToEnclave = Static<typeof ToEnclave>;
 
@@ -81,5 +95,7 @@ export const FromEnclave = variant('type', {
   certified: [12, struct({ certificate })],
   /** Unasked: its stream to the gateway has ended; it serves nobody any more, and still holds halves. */
   orphaned: [13, struct({ reason: text(64) })],
+  /** A realm is unlocked, or configured anew. The key is of the newest Noise generation. */
+  realm: [20, struct({ realmId: fixed(16), publicKey: fixed(32) })],
 });
 export type FromEnclave = Static<typeof FromEnclave>;

@@ -16,33 +16,80 @@ export const gatewayDescriptor = 3;
 export const controlDescriptor = 4;
 export const headsDescriptor = 5;
 
+/** `heads` opens the stream to the keeper; only the certifier and realms have it. */
+export interface EnclavePorts<Prepared = undefined> {
+  heads(): HeadsPort;
+  readonly prepared: Prepared;
+}
+
 export interface EnclaveProgram<Incoming, Outgoing, Prepared = undefined> {
   readonly role: Role;
   readonly incoming: Codec<Incoming>;
   readonly outgoing: Codec<Outgoing>;
   /** What the program needs and has to wait for. Done once, before anything is read from the launcher. */
   prepare?(random: Random): Promise<Prepared>;
-  /** Makes the program, once, after unlock. `heads` opens the stream to the keeper; only the certifier has it. */
-  create(
-    context: EnclaveContext,
-    ports: { heads(): HeadsPort; readonly prepared: Prepared },
-  ): Program<Incoming, Outgoing>;
+  /** Makes the program, once, after unlock. */
+  create(context: EnclaveContext, ports: EnclavePorts<Prepared>): Program<Incoming, Outgoing>;
+}
+
+/** Runs the program of one of the three roles: the whole of its `main.ts`. */
+export function runEnclave<Incoming, Outgoing, Prepared = undefined>(
+  enclave: EnclaveProgram<Incoming, Outgoing, Prepared>,
+): void {
+  const { role, incoming, outgoing } = enclave;
+  runMeasured<Incoming, Outgoing, Prepared>({
+    name: role,
+    incoming,
+    outgoing,
+    prepare: enclave.prepare?.bind(enclave),
+    boot: ({ log, answer, run }) =>
+      createBoot({
+        role,
+        log,
+        answer,
+        unlocked: (context) => run((ports) => enclave.create(context, ports)),
+      }),
+  });
+}
+
+/** What a boot is given. */
+export interface BootPorts<Incoming, Outgoing, Prepared = undefined> {
+  readonly log: EnclaveContext['log'];
+  /** Writes one message to the launcher. */
+  answer(message: FromEnclave): void;
+  /** Makes the program and begins to read from the gateway; called once, after unlock. */
+  run(create: (ports: EnclavePorts<Prepared>) => Program<Incoming, Outgoing>): void;
+}
+
+export interface MeasuredBoot {
+  receive(payload: Uint8Array): void;
+  /** Whether other roles need what this process has in memory: then it outlives its gateway. */
+  readonly holdsHalves?: boolean;
+}
+
+export interface MeasuredProgram<Incoming, Outgoing, Prepared = undefined> {
+  readonly name: string;
+  readonly incoming: Codec<Incoming>;
+  readonly outgoing: Codec<Outgoing>;
+  readonly prepare?: ((random: Random) => Promise<Prepared>) | undefined;
+  /** Takes the launcher's messages; a BootError is answered and ends the process. */
+  boot(ports: BootPorts<Incoming, Outgoing, Prepared>): MeasuredBoot;
 }
 
 /**
- * Runs one measured program until its streams close: the whole of an enclave's `main.ts`.
+ * Runs one measured program until its streams close.
  *
  * A turn is one round of the event loop: every frame that has arrived is received, then `turn()` is called, then
  * what was sent leaves in one write. Nothing is read from the gateway before unlock. The process ends with 0 when
  * the gateway, the launcher or the keeper closes its stream and after SIGTERM; with 1 after an exception.
  */
-export function runEnclave<Incoming, Outgoing, Prepared = undefined>(
-  enclave: EnclaveProgram<Incoming, Outgoing, Prepared>,
+export function runMeasured<Incoming, Outgoing, Prepared = undefined>(
+  enclave: MeasuredProgram<Incoming, Outgoing, Prepared>,
 ): void {
   becomeUser(process.argv);
   emptyEnvironment();
-  const { role } = enclave;
-  const log: EnclaveContext['log'] = (event, fields = {}) => writeLog(role, event, fields);
+  const { name } = enclave;
+  const log: EnclaveContext['log'] = (event, fields = {}) => writeLog(name, event, fields);
   const leave = (reason: string, code = 0, at = ''): never => {
     log('ended', { reason, code, ...(at === '' ? {} : { at }) });
     process.exit(code);
@@ -52,7 +99,7 @@ export function runEnclave<Incoming, Outgoing, Prepared = undefined>(
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
   process.stderr.on('error', () => {});
-  process.title = `keystead-${role}`;
+  process.title = `keystead-${name}`;
 
   const control = new FrameStream(controlDescriptor);
   const gateway = new FrameStream(gatewayDescriptor);
@@ -82,9 +129,9 @@ export function runEnclave<Incoming, Outgoing, Prepared = undefined>(
   };
 
   let prepared: Prepared;
-  const unlocked = (context: EnclaveContext) => {
-    program = enclave.create(context, { heads, prepared });
-    const running = program;
+  const run = (create: (ports: EnclavePorts<Prepared>) => Program<Incoming, Outgoing>) => {
+    const running = create({ heads, prepared });
+    program = running;
     running.send = (message) => {
       gateway.send(enclave.outgoing.encode(message));
       schedule();
@@ -120,7 +167,7 @@ export function runEnclave<Incoming, Outgoing, Prepared = undefined>(
 
   void probe().then((probes) => answer({ type: 'probed', probes }));
   reduceGlobals();
-  const boot = createBoot({ role, log, answer, unlocked });
+  const boot = enclave.boot({ log, answer, run });
   const start = () =>
     control.start(
       (payloads) => {
@@ -166,11 +213,11 @@ function placesOf(error: unknown): string {
 }
 
 function writeLog(
-  role: Role,
+  name: string,
   event: string,
   fields: Readonly<Record<string, string | number | boolean>>,
 ): void {
   process.stderr.write(
-    `${JSON.stringify({ time: new Date().toISOString(), program: role, event, ...fields })}\n`,
+    `${JSON.stringify({ time: new Date().toISOString(), program: name, event, ...fields })}\n`,
   );
 }

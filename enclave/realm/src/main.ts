@@ -1,0 +1,5 @@
+import { runMeasured } from '@keystead/enclave-runtime/run-enclave';
+import { FromRealm, ToRealm } from '@keystead/protocol/realm-frames';
+import { createRealmBoot } from './boot.ts';
+
+runMeasured({ name: 'realm', incoming: ToRealm, outgoing: FromRealm, boot: createRealmBoot });

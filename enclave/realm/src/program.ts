@@ -1,0 +1,452 @@
+import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { CryptoError } from '@keystead/crypto/crypto-error';
+import { hexEncode } from '@keystead/crypto/hex';
+import { bytesName } from '@keystead/crypto/recent';
+import type { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { sha256 } from '@keystead/crypto/sha256';
+import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
+import type { Program } from '@keystead/enclave-runtime/program';
+import { decodeRequest, type SecretsRequest } from '@keystead/juicebox/messages';
+import {
+  type ClientRequest,
+  type ClientResponse,
+  decodeClientRequest,
+} from '@keystead/juicebox/noise-messages';
+import {
+  maximumStoredRows,
+  type FromRealm,
+  type TenantEvent,
+  type ToRealm,
+} from '@keystead/protocol/realm-frames';
+import {
+  type Caller,
+  type HttpAnswer,
+  noiseCaller,
+  noiseRefusal,
+  plainCaller,
+  sealedAnswer,
+  transportSeal,
+} from './caller.ts';
+import { assertUsable, evaluate } from './evaluate.ts';
+import { headNoGuesses, headRegistered } from './head-table.ts';
+import { NoiseSessions, sessionSeconds } from './noise-sessions.ts';
+import { RateLimits } from './rate-limits.ts';
+import { type ChangedRow, RealmHeads } from './realm-heads.ts';
+import { RecordRows } from './record-rows.ts';
+import type { RealmSettings, Tenant } from './tenants.ts';
+import { judgeToken } from './token.ts';
+import { notRegistered, type RecordState, type Reply, transition } from './transition.ts';
+
+export interface RealmContext {
+  readonly seed: SecretBytes;
+  readonly realmId: Uint8Array;
+  readonly settings: RealmSettings;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  readonly random: (length: number) => Uint8Array;
+  log(event: string, fields?: Readonly<Record<string, string | number | boolean>>): void;
+}
+
+/** Rows of one batch. The rest waits for the next. */
+const batchRows = 1024;
+const batchRequests = 4096;
+
+interface Pending {
+  readonly id: number;
+  readonly caller: Caller;
+  readonly request: SecretsRequest;
+  readonly tenant: Tenant;
+  readonly userId: string;
+  readonly record: ActiveRecord;
+}
+
+/** A record with requests under way, or with a state that is not durable yet. */
+interface ActiveRecord {
+  readonly name: Uint8Array;
+  /** The newest one, durable or not; undefined until the row has come. */
+  state: RecordState | undefined;
+  pending: number;
+  /** The batch that makes the state durable. */
+  batch: Batch | undefined;
+  readonly waiting: Pending[];
+}
+
+interface Batch {
+  readonly changed: Map<string, ActiveRecord>;
+  readonly events: TenantEvent[];
+  /** What leaves when the batch is durable, and not before. */
+  readonly answers: (() => void)[];
+}
+
+/** Requests that may ride in a handshake: what they say needs no forward secrecy. */
+const handshakeRequests: ReadonlySet<SecretsRequest['type']> = new Set([
+  'Register1',
+  'Recover1',
+  'Delete',
+  'Status',
+]);
+/** Requests that belong to an operation that another request began. */
+const followingRequests: ReadonlySet<SecretsRequest['type']> = new Set(['Register2', 'Recover2', 'Recover3']);
+
+const newBatch = (): Batch => ({ changed: new Map(), events: [], answers: [] });
+
+/**
+ * One realm: requests in, answers out (spec/realm.md). Each turn's changes are one batch: heads log, then database,
+ * then answers; the next batch begins when the last is durable.
+ */
+export class Realm implements Program<ToRealm, FromRealm> {
+  send: (message: FromRealm) => void = () => {};
+  readonly #context: RealmContext;
+  readonly #heads: RealmHeads;
+  readonly #rows: RecordRows;
+  readonly #sessions: NoiseSessions;
+  readonly #rates = new RateLimits();
+  readonly #records = new Map<string, ActiveRecord>();
+  readonly #counts = new Map<string, number>();
+  #settings: RealmSettings;
+  #ready: Pending[] = [];
+  #batch = newBatch();
+  #inFlight: { readonly batch: Batch; readonly sequence: number } | undefined;
+  /** The code of why it does not serve; empty when it does. */
+  #reason = 'starting';
+
+  constructor(context: RealmContext, heads: HeadsPort) {
+    this.#context = context;
+    this.#settings = context.settings;
+    this.#heads = new RealmHeads(context.seed, context.realmId, heads);
+    this.#rows = new RecordRows(context);
+    this.#sessions = new NoiseSessions(context.seed, context.settings.noise);
+    void this.#heads.load().then((isOwn) => {
+      if (!isOwn) this.#refuseToServe('realm-heads-malformed');
+      this.send({ type: 'open', realmId: context.realmId, publicKey: this.#sessions.publicKey });
+    });
+  }
+
+  get publicKey(): Uint8Array {
+    return this.#sessions.publicKey;
+  }
+
+  /** Takes what the operator changed: from now on tokens are judged by it. */
+  configure(settings: RealmSettings): void {
+    this.#settings = settings;
+    this.#sessions.use(settings.noise);
+  }
+
+  receive(message: ToRealm): void {
+    switch (message.type) {
+      case 'opened':
+        return this.#opened(message.sequence);
+      case 'request':
+        return this.#request(message);
+      case 'row':
+        return this.#row(message.name, message.bytes);
+      case 'stored':
+        return this.#stored(message.sequence);
+      case 'audit': {
+        const bearer = judgeToken(message.token, 'audit', this.#circumstances());
+        const tenant = 'refused' in bearer ? undefined : bearer.tenant.name;
+        return this.send({ type: 'audited', id: message.id, tenant });
+      }
+      case 'ping':
+        this.#closeWhenIdle();
+        return this.#pong(message.id);
+    }
+  }
+
+  /** Applies what is ready and makes a batch of what it changed, unless one is under way. */
+  turn(): void {
+    if (this.#reason !== '') return;
+    let taken = 0;
+    for (const pending of this.#ready) {
+      if (this.#batch.changed.size >= batchRows || this.#batch.answers.length >= batchRequests) break;
+      this.#apply(pending);
+      taken += 1;
+    }
+    this.#ready = this.#ready.slice(taken);
+    if (this.#inFlight === undefined && this.#batch.changed.size > 0) this.#close();
+  }
+
+  #circumstances() {
+    const { realmId, clock } = this.#context;
+    return { tenants: this.#settings.tenants, realmId, now: clock() };
+  }
+
+  #refuseToServe(reason: string): void {
+    this.#reason = reason;
+    this.#context.log('not-serving', { reason });
+  }
+
+  #opened(sequence: number): void {
+    if (this.#reason !== 'starting') return;
+    const compared = this.#heads.compare(sequence);
+    if ('refused' in compared) return this.#refuseToServe(compared.refused);
+    const { rows, events } = compared.missing;
+    if (this.#heads.sequence === sequence) {
+      this.#reason = '';
+      return;
+    }
+    this.#context.log('rolled-forward', { from: sequence, to: this.#heads.sequence, rows: rows.length });
+    // The newest row of each record is enough, and the last message alone says how far the database is.
+    const newest = [...new Map(rows.map((row) => [bytesName(row.name), row])).values()];
+    const messages = Math.max(1, Math.ceil(Math.max(newest.length, events.length) / maximumStoredRows));
+    for (let index = 0; index < messages; index++) {
+      const from = index * maximumStoredRows;
+      const to = from + maximumStoredRows;
+      this.send({
+        type: 'store',
+        sequence: index === messages - 1 ? this.#heads.sequence : sequence,
+        rows: newest.slice(from, to),
+        events: events.slice(from, to),
+      });
+    }
+  }
+
+  #stored(sequence: number): void {
+    if (this.#reason === 'starting') {
+      if (sequence !== this.#heads.sequence) return;
+      this.#heads.confirm(sequence);
+      this.#reason = '';
+      return;
+    }
+    const inFlight = this.#inFlight;
+    if (inFlight === undefined || inFlight.sequence !== sequence) return;
+    this.#inFlight = undefined;
+    this.#heads.confirm(sequence);
+    const { batch } = inFlight;
+    for (const record of batch.changed.values()) {
+      if (record.batch === batch) record.batch = undefined;
+      this.#forget(record);
+    }
+    for (const answer of batch.answers) answer();
+    this.#heads.snapshotWhenDue();
+  }
+
+  #request({ id, token, body }: Extract<ToRealm, { type: 'request' }>): void {
+    if (token === undefined) return this.#noiseRequest(id, body);
+    const refuse = (refusal: Parameters<Caller['refuse']>[0]) =>
+      this.#answer(id, plainCaller.refuse(refusal));
+    if (this.#reason !== '') return refuse({ type: 'unavailable', code: this.#reason });
+    const bearer = judgeToken(token, 'user', this.#circumstances());
+    if ('refused' in bearer) return refuse({ type: 'unauthorized', code: bearer.refused });
+    this.#secretsRequest(id, plainCaller, bearer, body);
+  }
+
+  #noiseRequest(id: number, body: Uint8Array): void {
+    let envelope: ClientRequest;
+    try {
+      envelope = decodeClientRequest(body);
+    } catch (error) {
+      if (!(error instanceof CryptoError)) throw error;
+      // Whoever sends no envelope sent no token either.
+      return this.#answer(id, plainCaller.refuse({ type: 'unauthorized', code: 'token-missing' }));
+    }
+    if (this.#reason !== '') return this.#answer(id, noiseRefusal('Unavailable', this.#reason));
+    const bearer = judgeToken(envelope.token, 'user', this.#circumstances());
+    if ('refused' in bearer) return this.#answer(id, noiseRefusal('InvalidAuth', bearer.refused));
+    if (!equalBytes(envelope.realm, this.#context.realmId))
+      return this.#answer(id, noiseRefusal('Unavailable', 'realm-unknown'));
+
+    const { sessionId, kind, encrypted } = envelope;
+    const name = this.#rows.nameOf(bearer.tenant.name, bearer.user);
+    const now = this.#context.clock();
+    const end = () => this.#sessions.end(name, sessionId);
+    if (encrypted.type === 'Handshake') {
+      const responder = this.#sessions.respond(encrypted.message);
+      if (responder === undefined) return this.#answer(id, noiseRefusal('SessionError', 'noise-key-unknown'));
+      const seal = (plaintext: Uint8Array): ClientResponse => {
+        const { message, transport } = responder.answer(this.#context.random(32), plaintext);
+        this.#sessions.keep(name, sessionId, transport, now);
+        return { type: 'Handshake', message, sessionSeconds };
+      };
+      if (kind === 'SecretsRequest') {
+        const caller = noiseCaller(seal, end);
+        return this.#secretsRequest(id, caller, bearer, responder.payload, handshakeRequests);
+      }
+      if (responder.payload.length > 0) return this.#answer(id, noiseRefusal('DecodingError', 'malformed'));
+      return this.#answer(id, sealedAnswer(seal(new Uint8Array(0)), ''));
+    }
+    const transport = this.#sessions.find(name, sessionId, now);
+    if (transport === undefined)
+      return this.#answer(id, noiseRefusal('MissingSession', 'noise-session-missing'));
+    let plaintext: Uint8Array;
+    try {
+      plaintext = transport.toResponder.open(encrypted.ciphertext);
+    } catch (error) {
+      if (!(error instanceof CryptoError)) throw error;
+      end();
+      return this.#answer(id, noiseRefusal('SessionError', 'noise-session-failed'));
+    }
+    this.#secretsRequest(id, noiseCaller(transportSeal(transport), end), bearer, plaintext);
+  }
+
+  #secretsRequest(
+    id: number,
+    caller: Caller,
+    { tenant, user }: { readonly tenant: Tenant; readonly user: string },
+    body: Uint8Array,
+    allowed?: ReadonlySet<SecretsRequest['type']>,
+  ): void {
+    const refuse = (refusal: Parameters<Caller['refuse']>[0]) => this.#answer(id, caller.refuse(refusal));
+    let request: SecretsRequest;
+    try {
+      request = decodeRequest(body);
+      assertUsable(request);
+    } catch (error) {
+      if (!(error instanceof CryptoError)) throw error;
+      return refuse({ type: 'malformed', code: 'malformed' });
+    }
+    if (allowed !== undefined && !allowed.has(request.type))
+      return refuse({ type: 'malformed', code: 'noise-session-needed' });
+    const name = this.#rows.nameOf(tenant.name, user);
+    const key = bytesName(name);
+    const isFollowing = followingRequests.has(request.type);
+    if (!this.#rates.admit(tenant.name, key, isFollowing, tenant.rate, this.#context.clock()))
+      return refuse({ type: 'limited', code: 'rate-limited', seconds: 1 });
+
+    let record = this.#records.get(key);
+    if (record === undefined) {
+      record = { name, state: undefined, pending: 0, batch: undefined, waiting: [] };
+      this.#records.set(key, record);
+      // What is not in the table is not registered, whatever the database says.
+      if (this.#heads.table.get(name) === undefined) record.state = notRegistered;
+      else this.send({ type: 'read', name });
+    }
+    record.pending += 1;
+    const userId = hexEncode(sha256(utf8Encode(`${tenant.name}:${user}`)));
+    const pending: Pending = { id, caller, request, tenant, userId, record };
+    if (record.state === undefined) record.waiting.push(pending);
+    else this.#ready.push(pending);
+  }
+
+  #row(name: Uint8Array, row: Uint8Array | undefined): void {
+    const record = this.#records.get(bytesName(name));
+    if (record === undefined || record.state !== undefined) return;
+    const waiting = record.waiting.splice(0);
+    const state = this.#stateOf(name, row);
+    if (state !== undefined) {
+      record.state = state;
+      this.#ready.push(...waiting);
+      return;
+    }
+    this.#context.log('row-refused', { reason: row === undefined ? 'missing' : 'old' });
+    this.#records.delete(bytesName(name));
+    for (const { id, caller } of waiting)
+      this.#answer(id, caller.refuse({ type: 'unavailable', code: 'realm-row-old' }));
+  }
+
+  /** Undefined when it is not the newest row of the record. */
+  #stateOf(name: Uint8Array, row: Uint8Array | undefined): RecordState | undefined {
+    if (row === undefined || !this.#heads.isNewest(name, row)) return undefined;
+    try {
+      return this.#rows.open(name, row);
+    } catch (error) {
+      if (error instanceof CryptoError) return undefined;
+      throw error;
+    }
+  }
+
+  #apply({ id, caller, request, tenant, userId, record }: Pending): void {
+    const now = this.#context.clock();
+    const { state, changed, event, reply } = transition(record.state!, request, { rules: tenant.rules, now });
+    const answer = () => {
+      this.#answer(id, this.#finish(caller, request.type, reply));
+      record.pending -= 1;
+      this.#forget(record);
+    };
+    if (!changed) {
+      // What rests on a state that is not durable waits for it.
+      if (record.batch === undefined) answer();
+      else record.batch.answers.push(answer);
+      return;
+    }
+    record.state = state;
+    record.batch = this.#batch;
+    this.#batch.changed.set(bytesName(record.name), record);
+    this.#batch.answers.push(answer);
+    if (event !== undefined) {
+      this.#batch.events.push({
+        tenant: tenant.name,
+        userId,
+        event: event.event,
+        guesses: event.guesses,
+        guessCount: event.guessCount,
+        time: now,
+      });
+      this.#count(event.event);
+    }
+    if (state.type === 'noGuesses') this.#count('locked_out');
+  }
+
+  #finish(caller: Caller, type: SecretsRequest['type'], reply: Reply): HttpAnswer {
+    switch (reply.type) {
+      case 'response':
+        return caller.respond(reply.response);
+      case 'evaluate': {
+        const evaluation = evaluate(reply, this.#context.random);
+        this.#count('evaluated');
+        return caller.respond({ type: 'Recover2', outcome: 'Ok', evaluation });
+      }
+      case 'wait':
+        return caller.refuse({
+          type: 'limited',
+          code: 'guess-early',
+          seconds: Math.ceil(reply.milliseconds / 1000),
+        });
+      case 'outOfBounds':
+        return caller.refuse({ type: 'final', code: 'guesses-out-of-bounds', request: type });
+    }
+  }
+
+  /** Drops a record that nobody waits for and whose state is durable: its row has everything. */
+  #forget(record: ActiveRecord): void {
+    if (record.pending === 0 && record.batch === undefined) this.#records.delete(bytesName(record.name));
+  }
+
+  #close(): void {
+    const batch = this.#batch;
+    this.#batch = newBatch();
+    const sequence = this.#heads.sequence + 1;
+    const rows = [...batch.changed.values()].map(({ name, state }): ChangedRow => {
+      const kept = state!;
+      if (kept.type === 'notRegistered') return { name, flag: 0, row: undefined };
+      const flag = kept.type === 'registered' ? headRegistered : headNoGuesses;
+      return { name, flag, row: this.#rows.seal(name, sequence, kept) };
+    });
+    this.#inFlight = { batch, sequence };
+    void this.#heads.append(rows, batch.events).then(() => {
+      this.send({
+        type: 'store',
+        sequence,
+        rows: rows.map(({ name, row }) => ({ name, bytes: row })),
+        events: batch.events,
+      });
+    });
+  }
+
+  /** Without traffic an empty record says that the database has everything, so that an older one is seen. */
+  #closeWhenIdle(): void {
+    const isIdle = this.#inFlight === undefined && this.#batch.changed.size === 0;
+    if (this.#reason === '' && isIdle && this.#heads.isBehind) this.#close();
+  }
+
+  #answer(id: number, answer: HttpAnswer): void {
+    if (answer.refusal !== '') this.#count(answer.refusal);
+    this.send({ type: 'answer', id, ...answer });
+  }
+
+  #pong(id: number): void {
+    const figures = {
+      records: this.#heads.table.size,
+      registered: this.#heads.table.registered,
+      sequence: this.#heads.sequence,
+      ...Object.fromEntries(this.#counts),
+    };
+    const serving = this.#reason === '';
+    const metrics = utf8Encode(JSON.stringify(figures));
+    this.send({ type: 'pong', id, serving, reason: this.#reason, metrics });
+  }
+
+  #count(name: string): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,192 @@
+import { equalBytes } from '@keystead/crypto/bytes';
+import { CryptoError } from '@keystead/crypto/crypto-error';
+import type { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { sha256 } from '@keystead/crypto/sha256';
+import type { HeadsPort, LoadedHeads } from '@keystead/enclave-runtime/heads-port';
+import { branch } from '@keystead/protocol/deployment';
+import type { RealmRow, TenantEvent } from '@keystead/protocol/realm-frames';
+import { HeadTable, headBytes } from './head-table.ts';
+import {
+  headsVersion,
+  openRecord,
+  openSnapshot,
+  type RecordBody,
+  sealRecord,
+  sealSnapshot,
+} from './heads-record.ts';
+
+/** A snapshot is due after this many records, or after more when the table is large. */
+const snapshotRecords = 4096;
+
+export type ChangedRow = RecordBody['rows'][number];
+
+/** Why a realm does not serve. */
+export type HeadsRefusal = 'realm-heads-malformed' | 'realm-heads-old' | 'realm-database-old';
+
+/** What the database lost in a crash, oldest first. */
+export interface MissingTail {
+  readonly rows: readonly RealmRow[];
+  readonly events: readonly TenantEvent[];
+}
+
+/** The heads of one realm (spec/realm.md §5): the table, the log behind it and what of it the database has. */
+export class RealmHeads {
+  readonly #key: SecretBytes;
+  readonly #realmId: Uint8Array;
+  readonly #port: HeadsPort;
+  #table = new HeadTable();
+  #sequence = 0;
+  #chain: Uint8Array = new Uint8Array(32);
+  /** The newest sequence of which the log says that the database has it. */
+  #loggedStored = 0;
+  #stored = 0;
+  #snapshotSequence = 0;
+  #snapshotting = false;
+  /** Rows of the records that were loaded, until the database is known to have them. */
+  #tail: RecordBody[] = [];
+  #lastHadRows = false;
+
+  constructor(seed: SecretBytes, realmId: Uint8Array, port: HeadsPort) {
+    this.#key = branch(seed, 'keystead/realm/heads-record/v1');
+    this.#realmId = realmId;
+    this.#port = port;
+  }
+
+  get table(): HeadTable {
+    return this.#table;
+  }
+
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Reads the log. False when it is not what this realm wrote. */
+  async load(): Promise<boolean> {
+    const loaded = await this.#port.load();
+    try {
+      this.#take(loaded);
+      return true;
+    } catch (error) {
+      if (error instanceof CryptoError) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Compares the log with the newest sequence of the database: a refusal, or what the database lost.
+   */
+  compare(database: number): { readonly refused: HeadsRefusal } | { readonly missing: MissingTail } {
+    const tail = this.#tail;
+    this.#tail = [];
+    if (database > this.#sequence) return { refused: 'realm-heads-old' };
+    if (database < this.#loggedStored) return { refused: 'realm-database-old' };
+    this.#stored = database;
+    const missing = tail.filter(({ sequence }) => sequence > database);
+    return {
+      missing: {
+        rows: missing.flatMap(({ rows }) => rows.map(({ name, row }) => ({ name, bytes: row }))),
+        events: missing.flatMap(({ events }) => events),
+      },
+    };
+  }
+
+  /** Whether a row is the newest of its record. */
+  isNewest(name: Uint8Array, row: Uint8Array): boolean {
+    const head = this.#table.get(name);
+    return head !== undefined && equalBytes(head.subarray(0, headBytes - 1), hashOf(row));
+  }
+
+  /** Resolves when the changes are durable in the log; the table has them then. One at a time. */
+  async append(rows: readonly ChangedRow[], events: readonly TenantEvent[]): Promise<void> {
+    const body: RecordBody = {
+      version: headsVersion,
+      realmId: this.#realmId,
+      sequence: this.#sequence + 1,
+      previous: this.#chain,
+      stored: this.#stored,
+      rows: [...rows],
+      events: [...events],
+    };
+    const { mac, bytes } = sealRecord(this.#key, body);
+    await this.#port.append(body.sequence, bytes);
+    this.#apply(body, mac);
+  }
+
+  /** The database has everything up to `sequence`. */
+  confirm(sequence: number): void {
+    this.#stored = sequence;
+  }
+
+  /** Whether the database has rows of which the log does not yet say so. An empty record says it. */
+  get isBehind(): boolean {
+    return this.#lastHadRows && this.#stored === this.#sequence;
+  }
+
+  /** Takes a snapshot when one is due: only of what the database has, whose rows nobody will ask for again. */
+  snapshotWhenDue(): void {
+    const records = this.#sequence - this.#snapshotSequence;
+    if (this.#stored !== this.#sequence) return;
+    if (this.#snapshotting || records < Math.max(snapshotRecords, this.#table.size / 64)) return;
+    this.#snapshotting = true;
+    const sequence = this.#sequence;
+    const snapshot = sealSnapshot(this.#key, {
+      version: headsVersion,
+      realmId: this.#realmId,
+      sequence,
+      chain: this.#chain,
+      stored: this.#stored,
+      heads: this.#table.encode(),
+    });
+    void this.#port.snapshot(sequence, snapshot).then(() => {
+      this.#snapshotSequence = sequence;
+      this.#snapshotting = false;
+    });
+  }
+
+  #take(loaded: LoadedHeads): void {
+    if (loaded.snapshot !== undefined) {
+      const body = openSnapshot(this.#key, loaded.snapshot);
+      if (body.sequence !== loaded.snapshotSequence) throw new CryptoError('decryption-failed');
+      this.#assertOwn(body);
+      this.#table = HeadTable.decode(body.heads);
+      this.#sequence = body.sequence;
+      this.#snapshotSequence = body.sequence;
+      this.#chain = body.chain;
+      this.#loggedStored = body.stored;
+    }
+    for (const { sequence, record } of loaded.records) {
+      if (sequence <= this.#snapshotSequence) continue;
+      const { mac, body } = openRecord(this.#key, record);
+      this.#assertOwn(body);
+      const follows = body.sequence === sequence && sequence === this.#sequence + 1;
+      if (!follows || !equalBytes(body.previous, this.#chain)) throw new CryptoError('decryption-failed');
+      this.#tail.push(body);
+      this.#apply(body, mac);
+    }
+  }
+
+  #assertOwn(body: { readonly version: number; readonly realmId: Uint8Array }): void {
+    if (body.version !== headsVersion || !equalBytes(body.realmId, this.#realmId))
+      throw new CryptoError('decryption-failed');
+  }
+
+  #apply(body: RecordBody, mac: Uint8Array): void {
+    for (const { name, flag, row } of body.rows) {
+      if (row === undefined) this.#table.delete(name);
+      else {
+        const head = new Uint8Array(headBytes);
+        head.set(hashOf(row));
+        head[headBytes - 1] = flag;
+        this.#table.set(name, head);
+      }
+    }
+    this.#sequence = body.sequence;
+    this.#chain = mac;
+    this.#loggedStored = Math.max(this.#loggedStored, body.stored);
+    this.#lastHadRows = body.rows.length > 0;
+  }
+}
+
+function hashOf(row: Uint8Array): Uint8Array {
+  return sha256(row).subarray(0, headBytes - 1);
+}

@@ -1,0 +1,175 @@
+import { utf8Encode } from '@keystead/crypto/bytes';
+import { hexDecode } from '@keystead/crypto/hex';
+import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
+import type { GuessRules } from './guess-rules.ts';
+
+/** spec/realm.md §8 and §9: what the operator says of the tenants, and how it is written down. */
+
+export type TokenAlgorithm = 'HS256' | 'EdDSA' | 'RS256';
+
+/** `data` is the secret of HS256; DER of the SubjectPublicKeyInfo otherwise. */
+export interface TenantKey {
+  readonly algorithm: TokenAlgorithm;
+  readonly data: Uint8Array;
+}
+
+export interface Tenant {
+  readonly name: string;
+  /** By version, a decimal number. */
+  readonly keys: ReadonlyMap<string, TenantKey>;
+  readonly rules: GuessRules;
+  /** Operations per second, of all users together and of one. */
+  readonly rate: { readonly tenant: number; readonly user: number };
+}
+
+export interface RealmSettings {
+  readonly tenants: ReadonlyMap<string, Tenant>;
+  /** Generations of the Noise key: the newest, and the oldest that is still accepted. */
+  readonly noise: { readonly newest: number; readonly oldest: number };
+}
+
+/** Settings that cannot be used. The message names the member and never its content. */
+export class SettingsError extends Error {
+  constructor(detail: string) {
+    super(detail);
+    this.name = 'SettingsError';
+  }
+}
+
+export const tenantPattern = /^(?:test-)?[a-zA-Z0-9]{1,56}$/;
+const versionPattern = /^(?:0|[1-9][0-9]{0,19})$/;
+const maximumSettingsBytes = 1 << 20;
+
+type Members = { readonly [name: string]: JsonValue };
+
+/**
+ * Reads `{"tenants": {name: {"keys": {version: key}, …}}, "noise": {"newest", "oldest"}}`. A key is a text, the secret of
+ * HS256, or `{data, encoding: "Hex" | "UTF8", algorithm: "HmacSha256" | "RsaPkcs1Sha256" | "Edwards25519"}`, as published
+ * realms take it. Throws SettingsError.
+ */
+export function parseRealmSettings(json: string): RealmSettings {
+  let value: JsonValue;
+  try {
+    value = parseStrictJson(json, { maxBytes: maximumSettingsBytes });
+  } catch {
+    throw new SettingsError('not strict JSON');
+  }
+  const { tenants, noise, ...unknown } = members(value, 'settings');
+  refuseUnknown(unknown, 'settings');
+  const parsed = Object.entries(members(tenants ?? {}, 'tenants')).map(([name, tenant]) =>
+    tenantOf(name, tenant),
+  );
+  return { tenants: new Map(parsed.map((tenant) => [tenant.name, tenant])), noise: noiseOf(noise) };
+}
+
+function noiseOf(value: JsonValue | undefined): RealmSettings['noise'] {
+  if (value === undefined) return { newest: 1, oldest: 1 };
+  const { newest, oldest, ...unknown } = members(value, 'noise');
+  refuseUnknown(unknown, 'noise');
+  const last = integer(newest, 'noise.newest', 1, 1_000_000);
+  // Each accepted generation costs a trial at every handshake.
+  return { newest: last, oldest: integer(oldest ?? last, 'noise.oldest', Math.max(1, last - 3), last) };
+}
+
+function tenantOf(name: string, value: JsonValue): Tenant {
+  if (!tenantPattern.test(name)) throw new SettingsError('the name of a tenant is not letters and digits');
+  const at = `tenants.${name}`;
+  const { keys, guesses, delays, softLock, rate, ...unknown } = members(value, at);
+  refuseUnknown(unknown, at);
+  const versions = Object.entries(members(keys ?? {}, `${at}.keys`));
+  if (versions.length === 0 || versions.length > 16)
+    throw new SettingsError(`${at}.keys has not from 1 to 16 versions`);
+  return {
+    name,
+    keys: new Map(
+      versions.map(([version, key]) => {
+        if (!versionPattern.test(version)) throw new SettingsError(`${at}.keys: a version is no number`);
+        return [version, keyOf(key, `${at}.keys.${version}`)];
+      }),
+    ),
+    rules: rulesOf(guesses, delays, softLock, at),
+    rate: rateOf(rate, `${at}.rate`),
+  };
+}
+
+function rulesOf(
+  guesses: JsonValue | undefined,
+  delays: JsonValue | undefined,
+  softLock: JsonValue | undefined,
+  at: string,
+): GuessRules {
+  const bounds = members(guesses ?? {}, `${at}.guesses`);
+  const { minimum = 3, maximum = 20, ...unknown } = bounds;
+  refuseUnknown(unknown, `${at}.guesses`);
+  const minimumGuesses = integer(minimum, `${at}.guesses.minimum`, 1, 100);
+  const seconds = (value: JsonValue | undefined, name: string) => integer(value, name, 0, 31_536_000);
+  const ladder = delays ?? [];
+  if (!Array.isArray(ladder) || ladder.length > 100) throw new SettingsError(`${at}.delays is no list`);
+  let lock: GuessRules['softLock'];
+  if (softLock !== undefined) {
+    const { remaining, seconds: wait, ...more } = members(softLock, `${at}.softLock`);
+    refuseUnknown(more, `${at}.softLock`);
+    lock = {
+      remaining: integer(remaining, `${at}.softLock.remaining`, 1, 100),
+      seconds: seconds(wait, `${at}.softLock.seconds`),
+    };
+  }
+  return {
+    minimumGuesses,
+    maximumGuesses: integer(maximum, `${at}.guesses.maximum`, minimumGuesses, 100),
+    delays: ladder.map((delay, index) => seconds(delay, `${at}.delays[${index}]`)),
+    softLock: lock,
+  };
+}
+
+function rateOf(value: JsonValue | undefined, at: string): Tenant['rate'] {
+  const { tenant = 100, user = 5, ...unknown } = members(value ?? {}, at);
+  refuseUnknown(unknown, at);
+  return {
+    tenant: integer(tenant, `${at}.tenant`, 1, 1_000_000),
+    user: integer(user, `${at}.user`, 1, 1_000_000),
+  };
+}
+
+const algorithms: Readonly<Record<string, TokenAlgorithm>> = {
+  HmacSha256: 'HS256',
+  Edwards25519: 'EdDSA',
+  RsaPkcs1Sha256: 'RS256',
+};
+
+function keyOf(value: JsonValue, at: string): TenantKey {
+  if (typeof value === 'string') return secretOf(utf8Encode(value), at);
+  const { data, encoding, algorithm, ...unknown } = members(value, at);
+  refuseUnknown(unknown, at);
+  const named = typeof algorithm === 'string' && Object.hasOwn(algorithms, algorithm);
+  if (!named) throw new SettingsError(`${at}.algorithm is unknown`);
+  const chosen = algorithms[algorithm]!;
+  if (typeof data !== 'string') throw new SettingsError(`${at}.data is no text`);
+  if (encoding === 'UTF8' && chosen === 'HS256') return secretOf(utf8Encode(data), at);
+  if (encoding !== 'Hex' || !/^(?:[0-9a-fA-F]{2}){1,2048}$/.test(data))
+    throw new SettingsError(`${at}: the encoding is not what its algorithm takes`);
+  const bytes = hexDecode(data.toLowerCase());
+  return chosen === 'HS256' ? secretOf(bytes, at) : { algorithm: chosen, data: bytes };
+}
+
+/** RFC 7518 §3.2 asks for 32 bytes; published tenants have shorter texts, below 16 anybody could search them. */
+function secretOf(data: Uint8Array, at: string): TenantKey {
+  if (data.length < 16) throw new SettingsError(`${at}: a secret has at least 16 bytes`);
+  return { algorithm: 'HS256', data };
+}
+
+function members(value: JsonValue | undefined, at: string): Members {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new SettingsError(`${at} is no object`);
+  return value;
+}
+
+function refuseUnknown(rest: Members, at: string): void {
+  for (const name of Object.keys(rest)) throw new SettingsError(`${at}: unknown member ${name}`);
+}
+
+function integer(value: JsonValue | undefined, at: string, minimum: number, maximum: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < minimum || value > maximum)
+    throw new SettingsError(`${at} is no integer from ${minimum} to ${maximum}`);
+  return value;
+}

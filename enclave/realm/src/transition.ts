@@ -1,0 +1,156 @@
+import { equalBytes } from '@keystead/crypto/bytes';
+import type { Registration, SecretsRequest, SecretsResponse } from '@keystead/juicebox/messages';
+import { type GuessRules, waitMilliseconds } from './guess-rules.ts';
+
+/** spec/realm.md §4: the protocol, pure. */
+
+export interface Registered {
+  readonly type: 'registered';
+  readonly registration: Registration;
+  readonly guessCount: number;
+  /** Of the newest guess, milliseconds since 1970; 0 before the first. */
+  readonly guessedAt: number;
+}
+
+export type RecordState = Registered | { readonly type: 'noGuesses' } | { readonly type: 'notRegistered' };
+
+export const notRegistered: RecordState = { type: 'notRegistered' };
+const noGuesses: RecordState = { type: 'noGuesses' };
+
+export interface EventOf {
+  readonly event: 'registered' | 'guess_used' | 'share_recovered' | 'deleted';
+  readonly guesses?: number;
+  readonly guessCount?: number;
+}
+
+/** Due after the changed state is durable: an evaluation that the guess paid for. */
+export interface DueEvaluation {
+  readonly type: 'evaluate';
+  readonly registration: Registration;
+  readonly blindedInput: Uint8Array;
+  readonly guessCount: number;
+}
+
+export type Reply =
+  | { readonly type: 'response'; readonly response: SecretsResponse }
+  | DueEvaluation
+  /** The guess comes before its time; it costs nothing. */
+  | { readonly type: 'wait'; readonly milliseconds: number }
+  /** The number of guesses is out of the tenant's bounds. */
+  | { readonly type: 'outOfBounds' };
+
+export interface Transition {
+  readonly state: RecordState;
+  /** Whether the state has to be made durable before anything leaves. */
+  readonly changed: boolean;
+  readonly event?: EventOf;
+  readonly reply: Reply;
+}
+
+export interface Circumstances {
+  readonly rules: GuessRules;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+export function transition(
+  state: RecordState,
+  request: SecretsRequest,
+  { rules, now }: Circumstances,
+): Transition {
+  const same = (response: SecretsResponse): Transition => ({
+    state,
+    changed: false,
+    reply: { type: 'response', response },
+  });
+  const moved = (next: RecordState, response: SecretsResponse, event?: EventOf): Transition => ({
+    state: next,
+    changed: true,
+    reply: { type: 'response', response },
+    ...(event === undefined ? {} : { event }),
+  });
+
+  switch (request.type) {
+    case 'Register1':
+      return same({ type: request.type, outcome: 'Ok' });
+    case 'Delete':
+      return state.type === 'notRegistered'
+        ? same({ type: request.type, outcome: 'Ok' })
+        : moved(notRegistered, { type: request.type, outcome: 'Ok' }, { event: 'deleted' });
+    case 'Register2': {
+      const { registration } = request;
+      const { guesses } = registration.policy;
+      if (guesses < rules.minimumGuesses || guesses > rules.maximumGuesses)
+        return { state, changed: false, reply: { type: 'outOfBounds' } };
+      const next: RecordState = { type: 'registered', registration, guessCount: 0, guessedAt: 0 };
+      return moved(
+        next,
+        { type: request.type, outcome: 'Ok' },
+        { event: 'registered', guesses, guessCount: 0 },
+      );
+    }
+  }
+
+  const { type } = request;
+  if (state.type === 'notRegistered') return same({ type, outcome: 'NotRegistered' });
+  if (state.type === 'noGuesses') return same({ type, outcome: 'NoGuesses' });
+  const { registration, guessCount } = state;
+  const { guesses } = registration.policy;
+
+  switch (request.type) {
+    case 'Status':
+      return same({
+        type: request.type,
+        outcome: 'Ok',
+        status: {
+          version: registration.version,
+          guesses,
+          guessCount,
+          waitSeconds: Math.ceil(waitMilliseconds(rules, state, now) / 1000),
+        },
+      });
+    case 'Recover1':
+      if (guessCount >= guesses) return moved(noGuesses, { type: request.type, outcome: 'NoGuesses' });
+      return same({ type: request.type, outcome: 'Ok', version: registration.version });
+    case 'Recover2': {
+      if (!equalBytes(request.version, registration.version))
+        return same({ type: request.type, outcome: 'VersionMismatch' });
+      if (guessCount >= guesses) return moved(noGuesses, { type: request.type, outcome: 'NoGuesses' });
+      const milliseconds = waitMilliseconds(rules, state, now);
+      if (milliseconds > 0) return { state, changed: false, reply: { type: 'wait', milliseconds } };
+      const counted = guessCount + 1;
+      return {
+        state: { ...state, guessCount: counted, guessedAt: now },
+        changed: true,
+        event: { event: 'guess_used', guesses, guessCount: counted },
+        reply: {
+          type: 'evaluate',
+          registration,
+          blindedInput: request.blindedInput,
+          guessCount: counted,
+        },
+      };
+    }
+    case 'Recover3': {
+      if (!equalBytes(request.version, registration.version))
+        return same({ type: request.type, outcome: 'VersionMismatch' });
+      if (!equalBytes(request.unlockKeyTag, registration.unlockKeyTag)) {
+        const guessesRemaining = Math.max(0, guesses - guessCount);
+        const response: SecretsResponse = {
+          type: request.type,
+          outcome: 'BadUnlockKeyTag',
+          guessesRemaining,
+        };
+        // Written whatever the outcome: storage sees a write either way.
+        return moved(guessesRemaining === 0 ? noGuesses : state, response);
+      }
+      const { encryptionKeyScalarShare, encryptedSecret, encryptedSecretCommitment } = registration;
+      const unlocked = { encryptionKeyScalarShare, encryptedSecret, encryptedSecretCommitment };
+      return moved(
+        { ...state, guessCount: 0, guessedAt: 0 },
+        { type: request.type, outcome: 'Ok', unlocked },
+        { event: 'share_recovered' },
+      );
+    }
+  }
+}
