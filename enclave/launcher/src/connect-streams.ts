@@ -23,7 +23,8 @@ export async function connectStreams(
   }
 }
 
-async function connectWhenThere(path: string, signal: AbortSignal): Promise<Socket> {
+/** Connects to a unix socket, waiting until it is there or `signal` aborts. */
+export async function connectWhenThere(path: string, signal: AbortSignal): Promise<Socket> {
   for (;;) {
     signal.throwIfAborted();
     const socket = await connectOnce(path);

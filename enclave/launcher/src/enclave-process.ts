@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { FrameReader, frame } from '@keystead/protocol/framing';
 import { Hello } from '@keystead/protocol/hello';
-import type { Role } from '@keystead/protocol/deployment';
 import { FromEnclave, ToEnclave } from '@keystead/enclave-runtime/control';
 import type { ProbeResult } from '@keystead/enclave-runtime/control';
 import { lastDescendant } from './process-inspection.ts';
@@ -61,12 +60,13 @@ export class EnclaveWithheld extends Error {
 export interface EnclaveStreams {
   /** Connected to the gateway, nothing read from it. */
   readonly gateway: Socket;
-  /** Connected to the heads keeper; only the certifier has it. */
+  /** Connected to the heads keeper; only the certifier and realms have it. */
   readonly heads?: Socket;
 }
 
 export interface EnclaveStart {
-  readonly role: Role;
+  /** The role, or the name of a realm. */
+  readonly role: string;
   readonly measurement: Uint8Array;
   /** The bundle, which comes on standard input. */
   readonly code: Uint8Array;
@@ -74,17 +74,17 @@ export interface EnclaveStart {
   readonly command: readonly string[];
   /** The user id that the program takes. */
   readonly userId?: number;
-  /** Bytes for the descriptor `seccompDescriptorOf(role)`. */
+  /** Bytes for the descriptor `seccompDescriptorOf(streams)`. */
   readonly seccomp?: Uint8Array;
   readonly streams: EnclaveStreams;
 }
 
 /** The first descriptor that is no stream of the enclave; the sandbox closes it before Node starts. */
-export const seccompDescriptorOf = (role: Role) => (role === 'certifier' ? 6 : 5);
+export const seccompDescriptorOf = ({ heads }: EnclaveStreams) => (heads === undefined ? 5 : 6);
 
 /** One running enclave, seen from the launcher: its control pipe and its end. */
 export class EnclaveProcess {
-  readonly role: Role;
+  readonly role: string;
   readonly measurement: Uint8Array;
   readonly ended: Promise<EnclaveEnd>;
   /** Resolves when it serves nobody any more and stays for what it holds (spec/unlock.md §6). */
@@ -137,7 +137,7 @@ export class EnclaveProcess {
     });
 
     if (seccomp !== undefined) {
-      const filter = (this.#child.stdio as readonly unknown[])[seccompDescriptorOf(role)] as Socket;
+      const filter = (this.#child.stdio as readonly unknown[])[seccompDescriptorOf(streams)] as Socket;
       filter.on('error', () => {});
       filter.end(seccomp);
     }

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import type { MeasuredProgram } from '@keystead/protocol/measurement';
-import type { Role } from '@keystead/protocol/deployment';
 import { replaceFile } from './durable-file.ts';
 import { type IsolationPart, isolationParts } from './isolation-part.ts';
 
@@ -25,7 +24,7 @@ export function keepIsolationFile(
   home: string,
   asked: readonly IsolationPart[],
   tool: 'bubblewrap' | 'util-linux' | 'none',
-  enclaves: ReadonlyMap<Role, EnclaveIsolation>,
+  enclaves: ReadonlyMap<string, EnclaveIsolation>,
 ): void {
   const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
   const all = [...enclaves.values()];

@@ -1,7 +1,9 @@
 import { parseConfig } from './config.ts';
 import { closeInheritedDescriptors } from './inherited-descriptors.ts';
 import { launch } from './launch.ts';
+import { launchRealms } from './launch-realms.ts';
 import { exitFailure, LaunchError } from './launch-error.ts';
+import { parseRealmsConfig } from './realm-config.ts';
 import { report } from './report.ts';
 
 /**
@@ -49,6 +51,11 @@ stopping.signal.addEventListener('abort', () => {
 
 function run(line: string): void {
   Promise.resolve()
-    .then(() => launch(parseConfig(line), report, stopping.signal))
+    .then(() => {
+      const realms = parseRealmsConfig(line);
+      return realms === undefined
+        ? launch(parseConfig(line), report, stopping.signal)
+        : launchRealms(realms, report, stopping.signal);
+    })
     .then(() => process.exit(0), fail);
 }

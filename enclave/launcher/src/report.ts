@@ -1,13 +1,13 @@
-import type { Role } from '@keystead/protocol/deployment';
-
-/** What the launcher tells the stack, one JSON line each on standard output. */
-export type LauncherEvent =
-  | { event: 'started'; role: Role; pid: number; measurement: string }
-  | { event: 'ready'; role: Role; pid: number; refused: string[]; allowed: string[] }
-  | { event: 'ended'; role: Role; pid: number; code: number | null; signal: string | null }
+/** What the launcher tells the stack, one JSON line each on standard output. `role` is a role, or a realm's name. */
+export type LauncherEvent<Name extends string = string> =
+  | { event: 'started'; role: Name; pid: number; measurement: string }
+  | { event: 'ready'; role: Name; pid: number; refused: string[]; allowed: string[] }
+  | { event: 'ended'; role: Name; pid: number; code: number | null; signal: string | null }
   /** Nothing goes on before operators have done their part. */
   | { event: 'locked'; state: 'founding' | 'locked'; kind: 'password' | 'shares' }
   | { event: 'deployment'; deploymentId: string; founded: boolean }
+  /** A realm runs, or was configured anew. Hexadecimal. */
+  | { event: 'realm'; role: Name; realmId: string; publicKey: string; founded: boolean }
   /** `final`: starting the launcher again would end the same way. */
   | { event: 'fatal'; detail: string; hint: string; exitCode: number; final: boolean };
 

@@ -1,7 +1,6 @@
 import type { ProbeResult } from '@keystead/enclave-runtime/control';
-import type { Role } from '@keystead/protocol/deployment';
 import type { MeasuredProgram } from '@keystead/protocol/measurement';
-import type { LauncherConfig } from './config.ts';
+import type { BundleConfig } from './config.ts';
 import {
   EnclaveFailure,
   EnclaveProcess,
@@ -11,6 +10,7 @@ import {
 } from './enclave-process.ts';
 import { failing, failingAlways, holding, type Observation } from './isolation-check.ts';
 import { type EnclaveIsolation, keepIsolationFile } from './isolation-file.ts';
+import type { IsolationPart } from './isolation-part.ts';
 import { exitConfiguration, LaunchError } from './launch-error.ts';
 import { type MeasuredNode, measureBundle, measurementOf, measureNode, sha384 } from './measure.ts';
 import { inspectProcess, processesOf } from './process-inspection.ts';
@@ -18,8 +18,18 @@ import { sandboxCommand } from './sandbox-command.ts';
 import { type Machine, missingPart, refusedSandbox, thisMachine } from './sandbox-tools.ts';
 import { seccompFilter } from './seccomp-filter.ts';
 
+/** What runs, and what isolates it, by role or by the name of a realm. */
+export interface SandboxConfig {
+  readonly home: string;
+  readonly bundles: Readonly<Record<string, BundleConfig>>;
+  readonly isolation: {
+    readonly parts: readonly IsolationPart[];
+    readonly userIds: Readonly<Record<string, number>>;
+  };
+}
+
 export interface SandboxedProgram {
-  readonly role: Role;
+  readonly role: string;
   readonly code: Uint8Array;
   readonly manifest: MeasuredProgram;
   readonly measurement: Uint8Array;
@@ -30,13 +40,13 @@ const sharingPatience = 2000;
 
 /** Starts enclaves with the isolation that was asked for, and sees to it that they have it. */
 export class Sandbox {
-  readonly #config: LauncherConfig;
+  readonly #config: SandboxConfig;
   readonly #machine: Machine;
   readonly #node: MeasuredNode;
   readonly #seccomp: Uint8Array | undefined;
-  readonly #seen = new Map<Role, EnclaveIsolation>();
+  readonly #seen = new Map<string, EnclaveIsolation>();
 
-  private constructor(config: LauncherConfig, machine: Machine, node: MeasuredNode) {
+  private constructor(config: SandboxConfig, machine: Machine, node: MeasuredNode) {
     this.#config = config;
     this.#machine = machine;
     this.#node = node;
@@ -44,7 +54,7 @@ export class Sandbox {
   }
 
   /** Throws LaunchError with exit code 78 that names the part that this machine cannot give. */
-  static async prepare(config: LauncherConfig, machine: Machine = thisMachine()): Promise<Sandbox> {
+  static async prepare(config: SandboxConfig, machine: Machine = thisMachine()): Promise<Sandbox> {
     const { parts } = config.isolation;
     const missing = missingPart(parts, machine) ?? refusedSandbox(parts, machine);
     if (missing !== undefined) throw refusal(missing.part, missing.detail, missing.hint);
@@ -52,8 +62,8 @@ export class Sandbox {
   }
 
   /** Measures what would run as a role. Throws LaunchError when bundle or Node are not the expected ones. */
-  measure(role: Role): SandboxedProgram {
-    const { code, digest } = measureBundle(role, this.#config.bundles[role]);
+  measure(role: string): SandboxedProgram {
+    const { code, digest } = measureBundle(role, this.#config.bundles[role]!);
     this.#node.assertUnchanged();
     const manifest: MeasuredProgram = {
       bundle: digest,
@@ -70,7 +80,7 @@ export class Sandbox {
       parts: this.#config.isolation.parts,
       tools: this.#machine.tools,
       root: this.#machine.root,
-      seccompDescriptor: seccompDescriptorOf(role),
+      seccompDescriptor: seccompDescriptorOf(streams),
       node: this.#node.path,
     });
     const userId = this.#userIdOf(role);
@@ -110,7 +120,7 @@ export class Sandbox {
     keepIsolationFile(this.#config.home, parts, isWrapped ? tool : 'none', this.#seen);
   }
 
-  async #observe(role: Role, pid: number, probes: readonly ProbeResult[]): Promise<Observation> {
+  async #observe(role: string, pid: number, probes: readonly ProbeResult[]): Promise<Observation> {
     const userId = this.#userIdOf(role);
     try {
       if (!this.#node.isAt(`/proc/${pid}/exe`))
@@ -128,7 +138,7 @@ export class Sandbox {
     }
   }
 
-  #userIdOf(role: Role): number | undefined {
+  #userIdOf(role: string): number | undefined {
     const { parts, userIds } = this.#config.isolation;
     return parts.includes('uid') ? userIds[role] : undefined;
   }
