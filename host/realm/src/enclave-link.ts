@@ -1,0 +1,239 @@
+import { existsSync, lstatSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { FrameReader, frame } from '@keystead/protocol/framing';
+import { Hello } from '@keystead/protocol/hello';
+import { FromRealm, ToRealm } from '@keystead/protocol/realm-frames';
+import { nameOf, type Report } from './report.ts';
+import type { RealmStore } from './realm-store.ts';
+
+export type EnclaveAnswer = Extract<FromRealm, { type: 'answer' }>;
+
+/** How long a new connection may take to say who it is, in milliseconds. */
+const helloPatience = 5000;
+const pingInterval = 1000;
+/** Age of the last pong from which the enclave counts as not answering. */
+const pongPatience = 5000;
+/** How long a request waits for an enclave that is being started again, and for its answer. */
+const openPatience = 5000;
+const answerPatience = 20_000;
+const mostWaiting = 4096;
+
+export interface RealmIdentity {
+  readonly realmId: Uint8Array;
+  readonly publicKey: Uint8Array;
+}
+
+interface Waiting {
+  readonly message: ToRealm;
+  readonly resolve: (answer: FromRealm | undefined) => void;
+  timer: NodeJS.Timeout;
+}
+
+/**
+ * The stream to the enclave. Rows go to the store and back; requests wait here for their answers. `undefined` as an
+ * answer says that the enclave is gone, and that it is not known what became of the request.
+ */
+export class EnclaveLink {
+  readonly #store: RealmStore;
+  readonly #report: Report;
+  readonly #connections = new Set<Socket>();
+  readonly #sent = new Map<number, Waiting>();
+  readonly #queued = new Map<number, Waiting>();
+  #socket: Socket | undefined;
+  #isOpen = false;
+  #collected: Uint8Array[] = [];
+  #scheduled = false;
+  #server: Server | undefined;
+  #pings: NodeJS.Timeout | undefined;
+  #nextId = 1;
+  #pongAt = Number.NEGATIVE_INFINITY;
+  identity: RealmIdentity | undefined;
+  /** Of the last pong. */
+  serving = false;
+  reason = 'starting';
+  metrics: Uint8Array = new Uint8Array(0);
+
+  constructor(store: RealmStore, report: Report) {
+    this.#store = store;
+    this.#report = report;
+  }
+
+  async listen(path: string): Promise<void> {
+    if (existsSync(path)) {
+      if (!lstatSync(path).isSocket()) throw new TypeError(`${path} exists and is no socket`);
+      rmSync(path);
+    }
+    const server = createServer((socket) => this.#accept(socket));
+    this.#server = server;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, () => {
+        server.off('error', reject);
+        server.on('error', (error) => this.#report('warn', 'accept', { reason: nameOf(error) }));
+        resolve();
+      });
+    });
+    this.#pings = setInterval(() => this.#ping(), pingInterval);
+  }
+
+  get isAnswering(): boolean {
+    return this.#isOpen && performance.now() - this.#pongAt < pongPatience;
+  }
+
+  get waiting(): number {
+    return this.#sent.size + this.#queued.size;
+  }
+
+  get isFull(): boolean {
+    return this.waiting >= mostWaiting;
+  }
+
+  /** One request to the enclave. A request that an enclave may have seen is never sent again. */
+  ask(make: (id: number) => ToRealm): Promise<FromRealm | undefined> {
+    const id = this.#nextId++;
+    return new Promise((resolve) => {
+      const expire = (where: Map<number, Waiting>) => () => {
+        where.delete(id);
+        resolve(undefined);
+      };
+      const patience = this.#isOpen ? answerPatience : openPatience;
+      const where = this.#isOpen ? this.#sent : this.#queued;
+      const waiting = { message: make(id), resolve, timer: setTimeout(expire(where), patience) };
+      where.set(id, waiting);
+      if (this.#isOpen) this.#send(waiting.message);
+    });
+  }
+
+  /** Resolves when nothing waits, or after `patience` milliseconds. */
+  async drain(patience: number): Promise<void> {
+    const deadline = performance.now() + patience;
+    while (this.waiting > 0 && performance.now() < deadline)
+      await new Promise((wake) => setTimeout(wake, 10));
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#pings);
+    this.#flush();
+    const closed = new Promise<void>((resolve) => {
+      if (this.#server === undefined) return resolve();
+      this.#server.close(() => resolve());
+    });
+    for (const socket of this.#connections) socket.destroySoon();
+    await closed;
+  }
+
+  #accept(socket: Socket): void {
+    this.#connections.add(socket);
+    const reader = new FrameReader();
+    const patience = setTimeout(() => socket.destroy(), helloPatience);
+    let greeted = false;
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => {
+      clearTimeout(patience);
+      this.#connections.delete(socket);
+      this.#drop(socket);
+    });
+    socket.on('data', (chunk: Uint8Array) => {
+      try {
+        const payloads = reader.push(chunk);
+        if (!greeted && payloads.length > 0) {
+          const { pid, measurement } = Hello.decode(payloads.shift()!);
+          greeted = true;
+          clearTimeout(patience);
+          this.#report('info', 'enclave-connected', {
+            pid,
+            measurement: Buffer.from(measurement).toString('hex'),
+          });
+          if (this.#socket !== undefined) {
+            const older = this.#socket;
+            this.#drop(older);
+            older.destroy();
+          }
+          this.#socket = socket;
+        }
+        if (this.#socket !== socket) return;
+        for (const payload of payloads) this.#receive(FromRealm.decode(payload));
+      } catch (error) {
+        this.#report('error', 'enclave-malformed', { reason: nameOf(error) });
+        socket.destroy();
+      }
+    });
+  }
+
+  #receive(message: FromRealm): void {
+    switch (message.type) {
+      case 'open': {
+        const { realmId, publicKey } = message;
+        this.identity = { realmId, publicKey };
+        this.#send({ type: 'opened', sequence: this.#store.sequence });
+        this.#isOpen = true;
+        this.#ping();
+        for (const [id, waiting] of this.#queued) {
+          clearTimeout(waiting.timer);
+          waiting.timer = setTimeout(() => {
+            this.#sent.delete(id);
+            waiting.resolve(undefined);
+          }, answerPatience);
+          this.#sent.set(id, waiting);
+          this.#send(waiting.message);
+        }
+        this.#queued.clear();
+        return;
+      }
+      case 'read':
+        return this.#send({ type: 'row', name: message.name, bytes: this.#store.row(message.name) });
+      case 'store':
+        this.#store.store(message.sequence, message.rows, message.events);
+        return this.#send({ type: 'stored', sequence: message.sequence });
+      case 'answer':
+      case 'audited': {
+        const waiting = this.#sent.get(message.id);
+        if (waiting === undefined) return;
+        this.#sent.delete(message.id);
+        clearTimeout(waiting.timer);
+        return waiting.resolve(message);
+      }
+      case 'pong':
+        this.#pongAt = performance.now();
+        this.serving = message.serving;
+        if (message.reason !== this.reason && message.reason !== '')
+          this.#report('error', 'not-serving', { reason: message.reason });
+        this.reason = message.reason;
+        this.metrics = message.metrics;
+    }
+  }
+
+  #drop(socket: Socket): void {
+    if (this.#socket !== socket) return;
+    this.#socket = undefined;
+    this.#isOpen = false;
+    this.serving = false;
+    this.reason = 'starting';
+    this.#collected = [];
+    this.#report('warn', 'enclave-lost');
+    for (const { timer, resolve } of this.#sent.values()) {
+      clearTimeout(timer);
+      resolve(undefined);
+    }
+    this.#sent.clear();
+  }
+
+  #ping(): void {
+    if (this.#isOpen) this.#send({ type: 'ping', id: this.#nextId++ });
+  }
+
+  #send(message: ToRealm): void {
+    if (this.#socket === undefined) return;
+    this.#collected.push(frame(ToRealm.encode(message)));
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    const collected = this.#collected;
+    this.#collected = [];
+    if (collected.length > 0) this.#socket?.write(Buffer.concat(collected));
+  }
+}
