@@ -30,8 +30,10 @@ export interface StackOptions {
   readonly settings?: StackSettings;
   /** Parts of the isolation of the enclaves; by default all in production, none in development. */
   readonly isolation?: readonly IsolationPart[];
-  /** The first of five user ids: policy engine, signer, certifier, heads keeper, gateway. */
+  /** The first of the user ids: policy engine, signer, certifier, heads keeper, gateway, then three of each realm. */
   readonly userIdBase?: number;
+  /** Recovery realms that `npm start` adds in the development profile; 3 unless given. */
+  readonly realms?: number;
 }
 
 export const defaultUserIdBase = 63000;
@@ -67,6 +69,7 @@ export function readEnvironment(
     settings: settingsOf(read),
     isolation: isolationOf(read('KEYSTEAD_ISOLATION'), profile),
     userIdBase: userIdBaseOf(read('KEYSTEAD_UID_BASE')),
+    realms: numberOf('KEYSTEAD_REALMS', read('KEYSTEAD_REALMS') ?? '3', 9),
   };
 }
 

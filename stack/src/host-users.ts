@@ -65,6 +65,29 @@ export function settleHostUsers(users: HostUsers | undefined, places: HostPlaces
   return copy;
 }
 
+export interface RealmPlaces {
+  readonly home: string;
+  /** Where the database lies. */
+  readonly data: string;
+  readonly heads: string;
+  readonly sockets: { readonly gateway: string; readonly heads: string };
+}
+
+/** As `settleHostUsers`, for the host and the heads keeper of one realm. */
+export function settleRealmUsers(
+  users: { readonly heads: number; readonly host: number } | undefined,
+  { home, data, heads, sockets }: RealmPlaces,
+): void {
+  if (process.getuid?.() !== 0) return;
+  mkdirSync(heads, { recursive: true, mode: 0o700 });
+  chmodSync(home, users === undefined ? 0o700 : 0o711);
+  giveTree(heads, users?.heads ?? 0);
+  giveTree(sockets.heads, users?.heads ?? 0);
+  giveTree(sockets.gateway, users?.host ?? 0);
+  giveTree(data, users?.host ?? 0);
+  chmodSync(dirname(sockets.gateway), users === undefined ? 0o700 : 0o711);
+}
+
 function giveTree(path: string, user: number): void {
   lchownSync(path, user, user);
   if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) giveTree(join(path, name), user);

@@ -1,6 +1,7 @@
 import { KmsError } from '@keystead/protocol/errors';
 import { firstRun } from './first-run.ts';
 import { StackError } from './stack-error.ts';
+import { type DevelopmentRealms, startDevelopmentRealms } from './development-realms.ts';
 import { type StartOptions, startStack } from './start-stack.ts';
 
 /**
@@ -25,6 +26,7 @@ export async function serve(readOptions: () => StartOptions): Promise<void> {
   try {
     const options = readOptions();
     const stack = await startStack({ locked: sayLocked, ...options }, stopping.signal);
+    let realms: DevelopmentRealms | undefined;
     try {
       // A root key on the server's disk, and an organization that nobody asked for, are for trying things out.
       const proves =
@@ -34,14 +36,27 @@ export async function serve(readOptions: () => StartOptions): Promise<void> {
         stopped,
         stack.failed.then((error) => Promise.reject(error)),
       ]);
+      if (proves && options.realms !== 0 && !stopping.signal.aborted)
+        realms = await startDevelopmentRealms(options, stack, stopping.signal);
       if (!stopping.signal.aborted) {
         const { api, deploymentId } = stack;
-        const line = { ready: true, api, rpc: `${api}/v1/wallets/kms/rpc`, deploymentId, ...first };
+        const line = {
+          ready: true,
+          api,
+          rpc: `${api}/v1/wallets/kms/rpc`,
+          deploymentId,
+          ...first,
+          ...(realms === undefined ? {} : { juicebox: realms.juicebox }),
+        };
         process.stdout.write(`${JSON.stringify(line)}\n`);
-        await Promise.race([stopped, stack.failed.then((error) => Promise.reject(error))]);
+        const failures = [stack.failed, ...(realms === undefined ? [] : [realms.failed])];
+        await Promise.race([
+          stopped,
+          ...failures.map((failed) => failed.then((error) => Promise.reject(error))),
+        ]);
       }
     } finally {
-      await stack.stop();
+      await Promise.all([stack.stop(), realms?.stop()]);
     }
   } catch (error) {
     if (!stopping.signal.aborted) leave(error);

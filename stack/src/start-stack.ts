@@ -1,12 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { LauncherEvent } from '@keystead/enclave-launcher/report';
-import { findSandboxTools, missingPart } from '@keystead/enclave-launcher/sandbox-tools';
+import { missingPart } from '@keystead/enclave-launcher/sandbox-tools';
 import { stop as endBundler } from 'esbuild';
 import { bundleEnclave } from './bundle.ts';
 import { defaultUserIdBase, headsOf, type StackOptions } from './environment.ts';
-import { assertReadable, hostCommand, settleHostUsers } from './host-users.ts';
+import { hostProcess, hostProgram, launcherProcess, signalProcess } from './child-processes.ts';
+import { assertReadable, settleHostUsers } from './host-users.ts';
 import { freePort } from './free-port.ts';
 import { type Home, holdHome } from './home.ts';
 import { readLauncherEvents } from './launcher-events.ts';
@@ -35,16 +36,6 @@ const startPatience = 60_000;
 const startAttempts = 6;
 /** How long each part of a stop may take, in milliseconds: together less than 10 s. */
 const stopPatience = { gateway: 7000, launcher: 1500, heads: 1000 };
-
-/** Flags of the launcher's own process. */
-const launcherFlags = [
-  '--disable-proto=throw',
-  '--frozen-intrinsics',
-  '--disallow-code-generation-from-strings',
-  '--no-addons',
-  '--disable-sigusr1',
-  '--disable-warning=ExperimentalWarning',
-];
 
 export interface StartOptions extends StackOptions {
   /** Where the processes' standard error goes: this process's own, or an open file. */
@@ -152,7 +143,7 @@ class RunningStack implements Stack {
     // Where `keystead operator` finds it: a home with a long path has its sockets elsewhere.
     writeFileSync(join(this.#home.bundles, 'operator'), `${operatorSocket}\n`, { mode: 0o600 });
     if (this.#stopped !== undefined) return;
-    const { profile = 'development' } = this.#options;
+    const { profile = 'development', stderr = 'inherit' } = this.#options;
     const users = parts.includes('uid') ? { heads: base + 3, gateway: base + 4 } : undefined;
     const rpc = settleHostUsers(users, {
       home: this.home,
@@ -160,12 +151,22 @@ class RunningStack implements Stack {
       sockets,
       rpc: this.#options.rpc,
     });
-    const spawnKeeper = this.#hostOf(hostProgram('heads'), users?.heads, [this.#heads, sockets.heads]);
+    const spawnKeeper = hostProcess({
+      program: hostProgram('heads'),
+      user: users?.heads,
+      data: [this.#heads, sockets.heads],
+      stderr,
+    });
     this.#supervise('heads', () =>
       spawnKeeper({ KEYSTEAD_HEADS: this.#heads, KEYSTEAD_HEADS_SOCKET: headsSocket }),
     );
     const gateway = this.#options.substitutes?.gateway ?? hostProgram('gateway');
-    const spawnGateway = this.#hostOf(gateway, users?.gateway, [this.home, sockets.gateway]);
+    const spawnGateway = hostProcess({
+      program: gateway,
+      user: users?.gateway,
+      data: [this.home, sockets.gateway],
+      stderr,
+    });
     this.#supervise('gateway', () =>
       spawnGateway({
         KEYSTEAD_PORT: String(port),
@@ -269,44 +270,13 @@ class RunningStack implements Stack {
     this.#supervised.set(name, supervised);
   }
 
-  /** What starts a program of the host zone, as `user` when one is given; `data` are the folders that it works in. */
-  #hostOf(
-    program: string,
-    user: number | undefined,
-    data: readonly string[],
-  ): (environment: Record<string, string>) => ChildProcess {
-    const { NODE_EXTRA_CA_CERTS } = process.env;
-    const stderr = this.#options.stderr ?? 'inherit';
-    const words = [
-      '--disable-warning=ExperimentalWarning',
-      '--import',
-      join(import.meta.dirname, 'end-with-parent.ts'),
-      program,
-    ];
-    const [file, ...rest] =
-      user === undefined ? [process.execPath, ...words] : hostCommand(user, words, data, findSandboxTools());
-    // In its own session: a Ctrl-C at the terminal reaches the stack alone, which stops the others in order.
-    return (environment) =>
-      spawn(file, rest, {
-        detached: true,
-        env: { ...environment, ...(NODE_EXTRA_CA_CERTS === undefined ? {} : { NODE_EXTRA_CA_CERTS }) },
-        stdio: ['pipe', stderr === 'inherit' ? 2 : stderr, stderr],
-      });
-  }
-
   #spawnLauncher(bundle: string, config: string): ChildProcess {
-    const child = spawn(process.execPath, [...launcherFlags, bundle], {
-      detached: true,
-      env: {},
-      stdio: ['pipe', 'pipe', this.#options.stderr ?? 'inherit'],
-    });
-    child.stdin!.on('error', () => {});
-    child.stdin!.write(`${config}\n`);
-    readLauncherEvents(child.stdout!, (event) => this.#take(event));
+    const child = launcherProcess(bundle, config, this.#options.stderr ?? 'inherit');
+    readLauncherEvents<EnclaveName>(child.stdout!, (event) => this.#take(event));
     return child;
   }
 
-  #take(event: LauncherEvent): void {
+  #take(event: LauncherEvent<EnclaveName>): void {
     switch (event.event) {
       case 'locked':
         this.#isLocked = true;
@@ -343,17 +313,4 @@ class RunningStack implements Stack {
     writeFileSync(path, code, { mode: 0o600 });
     return { path, sha384 };
   }
-}
-
-/** As `ChildProcess.kill`: a process that has ended meanwhile is not an error. */
-function signalProcess(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
-
-function hostProgram(name: 'gateway' | 'heads'): string {
-  return join(import.meta.dirname, `../../host/${name}/src/main.ts`);
 }

@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { findSandboxTools } from '@keystead/enclave-launcher/sandbox-tools';
+import { hostCommand } from './host-users.ts';
+
+/** Flags of a launcher's own process. */
+const launcherFlags = [
+  '--disable-proto=throw',
+  '--frozen-intrinsics',
+  '--disallow-code-generation-from-strings',
+  '--no-addons',
+  '--disable-sigusr1',
+  '--disable-warning=ExperimentalWarning',
+];
+
+/** Where the standard error of processes goes: this process's own, or an open file. */
+export type ErrorOutput = 'inherit' | number;
+
+export interface HostProcessOptions {
+  readonly program: string;
+  /** Undefined for this process's own user. */
+  readonly user: number | undefined;
+  /** The folders that it works in. */
+  readonly data: readonly string[];
+  readonly stderr: ErrorOutput;
+}
+
+/** What starts a program of the host zone with an environment. */
+export function hostProcess({
+  program,
+  user,
+  data,
+  stderr,
+}: HostProcessOptions): (environment: Record<string, string>) => ChildProcess {
+  const { NODE_EXTRA_CA_CERTS } = process.env;
+  const words = [
+    '--disable-warning=ExperimentalWarning',
+    '--import',
+    join(import.meta.dirname, 'end-with-parent.ts'),
+    program,
+  ];
+  const [file, ...rest] =
+    user === undefined ? [process.execPath, ...words] : hostCommand(user, words, data, findSandboxTools());
+  // In its own session: a Ctrl-C at the terminal reaches the stack alone, which stops the others in order.
+  return (environment) =>
+    spawn(file, rest, {
+      detached: true,
+      env: { ...environment, ...(NODE_EXTRA_CA_CERTS === undefined ? {} : { NODE_EXTRA_CA_CERTS }) },
+      stdio: ['pipe', stderr === 'inherit' ? 2 : stderr, stderr],
+    });
+}
+
+export function hostProgram(name: 'gateway' | 'heads' | 'realm'): string {
+  return join(import.meta.dirname, `../../host/${name}/src/main.ts`);
+}
+
+/** A launcher, which takes `config` as its first line. Its events are on its standard output. */
+export function launcherProcess(bundle: string, config: string, stderr: ErrorOutput): ChildProcess {
+  const child = spawn(process.execPath, [...launcherFlags, bundle], {
+    detached: true,
+    env: {},
+    stdio: ['pipe', 'pipe', stderr],
+  });
+  child.stdin!.on('error', () => {});
+  child.stdin!.write(`${config}\n`);
+  return child;
+}
+
+/** As `ChildProcess.kill`: a process that has ended meanwhile is not an error. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
