@@ -204,7 +204,10 @@ describe('a first start', { concurrency: false }, () => {
     signed = JSON.parse(await keystead('sign', 'message', 'hello', '--json')) as Signed;
     assertSigned(signed);
 
-    assert.ok(left().length >= 8, `npm, the stack, its six processes: ${left().length}`);
+    assert.ok(
+      left().length >= 18,
+      `npm, the stack, its six processes and ten of the realms: ${left().length}`,
+    );
     await stop(started);
     assert.deepEqual(lines(started.stdout()), [JSON.stringify(first)]);
     [entries, secrets, owners] = [rowsOf('entries'), rowsOf('secrets'), rowsOf('owners')];
@@ -217,6 +220,8 @@ describe('a first start', { concurrency: false }, () => {
       [again.organizationId, again.walletId, again.credentials, again.deploymentId],
       [first.organizationId, first.walletId, first.credentials, first.deploymentId],
     );
+    // The same realms with the same keys and the same tenant; with port 0 their ports are others.
+    assert.deepEqual(realmsOf(again), realmsOf(first));
     // Ed25519 is deterministic: the same key gives the same signature.
     assert.deepEqual(JSON.parse(await keystead('sign', 'message', 'hello', '--json')), signed);
     await assertEndsWithOneLine(npmStart(), /in use/);
@@ -254,6 +259,19 @@ describe('a first start', { concurrency: false }, () => {
       await assertEndsWithOneLine(npmStart({ KEYSTEAD_HOME: unwritable }), /cannot write to KEYSTEAD_HOME/);
   });
 });
+
+interface Juicebox {
+  readonly configuration: {
+    readonly realms: readonly { readonly id: string; readonly public_key: string }[];
+  };
+  readonly tenant: unknown;
+}
+
+function realmsOf({ juicebox }: Record<string, unknown>): unknown {
+  const { configuration, tenant } = juicebox as Juicebox;
+  assert.equal(configuration.realms.length, 3);
+  return [configuration.realms.map(({ id, public_key }) => [id, public_key]), tenant];
+}
 
 const lines = (text: string) => text.split('\n').filter((line) => line !== '');
 

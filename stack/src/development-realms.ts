@@ -21,14 +21,14 @@ export async function startDevelopmentRealms(
   stack: Pick<Stack, 'api' | 'home'>,
   signal: AbortSignal,
 ): Promise<DevelopmentRealms> {
-  const { isolation, userIdBase, stderr, developmentUnlock, realms: count = defaultRealms } = options;
+  const { isolation, userIdBase, stderr, realms: count = defaultRealms } = options;
   const { home } = stack;
   const tenant = developmentTenant(home);
   const gateway = Number(new URL(stack.api).port);
   const running = await startRealms(
     {
       profile: 'development',
-      ...{ isolation, userIdBase, stderr, developmentUnlock },
+      ...{ isolation, userIdBase, stderr },
       realms: Array.from({ length: count }, (_, position) => ({
         number: position + 1,
         home: join(home, 'realms', String(position + 1)),

@@ -31,7 +31,13 @@ interface Started {
 function start(environment: Record<string, string>, command: string[] = [process.execPath, entry]): Started {
   const child = spawn(command[0], command.slice(1), {
     cwd: root,
-    env: { PATH: process.env.PATH, KEYSTEAD_PORT: '0', TMPDIR: directory, ...environment },
+    env: {
+      PATH: process.env.PATH,
+      KEYSTEAD_PORT: '0',
+      KEYSTEAD_REALMS: '0',
+      TMPDIR: directory,
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   started.add(child);

@@ -301,7 +301,7 @@ class StartedRealms implements Realms {
       if (event.final) this.#fail(new StackError(event.detail, event.hint, { exitCode: event.exitCode }));
       return;
     }
-    if (event.event === 'deployment') return;
+    if (event.event === 'deployment' || event.event === 'locked') return;
     const realm = this.#realms.find(({ number }) => event.role === `realm-${number}`);
     if (realm === undefined) return;
     if (event.event === 'started') realm.enclave = event.pid;

@@ -70,7 +70,10 @@ export class TestRealms {
   }
 
   /** The configuration of realms, of which those in `noise` (by position) are spoken to with Noise. */
-  configuration(noise: readonly number[], thresholds: Partial<ConfigurationDocument> = {}): ConfigurationDocument {
+  configuration(
+    noise: readonly number[],
+    thresholds: Partial<ConfigurationDocument> = {},
+  ): ConfigurationDocument {
     return {
       realms: this.running.realms.map(({ id, address, publicKey }, position) => ({
         id,

@@ -46,7 +46,7 @@ export function createRealmBoot(
           const sealed = chacha20Poly1305Seal(message.unlockKey, nonce, associatedData, record);
           record.fill(0);
           message.unlockKey.fill(0);
-          return ports.answer({ type: 'sealed', record: concatBytes(nonce, sealed) });
+          return void ports.answer({ type: 'sealed', record: concatBytes(nonce, sealed) });
         }
         case 'unlockRealm': {
           if (realm !== undefined) throw new BootError('boot-order', 'the realm is unlocked');
@@ -58,7 +58,7 @@ export function createRealmBoot(
             realm = new Realm({ ...genesis, settings, clock: Date.now, random, log: ports.log }, heads());
             return realm;
           });
-          return state();
+          return void state();
         }
         case 'configureRealm':
           if (realm === undefined) throw new BootError('boot-order', 'the realm is locked');
@@ -69,7 +69,7 @@ export function createRealmBoot(
             // What an operator mistyped must not stop a realm that serves.
             ports.log('settings-refused', { detail: error.message });
           }
-          return state();
+          return void state();
         default:
           throw new BootError('boot-role', 'this is a realm');
       }

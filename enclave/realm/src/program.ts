@@ -135,21 +135,21 @@ export class Realm implements Program<ToRealm, FromRealm> {
   receive(message: ToRealm): void {
     switch (message.type) {
       case 'opened':
-        return this.#opened(message.sequence);
+        return void this.#opened(message.sequence);
       case 'request':
-        return this.#request(message);
+        return void this.#request(message);
       case 'row':
-        return this.#row(message.name, message.bytes);
+        return void this.#row(message.name, message.bytes);
       case 'stored':
-        return this.#stored(message.sequence);
+        return void this.#stored(message.sequence);
       case 'audit': {
         const bearer = judgeToken(message.token, 'audit', this.#circumstances());
         const tenant = 'refused' in bearer ? undefined : bearer.tenant.name;
-        return this.send({ type: 'audited', id: message.id, tenant });
+        return void this.send({ type: 'audited', id: message.id, tenant });
       }
       case 'ping':
         this.#closeWhenIdle();
-        return this.#pong(message.id);
+        return void this.#pong(message.id);
     }
   }
 
@@ -179,7 +179,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
   #opened(sequence: number): void {
     if (this.#reason !== 'starting') return;
     const compared = this.#heads.compare(sequence);
-    if ('refused' in compared) return this.#refuseToServe(compared.refused);
+    if ('refused' in compared) return void this.#refuseToServe(compared.refused);
     const { rows, events } = compared.missing;
     if (this.#heads.sequence === sequence) {
       this.#reason = '';
@@ -222,12 +222,12 @@ export class Realm implements Program<ToRealm, FromRealm> {
   }
 
   #request({ id, token, body }: Extract<ToRealm, { type: 'request' }>): void {
-    if (token === undefined) return this.#noiseRequest(id, body);
+    if (token === undefined) return void this.#noiseRequest(id, body);
     const refuse = (refusal: Parameters<Caller['refuse']>[0]) =>
       this.#answer(id, plainCaller.refuse(refusal));
-    if (this.#reason !== '') return refuse({ type: 'unavailable', code: this.#reason });
+    if (this.#reason !== '') return void refuse({ type: 'unavailable', code: this.#reason });
     const bearer = judgeToken(token, 'user', this.#circumstances());
-    if ('refused' in bearer) return refuse({ type: 'unauthorized', code: bearer.refused });
+    if ('refused' in bearer) return void refuse({ type: 'unauthorized', code: bearer.refused });
     this.#secretsRequest(id, plainCaller, bearer, body);
   }
 
@@ -238,13 +238,13 @@ export class Realm implements Program<ToRealm, FromRealm> {
     } catch (error) {
       if (!(error instanceof CryptoError)) throw error;
       // Whoever sends no envelope sent no token either.
-      return this.#answer(id, plainCaller.refuse({ type: 'unauthorized', code: 'token-missing' }));
+      return void this.#answer(id, plainCaller.refuse({ type: 'unauthorized', code: 'token-missing' }));
     }
-    if (this.#reason !== '') return this.#answer(id, noiseRefusal('Unavailable', this.#reason));
+    if (this.#reason !== '') return void this.#answer(id, noiseRefusal('Unavailable', this.#reason));
     const bearer = judgeToken(envelope.token, 'user', this.#circumstances());
-    if ('refused' in bearer) return this.#answer(id, noiseRefusal('InvalidAuth', bearer.refused));
+    if ('refused' in bearer) return void this.#answer(id, noiseRefusal('InvalidAuth', bearer.refused));
     if (!equalBytes(envelope.realm, this.#context.realmId))
-      return this.#answer(id, noiseRefusal('Unavailable', 'realm-unknown'));
+      return void this.#answer(id, noiseRefusal('Unavailable', 'realm-unknown'));
 
     const { sessionId, kind, encrypted } = envelope;
     const name = this.#rows.nameOf(bearer.tenant.name, bearer.user);
@@ -252,7 +252,8 @@ export class Realm implements Program<ToRealm, FromRealm> {
     const end = () => this.#sessions.end(name, sessionId);
     if (encrypted.type === 'Handshake') {
       const responder = this.#sessions.respond(encrypted.message);
-      if (responder === undefined) return this.#answer(id, noiseRefusal('SessionError', 'noise-key-unknown'));
+      if (responder === undefined)
+        return void this.#answer(id, noiseRefusal('SessionError', 'noise-key-unknown'));
       const seal = (plaintext: Uint8Array): ClientResponse => {
         const { message, transport } = responder.answer(this.#context.random(32), plaintext);
         this.#sessions.keep(name, sessionId, transport, now);
@@ -260,21 +261,22 @@ export class Realm implements Program<ToRealm, FromRealm> {
       };
       if (kind === 'SecretsRequest') {
         const caller = noiseCaller(seal, end);
-        return this.#secretsRequest(id, caller, bearer, responder.payload, handshakeRequests);
+        return void this.#secretsRequest(id, caller, bearer, responder.payload, handshakeRequests);
       }
-      if (responder.payload.length > 0) return this.#answer(id, noiseRefusal('DecodingError', 'malformed'));
-      return this.#answer(id, sealedAnswer(seal(new Uint8Array(0)), ''));
+      if (responder.payload.length > 0)
+        return void this.#answer(id, noiseRefusal('DecodingError', 'malformed'));
+      return void this.#answer(id, sealedAnswer(seal(new Uint8Array(0)), ''));
     }
     const transport = this.#sessions.find(name, sessionId, now);
     if (transport === undefined)
-      return this.#answer(id, noiseRefusal('MissingSession', 'noise-session-missing'));
+      return void this.#answer(id, noiseRefusal('MissingSession', 'noise-session-missing'));
     let plaintext: Uint8Array;
     try {
       plaintext = transport.toResponder.open(encrypted.ciphertext);
     } catch (error) {
       if (!(error instanceof CryptoError)) throw error;
       end();
-      return this.#answer(id, noiseRefusal('SessionError', 'noise-session-failed'));
+      return void this.#answer(id, noiseRefusal('SessionError', 'noise-session-failed'));
     }
     this.#secretsRequest(id, noiseCaller(transportSeal(transport), end), bearer, plaintext);
   }
@@ -293,15 +295,15 @@ export class Realm implements Program<ToRealm, FromRealm> {
       assertUsable(request);
     } catch (error) {
       if (!(error instanceof CryptoError)) throw error;
-      return refuse({ type: 'malformed', code: 'malformed' });
+      return void refuse({ type: 'malformed', code: 'malformed' });
     }
     if (allowed !== undefined && !allowed.has(request.type))
-      return refuse({ type: 'malformed', code: 'noise-session-needed' });
+      return void refuse({ type: 'malformed', code: 'noise-session-needed' });
     const name = this.#rows.nameOf(tenant.name, user);
     const key = bytesName(name);
     const isFollowing = followingRequests.has(request.type);
     if (!this.#rates.admit(tenant.name, key, isFollowing, tenant.rate, this.#context.clock()))
-      return refuse({ type: 'limited', code: 'rate-limited', seconds: 1 });
+      return void refuse({ type: 'limited', code: 'rate-limited', seconds: 1 });
 
     let record = this.#records.get(key);
     if (record === undefined) {

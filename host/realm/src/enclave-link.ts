@@ -181,17 +181,17 @@ export class EnclaveLink {
         return;
       }
       case 'read':
-        return this.#send({ type: 'row', name: message.name, bytes: this.#store.row(message.name) });
+        return void this.#send({ type: 'row', name: message.name, bytes: this.#store.row(message.name) });
       case 'store':
         this.#store.store(message.sequence, message.rows, message.events);
-        return this.#send({ type: 'stored', sequence: message.sequence });
+        return void this.#send({ type: 'stored', sequence: message.sequence });
       case 'answer':
       case 'audited': {
         const waiting = this.#sent.get(message.id);
         if (waiting === undefined) return;
         this.#sent.delete(message.id);
         clearTimeout(waiting.timer);
-        return waiting.resolve(message);
+        return void waiting.resolve(message);
       }
       case 'pong':
         this.#pongAt = performance.now();

@@ -142,7 +142,7 @@ describe('messages', () => {
     const hex = hexEncode(good);
     const bad = [
       `${hex}00`,
-      hex.replace('a26776', 'a36776') + '616100',
+      `${hex.replace('a26776', 'a36776')}616100`,
       hex.replace('6776657273696f6e50', '6776657273696f6e5810'),
       hex.replace('6e756e6c6f636b5f6b65795f746167', '6776657273696f6e'),
       '9f',
