@@ -23,21 +23,25 @@ export async function serve(readOptions: () => StartOptions): Promise<void> {
         resolve();
       });
   });
+  const ending = new AbortController();
+  let starting: Promise<DevelopmentRealms> | undefined;
   try {
     const options = readOptions();
-    const stack = await startStack({ locked: sayLocked, ...options }, stopping.signal);
-    let realms: DevelopmentRealms | undefined;
+    // A root key on the server's disk, an organization that nobody asked for, and realms of one operator are for
+    // trying things out.
+    const proves = (options.profile ?? 'development') === 'development' && options.substitutes === undefined;
+    const spawned: StartOptions['spawned'] = (stack) => {
+      if (!proves || options.realms === 0) return;
+      const signal = AbortSignal.any([stopping.signal, ending.signal]);
+      starting = startDevelopmentRealms(options, stack, signal);
+      starting.catch(() => {});
+    };
+    const stack = await startStack({ locked: sayLocked, spawned, ...options }, stopping.signal);
+    const failed = stack.failed.then((error) => Promise.reject(error));
+    failed.catch(() => {});
     try {
-      // A root key on the server's disk, and an organization that nobody asked for, are for trying things out.
-      const proves =
-        (options.profile ?? 'development') === 'development' && options.substitutes === undefined;
-      const first = await Promise.race([
-        proves ? firstRun(stack) : {},
-        stopped,
-        stack.failed.then((error) => Promise.reject(error)),
-      ]);
-      if (proves && options.realms !== 0 && !stopping.signal.aborted)
-        realms = await startDevelopmentRealms(options, stack, stopping.signal);
+      const first = await Promise.race([proves ? firstRun(stack) : {}, stopped, failed]);
+      const realms = await Promise.race([starting, failed]);
       if (!stopping.signal.aborted) {
         const { api, deploymentId } = stack;
         const line = {
@@ -49,19 +53,26 @@ export async function serve(readOptions: () => StartOptions): Promise<void> {
           ...(realms === undefined ? {} : { juicebox: realms.juicebox }),
         };
         process.stdout.write(`${JSON.stringify(line)}\n`);
-        const failures = [stack.failed, ...(realms === undefined ? [] : [realms.failed])];
         await Promise.race([
           stopped,
-          ...failures.map((failed) => failed.then((error) => Promise.reject(error))),
+          failed,
+          ...(realms === undefined ? [] : [realms.failed.then((error) => Promise.reject(error))]),
         ]);
       }
     } finally {
-      await Promise.all([stack.stop(), realms?.stop()]);
+      await Promise.all([stack.stop(), endRealms()]);
     }
   } catch (error) {
+    await endRealms();
     if (!stopping.signal.aborted) leave(error);
   }
   process.exit(0);
+
+  async function endRealms(): Promise<void> {
+    ending.abort();
+    const realms = await starting?.catch(() => undefined);
+    await realms?.stop();
+  }
 }
 
 function sayLocked(state: 'founding' | 'locked'): void {

@@ -38,6 +38,8 @@ const startAttempts = 6;
 const stopPatience = { gateway: 7000, launcher: 1500, heads: 1000 };
 
 export interface StartOptions extends StackOptions {
+  /** Called when all processes are under way, before the stack is ready: what else is to be started can begin. */
+  readonly spawned?: (stack: Pick<Stack, 'api' | 'home'>) => void;
   /** Where the processes' standard error goes: this process's own, or an open file. */
   readonly stderr?: 'inherit' | number;
   /** Called when nothing goes on before operators have done their part. */
@@ -198,6 +200,7 @@ class RunningStack implements Stack {
     await endBundler();
     if (this.#stopped !== undefined) return;
     this.#supervise('launcher', () => this.#spawnLauncher(launcher.path, JSON.stringify(config)));
+    this.#options.spawned?.(this);
   }
 
   kill(name: ProcessName, signal: NodeJS.Signals = 'SIGKILL'): void {

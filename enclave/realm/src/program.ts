@@ -105,6 +105,8 @@ export class Realm implements Program<ToRealm, FromRealm> {
   readonly #counts = new Map<string, number>();
   #settings: RealmSettings;
   #ready: Pending[] = [];
+  /** What came before the realm knew whether it serves. */
+  #early: ToRealm[] = [];
   #batch = newBatch();
   #inFlight: { readonly batch: Batch; readonly sequence: number } | undefined;
   /** The code of why it does not serve; empty when it does. */
@@ -133,6 +135,8 @@ export class Realm implements Program<ToRealm, FromRealm> {
   }
 
   receive(message: ToRealm): void {
+    if (this.#reason === 'starting' && (message.type === 'request' || message.type === 'audit'))
+      return void this.#early.push(message);
     switch (message.type) {
       case 'opened':
         return void this.#opened(message.sequence);
@@ -172,8 +176,14 @@ export class Realm implements Program<ToRealm, FromRealm> {
   }
 
   #refuseToServe(reason: string): void {
-    this.#reason = reason;
     this.#context.log('not-serving', { reason });
+    this.#settle(reason);
+  }
+
+  /** From now on it is known whether the realm serves. */
+  #settle(reason: string): void {
+    this.#reason = reason;
+    for (const message of this.#early.splice(0)) this.receive(message);
   }
 
   #opened(sequence: number): void {
@@ -181,10 +191,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
     const compared = this.#heads.compare(sequence);
     if ('refused' in compared) return void this.#refuseToServe(compared.refused);
     const { rows, events } = compared.missing;
-    if (this.#heads.sequence === sequence) {
-      this.#reason = '';
-      return;
-    }
+    if (this.#heads.sequence === sequence) return void this.#settle('');
     this.#context.log('rolled-forward', { from: sequence, to: this.#heads.sequence, rows: rows.length });
     // The newest row of each record is enough, and the last message alone says how far the database is.
     const newest = [...new Map(rows.map((row) => [bytesName(row.name), row])).values()];
@@ -205,8 +212,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
     if (this.#reason === 'starting') {
       if (sequence !== this.#heads.sequence) return;
       this.#heads.confirm(sequence);
-      this.#reason = '';
-      return;
+      return void this.#settle('');
     }
     const inFlight = this.#inFlight;
     if (inFlight === undefined || inFlight.sequence !== sequence) return;
