@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { FrameReader, frame } from '@keystead/protocol/framing';
 import { Hello } from '@keystead/protocol/hello';
+import type { Role } from '@keystead/protocol/deployment';
 import { FromEnclave, ToEnclave } from '@keystead/enclave-runtime/control';
 import type { ProbeResult } from '@keystead/enclave-runtime/control';
 import { lastDescendant } from './process-inspection.ts';
@@ -50,7 +51,7 @@ export class EnclaveFailure extends Error {
 export class EnclaveWithheld extends Error {
   readonly code: string;
 
-  constructor(role: Role, code: string) {
+  constructor(role: string, code: string) {
     super(`${role} withholds: ${code}`);
     this.name = 'EnclaveWithheld';
     this.code = code;
@@ -64,9 +65,9 @@ export interface EnclaveStreams {
   readonly heads?: Socket;
 }
 
-export interface EnclaveStart {
+export interface EnclaveStart<Name extends string = Role> {
   /** The role, or the name of a realm. */
-  readonly role: string;
+  readonly role: Name;
   readonly measurement: Uint8Array;
   /** The bundle, which comes on standard input. */
   readonly code: Uint8Array;
@@ -83,8 +84,8 @@ export interface EnclaveStart {
 export const seccompDescriptorOf = ({ heads }: EnclaveStreams) => (heads === undefined ? 5 : 6);
 
 /** One running enclave, seen from the launcher: its control pipe and its end. */
-export class EnclaveProcess {
-  readonly role: string;
+export class EnclaveProcess<Name extends string = Role> {
+  readonly role: Name;
   readonly measurement: Uint8Array;
   readonly ended: Promise<EnclaveEnd>;
   /** Resolves when it serves nobody any more and stays for what it holds (spec/unlock.md §6). */
@@ -100,7 +101,7 @@ export class EnclaveProcess {
   #waiting: { resolve(message: FromEnclave): void; reject(error: EnclaveFailure): void } | undefined;
 
   /** Starts the program with no environment, no core dumps and no descriptors but its streams. Owns `streams`. */
-  constructor(start: EnclaveStart) {
+  constructor(start: EnclaveStart<Name>) {
     const { role, streams, seccomp, userId } = start;
     const { gateway, heads } = streams;
     this.role = role;

@@ -35,7 +35,7 @@ type Stated = Extract<FromEnclave, { type: 'realm' }>;
 /** Keeps one realm's enclave running. */
 export class RealmSupervisor {
   readonly #options: RealmSupervisorOptions;
-  #running: EnclaveProcess | undefined;
+  #running: EnclaveProcess<string> | undefined;
 
   constructor(options: RealmSupervisorOptions) {
     this.#options = options;
@@ -47,7 +47,7 @@ export class RealmSupervisor {
     let pause = firstPause;
     while (!signal.aborted) {
       const since = performance.now();
-      let enclave: EnclaveProcess | undefined;
+      let enclave: EnclaveProcess<string> | undefined;
       try {
         enclave = await this.#start();
         await this.#serve(enclave);
@@ -66,7 +66,7 @@ export class RealmSupervisor {
     await this.#running?.stop();
   }
 
-  async #start(): Promise<EnclaveProcess> {
+  async #start(): Promise<EnclaveProcess<string>> {
     const { realm, sandbox, report, signal } = this.#options;
     const program = sandbox.measure(realm.name);
     const heads = await connectWhenThere(realm.headsSocket, signal);
@@ -93,7 +93,7 @@ export class RealmSupervisor {
   }
 
   /** Unlocks the enclave and hands it what the operator changes, until it ends. */
-  async #serve(enclave: EnclaveProcess): Promise<void> {
+  async #serve(enclave: EnclaveProcess<string>): Promise<void> {
     const { realm, report } = this.#options;
     const kept = readRealmRecord(realm.home);
     const record = kept ?? (await this.#make(enclave));
@@ -124,7 +124,7 @@ export class RealmSupervisor {
     }
   }
 
-  async #make(enclave: EnclaveProcess): Promise<Uint8Array> {
+  async #make(enclave: EnclaveProcess<string>): Promise<Uint8Array> {
     const { realm, unlock } = this.#options;
     await unlock.found();
     const key = await this.#unlockKey();

@@ -1,4 +1,5 @@
 import type { ProbeResult } from '@keystead/enclave-runtime/control';
+import type { Role } from '@keystead/protocol/deployment';
 import type { MeasuredProgram } from '@keystead/protocol/measurement';
 import type { BundleConfig } from './config.ts';
 import {
@@ -28,8 +29,8 @@ export interface SandboxConfig {
   };
 }
 
-export interface SandboxedProgram {
-  readonly role: string;
+export interface SandboxedProgram<Name extends string = Role> {
+  readonly role: Name;
   readonly code: Uint8Array;
   readonly manifest: MeasuredProgram;
   readonly measurement: Uint8Array;
@@ -62,7 +63,7 @@ export class Sandbox {
   }
 
   /** Measures what would run as a role. Throws LaunchError when bundle or Node are not the expected ones. */
-  measure(role: string): SandboxedProgram {
+  measure<Name extends string>(role: Name): SandboxedProgram<Name> {
     const { code, digest } = measureBundle(role, this.#config.bundles[role]!);
     this.#node.assertUnchanged();
     const manifest: MeasuredProgram = {
@@ -75,7 +76,10 @@ export class Sandbox {
     return { role, code, manifest, measurement: measurementOf(manifest) };
   }
 
-  start({ role, code, measurement }: SandboxedProgram, streams: EnclaveStreams): EnclaveProcess {
+  start<Name extends string>(
+    { role, code, measurement }: SandboxedProgram<Name>,
+    streams: EnclaveStreams,
+  ): EnclaveProcess<Name> {
     const command = sandboxCommand({
       parts: this.#config.isolation.parts,
       tools: this.#machine.tools,
@@ -89,8 +93,8 @@ export class Sandbox {
 
   /** Throws LaunchError when a started process does not have what was asked for, EnclaveFailure when it is gone. */
   async judge(
-    program: SandboxedProgram,
-    enclave: EnclaveProcess,
+    program: SandboxedProgram<string>,
+    enclave: EnclaveProcess<string>,
     probes: readonly ProbeResult[],
   ): Promise<void> {
     if (this.#machine.platform !== 'linux') return;
