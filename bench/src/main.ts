@@ -1,13 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { compare } from './compare.ts';
+import { decode } from './decode.ts';
 import { say } from './table.ts';
 
 /**
- * `npm run bench [-- compare]`: tables on standard error, one JSON object on standard output (bench/README.md).
+ * `npm run bench [-- compare | decode]`: tables on standard error, one JSON object on standard output (bench/README.md).
  */
 const suites: Readonly<Record<string, (directory: string, words: readonly string[]) => Promise<unknown>>> = {
   compare,
+  decode,
 };
 
 const [name = 'compare', ...words] = process.argv.slice(2);
