@@ -20,7 +20,7 @@ export interface Gateway {
 }
 
 /** What tests set apart from the environment. */
-export interface GatewayOptions extends Pick<PipelineOptions, 'limits' | 'patience'> {
+export interface GatewayOptions extends Pick<PipelineOptions, 'limits' | 'patience' | 'window'> {
   readonly report: Report;
   readonly openStore?: () => Store;
   readonly timeouts?: Partial<ServerTimeouts>;
@@ -28,7 +28,7 @@ export interface GatewayOptions extends Pick<PipelineOptions, 'limits' | 'patien
 
 /** Opens the store, listens for enclaves, then for callers on 127.0.0.1. Rejects when one of them cannot be. */
 export async function startGateway(environment: Environment, options: GatewayOptions): Promise<Gateway> {
-  const { report, limits, patience } = options;
+  const { report, limits, patience, window } = options;
   const store = reopeningStore(options.openStore ?? (() => openSqliteStore(environment.database)));
   const metrics = new Metrics();
   const broadcaster = new Broadcaster({
@@ -45,6 +45,7 @@ export async function startGateway(environment: Environment, options: GatewayOpt
     report,
     ...(limits === undefined ? {} : { limits }),
     ...(patience === undefined ? {} : { patience }),
+    ...(window === undefined ? {} : { window }),
   });
   const app = createServer({
     pipeline,

@@ -606,6 +606,110 @@ describe('failure', () => {
     for (const answer of accepted) assert.equal((await answer).status, 200);
   });
 
+  const stampOf = (publicKey: string) => ({
+    'x-phantom-stamp': Buffer.from(JSON.stringify({ publicKey })).toString('base64url'),
+  });
+  /** Requests as they leave; each is answered when the test says so. */
+  async function floodable(context: TestContext, options: { window: number; callers?: number }) {
+    const { window, callers = 2000 } = options;
+    const running = await runGateway(context, { window, limits: { callers } });
+    const { policy } = running;
+    const left: string[] = [];
+    const answers = new Map<string, () => void>();
+    policy.react = (message) => {
+      if (message.type !== 'requests') return;
+      for (const item of message.items) {
+        const body = bodyOf(item);
+        left.push(body);
+        answers.set(body, () =>
+          policy.send({ type: 'answers', answers: [{ refs: [item.ref], answer: answerOf(zeroHash, body) }] }),
+        );
+      }
+    };
+    const send = (key: string, body: string) => running.post(compatibility, body, stampOf(key));
+    const until = async (holds: () => boolean | Promise<boolean>) => {
+      while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    const waiting = async (count: number) =>
+      until(async () => {
+        const text = await (await fetch(`${running.url}/metrics`)).text();
+        return text.includes(`\nkeystead_gateway_waiting ${count}\n`);
+      });
+    /** Answers whatever leaves until everything was answered. */
+    const answerRest = () => {
+      const { react } = policy;
+      policy.react = (message) => {
+        react(message);
+        for (const answer of answers.values()) answer();
+      };
+      for (const answer of answers.values()) answer();
+    };
+    for (const key of ['a', 'b']) {
+      const first = send(key, `first of ${key}`);
+      await until(() => left.includes(`first of ${key}`));
+      answers.get(`first of ${key}`)!();
+      assert.equal((await first).status, 200);
+    }
+    left.length = 0;
+    return { send, left, answers, until, waiting, answerRest };
+  }
+
+  it('lets one sender’s flood delay another by one request for each of its own', async (context) => {
+    const { send, left, waiting, answerRest } = await floodable(context, { window: 2 });
+    const flood = Array.from({ length: 12 }, (_, index) => send('a', `flood ${index}`));
+    await waiting(12);
+    const other = [send('b', 'other 0'), send('b', 'other 1')];
+    await waiting(14);
+    answerRest();
+    for (const answer of [...flood, ...other]) assert.equal((await answer).status, 200);
+    assert.equal(left.length, 14);
+    assert.ok(left.indexOf('other 0') <= 3 && left.indexOf('other 1') <= 5, left.join(', '));
+  });
+
+  it('sheds from the longest line when all room is taken, never what the enclaves have', async (context) => {
+    const { send, left, waiting, until, answerRest } = await floodable(context, { window: 1, callers: 4 });
+    const flood: Promise<Response>[] = [];
+    for (let index = 0; index < 4; index += 1) {
+      flood.push(send('a', `flood ${index}`));
+      await waiting(index + 1);
+    }
+    assert.equal(((await (await send('a', 'one more')).json()) as { code: string }).code, 'overloaded');
+    const other = send('b', 'other');
+    const shed = (await flood[3]!) as Response;
+    assert.equal(shed.status, 503);
+    assert.equal(shed.headers.get('retry-after'), '1');
+    assert.equal(((await shed.json()) as { code: string }).code, 'overloaded');
+    await until(() => left.length > 0);
+    answerRest();
+    for (const answer of [...flood.slice(0, 3), other]) assert.equal((await answer).status, 200);
+    assert.ok(!left.includes('flood 3') && !left.includes('one more'));
+  });
+
+  it('takes nothing more of a line that does not move, and others meanwhile', async (context) => {
+    const { send, answerRest } = await floodable(context, { window: 1 });
+    const accepted: Promise<Response>[] = [send('a', 'the first')];
+    let refused: Response | undefined;
+    for (let index = 0; refused === undefined; index += 1) {
+      const sent = send('a', `flood ${index}`);
+      accepted.push(sent);
+      refused = await Promise.race([sent, new Promise<undefined>((done) => setTimeout(done, 100))]);
+    }
+    assert.equal(refused.status, 503);
+    assert.equal(((await refused.json()) as { code: string }).code, 'overloaded');
+    const other = send('b', 'other');
+    answerRest();
+    assert.equal((await other).status, 200);
+    for (const answer of accepted.slice(0, -1)) assert.equal((await answer).status, 200);
+  });
+
+  it('gives the place of a request that waits for something else to the next', async (context) => {
+    const { send, left, until, answerRest } = await floodable(context, { window: 1 });
+    const both = [send('a', 'slow'), send('a', 'next')];
+    await until(() => left.length === 2);
+    answerRest();
+    for (const answer of both) assert.equal((await answer).status, 200);
+  });
+
   for (const role of ['policy', 'signer', 'certifier'] as const)
     it(`fails the waiting when the ${role}'s stream is lost, and goes on after resync`, async (context) => {
       const running = await runGateway(context);

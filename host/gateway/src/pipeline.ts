@@ -16,7 +16,9 @@ import { type Broadcaster, submissionOf } from './broadcast/broadcaster.ts';
 import { CertifiedPositions } from './certified-positions.ts';
 import { type EnclaveLinks, type LinkEvents, roles } from './enclave-links.ts';
 import type { Metrics } from './metrics.ts';
+import { FairQueue, type QueuedRequest } from './fair-queue.ts';
 import { nameOf, type Report } from './report.ts';
+import { keyOf, Senders } from './senders.ts';
 import { keptRows, RollingForward, rowsFor, storeBatch } from './store-rows.ts';
 import { type Answer, type Caller, unavailable, Waiting, type WaitingLimits } from './waiting.ts';
 
@@ -31,12 +33,20 @@ export interface PipelineOptions {
   readonly metrics: Metrics;
   readonly report: Report;
   readonly limits?: Partial<WaitingLimits>;
+  /** How many requests are with the enclaves at one time; the others wait in line here. */
+  readonly window?: number;
   /** How long a caller waits for its answer, in milliseconds. */
   readonly patience?: number;
 }
 
 const defaultLimits: WaitingLimits = { callers: 2000, bytes: 64 * 1024 * 1024 };
 const defaultPatience = 10_000;
+/** Enough for full batches in every stage; what more would add is waiting where it cannot be fair any more. */
+const defaultWindow = 64;
+/** A request that the enclaves have had for so long waits for something else than its turn, in milliseconds. */
+const slotPatience = 500;
+/** Who has waited in line for so long is served before anything more of its line is taken, in milliseconds. */
+const linePatience = 500;
 const sweepInterval = 250;
 /** Pause before the certifier's tail is offered to a failing store again, in milliseconds. */
 const tailRetry = 1000;
@@ -76,7 +86,11 @@ export class Pipeline implements LinkEvents {
   readonly #waiting: Waiting;
   readonly #sweep: NodeJS.Timeout;
 
-  #arrived: { ref: number; request: Uint8Array }[] = [];
+  readonly #window: number;
+  readonly #line = new FairQueue();
+  readonly #senders = new Senders();
+  /** When each request left for the enclaves, of `performance.now()`, oldest first. */
+  readonly #underWay = new Map<number, number>();
   #tickScheduled = false;
 
   /** In the order of arrival: a question for a head must not pass the batch that moves it. */
@@ -108,6 +122,7 @@ export class Pipeline implements LinkEvents {
     this.#metrics = options.metrics;
     this.#report = options.report;
     this.#patience = options.patience ?? defaultPatience;
+    this.#window = options.window ?? defaultWindow;
     this.#waiting = new Waiting({ ...defaultLimits, ...options.limits });
     this.#sweep = setInterval(() => this.#expire(), sweepInterval);
   }
@@ -117,8 +132,16 @@ export class Pipeline implements LinkEvents {
     return this.#waiting.size;
   }
 
-  get isFull(): boolean {
-    return this.#waiting.isFull;
+  /**
+   * Throws KmsError `overloaded` when nothing more is taken from the sender whose key a stamp names: its line does not
+   * move fast enough, or all room is taken and no other line is longer.
+   */
+  admit(key: string | undefined): void {
+    const line = this.#senders.lineOf(key);
+    const oldest = this.#line.oldestOf(line);
+    const isSlow = oldest !== undefined && performance.now() - oldest > linePatience;
+    if (isSlow || (this.#waiting.isFull && this.#line.size <= this.#line.lengthOf(line)))
+      throw new KmsError('overloaded', {});
   }
 
   /** Whether every enclave answers pings. */
@@ -137,16 +160,26 @@ export class Pipeline implements LinkEvents {
    */
   async submit(request: RawRequest): Promise<Answer> {
     if (!this.#accepts) throw unavailable();
+    const key = keyOf(request);
+    const line = this.#senders.lineOf(key);
+    if (this.#waiting.isFull) {
+      const dropped = this.#line.dropFor(line);
+      if (dropped !== undefined) this.#waiting.settle(dropped.ref, new KmsError('overloaded', {}));
+    }
     const encoded = RawRequest.encode(request);
     const { caller, answered } = this.#waiting.add(request);
-    this.#arrived.push({ ref: caller.ref, request: encoded });
-    if (!this.#tickScheduled) {
-      this.#tickScheduled = true;
-      setImmediate(() => this.#tick());
+    const { ref, arrived } = caller;
+    this.#line.add(line, { ref, request: encoded, arrived });
+    this.#schedule();
+    try {
+      const answer = await answered;
+      this.#metrics.answerSeconds.add((performance.now() - arrived) / 1000);
+      if (answer.status === 200) this.#senders.note(key);
+      return answer;
+    } finally {
+      this.#underWay.delete(ref);
+      if (this.#line.size > 0) this.#schedule();
     }
-    const answer = await answered;
-    this.#metrics.answerSeconds.add((performance.now() - caller.arrived) / 1000);
-    return answer;
   }
 
   /** Accepts nothing more; resolves when all callers are answered, or fails them after `patience` milliseconds. */
@@ -167,21 +200,30 @@ export class Pipeline implements LinkEvents {
   }
 
   get #accepts(): boolean {
-    return (
-      !this.#draining && this.#tailKept && !this.#resyncOwed && this.#orphaned.size === 0 && this.isHealthy
-    );
+    return !this.#draining && this.#isWhole;
+  }
+
+  get #isWhole(): boolean {
+    return this.#tailKept && !this.#resyncOwed && this.#orphaned.size === 0 && this.isHealthy;
   }
 
   // Requests
 
+  #schedule(): void {
+    if (this.#tickScheduled) return;
+    this.#tickScheduled = true;
+    setImmediate(() => this.#tick());
+  }
+
   #tick(): void {
     this.#tickScheduled = false;
-    const arrived = this.#arrived.filter(({ ref }) => this.#waiting.caller(ref) !== undefined);
-    this.#arrived = [];
-    if (!this.#accepts && arrived.length > 0) {
-      for (const { ref } of arrived) this.#waiting.settle(ref, unavailable());
+    if (!this.#isWhole) {
+      for (const { ref } of this.#line.take(this.#line.size)) this.#waiting.settle(ref, unavailable());
       return;
     }
+    const arrived = this.#takeFromLine();
+    const now = performance.now();
+    for (const { ref } of arrived) this.#underWay.set(ref, now);
     for (let from = 0; from < arrived.length; ) {
       let bytes = 0;
       let end = from;
@@ -199,6 +241,16 @@ export class Pipeline implements LinkEvents {
       from = end;
     }
     this.#links.flush();
+  }
+
+  /** As many as there is room for with the enclaves; who has gone meanwhile takes none. */
+  #takeFromLine(): QueuedRequest[] {
+    const arrived: QueuedRequest[] = [];
+    while (this.#line.size > 0 && this.#underWay.size + arrived.length < this.#window) {
+      const taken = this.#line.take(this.#window - this.#underWay.size - arrived.length);
+      arrived.push(...taken.filter(({ ref }) => this.#waiting.caller(ref) !== undefined));
+    }
+    return arrived;
   }
 
   // Policy engine
@@ -509,6 +561,11 @@ export class Pipeline implements LinkEvents {
 
   #expire(): void {
     const now = performance.now();
+    for (const [ref, left] of this.#underWay) {
+      if (now - left < slotPatience) break;
+      this.#underWay.delete(ref);
+    }
+    if (this.#line.size > 0) this.#schedule();
     const expired = this.#waiting.expire(now - this.#patience);
     for (let i = 0; i < expired; i++) this.#metrics.event('timeout');
     for (const [name, { at }] of this.#committed)
@@ -531,7 +588,8 @@ export class Pipeline implements LinkEvents {
 
   lost(role: Role): void {
     this.#waiting.fail(unavailable);
-    this.#arrived = [];
+    this.#line.clear();
+    this.#underWay.clear();
     if (role === 'certifier') {
       this.#certifierLink += 1;
       this.#tailKept = false;

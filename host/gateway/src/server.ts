@@ -13,6 +13,7 @@ import type { Metrics } from './metrics.ts';
 import type { Pipeline } from './pipeline.ts';
 import { rawRequest, readHead } from './raw-request.ts';
 import { nameOf, type Report } from './report.ts';
+import { keyOf } from './senders.ts';
 import { allowedMethods, enclaveRoutes } from './routes.ts';
 
 export interface ServerOptions {
@@ -115,7 +116,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
         assertLiteralPath(request, path);
         request.stamp = readHead(request.raw);
         // Shed before the body is read: that is what overload is about.
-        if (pipeline.isFull) throw new KmsError('overloaded', {});
+        pipeline.admit(keyOf(request.stamp));
         // The body is bytes, whatever its sender calls it.
         delete request.raw.headers['content-type'];
       },

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FairQueue } from './fair-queue.ts';
+import { keyOf, Senders, strangers } from './senders.ts';
+
+const queued = (ref: number) => ({ ref, request: new Uint8Array(0), arrived: ref });
+const refs = (taken: readonly { ref: number }[]) => taken.map(({ ref }) => ref);
+
+describe('the fair queue', () => {
+  it('serves lines in rotation and each line in its order', () => {
+    const queue = new FairQueue();
+    for (const ref of [1, 2, 3, 4]) queue.add('a', queued(ref));
+    for (const ref of [11, 12]) queue.add('b', queued(ref));
+    assert.deepEqual(refs(queue.take(3)), [1, 11, 2]);
+    queue.add('c', queued(21));
+    assert.deepEqual(refs(queue.take(10)), [12, 3, 21, 4]);
+    assert.equal(queue.size, 0);
+    assert.deepEqual(queue.take(1), []);
+  });
+
+  it('says how long a line is and since when its first request waits', () => {
+    const queue = new FairQueue();
+    for (const ref of [5, 6]) queue.add('a', queued(ref));
+    assert.deepEqual([queue.lengthOf('a'), queue.oldestOf('a')], [2, 5]);
+    queue.take(1);
+    assert.deepEqual([queue.lengthOf('a'), queue.oldestOf('a')], [1, 6]);
+    assert.deepEqual([queue.lengthOf('b'), queue.oldestOf('b')], [0, undefined]);
+  });
+
+  it('makes room from the end of the longest line, and never from a line that is no longer than the own one would be', () => {
+    const queue = new FairQueue();
+    for (const ref of [1, 2, 3]) queue.add('a', queued(ref));
+    queue.add('b', queued(11));
+    assert.equal(queue.dropFor('a'), undefined);
+    assert.equal(queue.dropFor('c')?.ref, 3);
+    assert.equal(queue.dropFor('b'), undefined);
+    assert.equal(queue.dropFor('c')?.ref, 2);
+    assert.equal(queue.dropFor('c'), undefined);
+    assert.deepEqual(refs(queue.take(9)), [1, 11]);
+  });
+});
+
+describe('senders', () => {
+  const stamp = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+  it('have a line of their own once they were answered, and share one before', () => {
+    const senders = new Senders(2);
+    assert.equal(senders.lineOf('a'), strangers);
+    for (const key of ['a', 'b', undefined]) senders.note(key);
+    assert.deepEqual(
+      ['a', 'b', 'c', undefined].map((key) => senders.lineOf(key)),
+      ['a', 'b', '', ''],
+    );
+    senders.note('a');
+    senders.note('c');
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((key) => senders.lineOf(key)),
+      ['a', '', 'c'],
+    );
+  });
+
+  it('are known by the key that a stamp of either surface names', () => {
+    assert.equal(keyOf({ signatureInput: 'keystead=("@method");alg="a";keyid="K1";tag="keystead"' }), 'K1');
+    assert.equal(keyOf({ phantomStamp: stamp({ publicKey: 'K2', signature: 'x' }) }), 'K2');
+    for (const phantomStamp of [
+      '!',
+      stamp(null),
+      stamp([]),
+      stamp({ publicKey: 7 }),
+      stamp({ publicKey: 'x'.repeat(257) }),
+    ])
+      assert.equal(keyOf({ phantomStamp }), undefined, phantomStamp);
+    assert.equal(keyOf({ signatureInput: 'keystead=()' }), undefined);
+    assert.equal(keyOf({}), undefined);
+  });
+});
