@@ -13,10 +13,11 @@ const END = '<!-- /attacks -->';
 const numbered = (letter: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${letter}${index + 1}`);
 
-/** Requests, stamps, enclaves' trust in one another, infrastructure. */
+/** Requests, stamps, transactions, enclaves' trust in one another, infrastructure. */
 export const ROWS: readonly string[] = [
   ...numbered('A', 15),
   ...numbered('B', 9),
+  ...numbered('E', 21),
   ...numbered('G', 9),
   ...numbered('H', 20),
 ];
@@ -63,6 +64,14 @@ const RESULTS: Readonly<Record<string, string>> = {
   B2: 'counts once',
   B5: 'acts in its own organization only',
   B6: 'refused for a stranger; residue above',
+  E6: 'unresolved: only a rule that names it lets it pass',
+  E7: 'changes nothing that is decided',
+  E8: 'read and summed; refused beyond 4 levels or 64 calls',
+  E9: 'counts like a payment',
+  E10: 'a takeover: only a rule that names it lets it pass',
+  E11: 'unbounded: only a rule that names it lets it pass',
+  E12: 'counts',
+  E19: 'unresolved: only a rule that names it lets it pass',
   H3: 'nothing found',
   H14: '503, nothing signed without an entry',
   H5: 'detected before the next signature',
@@ -71,6 +80,12 @@ const RESULTS: Readonly<Record<string, string>> = {
 
 /** Why a row has no test under its id. It stands in the table only as long as that is so. */
 export const REASONS: Readonly<Record<string, string>> = {
+  E13: 'the language of policies: `pure/policy`, without the id',
+  E14: 'the order and conflict of rules: `pure/policy`, without the id',
+  E17: 'one entry, decided once: P8, P14, A1',
+  E18: 'no decision reads a simulation; effects come from the bytes alone',
+  E20: 'signatures are given for whole transactions, one entry each; approvals of parts: not a test of this table',
+  E21: 'deterministic signatures, checked before they leave: `enclave/signer/src/sign.test.ts`, without the id',
   B7: 'a key held by a web page is bounded by its expiry and its user; there is no page of ours to attack yet',
   G2: 'the rung `inproc` has no production profile; `enclave/launcher` refuses a start below the isolation asked for',
   G6: 'a fallen policy engine and the ceiling: `tests/attacks/fallen-roles.test.ts`, without the id',
