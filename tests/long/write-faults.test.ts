@@ -66,15 +66,20 @@ async function injectOnce(pid: number, call: string, result: string, number: num
   const ended = once(strace, 'close');
   let printed = '';
   let injected = false;
+  // Detaches; whoever cannot is ended, which detaches too.
+  const leave = () => {
+    strace.kill('SIGINT');
+    setTimeout(() => strace.kill('SIGKILL'), 2000).unref();
+  };
   strace.stderr.setEncoding('utf8').on('data', (text: string) => {
     printed += text;
     if (!injected && printed.includes('(INJECTED)')) {
       injected = true;
-      strace.kill('SIGINT');
+      leave();
     }
     printed = printed.slice(-200);
   });
-  const patience = setTimeout(() => strace.kill('SIGINT'), faultPatience);
+  const patience = setTimeout(leave, faultPatience);
   await ended;
   clearTimeout(patience);
   return injected;

@@ -1,0 +1,244 @@
+/**
+ * The negative control of every attack: with the one defence off that stands against it, the attack succeeds, which is
+ * to say that its test fails. So no test of an attack passes for another reason than the defence that it is about.
+ */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { attackTests } from '../attacks/table.ts';
+import { type Weakening, weakenedSource } from '../weakened-build.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** What is off, and the attacks that succeed then: ids of the table. */
+interface Control {
+  readonly off: string;
+  readonly parts: readonly Weakening[];
+  readonly succeeds: readonly string[];
+}
+
+const stamp = 'pure/protocol/src/stamp.ts';
+const authenticate = 'pure/protocol/src/authenticate.ts';
+const authority = 'pure/protocol/src/authority-change.ts';
+const schema = 'pure/protocol/src/schema.ts';
+const request = 'pure/protocol/src/request.ts';
+const checks = 'enclave/signer/src/checks.ts';
+
+/** Leaves of every organization count in every other one. */
+const sharedLeaves = `
+  const known = (globalThis.knownLeaves ??= new Map());
+  const own = read;
+  read = (key) => {
+    const leaf = own(key);
+    if (leaf !== undefined) known.set(String(key), leaf);
+    return leaf ?? known.get(String(key));
+  };`;
+
+const CONTROLS: readonly Control[] = [
+  {
+    off: 'the first decision on an identity is final',
+    parts: [{ file: 'enclave/policy/src/organization.ts', name: 'decidedAt', body: 'return undefined;' }],
+    succeeds: ['A1', 'B2', 'P3', 'E16'],
+  },
+  {
+    off: 'a stamp has its time',
+    parts: [{ file: stamp, name: 'assertFresh', body: 'return;' }],
+    succeeds: ['A1', 'A3', 'P3'],
+  },
+  {
+    off: 'the stamp is verified over the bytes',
+    parts: [{ file: stamp, name: 'verifyStamp', body: 'return;' }],
+    succeeds: ['A2', 'A9', 'B1', 'B2', 'P2'],
+  },
+  {
+    off: 'JSON is read strictly',
+    parts: [
+      {
+        file: 'pure/crypto/src/strict-json.ts',
+        name: 'parseStrictJson',
+        body: "return JSON.parse(typeof input === 'string' ? input : new TextDecoder().decode(input));",
+      },
+    ],
+    succeeds: ['A4', 'A6'],
+  },
+  {
+    off: 'names are visible characters in one form',
+    parts: [{ file: schema, name: 'refine', body: 'return schema;' }],
+    succeeds: ['A5'],
+  },
+  {
+    off: 'an object has no other members than the known ones',
+    parts: [
+      {
+        file: schema,
+        within: 'object',
+        name: 'parse',
+        body: `if (typeof value === 'object' && value !== null && !Array.isArray(value))
+          value = Object.fromEntries(
+            Object.entries(value).filter(([key]) => Object.hasOwn(required, key) || Object.hasOwn(optional, key)),
+          );`,
+      },
+    ],
+    succeeds: ['A11', 'A13'],
+  },
+  {
+    off: 'an authenticator counts in its own organization only',
+    parts: [{ file: authenticate, name: 'callerOf', body: sharedLeaves }],
+    succeeds: ['A12', 'B5'],
+  },
+  {
+    off: 'keys and users expire',
+    parts: [{ file: authenticate, name: 'assertInForce', body: 'return;' }],
+    succeeds: ['A14'],
+  },
+  {
+    off: 'a body is one request',
+    parts: [
+      {
+        file: request,
+        name: 'parseDocument',
+        body: 'const all = JSON.parse(new TextDecoder().decode(body)); if (Array.isArray(all)) return all[0];',
+      },
+    ],
+    succeeds: ['A15'],
+  },
+  {
+    off: 'text of a stamp has one spelling',
+    parts: [
+      {
+        file: stamp,
+        name: 'strictBase64url',
+        body: "return new Uint8Array(Buffer.from(value, 'base64url'));",
+      },
+      { file: stamp, name: 'strictBase64', body: "return new Uint8Array(Buffer.from(value, 'base64'));" },
+    ],
+    succeeds: ['B2'],
+  },
+  {
+    off: 'an Ed25519 key is a point of high order in one spelling',
+    parts: [{ file: 'pure/crypto/src/ed25519.ts', name: 'isAcceptablePublicKey', body: 'return true;' }],
+    succeeds: ['B3'],
+  },
+  {
+    off: 'a P-256 key is a point of the curve',
+    parts: [{ file: 'pure/crypto/src/p256.ts', name: 'isAcceptablePublicKey', body: 'return true;' }],
+    succeeds: ['B4'],
+  },
+  {
+    off: 'a new key proves that its holder asks for it',
+    parts: [{ file: authority, name: 'assertPossession', body: 'return;' }],
+    succeeds: ['B8'],
+  },
+  {
+    off: 'a lasting root key remains',
+    parts: [{ file: authority, name: 'assertRootRemains', body: 'return;' }],
+    succeeds: ['B9'],
+  },
+  {
+    off: 'endpoints are public addresses',
+    parts: [
+      { file: 'host/gateway/src/broadcast/public-address.ts', name: 'isPublicAddress', body: 'return true;' },
+    ],
+    succeeds: ['H1'],
+  },
+  {
+    off: 'a client’s memory is a witness',
+    parts: [
+      { file: 'enclave/policy/src/program.ts', name: '#assertNotBehind', body: 'return;' },
+      { file: checks, name: 'assertSeen', body: 'return;' },
+      { file: 'enclave/certifier/src/authority-rules.ts', name: 'assertSeenIsHistory', body: 'return;' },
+    ],
+    succeeds: ['H6', 'P7'],
+  },
+  {
+    off: 'messages carry the MAC of their edge',
+    parts: [{ file: 'pure/protocol/src/sealed.ts', name: 'openMessage', body: 'return sealed.bytes;' }],
+    succeeds: ['P9', 'P10', 'P13'],
+  },
+];
+
+/** Attacks on requests and stamps that no single function holds off, and where their control stands instead. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  A7: 'headers are read by the gateway’s own process; the test sends the same request with one stamp',
+  A8: 'lengths and chunks are read by the HTTP server of Node',
+  A10: 'bodies are read by the gateway’s own process; the test sends the same body uncompressed',
+  B6: 'the key stands in the leaf and in the identity; the test shows a root who registers the crafted key',
+};
+
+const DEADLINE = 240_000;
+
+/** Where the tests of an id stand, outside of this suite, and the pattern of their names. */
+function testsOf(id: string): readonly { file: string; pattern: string }[] {
+  const files = attackTests().flatMap((test) =>
+    test.id === id && !test.file.startsWith('tests/long/') ? [test.file] : [],
+  );
+  assert.ok(files.length > 0, `no test of ${id}`);
+  return [...new Set(files)].map((file) => ({ file, pattern: `^[^:]*\\b${id.replace('P', 'row ')}\\b` }));
+}
+
+/** Runs the tests of one attack in a build with one defence off. */
+async function runWeakened(
+  parts: readonly Weakening[],
+  test: { file: string; pattern: string },
+): Promise<{ failed: boolean; output: string }> {
+  // Not as a child of this test run, whose reports go to it in a form of its own.
+  const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
+  const child = spawn(
+    process.execPath,
+    [
+      '--disable-warning=ExperimentalWarning',
+      '--import',
+      join(ROOT, 'tests/weakened-build.ts'),
+      '--test',
+      '--test-isolation=none',
+      '--test-reporter=tap',
+      `--test-name-pattern=${test.pattern}`,
+      test.file,
+    ],
+    {
+      cwd: ROOT,
+      env: { ...environment, KEYSTEAD_TEST_WEAKENED: JSON.stringify(parts) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE);
+  const code = await new Promise<number | null>((done) => child.once('close', done));
+  clearTimeout(timer);
+  return { failed: code === 1 && /^ *not ok /m.test(output), output };
+}
+
+describe('with one defence off', { concurrency: 2 }, () => {
+  for (const { off, parts, succeeds } of CONTROLS)
+    it(`(${off}) succeeds: ${succeeds.join(', ')}`, async () => {
+      for (const file of new Set(parts.map((part) => part.file)))
+        weakenedSource(
+          file,
+          parts.filter((part) => part.file === file),
+        );
+      for (const id of succeeds) {
+        const outputs: string[] = [];
+        let succeeded = false;
+        for (const test of testsOf(id)) {
+          const { failed, output } = await runWeakened(parts, test);
+          outputs.push(output);
+          succeeded ||= failed;
+        }
+        assert.ok(succeeded, `${id} is refused without this defence too\n${outputs.join('\n').slice(-3000)}`);
+      }
+    });
+});
+
+it('every attack on requests and stamps has a control here, or a reason why it stands elsewhere', () => {
+  const here = new Set(CONTROLS.flatMap(({ succeeds }) => succeeds));
+  const ids = new Set(attackTests().map(({ id }) => id));
+  const missing = [...ids].filter((id) => /^[AB]/.test(id) && !here.has(id) && ELSEWHERE[id] === undefined);
+  assert.deepEqual(missing, []);
+});
+
+it('a function that is not there cannot be turned off', () => {
+  assert.throws(() => weakenedSource(stamp, [{ file: stamp, name: 'assertStale', body: 'return;' }]));
+});
