@@ -5,6 +5,7 @@ import type { LauncherEvent } from '@keystead/enclave-launcher/report';
 import { missingPart } from '@keystead/enclave-launcher/sandbox-tools';
 import { stop as endBundler } from 'esbuild';
 import { bundleEnclave } from './bundle.ts';
+import { inputDigests } from './bundle-digests.ts';
 import { defaultUserIdBase, headsOf, type StackOptions } from './environment.ts';
 import { hostProcess, hostProgram, launcherProcess, signalProcess } from './child-processes.ts';
 import { assertReadable, settleHostUsers } from './host-users.ts';
@@ -311,9 +312,13 @@ class RunningStack implements Stack {
   }
 
   async #bundle(name: EnclaveName | 'launcher'): Promise<{ path: string; sha384: string }> {
-    const { code, sha384 } = await bundleEnclave(name);
+    const bundle = await bundleEnclave(name);
+    const { code, sha384 } = bundle;
     const path = join(this.#home!.bundles, `${name}.mjs`);
     writeFileSync(path, code, { mode: 0o600 });
+    // Explains a difference to `keystead verify`; what counts is the measurement.
+    const inputs = inputDigests(bundle, join(import.meta.dirname, '../..'));
+    writeFileSync(`${path}.inputs.json`, `${JSON.stringify(inputs)}\n`, { mode: 0o600 });
     return { path, sha384 };
   }
 }

@@ -8,6 +8,7 @@ import { parsePrintedShare, printShare, decodeShare, encodeShare } from '@keyste
 import type { ProcessName, Stack } from '@keystead/stack/start-stack';
 import { newStampKey, RawClient } from '../raw-client.ts';
 import { keypair } from '../with-stack.ts';
+import { keystead } from './operator-commands.ts';
 import { LockedStacks, operator, refusedOperator } from './locked-stack.ts';
 
 const stacks = new LockedStacks();
@@ -62,6 +63,8 @@ describe('a deployment that operators’ shares unlock', { concurrency: false },
     }));
     wallet = await client.call('createWallet', { organizationId, walletName: 'W' });
     assert.equal(await signs(stack), solanaAddress());
+    const doctor = await keystead(home, ['doctor', '--json', '--api', stack.api]);
+    assert.equal((JSON.parse(doctor.out) as { unlock: string }).unlock, 'shares');
   });
 
   for (const name of ['policy', 'signer', 'certifier', 'gateway', 'heads'] satisfies ProcessName[])

@@ -1,12 +1,18 @@
 /** What opens an unlock record and what does not: shares and passwords, judged by the launcher's own code. */
 import '../loopback-only.ts';
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { isolationParts, parseIsolation } from '@keystead/enclave-launcher/isolation-part';
 import { OperatorRefusal } from '@keystead/enclave-launcher/unlock/operator-refusal';
 import { openWithPassword, sealUnderPassword } from '@keystead/enclave-launcher/unlock/password';
 import { sealUnderShares, ShareCollection } from '@keystead/enclave-launcher/unlock/shares';
+import { openUnlock } from '@keystead/enclave-launcher/unlock/unlock';
 import { parseUnlockRecord, type UnlockRecord } from '@keystead/enclave-launcher/unlock/unlock-record';
+import type { UnlockKind } from '@keystead/protocol/operator';
 import { decodeShare, encodeShare } from '@keystead/protocol/operator-share';
 import { combine } from 'shamir-secret-sharing';
 
@@ -181,5 +187,28 @@ describe('passwords', () => {
     for (const bad of [{ version: 2 }, { kind: 'none' }, { more: 1 }, { set: 'AA' }, { threshold: 3 }])
       assert.throws(() => parseUnlockRecord(utf8(JSON.stringify({ ...parsed, ...bad }))), TypeError);
     assert.throws(() => parseUnlockRecord(utf8(record.replace('{', '{"threshold": 2,'))));
+  });
+});
+
+describe('the way to unlock', () => {
+  const home = mkdtempSync(join(tmpdir(), 'keystead-unlock-'));
+  after(() => rmSync(home, { recursive: true }));
+  const config = (profile: 'development' | 'production', kind?: UnlockKind) => ({
+    home,
+    profile,
+    unlock: { developmentFile: join(home, 'unlock.key'), operatorSocket: join(home, 'socket'), kind },
+  });
+  const refused = { name: 'LaunchError', exitCode: 78 };
+
+  test('G2 production takes no development file unasked, founds nothing before it is said who unlocks, and isolates by all parts', async () => {
+    writeFileSync(join(home, 'unlock.key'), '00'.repeat(32));
+    const report = () => {};
+    await assert.rejects(openUnlock(config('production'), false, report), refused);
+    await assert.rejects(openUnlock(config('production'), true, report), refused);
+    assert.deepEqual(parseIsolation(undefined, 'production'), [...isolationParts]);
+    // The controls: asked for by name, and in development.
+    for (const asked of [config('production', 'development-file'), config('development')])
+      for (const founded of [false, true])
+        assert.equal((await openUnlock(asked, founded, report)).kind, 'development-file');
   });
 });

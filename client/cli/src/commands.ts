@@ -33,6 +33,7 @@ import { userList } from './commands/user/list.ts';
 import { userRemove } from './commands/user/remove.ts';
 import { userUnfreeze } from './commands/user/unfreeze.ts';
 import { userUpdate } from './commands/user/update.ts';
+import { verify } from './commands/verify.ts';
 import { walletAccounts } from './commands/wallet/accounts.ts';
 import { walletCreate } from './commands/wallet/create.ts';
 import { walletFreeze } from './commands/wallet/freeze.ts';
@@ -81,5 +82,6 @@ export const commands: readonly Command[] = [
   operatorFound,
   operatorUnlock,
   operatorStatus,
+  verify,
   doctor,
 ];

@@ -13,6 +13,9 @@ import { SeedHolders } from './seed-holders.ts';
 import { type Ready, Supervisor } from './supervisor.ts';
 import { openUnlock } from './unlock/unlock.ts';
 
+/** Certificates of what runs hold for a day. */
+const certificateRenewal = 6 * 60 * 60 * 1000;
+
 /**
  * Starts the three enclaves, founds the deployment when it is new, and keeps them running until `signal` aborts.
  * Throws LaunchError for what starting again cannot mend; all enclaves have ended then, too.
@@ -21,7 +24,6 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
   const existing = readGenesis(config.home);
   const sandbox = await Sandbox.prepare(config);
   const unlock = await openUnlock(config, existing !== undefined, report);
-  const holders = new SeedHolders(log);
   const surroundings = {
     settings: JSON.stringify(config.settings),
     profile: config.profile,
@@ -33,6 +35,9 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
   };
   // The development file is there for every start, and an enclave that keeps nothing ends with its streams.
   const resumes = unlock.kind !== 'development-file';
+  const holders = new SeedHolders({ home: config.home, keepsHalves: resumes, log });
+  const renewing = setInterval(() => void holders.certify(), certificateRenewal);
+  renewing.unref();
   const supervisorOf = (role: Role) =>
     new Supervisor({ role, config, sandbox, unlock, holders, resumes, surroundings, report, signal });
   const supervisors: Record<Role, Supervisor> = {
@@ -58,6 +63,7 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
+    clearInterval(renewing);
     unlock.close();
     await stopAll();
   }

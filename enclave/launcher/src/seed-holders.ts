@@ -5,6 +5,7 @@ import { deploymentIdOf, type Role } from '@keystead/protocol/deployment';
 import type { Approved } from '@keystead/enclave-runtime/seed-halves';
 import { systemRandom } from '@keystead/enclave-runtime/context';
 import { roles } from '@keystead/enclave-runtime/genesis-record';
+import { certifyRunning } from './certificates-file.ts';
 import { EnclaveFailure, type EnclaveProcess, EnclaveWithheld } from './enclave-process.ts';
 import type { Ready } from './supervisor.ts';
 
@@ -13,6 +14,14 @@ export interface Surroundings {
   readonly settings: string;
   readonly profile: 'development' | 'production';
   readonly approved: Approved;
+}
+
+export interface SeedHoldersOptions {
+  readonly home: string;
+  /** Whether roles hold one another's seeds: not where a file has what opens them all. */
+  readonly keepsHalves: boolean;
+  /** One line for operators; never a secret. */
+  readonly log: (event: string, fields: Record<string, string>) => void;
 }
 
 /**
@@ -24,14 +33,14 @@ export class SeedHolders {
   readonly launcher: Uint8Array;
   readonly #key = SecretBytes.take(systemRandom(32));
   readonly #open = new Map<Role, EnclaveProcess>();
-  readonly #log: (event: string, fields: Record<string, string>) => void;
+  readonly #options: SeedHoldersOptions;
   #deploymentId = new Uint8Array(32);
-  #distributing: Promise<void> = Promise.resolve();
+  #settling: Promise<void> = Promise.resolve();
   #turn: Promise<void> = Promise.resolve();
   #changed: (() => void)[] = [];
 
-  constructor(log: (event: string, fields: Record<string, string>) => void) {
-    this.#log = log;
+  constructor(options: SeedHoldersOptions) {
+    this.#options = options;
     this.launcher = publicKey(this.#key.expose());
   }
 
@@ -49,8 +58,19 @@ export class SeedHolders {
       if (this.#open.get(role) === enclave) this.#open.delete(role);
     });
     for (const wake of this.#changed.splice(0)) wake();
-    this.#distributing = this.#distributing.then(() => this.#distribute());
-    return this.#distributing;
+    this.#settling = this.#settling.then(() => this.#settle());
+    return this.#settling;
+  }
+
+  /** Has the certifier state anew what runs; nothing while not all are open. */
+  async certify(): Promise<void> {
+    if (!this.complete) return;
+    try {
+      await certifyRunning(this.#options.home, this.#open);
+    } catch (error) {
+      if (!(error instanceof EnclaveWithheld || error instanceof EnclaveFailure)) throw error;
+      this.#options.log('not-certified', { detail: error.message });
+    }
   }
 
   areOthersOpen(role: Role): boolean {
@@ -104,13 +124,18 @@ export class SeedHolders {
       return await enclave.ask({ type: 'resume', role, released, measurement, launcher, ...around }, 'ready');
     } catch (error) {
       if (!(error instanceof EnclaveWithheld || error instanceof EnclaveFailure)) throw error;
-      this.#log('handover-refused', { role, detail: error.message });
+      this.#options.log('handover-refused', { role, detail: error.message });
       return undefined;
     }
   }
 
   #othersOf(role: Role): EnclaveProcess[] {
     return roles.filter((other) => other !== role).flatMap((other) => this.#open.get(other) ?? []);
+  }
+
+  async #settle(): Promise<void> {
+    if (this.#options.keepsHalves) await this.#distribute();
+    await this.certify();
   }
 
   /** Every open role splits its seed anew. Whoever ends meanwhile is distributed to when it is back. */
@@ -123,7 +148,7 @@ export class SeedHolders {
           await this.#open.get(holder)?.ask({ type: 'keep', role, sealed }, 'kept');
       } catch (error) {
         if (!(error instanceof EnclaveWithheld || error instanceof EnclaveFailure)) throw error;
-        this.#log('halves-not-kept', { role, detail: error.message });
+        this.#options.log('halves-not-kept', { role, detail: error.message });
       }
     }
   }

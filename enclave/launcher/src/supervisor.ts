@@ -124,7 +124,7 @@ export class Supervisor {
         const named = (refused: boolean) =>
           this.#probes.filter((probe) => probe.refused === refused).map((probe) => probe.name);
         deployed(ready);
-        if (this.#options.resumes) await holders.opened(enclave, ready);
+        await holders.opened(enclave, ready);
         if (holders.complete) this.#options.unlock.opened();
         report({ event: 'ready', role, pid: enclave.pid, refused: named(true), allowed: named(false) });
         endTurn();

@@ -5,6 +5,7 @@ import type { Command } from '../command.ts';
 import { CommandError } from '../command-error.ts';
 import { parseDeployment } from '../deployment-file.ts';
 import { isolationOf } from '../isolation.ts';
+import { unlockOf, unlockSentences } from '../unlock-kind.ts';
 import { credentialsFileOf } from '../session.ts';
 
 const oldestNode = 24;
@@ -50,6 +51,7 @@ export const doctor: Command = {
       isolationTool: isolation.tool,
       attested: false,
       rollback: 'file',
+      unlock: unlockOf(surroundings.home),
       ed25519: signing.ed25519,
       secp256k1: signing.secp256k1,
       sandboxTools: Object.fromEntries(
@@ -72,6 +74,7 @@ export const doctor: Command = {
           ? []
           : ['Below isolation level process+uid nothing holds against code running in the gateway.']),
         'rollback: file (a heads log on the same machine is not rollback-resistant against the host)',
+        `unlock: ${unlockSentences[facts.unlock]}`,
         `signing: Ed25519 by ${facts.ed25519}, secp256k1 by ${facts.secp256k1}`,
         `sandbox tools: ${sandboxTools.map((tool) => `${tool} ${facts.sandboxTools[tool] ? 'there' : 'absent'}`).join(', ')}`,
       ].join('\n'),
