@@ -35,6 +35,8 @@ export function hostProcess({
   const { NODE_EXTRA_CA_CERTS } = process.env;
   const words = [
     '--disable-warning=ExperimentalWarning',
+    // V8 marks a small heap anew all the time when the young generation is larger than what is left below its limit.
+    '--max-semi-space-size=8',
     '--import',
     join(import.meta.dirname, 'end-with-parent.ts'),
     program,
