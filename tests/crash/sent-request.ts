@@ -30,8 +30,11 @@ export interface SentRequest {
 /** A native stamp is good for 60 s: what is older than this, in milliseconds, is not sent again. */
 export const resendable = 45_000;
 
-/** Answers that say nothing about the request: the same bytes may be sent again. */
-const undecided = ['unavailable', 'overloaded'];
+/**
+ * Answers that say nothing about the request: the same bytes may be sent again. The signer refuses an entry that did
+ * not become history, such as one whose advance was refused after a fault; the request is decided anew.
+ */
+const undecided = ['unavailable', 'overloaded', 'signer-refused'];
 
 export function newRequest(client: RawClient, surface: Surface, method: string, params: Params): SentRequest {
   const { key, deploymentId } = client;
