@@ -28,6 +28,11 @@ const SHAPES: ReadonlyMap<number, Shape> = new Map([
   [17, { name: 'stake.move-lamports', accounts: 3, authority: 2 }],
 ]);
 
+/** Every instruction of the Stake program by its discriminator. */
+export const STAKE_NAMES: ReadonlyMap<number, string> = new Map(
+  [...SHAPES].map(([discriminator, { name }]) => [discriminator, name]),
+);
+
 function readOption(reader: DataReader, length: number): void {
   if (reader.u8() === 1) for (let left = length; left > 0; left -= 8) reader.u64();
 }

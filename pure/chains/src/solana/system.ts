@@ -6,7 +6,8 @@ import { parseAddress } from './address.ts';
 import { DataReader, type EffectsCollector, type Instruction } from './instruction.ts';
 import { SOL, TOKEN_PROGRAM, WRAPPED_SOL_MINT } from './programs.ts';
 
-const NAMES: ReadonlyMap<number, string> = new Map([
+/** Every instruction of the System program by its discriminator. */
+export const SYSTEM_NAMES: ReadonlyMap<number, string> = new Map([
   [0, 'system.create-account'],
   [1, 'system.assign'],
   [2, 'system.transfer'],
@@ -72,7 +73,7 @@ function refuseOnOurAddress(instruction: Instruction, name: string): never {
 export function readSystem(instruction: Instruction, effects: EffectsCollector): void {
   const reader = new DataReader(instruction.data);
   const discriminator = reader.u32();
-  const name = reader.short ? undefined : NAMES.get(discriminator);
+  const name = reader.short ? undefined : SYSTEM_NAMES.get(discriminator);
   if (name === undefined) {
     effects.unknownInstruction(instruction, 'system', discriminator);
     return;

@@ -107,6 +107,7 @@ const NATIVE_MINT_RENT = 2_282_880n;
 /** Rent of 400 bytes: the largest extension of an account, for confidential transfers, has fewer than 300. */
 const RENT_PER_EXTENSION = 6_960n * 400n;
 
+/** Every instruction that only Token-2022 has. */
 export const TOKEN_EXTENSION_NAMES: readonly string[] = [
   ...[...EXTENSIONS.values()].map(({ name }) => name),
   ...[...CONFIDENTIAL.values()].map((name) => `token.${name}`),

@@ -4,7 +4,8 @@ import { authorisedByUs, DataReader, type EffectsCollector, type Instruction } f
 import { SOL, TOKEN_2022_PROGRAM, tokenAsset, UNKNOWN_TOKEN } from './programs.ts';
 import { readTokenExtension } from './token-extension.ts';
 
-const NAMES: ReadonlyMap<number, string> = new Map([
+/** Instructions that SPL Token and Token-2022 share, by discriminator. */
+export const TOKEN_NAMES: ReadonlyMap<number, string> = new Map([
   [0, 'token.initialize-mint'],
   [1, 'token.initialize-account'],
   [2, 'token.initialize-multisig'],
@@ -106,7 +107,7 @@ export function readToken(instruction: Instruction, effects: EffectsCollector, d
     readTransfer(instruction, effects, reader, 'token.transfer-checked-with-fee');
     return;
   }
-  const name = discriminator === undefined ? undefined : NAMES.get(discriminator);
+  const name = discriminator === undefined ? undefined : TOKEN_NAMES.get(discriminator);
   if (name === undefined && instruction.program === TOKEN_2022_PROGRAM) {
     if (readTokenExtension(instruction, effects)) return;
   }
