@@ -1,4 +1,4 @@
-import { hexEncode } from '@keystead/crypto/hex';
+import { bytesName } from '@keystead/crypto/recent';
 import type { AuthorityLeaf } from '@keystead/protocol/authority';
 import { AuthorityLeaf as AuthorityLeafCodec } from '@keystead/protocol/authority';
 import type { AuthorityWriteOf } from '@keystead/protocol/authority-change';
@@ -31,18 +31,18 @@ export class Draft {
 
   /** Leaf as it stands before the decision; remembered, so that the certifier can be shown the same. */
   leaf = (key: Uint8Array): AuthorityLeaf | undefined => {
-    this.#reads.set(hexEncode(key), key);
+    this.#reads.set(bytesName(key), key);
     return this.organization.leaf(key);
   };
 
   /** Leaf as it stands after the decision, to be shown: no rule rests on it, so it is no part of the proof. */
   leafAfter(key: Uint8Array): AuthorityLeaf | undefined {
-    const written = this.#authority.get(hexEncode(key));
+    const written = this.#authority.get(bytesName(key));
     return written === undefined ? this.organization.leaf(key) : written.leaf;
   }
 
   writeAuthority(writes: readonly AuthorityWriteOf[]): void {
-    for (const write of writes) this.#authority.set(hexEncode(write.key), write);
+    for (const write of writes) this.#authority.set(bytesName(write.key), write);
   }
 
   get changesAuthority(): boolean {
@@ -50,10 +50,12 @@ export class Draft {
   }
 
   cellWrites(): CellWrite[] {
+    if (this.#cells.size === 0) return [];
     return [...this.#cells].map(([key, value]) => ({ key, value }));
   }
 
   authorityWrites(): AuthorityWrite[] {
+    if (this.#authority.size === 0) return [];
     return [...this.#authority.values()].map(({ key, leaf }) => ({
       key,
       value: leaf === undefined ? undefined : AuthorityLeafCodec.encode(leaf),

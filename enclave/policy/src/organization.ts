@@ -1,5 +1,5 @@
 import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
-import { hexEncode } from '@keystead/crypto/hex';
+import { bytesName } from '@keystead/crypto/recent';
 import { hmacSha256 } from '@keystead/crypto/hmac';
 import { hkdfSha256 } from '@keystead/crypto/hkdf';
 import { type MerkleMap, MissingNodeError, type StoredNode } from '@keystead/crypto/merkle-map';
@@ -51,16 +51,13 @@ const maximumCells = 1024;
 
 /** An entry row: the entry's bytes and a MAC under the organization's row key (spec/state.md §6). */
 export function sealEntry(keys: OrganizationKeys, encoded: Uint8Array): Uint8Array {
-  return concatBytes(
-    encoded,
-    hmacSha256(keys.row, concatBytes(domainPrefix('keystead/entry-row/v1'), encoded)),
-  );
+  return concatBytes(encoded, hmacSha256(keys.row, domainPrefix('keystead/entry-row/v1'), encoded));
 }
 
 /** The entry of a row. Throws KmsError `organization-locked` when the row is not one this deployment wrote. */
 export function openEntry(keys: OrganizationKeys, sealed: Uint8Array): KnownEntry {
   const encoded = sealed.slice(0, Math.max(0, sealed.length - sealBytes));
-  const mac = hmacSha256(keys.row, concatBytes(domainPrefix('keystead/entry-row/v1'), encoded));
+  const mac = hmacSha256(keys.row, domainPrefix('keystead/entry-row/v1'), encoded);
   if (!equalBytes(mac, sealed.subarray(encoded.length))) throw locked('an entry row carries a wrong MAC');
   return { entry: Entry.decode(encoded), hash: entryHash(encoded), sealed };
 }
@@ -189,7 +186,7 @@ export class Organization {
 
   /** Leaf of the tail's authority set. Throws NeedRows. */
   leaf(key: Uint8Array): AuthorityLeaf | undefined {
-    const name = hexEncode(key);
+    const name = bytesName(key);
     const kept = this.#leaves.get(name);
     if (kept !== undefined) return kept;
     const bytes = this.#withNodes(() => this.#nodes.map(this.tail.authority).peek(key));

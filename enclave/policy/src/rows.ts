@@ -1,3 +1,4 @@
+import { concatBytes } from '@keystead/crypto/bytes';
 import { MerkleMap, MissingNodeError, type StoredNode } from '@keystead/crypto/merkle-map';
 import { bytesName, Recent } from '@keystead/crypto/recent';
 import type { RowQuery } from '@keystead/protocol/frames';
@@ -52,13 +53,12 @@ const maximumWitnesses = 4096;
  * under a root stays true.
  */
 export class NodeCache {
-  readonly #nodes = new Map<string, Uint8Array>();
-  readonly #limit: number;
+  readonly #nodes: Recent<Uint8Array>;
   readonly #maps = new Recent<MerkleMap>(maximumMaps);
   readonly #witnesses = new Recent<readonly StoredNode[]>(maximumWitnesses);
 
   constructor(limit: number) {
-    this.#limit = limit;
+    this.#nodes = new Recent(limit);
   }
 
   node(hash: Uint8Array): Uint8Array | undefined {
@@ -67,10 +67,6 @@ export class NodeCache {
 
   put(hash: Uint8Array, bytes: Uint8Array): void {
     this.#nodes.set(bytesName(hash), bytes);
-    if (this.#nodes.size > this.#limit) {
-      const oldest = this.#nodes.keys().next().value;
-      if (oldest !== undefined) this.#nodes.delete(oldest);
-    }
   }
 
   /** The map under a root, for `peek` and `fork`: others read the same one. */
@@ -92,7 +88,8 @@ export class NodeCache {
 
   /** Nodes that prove what stands under `keys`, or that nothing does. Throws NeedRows. */
   witness(root: Uint8Array, keys: readonly Uint8Array[]): readonly StoredNode[] {
-    const name = [root, ...keys].map(bytesName).join('');
+    const name =
+      keys.length > 64 ? [root, ...keys].map(bytesName).join('') : bytesName(concatBytes(root, ...keys));
     const known = this.#witnesses.get(name);
     if (known !== undefined) return known;
     const map = this.map(root).fork();

@@ -19,10 +19,10 @@ import { PolicyBench, uuidText } from './policy-bench.ts';
  * What one stamped signing request costs the policy engine, in microseconds of CPU: from the frame that brings it to
  * the frames that leave, with host, certifier and signer played outside of what is counted.
  *
- *     node enclave/policy/testing/engine-cost.ts [requests per frame] [frames]
+ *     node enclave/policy/testing/engine-cost.ts --per-frame=20 --frames=150 --organizations=1 --wallets=1
  *
  * Beside it stands what one P-256 verification cost between the frames: on a busy machine both grow, and only the
- * ratio means something. With `--cpu-prof`, look at what is below `counted`.
+ * ratio means something. With `--cpu-prof`, look at what is below `counted`; with `--expose-gc` it tells the engine's memory at the end.
  */
 
 /** Counts the CPU of calls; what runs inside `outside` is left out. */
@@ -165,46 +165,79 @@ const bench = new PolicyBench();
 bench.plays = {
   made: (made) => ({ ...made, accounts: utf8Encode(canonicalize({ type: 'MNEMONIC', accounts })) }),
 };
-const { engine } = bench;
-const receive = engine.receive.bind(engine);
-const turn = engine.turn.bind(engine);
-const { send } = engine;
-engine.receive = (message) => {
-  const bytes = ToPolicy.encode(message);
-  counter.counted(() => receive(ToPolicy.decode(bytes)));
-};
-engine.turn = () => counter.counted(turn);
-engine.send = (message) => {
-  const bytes = FromPolicy.encode(message);
-  counter.outside(() => send(FromPolicy.decode(bytes)));
-};
+countEngine();
+
+function countEngine(): void {
+  const { engine } = bench;
+  const receive = engine.receive.bind(engine);
+  const turn = engine.turn.bind(engine);
+  const { send } = engine;
+  engine.receive = (message) => {
+    const bytes = ToPolicy.encode(message);
+    counter.counted(() => receive(ToPolicy.decode(bytes)));
+  };
+  engine.turn = () => counter.counted(turn);
+  engine.send = (message) => {
+    const bytes = FromPolicy.encode(message);
+    counter.outside(() => send(FromPolicy.decode(bytes)));
+  };
+}
+
+const option = (name: string, otherwise: number): number =>
+  Number(process.argv.find((word) => word.startsWith(`--${name}=`))?.split('=')[1] ?? otherwise);
+const perFrame = option('per-frame', 20);
+const frames = option('frames', 150);
+const organizations = option('organizations', 1);
+const wallets = option('wallets', 1);
 
 const stamper = new Stamper();
-const founded = bench.ask(
-  stamper.request(bench, 'createOrganization', {
-    organizationName: 'Cost',
-    users: [
-      {
-        username: 'root',
-        policy: { type: 'ROOT' },
-        authenticators: [
-          {
-            authenticatorName: 'key',
-            authenticatorKind: 'keypair',
-            publicKey: base64urlEncode(stamper.publicKey),
-            algorithm: 'Secp256r1',
-          },
-        ],
-      },
-    ],
-  }),
-);
-assert.equal(founded.status, 200, JSON.stringify(founded.body));
-const organizationId = String(founded.body.organizationId);
-const { entry } = bench.ticketFor(
-  stamper.request(bench, 'createWallet', { organizationId, walletName: 'W' }),
-);
-const walletId = uuidText(entry.keyUse!.walletId);
+const uses: { readonly organizationId: string; readonly walletId: string }[] = [];
+for (let index = 0; index < organizations; index += 1) {
+  const founded = bench.ask(
+    stamper.request(bench, 'createOrganization', {
+      organizationName: `Cost ${index}`,
+      users: [
+        {
+          username: 'root',
+          policy: { type: 'ROOT' },
+          authenticators: [
+            {
+              authenticatorName: 'key',
+              authenticatorKind: 'keypair',
+              publicKey: base64urlEncode(stamper.publicKey),
+              algorithm: 'Secp256r1',
+            },
+          ],
+        },
+      ],
+    }),
+  );
+  assert.equal(founded.status, 200, JSON.stringify(founded.body));
+  const organizationId = String(founded.body.organizationId);
+  for (let made = 0; made < wallets; made += 1) {
+    const refs = Array.from({ length: Math.min(100, wallets - made) }, (_, next) =>
+      bench.submit(stamper.request(bench, 'createWallet', { organizationId, walletName: `W${made + next}` })),
+    );
+    made += refs.length - 1;
+    bench.run();
+    for (const ref of refs) {
+      const { entry } = bench.ticketed(ref);
+      uses.push({ organizationId, walletId: uuidText(entry.keyUse!.walletId) });
+    }
+    forget();
+  }
+}
+
+/** What the tests would look at, and what a host keeps elsewhere. */
+function forget(): void {
+  bench.batches.length = 0;
+  bench.groups.length = 0;
+  bench.makes.length = 0;
+  bench.queries.length = 0;
+  bench.tickets.clear();
+  bench.answers.clear();
+  bench.history.clear();
+}
 
 const ruler = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const rulerSignature = sign('sha256', solanaKey, { key: ruler.privateKey, dsaEncoding: 'ieee-p1363' });
@@ -215,16 +248,13 @@ function measureVerification(): void {
     );
 }
 
-const perFrame = Number(process.argv[2] ?? 20);
-const frames = Number(process.argv[3] ?? 150);
 let made = 0;
 for (const round of ['warm-up', 'first', 'second', 'third']) {
   const figures: string[] = [];
   for (const [name, { chain, make, account }] of Object.entries(chains)) {
     const requests = Array.from({ length: perFrame * frames }, () =>
       stamper.request(bench, 'signTransaction', {
-        organizationId,
-        walletId,
+        ...uses[Math.floor(Math.random() * uses.length)],
         chain,
         transaction: base64urlEncode(make(made++)),
         derivationInfo: {
@@ -244,10 +274,23 @@ for (const round of ['warm-up', 'first', 'second', 'third']) {
     }
     const each = counter.microseconds / (perFrame * frames);
     const ratio = counter.microseconds / verifications.microseconds;
-    figures.push(`${name} ${each.toFixed(1)} µs (${ratio.toFixed(2)} verifications)`);
-    bench.batches.length = 0;
-    bench.groups.length = 0;
-    bench.tickets.clear();
+    const queries = bench.queries.length / (perFrame * frames);
+    figures.push(
+      `${name} ${each.toFixed(1)} µs (${ratio.toFixed(2)} verifications, ${queries.toFixed(2)} rows asked for)`,
+    );
+    forget();
   }
   process.stdout.write(`${round}: ${figures.join(', ')}\n`);
+}
+
+/** Megabytes that go when the engine starts again: its memory, without the host's that is played here. */
+if (globalThis.gc !== undefined) {
+  const used = (): number => {
+    for (let i = 0; i < 3; i += 1) globalThis.gc!();
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    return (heapUsed + arrayBuffers) / 1e6;
+  };
+  const before = used();
+  bench.restart();
+  process.stdout.write(`memory of the engine: ${(before - used()).toFixed(1)} MB\n`);
 }

@@ -40,7 +40,7 @@ function serialize(value: JsonValue, depth: number, withAmounts: boolean): strin
   for (const name of sorted(Object.keys(value))) {
     const member = value[name];
     if (withAmounts && member === undefined) continue;
-    text += `${text === '{' ? '' : ','}${quoted(name)}:${serialize(member!, depth + 1, withAmounts)}`;
+    text += `${text === '{' ? '' : ','}${quotedName(name)}:${serialize(member!, depth + 1, withAmounts)}`;
   }
   return `${text}}`;
 }
@@ -55,6 +55,17 @@ function sorted(names: string[]): string[] {
     names[at] = name;
   }
   return names;
+}
+
+// Few names stand in most objects.
+const quotedNames = new Map<string, string>();
+
+function quotedName(name: string): string {
+  const known = quotedNames.get(name);
+  if (known !== undefined) return known;
+  const text = quoted(name);
+  if (quotedNames.size < 1024 && name.length <= 64) quotedNames.set(name, text);
+  return text;
 }
 
 // Printable ASCII but the two characters that are escaped.

@@ -69,6 +69,8 @@ for (const { backend, module } of await eachBackend<typeof import('./hmac.ts')>(
         const data = randomBytes(length);
         const expected = createHmac('sha256', key).update(data).digest('hex');
         assert.equal(hexEncode(module.hmacSha256(key, data)), expected, `${keyLength}, ${length}`);
+        const parts = [data.subarray(0, length >> 1), data.subarray(0, 0), data.subarray(length >> 1)];
+        assert.equal(hexEncode(module.hmacSha256(key, ...parts)), expected, `${keyLength}, ${length}, parts`);
       }
   });
 

@@ -12,28 +12,25 @@ const commitmentKey = domainHash('keystead/commitment/v1');
 
 function positionBytes(position: number): Uint8Array {
   const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(position));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, Math.floor(position / 0x100000000));
+  view.setUint32(4, position % 0x100000000);
   return bytes;
 }
 
 /** 16 bytes that open the commitment of one position. */
 export function leafOpening(organizationLogKey: Uint8Array, position: number): Uint8Array {
-  return hmacSha256(
-    organizationLogKey,
-    concatBytes(domainPrefix('keystead/log-opening/v1'), positionBytes(position)),
-  ).slice(0, 16);
+  const prefix = domainPrefix('keystead/log-opening/v1');
+  return hmacSha256(organizationLogKey, prefix, positionBytes(position)).slice(0, 16);
 }
 
 export function leafLabel(organizationLogKey: Uint8Array, position: number): Uint8Array {
-  return hmacSha256(
-    organizationLogKey,
-    concatBytes(domainPrefix('keystead/log-label/v1'), positionBytes(position)),
-  );
+  return hmacSha256(organizationLogKey, domainPrefix('keystead/log-label/v1'), positionBytes(position));
 }
 
 /** HMAC-SHA-256 under a public fixed key: binding to anybody, hiding without the opening. */
 export function leafCommitment(opening: Uint8Array, entryHash: Uint8Array): Uint8Array {
-  return hmacSha256(commitmentKey, concatBytes(opening, entryHash));
+  return hmacSha256(commitmentKey, opening, entryHash);
 }
 
 /** The 65 bytes of leaf data for one entry, and what opens them. */

@@ -1,4 +1,4 @@
-import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
+import { equalBytes } from '@keystead/crypto/bytes';
 import { hmacSha256 } from '@keystead/crypto/hmac';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { domainPrefix } from './domain.ts';
@@ -18,7 +18,7 @@ export type SealedKind =
   | 'noted';
 
 function messageMac(key: SecretBytes, kind: SealedKind, bytes: Uint8Array): Uint8Array {
-  return hmacSha256(key.expose(), concatBytes(domainPrefix(`keystead/${kind}/v1`), bytes));
+  return hmacSha256(key.expose(), domainPrefix(`keystead/${kind}/v1`), bytes);
 }
 
 /** Writes `bytes` for the other end of the edge whose key this is. */

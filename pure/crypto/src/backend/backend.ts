@@ -20,7 +20,8 @@ export interface Backend {
   readonly keccak256: (data: Uint8Array) => Uint8Array;
   readonly ripemd160: (data: Uint8Array) => Uint8Array;
   readonly blake2b256: (data: Uint8Array) => Uint8Array;
-  readonly hmacSha256: (key: Uint8Array, data: Uint8Array) => Uint8Array;
+  /** Over the parts one after the other. */
+  readonly hmacSha256: (key: Uint8Array, ...parts: readonly Uint8Array[]) => Uint8Array;
   readonly hmacSha512: (key: Uint8Array, data: Uint8Array) => Uint8Array;
   /** RFC 5869, extract and expand; `length` is 1 to 8160. */
   readonly hkdfSha256: (ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number) => Uint8Array;

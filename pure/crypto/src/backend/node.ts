@@ -74,19 +74,27 @@ export const blake2b256: Backend['blake2b256'] = (data) => blake2b(data, { dkLen
 const innerInput = new Uint8Array(8192);
 const outerInput = new Uint8Array(64 + 32);
 
-export const hmacSha256: Backend['hmacSha256'] = (key, data) => {
-  if (key.length > 64 || 64 + data.length > innerInput.length)
-    return plain(createHmac('sha256', key).update(data).digest());
+export const hmacSha256: Backend['hmacSha256'] = (key, ...parts) => {
+  let end = 64;
+  for (const part of parts) end += part.length;
+  if (key.length > 64 || end > innerInput.length) {
+    const mac = createHmac('sha256', key);
+    for (const part of parts) mac.update(part);
+    return plain(mac.digest());
+  }
   for (let i = 0; i < 64; i++) {
     const byte = i < key.length ? key[i]! : 0;
     innerInput[i] = byte ^ 0x36;
     outerInput[i] = byte ^ 0x5c;
   }
-  innerInput.set(data, 64);
-  const inner = hash('sha256', innerInput.subarray(0, 64 + data.length), 'latin1');
-  latin1Write.call(outerInput, inner, 64, 32);
+  let at = 64;
+  for (const part of parts) {
+    innerInput.set(part, at);
+    at += part.length;
+  }
+  latin1Write.call(outerInput, hash('sha256', innerInput.subarray(0, end), 'latin1'), 64, 32);
   const out = sha256(outerInput);
-  innerInput.fill(0, 0, 64 + data.length);
+  innerInput.fill(0, 0, end);
   outerInput.fill(0);
   return out;
 };

@@ -32,7 +32,11 @@ export const ripemd160: Backend['ripemd160'] = (data) => nobleRipemd160(data);
 
 export const blake2b256: Backend['blake2b256'] = (data) => blake2b(data, { dkLen: 32 });
 
-export const hmacSha256: Backend['hmacSha256'] = (key, data) => hmac(nobleSha256, key, data);
+export const hmacSha256: Backend['hmacSha256'] = (key, ...parts) => {
+  const mac = hmac.create(nobleSha256, key);
+  for (const part of parts) mac.update(part);
+  return mac.digest();
+};
 
 export const hmacSha512: Backend['hmacSha512'] = (key, data) => hmac(nobleSha512, key, data);
 
