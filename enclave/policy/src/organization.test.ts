@@ -8,7 +8,14 @@ import { decisionWindowMilliseconds } from '@keystead/protocol/stamp';
 import { flipped } from '../testing/policy-bench.ts';
 import { emptyEntry, noRequests } from '../testing/entries.ts';
 import { cellKey, encodeCell, encodeRequestsCell } from './cells.ts';
-import { emptyHead, Organization, openEntry, organizationKeys, sealEntry } from './organization.ts';
+import {
+  emptyHead,
+  type KnownEntry,
+  Organization,
+  openEntry,
+  organizationKeys,
+  sealEntry,
+} from './organization.ts';
 import { NeedRows, NodeCache } from './rows.ts';
 
 const seed = SecretBytes.take(new Uint8Array(32).fill(5));
@@ -16,8 +23,9 @@ const id = new Uint8Array(16).fill(1);
 const keys = organizationKeys(seed, id);
 
 /** An organization to which entries are appended one by one. */
-function growing(nodes = new NodeCache(10_000)) {
+function growing(nodes = new NodeCache(10_000_000)) {
   const organization = new Organization(id, keys, nodes, noRequests(), zeroHash, emptyHead);
+  const entries = new Map<number, KnownEntry>();
   const append = (changes: Partial<Entry> = {}) => {
     const position = organization.tail.position + 1;
     const entry = emptyEntry({ organization: id, position, previous: organization.tail.hash, ...changes });
@@ -30,9 +38,10 @@ function growing(nodes = new NodeCache(10_000)) {
     const encoded = Entry.encode(final);
     const known = { entry: final, hash: entryHash(encoded), sealed: sealEntry(keys, encoded) };
     organization.append(known, organization.tail.floor);
+    entries.set(position, known);
     return known;
   };
-  return { organization, append };
+  return { organization, append, entries };
 }
 
 const cell = (key: string, value: unknown) => ({
@@ -88,13 +97,13 @@ describe('an organization in memory', () => {
   });
 
   it('looks for a request as far back as a fresh stamp reaches, and no further', () => {
-    const nodes = new NodeCache(10_000);
-    const { organization, append } = growing(nodes);
+    const nodes = new NodeCache(10_000_000);
+    const { organization, append, entries } = growing(nodes);
     const identity = new Uint8Array(32).fill(3);
     const { time } = emptyEntry();
     append({ identity });
     while (organization.tail.position < 200) append();
-    const checkpoint = organization.recent(192)!;
+    const checkpoint = entries.get(192)!;
     const loaded = (memory: NodeCache) => {
       const { stateRoot } = checkpoint.entry;
       const cold = new Organization(id, keys, memory, noRequests(), stateRoot!, emptyHead);
@@ -102,21 +111,21 @@ describe('an organization in memory', () => {
       return cold;
     };
     assert.equal(loaded(nodes).decidedAt(identity, time + decisionWindowMilliseconds), 1);
-    const empty = new NodeCache(10);
+    const empty = new NodeCache(10_000);
     assert.throws(() => loaded(empty).decidedAt(identity, time + decisionWindowMilliseconds), NeedRows);
     assert.equal(loaded(empty).decidedAt(identity, time + decisionWindowMilliseconds + 1), undefined);
   });
 
   it('asks for the node that it lacks', () => {
-    const { organization, append } = growing();
+    const { organization, append, entries } = growing();
     append({ cells: [cell('wallet-tag/a', 'one')] });
     while (organization.tail.position < 64) append();
     assert.equal(organization.cell('wallet-tag', 'a'), 'one');
-    const { stateRoot } = organization.recent(64)!.entry;
+    const { stateRoot } = entries.get(64)!.entry;
     const loaded = new Organization(
       id,
       keys,
-      new NodeCache(10_000),
+      new NodeCache(10_000_000),
       noRequests(),
       stateRoot!,
       organization.tail,
@@ -132,8 +141,8 @@ describe('an organization in memory', () => {
   });
 
   it('comes to the same roots with nodes in memory and without', () => {
-    const nodes = new NodeCache(10_000);
-    const { organization, append } = growing(nodes);
+    const nodes = new NodeCache(10_000_000);
+    const { append, entries } = growing(nodes);
     for (let i = 0; i < 320; i += 1)
       append({
         cells: [cell(`wallet-tag/${i % 90}`, i % 7 === 0 ? undefined : `value ${i}`)],
@@ -142,7 +151,7 @@ describe('an organization in memory', () => {
     const map = new MerkleMap(zeroHash, nodes);
     const identities: Uint8Array[] = [];
     for (let position = 1; position <= 320; position += 1) {
-      const { cells, identity, stateRoot } = organization.recent(position)!.entry;
+      const { cells, identity, stateRoot } = entries.get(position)!.entry;
       for (const { key, value } of cells) {
         if (value === undefined) map.delete(cellKey(key));
         else map.set(cellKey(key), value);
@@ -167,14 +176,17 @@ describe('an organization in memory', () => {
     assert.equal(organization.cell('wallet-tag', 'a'), undefined);
   });
 
-  it('forgets old entries once they are certified, and none that is not', () => {
-    const { organization, append } = growing();
+  it('forgets the hashes of old entries once they are certified, and none that is not', () => {
+    const { organization, append, entries } = growing();
     for (let i = 0; i < 300; i += 1) append();
-    assert.ok(organization.recent(1));
+    const known = (position: number) => organization.hashAt(position);
+    assert.deepEqual(known(1), entries.get(1)!.hash);
     organization.certified = { ...organization.tail, position: 290 };
     append();
-    assert.equal(organization.recent(173), undefined);
-    assert.ok(organization.recent(174));
-    assert.ok(organization.recent(301));
+    assert.equal(known(1), undefined);
+    assert.equal(known(173), undefined);
+    for (let position = 174; position <= 301; position += 1)
+      assert.deepEqual(known(position), entries.get(position)!.hash);
+    assert.equal(known(302), undefined);
   });
 });

@@ -20,6 +20,7 @@ import {
   requestsCellName,
 } from './cells.ts';
 import type { DecidedRequests } from './decided-requests.ts';
+import { EntryTrail } from './entry-trail.ts';
 import { NeedRows, type NodeCache, withAllNodes } from './rows.ts';
 
 /** An entry of the chain as the policy engine keeps it: decoded, hashed, and sealed for the store. */
@@ -87,9 +88,8 @@ export class Organization {
   #notedSince = 0;
   #stateRoot: Uint8Array;
   #overlay = new Map<string, Uint8Array | undefined>();
-  /** Entries that are not certified, those since the checkpoint, and some before it, by position. */
-  readonly #recent = new Map<number, KnownEntry>();
-  #oldestRecent = 0;
+  /** The newest entries of the tail, those since the checkpoint at least. */
+  readonly #trail = new EntryTrail();
   #leaves = new Map<string, AuthorityLeaf>();
   /** Decoded cells of the tail's state. */
   readonly #cells = new Map<string, CellTypes[keyof CellTypes]>();
@@ -171,8 +171,8 @@ export class Organization {
   /** Identity of the request that an entry of the tail decided. Throws NeedRows. */
   #identityAt(position: number): Uint8Array | undefined {
     if (position > this.tail.position) return undefined;
-    const known = this.#recent.get(position);
-    if (known !== undefined) return known.entry.identity;
+    const known = this.#trail.identity(position);
+    if (known !== undefined) return known;
     const checkpoint = Math.ceil(position / checkpointInterval) * checkpointInterval;
     return this.#requestsCell(checkpoint).identities[position - checkpoint + checkpointInterval - 1];
   }
@@ -214,8 +214,9 @@ export class Organization {
     return this.#nodes.witness(root, keys);
   }
 
-  recent(position: number): KnownEntry | undefined {
-    return this.#recent.get(position);
+  /** Hash of one of the newest entries of the tail; undefined when it is not known any more. */
+  hashAt(position: number): Uint8Array | undefined {
+    return this.#trail.hash(position);
   }
 
   /**
@@ -244,9 +245,8 @@ export class Organization {
     const identities: Uint8Array[] = [];
     const first = checkpoint.position - checkpointInterval + 1;
     for (let position = first; position < checkpoint.position; position += 1)
-      identities.push(this.#recent.get(position)!.entry.identity);
-    const { time } = this.#recent.get(first)!.entry;
-    return encodeRequestsCell(time, [...identities, checkpoint.identity]);
+      identities.push(this.#trail.identity(position)!);
+    return encodeRequestsCell(this.#trail.time(first)!, [...identities, checkpoint.identity]);
   }
 
   /** Appends an entry to the tail. The fold of spec/state.md §3: nothing else changes state. */
@@ -273,10 +273,8 @@ export class Organization {
     if (!equalBytes(entry.authorityBefore, entry.authorityAfter)) this.#leaves = new Map();
     this.tail = { position: entry.position, hash: known.hash, authority: entry.authorityAfter, floor };
     this.tailTime = entry.time;
-    if (this.#recent.size === 0) this.#oldestRecent = entry.position;
-    this.#recent.set(entry.position, known);
-    const keep = Math.min(entry.position - 2 * checkpointInterval, this.certified.position);
-    for (; this.#oldestRecent <= keep; this.#oldestRecent += 1) this.#recent.delete(this.#oldestRecent);
+    this.#trail.append(entry, known.hash);
+    this.#trail.forgetUpTo(this.certified.position);
   }
 
   #withNodes<T>(read: () => T): T {

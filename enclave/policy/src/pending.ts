@@ -24,6 +24,8 @@ export interface Pending {
   refusal: KmsError | undefined;
   /** The store's word on who owns the wallet: undefined not asked, null nobody. A hint, checked by authority. */
   owner: Uint8Array | null | undefined;
+  /** Entry rows that it asked for, by the name of the query. */
+  rows: Map<string, Uint8Array> | undefined;
   /** Row queries whose answers it still waits for. */
   awaited: number;
   /** Times the decision started again for want of a row. */

@@ -14,7 +14,7 @@ import {
   userLeafKey,
   walletLeafKey,
 } from '@keystead/protocol/authority';
-import { entryKind, type Head, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
+import { type Head, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
 import { errorBody, isErrorCode, KmsError, toKmsError } from '@keystead/protocol/errors';
 import {
   type FromPolicy,
@@ -55,8 +55,8 @@ import { type KnownEntry, locked, openEntry, type Organization, organizationKeys
 import { type MadeResult, NeedMade, NeedOrganization, NeedOwner, type Pending } from './pending.ts';
 import { NeedRows, NodeCache } from './rows.ts';
 
-/** Nodes of authority and state maps kept in memory. */
-const cachedNodes = 200_000;
+/** Bytes of memory for the nodes of authority and state maps. */
+const bytesOfNodes = 50_331_648;
 /** Organizations kept in memory; the least recently used one with a certified tail goes first. */
 const hotOrganizations = 10_000;
 /** A request that waits longer than this for a row or a secret is given up. */
@@ -77,8 +77,15 @@ interface Outstanding {
   readonly answers: readonly HeldAnswer[];
 }
 
+/** The owner's half of a use by grant. */
+interface OwnerEntry {
+  readonly organization: Organization;
+  readonly known: KnownEntry;
+}
+
 interface Repeat {
   readonly known: KnownEntry;
+  readonly other: OwnerEntry | null;
   readonly pending: Pending;
   readonly organization: Organization;
 }
@@ -112,7 +119,7 @@ export function createPolicyEngine(context: EnclaveContext): Program<ToPolicy, F
 class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   send: (message: FromPolicy) => void = () => {};
   readonly #context: EnclaveContext;
-  readonly #nodes = new NodeCache(cachedNodes);
+  readonly #nodes = new NodeCache(bytesOfNodes);
   readonly #requests: DecidedRequests;
   readonly #organizations = new Map<string, Organization>();
   readonly #lockedOrganizations = new Map<string, KmsError>();
@@ -233,7 +240,6 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#releaseReads();
     this.#releaseOldFences();
     this.#stateAnswers();
-    this.#fetchedEntries.clear();
     this.#forgetAbsent();
     this.#requests.forgetBefore(this.#now());
   }
@@ -280,6 +286,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
         made: undefined,
         refusal: undefined,
         owner: undefined,
+        rows: undefined,
         awaited: 0,
         restarts: 0,
       });
@@ -434,9 +441,8 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     const seen = pending.stamp.kind === 'native' ? pending.stamp.seen : null;
     if (seen === null || !equalBytes(seen.organization, organization.id)) return;
     if (seen.position > organization.tail.position) throw new KmsError('state-rolled-back', {});
-    const known = organization.recent(seen.position);
-    if (known !== undefined && !equalBytes(known.hash, seen.hash))
-      throw new KmsError('state-rolled-back', {});
+    const hash = organization.hashAt(seen.position);
+    if (hash !== undefined && !equalBytes(hash, seen.hash)) throw new KmsError('state-rolled-back', {});
   }
 
   #assertMayFound(pending: Pending): void {
@@ -509,21 +515,22 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       else this.#join(waiting, pending);
       return;
     }
-    let known = organization.recent(position);
-    if (known === undefined) {
-      const query: RowQuery = { kind: 'entries', organization: organization.id, from: position, limit: 1 };
-      const row = this.#fetchedEntries.get(queryName(query));
-      if (row === undefined) throw new NeedRows([query]);
-      known = openEntry(organization.keys, row);
-    }
-    if (!equalBytes(known.entry.identity, pending.identity) || known.entry.position !== position)
-      throw locked('the row of a decided request is another entry');
+    const known = this.#storedEntry(pending, organization, position);
+    const other = this.#ownerEntryOf(known, pending);
     this.#counters.repeats += 1;
-    this.#repeats.push({ known, pending, organization });
+    this.#repeats.push({ known, other, pending, organization });
   }
 
-  /** Old entry rows that a repeat asked for, until it starts again. */
-  readonly #fetchedEntries = new Map<string, Uint8Array>();
+  /** The entry that decided a request, from the store. Throws NeedRows; KmsError `organization-locked` for another one. */
+  #storedEntry(pending: Pending, organization: Organization, position: number): KnownEntry {
+    const query: RowQuery = { kind: 'entries', organization: organization.id, from: position, limit: 1 };
+    const row = pending.rows?.get(queryName(query));
+    if (row === undefined) throw new NeedRows([query]);
+    const known = openEntry(organization.keys, row);
+    if (!equalBytes(known.entry.identity, pending.identity) || known.entry.position !== position)
+      throw locked('the row of a decided request is another entry');
+    return known;
+  }
 
   #planTicket(pending: Pending, decided: Decided, caller: Caller): HeldTicket {
     const [own, other] = decided.entries;
@@ -735,7 +742,8 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
           this.#giveUp(pending, locked('an entry is missing from the store'));
           continue;
         }
-        this.#fetchedEntries.set(queryName(query), rows[0]);
+        pending.rows ??= new Map();
+        pending.rows.set(queryName(query), rows[0]);
       }
       pending.awaited -= 1;
       if (pending.awaited === 0) this.#resume(pending);
@@ -817,8 +825,8 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   #certify(name: string, head: Head): void {
     const organization = this.#organizations.get(name);
     if (organization === undefined || head.position <= organization.certified.position) return;
-    const known = organization.recent(head.position);
-    if (known !== undefined && equalBytes(known.hash, head.hash)) {
+    const hash = organization.hashAt(head.position);
+    if (hash !== undefined && equalBytes(hash, head.hash)) {
       organization.certified = head;
       return;
     }
@@ -887,9 +895,8 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     const tickets: HeldTicket[] = [];
     const answers: HeldAnswer[] = [];
     const items: { organization: Uint8Array; position: number; hash: Uint8Array }[] = [];
-    for (const { known, pending, organization } of repeats) {
+    for (const { known, other, pending, organization } of repeats) {
       try {
-        const other = this.#ownerEntryOf(known, pending);
         if (known.entry.keyUse !== undefined && known.entry.decision.outcome === outcomeAllow)
           tickets.push(this.#repeatedTicket(known, other, pending, organization));
         else
@@ -927,29 +934,21 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     });
   }
 
-  /** The owner's entry of a granted use: it stands within the owner's newest entries. */
-  #ownerEntryOf(
-    known: KnownEntry,
-    pending: Pending,
-  ): { organization: Organization; known: KnownEntry } | null {
+  /** The owner's entry of a granted use: it was decided with the requester's. Throws NeedRows, NeedOrganization. */
+  #ownerEntryOf(known: KnownEntry, pending: Pending): OwnerEntry | null {
     const { keyUse, counterpart } = known.entry;
     if (keyUse === undefined || counterpart === undefined) return null;
     const organization = this.#organizationOf(counterpart);
-    for (let position = organization.tail.position; position > 0; position -= 1) {
-      const candidate = organization.recent(position);
-      if (candidate === undefined) break;
-      if (
-        candidate.entry.kind === entryKind.grantedUse &&
-        equalBytes(candidate.entry.identity, pending.identity)
-      )
-        return { organization, known: candidate };
-    }
-    throw new KmsError('unavailable', { detail: 'the owner has moved on; sign a new request' });
+    const now = Math.max(this.#now(), organization.tailTime);
+    const position = organization.exists ? organization.decidedAt(pending.identity, now) : undefined;
+    if (position === undefined || position > organization.certified.position)
+      throw new KmsError('unavailable', { detail: 'the owner has moved on; sign a new request' });
+    return { organization, known: this.#storedEntry(pending, organization, position) };
   }
 
   #repeatedTicket(
     known: KnownEntry,
-    other: { organization: Organization; known: KnownEntry } | null,
+    other: OwnerEntry | null,
     pending: Pending,
     organization: Organization,
   ): HeldTicket {
@@ -1174,7 +1173,6 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#headQueries.clear();
     this.#rowQueries.clear();
     this.#rowQueriesById.clear();
-    this.#fetchedEntries.clear();
     this.#organizations.clear();
     this.#lockedOrganizations.clear();
     this.#repeats = [];

@@ -44,21 +44,26 @@ function missingIn(cause: unknown): Uint8Array[] {
 }
 
 /** Maps whose read nodes stay in memory, and the nodes that one of them may hold before it starts anew. */
-const maximumMaps = 64;
-const nodesPerMap = 8192;
-const maximumWitnesses = 4096;
+const maximumMaps = 32;
+const nodesPerMap = 4096;
+const maximumWitnesses = 2048;
+/** What a node takes besides its bytes. */
+const nodeOverhead = 256;
 
 /**
  * Nodes of authority and state maps, by hash, and what was read from them. All of it is addressed by content: what was true
  * under a root stays true.
  */
 export class NodeCache {
-  readonly #nodes: Recent<Uint8Array>;
+  readonly #nodes = new Recent<Uint8Array>(Number.MAX_SAFE_INTEGER);
+  readonly #limit: number;
+  #bytes = 0;
   readonly #maps = new Recent<MerkleMap>(maximumMaps);
   readonly #witnesses = new Recent<readonly StoredNode[]>(maximumWitnesses);
 
+  /** `limit`: bytes of memory for nodes, about. */
   constructor(limit: number) {
-    this.#nodes = new Recent(limit);
+    this.#limit = limit;
   }
 
   node(hash: Uint8Array): Uint8Array | undefined {
@@ -66,7 +71,14 @@ export class NodeCache {
   }
 
   put(hash: Uint8Array, bytes: Uint8Array): void {
-    this.#nodes.set(bytesName(hash), bytes);
+    const name = bytesName(hash);
+    if (this.#nodes.peek(name) === undefined) this.#bytes += bytes.length + nodeOverhead;
+    this.#nodes.set(name, bytes);
+    while (this.#bytes > this.#limit) {
+      const { name: oldest, value } = this.#nodes.oldest!;
+      this.#nodes.delete(oldest);
+      this.#bytes -= value.length + nodeOverhead;
+    }
   }
 
   /** The map under a root, for `peek` and `fork`: others read the same one. */

@@ -13,7 +13,9 @@ const id = new Uint8Array(16);
 const keys = organizationKeys(SecretBytes.take(new Uint8Array(32)), id);
 
 function withWallets(...names: string[]): Draft {
-  const draft = new Draft(new Organization(id, keys, new NodeCache(10), noRequests(), zeroHash, emptyHead));
+  const draft = new Draft(
+    new Organization(id, keys, new NodeCache(10_000), noRequests(), zeroHash, emptyHead),
+  );
   draft.write('organization', '', { name: 'A', tags: [], createdAtMs: 0, wallets: 0, users: [] });
   for (const name of names) addToWallets(draft, name, wallet('shared', name));
   return draft;
