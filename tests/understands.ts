@@ -468,7 +468,7 @@ const OWN = accountFor('Ethereum');
 const OTHER = `0x${'22'.repeat(20)}`;
 
 /** A value of each type, chosen so that the call does what its name says. */
-function valueOf(type: AbiType, name: string): AbiValue {
+function exampleOf(type: AbiType, name: string): AbiValue {
   switch (type.kind) {
     case 'address':
       return OTHER;
@@ -484,9 +484,9 @@ function valueOf(type: AbiType, name: string): AbiValue {
     case 'string':
       return '';
     case 'tuple':
-      return type.fields.map((field) => valueOf(field.type, field.name));
+      return type.fields.map((field) => exampleOf(field.type, field.name));
     case 'array':
-      return [valueOf(type.element, name)];
+      return [exampleOf(type.element, name)];
   }
 }
 
@@ -589,7 +589,7 @@ function ethereumProbes(): Probe[] {
       ethereumProbe(`\`${selector}\` ${name}`, {
         data: encodeCallData(
           signature,
-          fields.map((field) => valueOf(field.type, field.name)),
+          fields.map((field) => exampleOf(field.type, field.name)),
         ),
       }),
     ),
