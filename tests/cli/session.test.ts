@@ -127,7 +127,7 @@ describe('keystead', () => {
       <uuid>  keystead  keypair Ed25519  <key>
 
       $ keystead sign message hi --wallet $WALLET --credentials bob.json
-      ! error: DENY_ALL: deny: nothing is allowed (policy-denied)
+      ! error: DENY_ALL: deny: nothing allows signUtf8Message (policy-denied)
       ! hint: …
       [1]
 

@@ -120,21 +120,6 @@ test('what comes later is named as such', async () => {
   };
   const request = { organizationId, username: 'root', authenticatorName: 'login', authenticator };
   await refused(client.createAuthenticator(request), 'not-supported', /oidc/, 400);
-  const dapp = {
-    organizationId,
-    user: {
-      username: 'dapp',
-      authenticators: [],
-      policy: {
-        type: 'CEL',
-        preset: 'DAPP_CONNECTION_USER',
-        walletId,
-        usdLimit: { usdCentsLimitPerDay: 1000, memoryAccount: 'm', memoryId: 0, memoryBump: 255 },
-      } as never,
-      traits: { appId: 'a' },
-    },
-  };
-  await refused(client.addUserToOrganization(dapp), 'not-supported', /DAPP_CONNECTION_USER/, 400);
   const stamper = new ApiKeyStamper({ apiSecretKey: organization.pair.secretKey });
   Object.assign(stamper, { type: 'OIDC', idToken: 'e30.e30.x', salt: '' });
   const login = new PhantomClient({ apiBaseUrl: running.wallets, organizationId }, stamper);
@@ -209,7 +194,7 @@ test('typed data that names no contract, or leaves something unsaid', async () =
   };
   const sign = (data: object) =>
     client.ethereumSignTypedData({ walletId, typedData: data, networkId: SEPOLIA });
-  await refused(sign(typedData), 'policy-denied', /names no contract/, 403);
+  await refused(sign(typedData), 'transaction-blocked', /names no contract/, 400);
   const extra = { ...typedData, message: { contents: 'hello', amount: '1' } };
   await refused(sign(extra), 'typed-data-malformed', /./, 400);
 });

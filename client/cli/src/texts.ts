@@ -27,7 +27,10 @@ export function walletText(wallet: Wallet): string {
   );
 }
 
-const policyText = (policy: User['policy']): string => (policy.type === 'ROOT' ? 'ROOT' : policy.preset);
+function policyText(policy: User['policy']): string {
+  if (policy.type !== 'CEL') return policy.type;
+  return 'preset' in policy ? policy.preset : 'CEL';
+}
 
 const expiry = (expiresAt: string | undefined): string =>
   expiresAt === undefined ? '' : `  until ${expiresAt}`;

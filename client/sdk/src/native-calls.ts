@@ -53,7 +53,24 @@ export type UserPolicy =
       readonly preset: 'ALLOW_ALL';
       readonly permissions?: readonly 'signRawPayload'[];
     }
-  | { readonly type: 'CEL'; readonly preset: 'DENY_ALL' | 'LEGACY_USER_ROLE' };
+  | { readonly type: 'CEL'; readonly preset: 'DENY_ALL' | 'LEGACY_USER_ROLE' }
+  | {
+      readonly type: 'CEL';
+      readonly preset: 'DAPP_CONNECTION_USER';
+      readonly walletId: string;
+      readonly usdLimit?: { readonly usdCentsLimitPerDay: number };
+    }
+  | {
+      readonly type: 'CEL';
+      readonly rules: readonly {
+        readonly expression: string;
+        readonly outcome: 'ALLOW' | 'DENY';
+        readonly comment?: string;
+      }[];
+      readonly constants?: readonly { readonly name: string; readonly value: unknown }[];
+    }
+  /** A document of the policy language (spec/policy.md §2). */
+  | { readonly type: 'POLICY'; readonly policy: unknown };
 
 export interface NewUser {
   readonly username: string;

@@ -4,6 +4,7 @@ import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
 import { domainHash } from '@keystead/protocol/domain';
 import { checkpointInterval } from '@keystead/protocol/entry';
 import type { UserPolicy } from '@keystead/protocol/parameters/user';
+import type { PlainRow, QuoteCell, UsageCell } from './usage.ts';
 
 /** spec/state.md §3: the cells of an organization's state map. Values are canonical JSON (RFC 8785). */
 
@@ -84,6 +85,9 @@ export interface GrantsCell {
 }
 
 export interface CellTypes {
+  usage: UsageCell;
+  'usage-segment': readonly PlainRow[];
+  price: QuoteCell;
   organization: OrganizationCell;
   approvals: ApprovalsCell;
   approval: ApprovalCell;

@@ -3,7 +3,6 @@ import { canonicalize } from '@keystead/crypto/canonical-json';
 import type { StoredNode } from '@keystead/crypto/merkle-map';
 import { bytesName } from '@keystead/crypto/recent';
 import type { JsonValue } from '@keystead/crypto/strict-json';
-import { decide, type DecisionInput, type PolicyDecision } from '@keystead/policy/decide';
 import { approvalRequired, approvalsOf, otherApprovers } from '@keystead/protocol/approval';
 import type { Caller } from '@keystead/protocol/authenticate';
 import {
@@ -25,9 +24,10 @@ import {
   type KeyUse,
   outcomeAllow,
   outcomeDeny,
+  type Reservation,
   zeroHash,
 } from '@keystead/protocol/entry';
-import { errorBody, KmsError, toKmsError } from '@keystead/protocol/errors';
+import { errorBody, type ErrorCode, KmsError, toKmsError } from '@keystead/protocol/errors';
 import { RawRequest, type StoreRows } from '@keystead/protocol/frames';
 import { formatUuid, parseUuid } from '@keystead/protocol/ids';
 import { AuthorityEvidence } from '@keystead/protocol/receipt';
@@ -47,6 +47,7 @@ import {
 import { changeMethods } from './method-dispatch.ts';
 import { type KnownEntry, type Organization, sealEntry } from './organization.ts';
 import { NeedMade, type Pending } from './pending.ts';
+import { applyPolicy } from './policy-decision.ts';
 
 /** One entry that is decided and ready to be appended to its organization's tail. */
 export interface DecidedEntry {
@@ -101,7 +102,8 @@ export function decideRequest(
   } catch (thrown) {
     if (!(thrown instanceof KmsError) && !isDomainError(thrown)) throw thrown;
     const error = toKmsError(thrown);
-    if (error.status === 400 || error.status === 413 || error.status >= 500 || caller === null) throw error;
+    const means = error.status !== 400 || decidedCodes.has(error.code);
+    if (!means || error.status === 413 || error.status >= 500 || caller === null) throw error;
     const draft = new Draft(organization);
     return denied(pending, draft, caller, time, waitingFor(pending, draft, caller, time, error));
   }
@@ -123,6 +125,9 @@ function waitingFor(pending: Pending, draft: Draft, caller: Caller, time: number
   }
 }
 
+/** Decisions whose status is 400 all the same: published clients know them by it. */
+const decidedCodes: ReadonlySet<ErrorCode> = new Set(['spending-limit-exceeded', 'transaction-blocked']);
+
 function isDomainError(thrown: unknown): boolean {
   return thrown instanceof Error && thrown.name === 'ChainError';
 }
@@ -136,6 +141,7 @@ function denied(pending: Pending, draft: Draft, caller: Caller, time: number, er
     rule: String(error.extra?.rule ?? ''),
     trace: Array.isArray(error.extra?.trace) ? error.extra.trace.map(String) : [],
     effects: new Uint8Array(0),
+    reservations: [],
     keyUse: undefined,
     result: utf8Encode(canonicalize(body as unknown as JsonValue)),
     counterpart: undefined,
@@ -163,7 +169,8 @@ function allowed(
     request.kind === 'use' || (request.kind === 'make' && making === null)
       ? keyUseOf(pending, draft, environment.organizationOf)
       : null;
-  const decision = applyPolicy(pending, draft, caller, use, time);
+  const applied = applyPolicy(pending, draft, caller, use, time);
+  const { decision } = applied;
   const approvals = approvalsOf({
     request,
     body: pending.raw.body,
@@ -238,6 +245,7 @@ function allowed(
     const result = method(context);
     const own = buildEntry(pending, draft, caller, time, {
       ...shared,
+      reservations: applied.reserve(draft, time),
       kind: caller === null ? entryKind.genesis : entryKind.decision,
       keyUse: undefined,
       result: encodeCell(result),
@@ -247,6 +255,7 @@ function allowed(
       entries.push(
         buildEntry(pending, counterpart, caller, Math.max(time, counterpart.organization.tailTime), {
           ...shared,
+          reservations: [],
           kind: entryKind.transferIn,
           keyUse: undefined,
           result: new Uint8Array(0),
@@ -273,6 +282,7 @@ function allowed(
     };
     const entry = buildEntry(pending, draft, caller, time, {
       ...shared,
+      reservations: applied.reserve(draft, time),
       kind: entryKind.decision,
       keyUse,
       result: new Uint8Array(0),
@@ -294,6 +304,7 @@ function allowed(
   if (use.wallet !== null && use.account !== null) rememberAccount(use.wallet, draft, use.account);
   const own = buildEntry(pending, draft, caller, time, {
     ...shared,
+    reservations: applied.reserve(draft, time),
     kind: entryKind.decision,
     keyUse: use.keyUse,
     result: new Uint8Array(0),
@@ -301,9 +312,11 @@ function allowed(
   const entries = [own];
   if (use.wallet?.granted) {
     const { owner } = use.wallet.granted;
+    const ownerTime = Math.max(time, owner.organization.tailTime);
     entries.push(
-      buildEntry(pending, owner, caller, Math.max(time, owner.organization.tailTime), {
+      buildEntry(pending, owner, caller, ownerTime, {
         ...shared,
+        reservations: applied.reserve(owner, ownerTime),
         kind: entryKind.grantedUse,
         keyUse: use.keyUse,
         result: new Uint8Array(0),
@@ -370,68 +383,6 @@ function grantsToTransfer({ request }: Pending, draft: Draft): Uint8Array[] {
   return keys;
 }
 
-/** Asks the policy. Throws KmsError `policy-denied` or `raw-payload-not-permitted`. */
-export function applyPolicy(
-  pending: Pending,
-  draft: Draft,
-  caller: Caller | null,
-  use: Use | null,
-  time: number,
-): PolicyDecision {
-  const decision = decide(decisionInput(pending, draft, caller, use, time));
-  if (decision.outcome === 'allow') return decision;
-  const code = decision.rule === 'signRawPayload' ? 'raw-payload-not-permitted' : 'policy-denied';
-  throw new KmsError(code, {
-    detail: decision.trace.at(-1) ?? decision.rule,
-    ...(decision.field === null ? {} : { field: decision.field }),
-    ...(decision.hint === '' ? {} : { hint: decision.hint }),
-    extra: { rule: decision.rule, trace: decision.trace },
-  });
-}
-
-export function decisionInput(
-  pending: Pending,
-  draft: Draft,
-  caller: Caller | null,
-  use: Use | null,
-  now: number,
-): DecisionInput {
-  const { request } = pending;
-  const username = caller?.user.username ?? '';
-  const policy = caller === null ? ({ type: 'ROOT' } as const) : draft.cell('user', username)?.policy;
-  if (policy === undefined) throw new KmsError('authenticator-unknown', {});
-  const grant = use?.wallet?.granted?.grant;
-  const target = 'username' in request.params ? request.params.username : null;
-  return {
-    policy,
-    grant:
-      grant === undefined
-        ? null
-        : {
-            version: 'v0',
-            scopes: grant.scopes as never,
-            derivationAllowlist: grant.derivationAllowlist ?? null,
-          },
-    subject: {
-      organizationId: pending.organizationId,
-      username,
-      root: caller === null || caller.user.root,
-      authenticatorId: caller === null ? '' : formatUuid(caller.authenticator.id),
-    },
-    action: request.method,
-    surface: request.surface,
-    resource: {
-      ownUser: target !== null && target === username,
-      rawPayload: request.method === 'signRawPayload',
-      derivationPath: use?.paths ?? null,
-      addressFormat: (use?.account?.addressFormat ?? null) as DecisionInput['resource']['addressFormat'],
-    },
-    effects: use?.effects ?? null,
-    usage: {},
-    now,
-  };
-}
-
 interface EntryParts {
   readonly kind: number;
   readonly outcome: number;
@@ -439,6 +390,7 @@ interface EntryParts {
   readonly rule: string;
   readonly trace: readonly string[];
   readonly effects: Uint8Array;
+  readonly reservations: readonly Reservation[];
   readonly keyUse: KeyUse | undefined;
   readonly result: Uint8Array;
   readonly counterpart: Uint8Array | undefined;
@@ -477,7 +429,11 @@ function buildEntry(
       trace: parts.trace.slice(0, 64).map((line) => clip(line, 512)),
     },
     effects: parts.effects,
-    reservations: [],
+    reservations: parts.reservations.map(({ scope, asset, amount }) => ({
+      scope: clip(scope, 256),
+      asset: clip(asset, 128),
+      amount,
+    })),
     keyUse: parts.keyUse,
     result: parts.result,
     counterpart: parts.counterpart,

@@ -691,7 +691,7 @@ describe('two organizations', () => {
   it('denies what the grant does not cover, and everything after it is revoked', () => {
     const { bench, organizationId, walletId, guest } = withGrant(['ethereumSignMessage']);
     const denied = bench.ask(bench.signing(guest, walletId, 'x', 'guest'));
-    assert.deepEqual([denied.status, denied.body.rule], [403, 'grant-scope']);
+    assert.deepEqual([denied.status, denied.body.rule], [403, 'grant']);
     const revoking = bench.call('revokeOrganizationAccess', {
       ownerOrganizationId: organizationId,
       targetOrganizationId: guest,

@@ -44,7 +44,7 @@ import { assertFresh, parseStamp, requestIdentity, verifySelfStamp } from '@keys
 import { Made, Make, TicketBatch } from '@keystead/protocol/ticket';
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { Batch, type HeldAnswer, type HeldTicket } from './batch.ts';
-import { applyPolicy, type Decided, decideRequest, rememberedBody, ticketWitness } from './decision.ts';
+import { type Decided, decideRequest, rememberedBody, ticketWitness } from './decision.ts';
 import { DecidedRequests } from './decided-requests.ts';
 import { Draft } from './draft.ts';
 import { encodeDisplay } from './key-use.ts';
@@ -53,6 +53,7 @@ import { readMethods } from './method-dispatch.ts';
 import { buildOutcome } from './outcome.ts';
 import { type KnownEntry, locked, openEntry, type Organization, organizationKeys } from './organization.ts';
 import { type MadeResult, NeedMade, NeedOrganization, NeedOwner, type Pending } from './pending.ts';
+import { applyPolicy } from './policy-decision.ts';
 import { NeedRows, NodeCache } from './rows.ts';
 
 /** Bytes of memory for the nodes of authority and state maps. */

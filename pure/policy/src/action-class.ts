@@ -1,25 +1,31 @@
 import type { MethodName } from '@keystead/protocol/method-table';
 
 /** Methods that policies treat alike. */
-export type ActionClass =
-  | 'found-organization'
-  | 'read'
-  | 'change-users'
-  | 'change-authenticators'
-  | 'change-grants'
-  | 'approve'
-  | 'freeze'
-  | 'unfreeze'
-  | 'make-wallet'
-  | 'import-wallet'
-  | 'export-wallet'
-  | 'use-accounts'
-  | 'sign-message'
-  | 'sign-ethereum-message'
-  | 'sign-typed-data'
-  | 'sign-transaction'
-  | 'sign-raw-payload'
-  | 'unsupported';
+export const actionClasses = [
+  'found-organization',
+  'read',
+  'dry-run',
+  'change-users',
+  'change-authenticators',
+  'change-grants',
+  'approve',
+  'freeze',
+  'unfreeze',
+  'make-wallet',
+  'import-wallet',
+  'export-wallet',
+  'use-accounts',
+  'sign-message',
+  'sign-ethereum-message',
+  'sign-typed-data',
+  'sign-transaction',
+  'sign-raw-payload',
+  'unsupported',
+] as const;
+export type ActionClass = (typeof actionClasses)[number];
+
+/** Classes whose requests sign what has effects on a chain. */
+export const actionsWithEffects: ReadonlySet<ActionClass> = new Set(['sign-typed-data', 'sign-transaction']);
 
 const classes: Readonly<Record<MethodName, ActionClass>> = {
   createOrganization: 'found-organization',
@@ -27,8 +33,8 @@ const classes: Readonly<Record<MethodName, ActionClass>> = {
   getOrganizationWallets: 'read',
   getWalletAccessGrants: 'read',
   listPendingMigrations: 'read',
-  prepareTransaction: 'sign-transaction',
-  simulateTransaction: 'sign-transaction',
+  prepareTransaction: 'dry-run',
+  simulateTransaction: 'dry-run',
   addUserToOrganization: 'change-users',
   updateUserInOrganization: 'change-users',
   deleteUserFromOrganization: 'change-users',

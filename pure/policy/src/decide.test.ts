@@ -2,10 +2,15 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Effects } from '@keystead/chains/effects';
 import { type MethodName, methodNames } from '@keystead/protocol/method-table';
-import { type GrantScope, grantScopes } from '@keystead/protocol/parameters/grant';
+import { type GrantScope, type GrantScopes, grantScopes } from '@keystead/protocol/parameters/grant';
 import type { UserPolicy } from '@keystead/protocol/parameters/user';
+import type { Surface } from '@keystead/protocol/surface';
 import fc from 'fast-check';
-import { type DecisionInput, decide } from './decide.ts';
+import { compilePolicy } from './compile-policy.ts';
+import { decide, type PolicyDecision } from './decide.ts';
+import type { Usage } from './limits.ts';
+import { grantDocument, policyName, userPolicyDocument } from './presets.ts';
+import type { PolicyRequest } from './request.ts';
 
 const quiet: Effects = {
   chain: 'solana',
@@ -22,30 +27,51 @@ const quiet: Effects = {
   calls: [],
 };
 
-const input = (
-  over: Partial<DecisionInput> & { ownUser?: boolean; path?: string | string[] | null },
-): DecisionInput => ({
-  policy: { type: 'ROOT' },
-  grant: null,
-  subject: {
-    organizationId: 'o',
-    username: 'u',
-    root: over.policy === undefined || over.policy.type === 'ROOT',
-    authenticatorId: 'a',
-  },
-  action: 'signTransaction',
-  surface: 'native',
-  resource: {
-    ownUser: over.ownUser ?? false,
-    rawPayload: over.action === 'signRawPayload',
-    derivationPath: over.path === undefined ? "m/44'/501'/0'/0'" : over.path,
-    addressFormat: 'Solana',
-  },
-  effects: null,
-  usage: {},
-  now: 1,
-  ...over,
-});
+interface Given {
+  readonly policy?: UserPolicy;
+  readonly grant?: GrantScopes | null;
+  readonly action?: MethodName;
+  readonly surface?: Surface;
+  readonly root?: boolean;
+  readonly ownUser?: boolean;
+  readonly path?: string | readonly string[] | null;
+  readonly effects?: Effects | null;
+}
+
+const noUsage: Usage = { spent: () => 0n, quotes: () => undefined };
+
+function decided(given: Given): PolicyDecision {
+  const { policy = { type: 'ROOT' }, grant = null, action = 'signTransaction', effects = null } = given;
+  const path = given.path === undefined ? "m/44'/501'/0'/0'" : given.path;
+  const policies = [compilePolicy(policyName(policy), userPolicyDocument(policy, 'policy'))];
+  if (grant !== null) policies.push(compilePolicy('grant', grantDocument(grant)));
+  const request: PolicyRequest = {
+    subject: {
+      organizationId: 'o',
+      username: 'u',
+      root: given.root ?? policy.type === 'ROOT',
+      authenticatorId: 'a',
+      traits: {},
+    },
+    action,
+    surface: given.surface ?? 'native',
+    resource: {
+      ownUser: given.ownUser ?? false,
+      rawPayload: action === 'signRawPayload',
+      origin: null,
+      network: null,
+      walletId: 'w',
+      walletTags: [],
+      owner: 'o',
+      derivationPaths: typeof path === 'string' ? [path] : path,
+      address: 'A',
+      addressFormat: 'Solana',
+      ownAddresses: new Set(['A']),
+    },
+    effects,
+  };
+  return decide(policies, request, noUsage, 1);
+}
 
 /** Columns: ROOT, ALLOW_ALL, LEGACY_USER_ROLE, DENY_ALL on the native surface, about another user. y allows, - denies. */
 const table: Readonly<Record<MethodName, string>> = {
@@ -99,8 +125,8 @@ const ownKeys: readonly MethodName[] = [
   'freeze',
 ];
 
-const outcomes = (over: Partial<DecisionInput> & { ownUser?: boolean }): string =>
-  columns.map((policy) => (decide(input({ ...over, policy })).outcome === 'allow' ? 'y' : '-')).join('');
+const outcomes = (given: Given): string =>
+  columns.map((policy) => (decided({ ...given, policy }).outcome === 'allow' ? 'y' : '-')).join('');
 
 describe('decide', () => {
   it('has a row of the table for every method', () => {
@@ -125,18 +151,18 @@ describe('decide', () => {
       { type: 'ROOT', permissions: ['signRawPayload'] },
       { type: 'CEL', preset: 'ALLOW_ALL', permissions: ['signRawPayload'] },
     ] as const) {
-      assert.equal(decide(input({ action: 'signRawPayload', policy })).outcome, 'allow');
+      assert.equal(decided({ action: 'signRawPayload', policy }).outcome, 'allow');
     }
-    const denied = decide(input({ action: 'signRawPayload' }));
+    const denied = decided({ action: 'signRawPayload' });
     assert.deepEqual(
-      [denied.outcome, denied.rule, denied.field],
-      ['deny', 'signRawPayload', 'params.payload'],
+      [denied.outcome, denied.rule, denied.field, denied.code],
+      ['deny', 'ROOT/raw-payloads', 'params.payload', 'raw-payload-not-permitted'],
     );
   });
 
   it('denies a ROOT policy to a user whom the authority set does not list as root', () => {
-    const base = input({});
-    assert.equal(decide({ ...base, subject: { ...base.subject, root: false } }).outcome, 'deny');
+    assert.equal(decided({}).outcome, 'allow');
+    assert.equal(decided({ root: false }).outcome, 'deny');
   });
 
   it('denies unresolved, unbounded and hostile effects under every policy, ROOT included', () => {
@@ -153,10 +179,13 @@ describe('decide', () => {
       ],
     ];
     for (const policy of columns.slice(0, 3)) {
-      assert.equal(decide(input({ policy, effects: quiet })).outcome, 'allow');
+      assert.equal(decided({ policy, effects: quiet }).outcome, 'allow');
       for (const [rule, change] of cases) {
-        const decision = decide(input({ policy, effects: { ...quiet, ...change } }));
-        assert.deepEqual([decision.outcome, decision.rule], ['deny', rule]);
+        const decision = decided({ policy, effects: { ...quiet, ...change } });
+        assert.deepEqual(
+          [decision.outcome, decision.rule, decision.code],
+          ['deny', rule, 'transaction-blocked'],
+        );
         assert.notEqual(decision.field, null);
         assert.notEqual(decision.hint, '');
       }
@@ -165,11 +194,8 @@ describe('decide', () => {
 
   it('lets typed data of an unknown type pass only where raw payloads would pass', () => {
     const unknown = { kind: 'typed-data-unknown', field: 'primaryType', detail: 'Mail' };
-    const outcome = (given: Partial<DecisionInput>, unresolved: Effects['unresolved'] = [unknown]) =>
-      decide({
-        ...input({ action: 'ethereumSignTypedData', effects: { ...quiet, unresolved } }),
-        ...given,
-      }).outcome;
+    const outcome = (given: Given, unresolved: Effects['unresolved'] = [unknown]) =>
+      decided({ action: 'ethereumSignTypedData', effects: { ...quiet, unresolved }, ...given }).outcome;
     const [root, all, legacy] = columns as [UserPolicy, UserPolicy, UserPolicy];
     const permitted: UserPolicy = { type: 'ROOT', permissions: ['signRawPayload'] };
     assert.equal(outcome({ policy: root }), 'deny');
@@ -187,7 +213,7 @@ describe('decide', () => {
       ...quiet,
       grants: [{ kind: 'allowance', spender: 'S', asset: 'T', amount: 7n, expires: null }],
     };
-    assert.equal(decide(input({ effects })).outcome, 'allow');
+    assert.equal(decided({ effects }).outcome, 'allow');
   });
 
   const byScope: Readonly<Record<GrantScope, readonly MethodName[]>> = {
@@ -209,9 +235,11 @@ describe('decide', () => {
     it(`lets a grant of ${scope} pass for its own methods and no others`, () => {
       for (const action of byScope.owner) {
         const grant = { version: 'v0', scopes: [scope], derivationAllowlist: null } as const;
-        const decision = decide(
-          input({ action, grant, policy: { type: 'ROOT', permissions: ['signRawPayload'] } }),
-        );
+        const decision = decided({
+          action,
+          grant,
+          policy: { type: 'ROOT', permissions: ['signRawPayload'] },
+        });
         assert.equal(decision.outcome, byScope[scope].includes(action) ? 'allow' : 'deny', action);
       }
     });
@@ -225,14 +253,14 @@ describe('decide', () => {
       'createWallet',
       'addUserToOrganization',
     ] as const) {
-      assert.equal(decide(input({ action, grant })).rule, 'grant-scope');
+      assert.deepEqual([decided({ action }).outcome, decided({ action, grant }).rule], ['allow', 'grant']);
     }
   });
 
   it('holds a grant to the exact paths of its allow-list', () => {
     const grant = { version: 'v0', scopes: ['owner'], derivationAllowlist: ["m/44'/501'/0'/0'"] } as const;
     const rule = (path: string | string[] | null, action: MethodName = 'signTransaction') =>
-      decide(input({ grant, path, action })).outcome;
+      decided({ grant, path, action }).outcome;
     assert.equal(rule("m/44'/501'/0'/0'"), 'allow');
     assert.equal(rule("m/44'/501'/0'/0'/0'"), 'deny');
     assert.equal(rule("m/44'/501'/1'/0'"), 'deny');
@@ -258,14 +286,17 @@ describe('decide', () => {
         fc.option(fc.subarray([...grantScopes])),
         fc.option(fc.constant(quiet)),
         (action, policy, surface, root, ownUser, scopes, effects) => {
-          const given: DecisionInput = {
-            ...input({ action, policy, ownUser, effects }),
-            surface: surface as DecisionInput['surface'],
-            subject: { organizationId: 'o', username: 'u', root, authenticatorId: 'a' },
+          const given: Given = {
+            action,
+            policy,
+            surface: surface as Surface,
+            root,
+            ownUser,
+            effects,
             grant: scopes === null ? null : { version: 'v0', scopes, derivationAllowlist: null },
           };
-          const decision = decide(given);
-          assert.deepEqual(decide(given), decision);
+          const decision = decided(given);
+          assert.deepEqual(decided(given), decision);
           assert.notEqual(decision.rule, '');
           assert.ok(decision.trace.length > 0);
           assert.equal(decision.hint === '', decision.outcome === 'allow');

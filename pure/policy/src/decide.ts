@@ -1,259 +1,272 @@
 /**
- * The decision on one authenticated, parsed request (spec/policy.md). Pure and total: the same facts give the same
- * decision everywhere, and nothing is thrown.
+ * The decision on one authenticated, parsed request (spec/policy.md). Pure and total: the same facts give the same decision
+ * everywhere, and nothing is thrown but what `usage` throws.
  */
-import type { AddressFormat } from '@keystead/chains/chain';
-import type { Effects } from '@keystead/chains/effects';
-import type { MethodName } from '@keystead/protocol/method-table';
-import { type GrantScope, type GrantScopes, grantScopes } from '@keystead/protocol/parameters/grant';
-import type { UserPolicy } from '@keystead/protocol/parameters/user';
-import type { Surface } from '@keystead/protocol/surface';
-import { type ActionClass, actionClassOf } from './action-class.ts';
-import { decideEffects } from './effects-rules.ts';
+import type { ErrorCode } from '@keystead/protocol/errors';
+import { actionClassOf } from './action-class.ts';
+import type { Applicable, CompiledPolicy, CompiledRule } from './compile-policy.ts';
+import { compilePolicy, indexOf } from './compile-policy.ts';
+import { type Counterfactual, counterfactualOf } from './counterfactual.ts';
+import { EvaluationContext } from './evaluation.ts';
+import { approvalsOf, type Exception, exceptionsOf } from './exceptions.ts';
+import { type Finding, findingsOf, found } from './explain.ts';
+import { isFalse, isTrue } from './language/compile-condition.ts';
+import { checkLimit, type LimitRefusal, type Reservation, type Usage, usedAfter } from './limits.ts';
+import type { LimitDocument } from './language/document.ts';
+import { rawPayloadRule } from './presets.ts';
+import type { PolicyRequest } from './request.ts';
+import { windowText } from './window.ts';
 
 /** The policies that stand over one request. A request passes when every one of them lets it pass. */
-export interface PolicySet {
-  /** The policy of the user who asks. */
-  readonly policy: UserPolicy;
-  /** The grant under which a wallet of another organization is used; null for an own wallet. */
-  readonly grant: GrantScopes | null;
-}
-
-export interface Subject {
-  readonly organizationId: string;
-  readonly username: string;
-  readonly root: boolean;
-  readonly authenticatorId: string;
-}
-
-/** What the request touches. */
-export interface Resource {
-  /** The user that an authority change is about is the one who asks. */
-  readonly ownUser: boolean;
-  /** Bytes of unknown meaning would be signed. */
-  readonly rawPayload: boolean;
-  /** The account or accounts that are used; null when the request is about the wallet as a whole, or about none. */
-  readonly derivationPath: string | readonly string[] | null;
-  readonly addressFormat: AddressFormat | null;
-}
-
-export interface DecisionInput extends PolicySet {
-  readonly subject: Subject;
-  readonly action: MethodName;
-  readonly surface: Surface;
-  readonly resource: Resource;
-  /** What the bytes to be signed would do; null when nothing is signed. */
-  readonly effects: Effects | null;
-  /** Sums that limits are checked against. */
-  readonly usage: Readonly<Record<string, never>>;
-  /** Milliseconds since 1970. */
-  readonly now: number;
-}
+export type PolicySet = readonly CompiledPolicy[];
 
 export interface PolicyDecision {
   readonly outcome: 'allow' | 'deny';
-  /** The rule that decided, e.g. `LEGACY_USER_ROLE` or `effects-unbounded`. */
+  /** The rule that decided: `policy/rule`, or the policy where none of its rules did. */
   readonly rule: string;
-  /** The parameter or part of the transaction that decided, or null. */
+  /** The part of the request that decided, or null. */
   readonly field: string | null;
-  /** One line for each step, in order. */
+  /** One line for each policy, in order; the last one of a denial says why. */
   readonly trace: readonly string[];
   /** What to do next; empty when allowed. */
   readonly hint: string;
-  /** Limits to reserve before anything is signed. */
-  readonly reservations: readonly never[];
+  /** What the answer to a denial is called. */
+  readonly code: ErrorCode;
+  /** Rows to add to counters before anything is signed: all of them or none. */
+  readonly reservations: readonly PolicyReservation[];
   readonly approvalsNeeded: number;
+  /** Figures of the limit that was exceeded. */
+  readonly exceeded: LimitRefusal['figures'];
+  /** What would have to be different for the request to pass, where that can be said. */
+  readonly counterfactual: Counterfactual | null;
 }
 
-/** A step that lets the request pass, or the reason why not. */
-export type Verdict =
-  | { readonly pass: true; readonly rule: string; readonly why: string }
-  | {
-      readonly pass: false;
-      readonly rule: string;
-      readonly why: string;
-      readonly field: string | null;
-      readonly hint: string;
-    };
+export interface PolicyReservation extends Reservation {
+  /** Place in the policy set of the policy whose limit asks. */
+  readonly policy: number;
+}
 
-const pass = (rule: string, why: string): Verdict => ({ pass: true, rule, why });
-const refuse = (rule: string, why: string, hint: string, field: string | null = null): Verdict => ({
-  pass: false,
-  rule,
-  why,
-  field,
-  hint,
-});
+/** Why one policy does not let a request pass. */
+export interface Refusal {
+  readonly policy: CompiledPolicy;
+  readonly reason:
+    | { readonly kind: 'denied'; readonly rule: CompiledRule; readonly context: EvaluationContext }
+    | { readonly kind: 'not-allowed'; readonly applicable: Applicable; readonly context: EvaluationContext }
+    | { readonly kind: 'exception'; readonly exception: Exception }
+    | { readonly kind: 'limit'; readonly refusal: LimitRefusal; readonly context: EvaluationContext };
+}
 
-/** Decides: the user's policy, then the permission for raw payloads, then the grant, then the effects. */
-export function decide(input: DecisionInput): PolicyDecision {
-  const steps: readonly ((input: DecisionInput) => Verdict | null)[] = [
-    decideUserPolicy,
-    decideRawPayload,
-    decideGrant,
-    (each) => decideEffects(each.effects, signsBlindly(each)),
-  ];
+const none: readonly PolicyReservation[] = [];
+const noExceptions: readonly Exception[] = [];
+
+/** What stands where no policy does: nothing is allowed. */
+const nothing: PolicySet = [compilePolicy('no policy', { version: 1, rules: [] })];
+
+/** Decides, and says why. */
+export function decide(
+  policies: PolicySet,
+  request: PolicyRequest,
+  usage: Usage,
+  now: number,
+): PolicyDecision {
   const trace: string[] = [];
+  const reservations: PolicyReservation[] = [];
+  let approvalsNeeded = 0;
   let rule = '';
-  for (const step of steps) {
-    const verdict = step(input);
-    if (verdict === null) continue;
-    trace.push(`${verdict.rule}: ${verdict.pass ? 'pass' : 'deny'}: ${verdict.why}`);
-    if (!verdict.pass) {
-      const { field, hint } = verdict;
-      return {
-        outcome: 'deny',
-        rule: verdict.rule,
-        field,
-        trace,
-        hint,
-        reservations: [],
-        approvalsNeeded: 0,
-      };
-    }
-    if (rule === '') rule = verdict.rule;
-  }
-  return { outcome: 'allow', rule, field: null, trace, hint: '', reservations: [], approvalsNeeded: 0 };
+  const refusal = run(policies, request, usage, now, (passed) => {
+    if (rule === '') rule = passed.rule.name;
+    trace.push(passed.rule.passes);
+    approvalsNeeded = Math.max(approvalsNeeded, passed.approvals);
+    for (const reservation of passed.reservations) reservations.push(reservation);
+  });
+  if (refusal === null)
+    return {
+      outcome: 'allow',
+      rule,
+      field: null,
+      trace,
+      hint: '',
+      code: 'policy-denied',
+      reservations: reservations.length === 0 ? none : reservations,
+      approvalsNeeded,
+      exceeded: null,
+      counterfactual: null,
+    };
+  return denial(policies, request, usage, now, trace, refusal);
 }
 
-/** Name of a user's policy as it stands in traces and entries. */
-export function policyName(policy: UserPolicy): string {
-  return policy.type === 'ROOT' ? 'ROOT' : policy.preset;
+/** Whether a request passes: `decide` without its words. */
+export function passes(policies: PolicySet, request: PolicyRequest, usage: Usage, now: number): boolean {
+  return run(policies, request, usage, now, () => {}) === null;
+}
+
+interface Passed {
+  readonly rule: CompiledRule;
+  readonly approvals: number;
+  readonly reservations: readonly PolicyReservation[];
+}
+
+/** Null when every policy lets the request pass. */
+function run(
+  given: PolicySet,
+  request: PolicyRequest,
+  usage: Usage,
+  now: number,
+  pass: (passed: Passed) => void,
+): Refusal | null {
+  const policies = given.length === 0 ? nothing : given;
+  const chain = request.effects === null ? null : request.effects.chain;
+  const index = indexOf(actionClassOf(request.action), chain);
+  const exceptions = request.effects === null ? noExceptions : exceptionsOf(request.effects);
+  for (let number = 0; number < policies.length; number += 1) {
+    const policy = policies[number]!;
+    const applicable = policy.index[index]!;
+    const context: EvaluationContext = new EvaluationContext(request, now, (id) => {
+      const limit = policy.limitsById.get(id);
+      return limit === undefined ? undefined : usedAfter(limit, context, usage, number);
+    });
+    const { denies, allows } = applicable;
+    for (let place = 0; place < denies.length; place += 1)
+      if (denies[place]!.test(context) !== isFalse)
+        return { policy, reason: { kind: 'denied', rule: denies[place]!, context } };
+    let allowed: CompiledRule | null = null;
+    for (let place = 0; place < allows.length; place += 1) {
+      const rule = allows[place]!;
+      if (allowed !== null && rule.approvals >= allowed.approvals) continue;
+      if (rule.test(context) !== isTrue) continue;
+      allowed = rule;
+      if (rule.approvals === 0) break;
+    }
+    if (allowed === null) return { policy, reason: { kind: 'not-allowed', applicable, context } };
+    let { approvals } = allowed;
+    for (const exception of exceptions) {
+      const accepting = approvalsOf(exception, allows, context);
+      if (accepting === null) return { policy, reason: { kind: 'exception', exception } };
+      approvals = Math.max(approvals, accepting);
+    }
+    const reservations: PolicyReservation[] = [];
+    for (const limit of applicable.limits) {
+      const checked = checkLimit(limit, context, usage, number);
+      if ('why' in checked) return { policy, reason: { kind: 'limit', refusal: checked, context } };
+      for (const { scope, asset, amount } of checked)
+        if (
+          limit.document.window.kind !== 'transaction' &&
+          !reservations.some((known) => known.scope === scope)
+        )
+          reservations.push({ policy: number, scope, asset, amount });
+    }
+    pass({ rule: allowed, approvals, reservations });
+  }
+  return null;
+}
+
+function denial(
+  policies: PolicySet,
+  request: PolicyRequest,
+  usage: Usage,
+  now: number,
+  passed: readonly string[],
+  { policy, reason }: Refusal,
+): PolicyDecision {
+  const words = wordsOf(policy, reason, request);
+  return {
+    outcome: 'deny',
+    rule: words.rule,
+    field: words.field,
+    trace: [...passed, `${words.rule}: deny: ${words.why}`],
+    hint: words.hint,
+    code: words.code ?? 'policy-denied',
+    reservations: none,
+    approvalsNeeded: 0,
+    exceeded: reason.kind === 'limit' ? reason.refusal.figures : null,
+    counterfactual: counterfactualOf(words.findings, words.excess, request, (changed, at) =>
+      passes(policies, changed, usage, at ?? now),
+    ),
+  };
+}
+
+interface Words {
+  readonly rule: string;
+  readonly field: string | null;
+  readonly why: string;
+  readonly hint: string;
+  readonly code?: ErrorCode;
+  /** What would have to be otherwise for this refusal to go away. */
+  readonly findings: readonly Finding[];
+  /** What is above a limit. */
+  readonly excess: { readonly amount: bigint; readonly limit: LimitDocument } | null;
 }
 
 const askRoot = 'Ask a root user of the organization to do this or to widen the policy.';
 
-function decideUserPolicy({ policy, subject, action, resource }: DecisionInput): Verdict {
-  const rule = policyName(policy);
-  const what = actionClassOf(action);
-  switch (what) {
-    case 'unsupported':
-      return refuse('not-supported', `${action} is not offered`, 'Use another method.');
-    case 'found-organization':
-      return subject.root
-        ? pass(rule, 'founding an organization as its root user')
-        : refuse(rule, 'an organization is founded by a root user of it', askRoot);
-    default:
-      break;
+function wordsOf(policy: CompiledPolicy, reason: Refusal['reason'], request: PolicyRequest): Words {
+  switch (reason.kind) {
+    case 'exception': {
+      const { rule, field, why, hint } = reason.exception;
+      return { rule, field, why, hint, code: 'transaction-blocked', findings: [], excess: null };
+    }
+    case 'denied': {
+      const { rule, context } = reason;
+      const findings = findingsOf(rule.document.when, policy.document.lists ?? {}, false, context);
+      const [first] = findings;
+      return {
+        rule: rule.name,
+        field: first?.path ?? null,
+        why: rule.document.comment ?? (first === undefined ? 'the rule denies this' : found(first)),
+        hint:
+          first === undefined
+            ? askRoot
+            : `Change what ${first.path} names, or ask a root user to change the policy.`,
+        findings,
+        excess: null,
+      };
+    }
+    case 'not-allowed': {
+      const { applicable, context } = reason;
+      let closest: { readonly rule: CompiledRule; readonly findings: readonly Finding[] } | null = null;
+      for (const rule of applicable.allows) {
+        const findings = findingsOf(rule.document.when, policy.document.lists ?? {}, true, context);
+        if (closest === null || findings.length < closest.findings.length) closest = { rule, findings };
+      }
+      const unsupported = actionClassOf(request.action) === 'unsupported';
+      if (closest === null)
+        return {
+          rule: policy.name,
+          field: null,
+          why: unsupported ? `${request.action} is not offered` : `nothing allows ${request.action}`,
+          hint: unsupported ? 'Use another method.' : askRoot,
+          findings: [],
+          excess: null,
+        };
+      const [first] = closest.findings;
+      const raw =
+        closest.rule.document.id === rawPayloadRule && actionClassOf(request.action) === 'sign-raw-payload';
+      return {
+        rule: closest.rule.name,
+        field: raw ? 'params.payload' : (first?.path ?? null),
+        why: first === undefined ? `nothing allows ${request.action}` : found(first),
+        hint: raw
+          ? 'Let a root user set permissions ["signRawPayload"] in the policy, or sign a message, typed data or a transaction.'
+          : askRoot,
+        ...(raw ? { code: 'raw-payload-not-permitted' as const } : {}),
+        findings: closest.findings,
+        excess: null,
+      };
+    }
+    case 'limit': {
+      const { limit, field, why, figures } = reason.refusal;
+      return {
+        rule: `${policy.name}/${limit.id}`,
+        field,
+        why: figures === null ? why : `${why} ${windowText(limit.window)}`,
+        hint:
+          figures === null
+            ? 'Make the request so that the limit can be evaluated, or ask a root user to change the policy.'
+            : 'Ask for less, wait until the window has room, or ask a root user to raise the limit.',
+        code: limit.meter === 'count' ? 'rate-limit-exceeded' : 'spending-limit-exceeded',
+        findings: [],
+        excess: figures === null ? null : { amount: figures.used + figures.requested - figures.max, limit },
+      };
+    }
   }
-  switch (rule) {
-    case 'ROOT':
-      // The flag stands in the authority set, the policy beside it: one without the other is nobody's intention.
-      return subject.root
-        ? pass(rule, `root users may ${action}`)
-        : refuse(rule, 'the authority set does not list this user as root', askRoot);
-    case 'ALLOW_ALL':
-      return reservedToRoot(what, resource.ownUser)
-        ? refuse(rule, `${action} is reserved to root users`, askRoot)
-        : pass(rule, `${action} is allowed`);
-    case 'LEGACY_USER_ROLE':
-      return legacyUserMay(what, resource.ownUser)
-        ? pass(rule, `${action} is among what the role may do`)
-        : refuse(rule, `${action} is not among what the role may do`, askRoot);
-    default:
-      return refuse(rule, 'nothing is allowed', askRoot);
-  }
-}
-
-/** Changes of the authority set, except that users manage and stop their own keys. */
-function reservedToRoot(what: ActionClass, ownUser: boolean): boolean {
-  return (
-    what === 'change-users' ||
-    what === 'change-grants' ||
-    what === 'unfreeze' ||
-    ((what === 'change-authenticators' || what === 'freeze') && !ownUser)
-  );
-}
-
-function legacyUserMay(what: ActionClass, ownUser: boolean): boolean {
-  switch (what) {
-    case 'approve':
-    case 'read':
-    case 'make-wallet':
-    case 'use-accounts':
-    case 'sign-message':
-    case 'sign-ethereum-message':
-    case 'sign-typed-data':
-    case 'sign-transaction':
-      return true;
-    case 'change-authenticators':
-    case 'freeze':
-      return ownUser;
-    default:
-      return false;
-  }
-}
-
-/** Whoever may sign bytes of unknown meaning may sign typed data of an unknown type too, and nothing else unresolved. */
-function signsBlindly({ policy, surface }: DecisionInput): boolean {
-  if ('permissions' in policy && policy.permissions?.includes('signRawPayload') === true) return true;
-  return surface === 'compatibility' && ['ROOT', 'ALLOW_ALL'].includes(policyName(policy));
-}
-
-function decideRawPayload({ policy, surface, action, resource }: DecisionInput): Verdict | null {
-  if (actionClassOf(action) !== 'sign-raw-payload' && !resource.rawPayload) return null;
-  const permitted = 'permissions' in policy && policy.permissions?.includes('signRawPayload') === true;
-  if (permitted) return pass('signRawPayload', 'the policy gives the permission');
-  if (surface === 'compatibility')
-    return pass('signRawPayload', 'the compatibility surface needs no permission');
-  return refuse(
-    'signRawPayload',
-    'signing bytes of unknown meaning needs the permission signRawPayload',
-    'Let a root user set permissions ["signRawPayload"] in the policy, or sign a message, typed data or a transaction.',
-    'params.payload',
-  );
-}
-
-/** Scopes that let each class of action pass on a wallet of another organization; an empty list lets none. */
-const scopesFor: Readonly<Record<ActionClass, readonly GrantScope[]>> = {
-  read: grantScopes,
-  'use-accounts': grantScopes,
-  'sign-message': ['owner', 'signaturePayload'],
-  'sign-ethereum-message': ['owner', 'ethereumSignMessage'],
-  'sign-typed-data': ['owner', 'ethereumSignTypedData'],
-  'sign-transaction': ['owner', 'signatureTransaction'],
-  'sign-raw-payload': ['owner', 'signaturePayload'],
-  'export-wallet': ['owner', 'exportWallet'],
-  'import-wallet': [],
-  'make-wallet': [],
-  'change-users': [],
-  'change-authenticators': [],
-  'change-grants': [],
-  approve: [],
-  freeze: [],
-  unfreeze: [],
-  'found-organization': [],
-  unsupported: [],
-};
-
-function decideGrant({ grant, action, resource }: DecisionInput): Verdict | null {
-  if (grant === null) return null;
-  const askOwner = 'Ask the organization that owns the wallet for a wider grant.';
-  const what = actionClassOf(action);
-  const scope = scopesFor[what].find((candidate) => grant.scopes.includes(candidate));
-  if (scope === undefined) {
-    return refuse('grant-scope', `the grant has no scope for ${action}`, askOwner, 'params.walletId');
-  }
-  const allowed = grant.derivationAllowlist;
-  if (allowed === null || what === 'read') return pass('grant-scope', `the grant has the scope ${scope}`);
-  const paths =
-    typeof resource.derivationPath === 'string' ? [resource.derivationPath] : resource.derivationPath;
-  if (paths === null) {
-    return refuse(
-      'grant-derivation',
-      `${action} is about the whole wallet, the grant about single accounts`,
-      askOwner,
-      'params.walletId',
-    );
-  }
-  const outside = paths.find((path) => !allowed.includes(path));
-  if (outside !== undefined) {
-    return refuse(
-      'grant-derivation',
-      `${outside} is not in the derivationAllowlist of the grant`,
-      askOwner,
-      'params.derivationInfo',
-    );
-  }
-  return pass('grant-scope', `the grant has the scope ${scope} for ${paths.join(', ')}`);
 }

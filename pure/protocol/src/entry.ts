@@ -45,6 +45,7 @@ export const KeyUse = struct({
 export type KeyUse = Static<typeof KeyUse>;
 
 export const Reservation = struct({ scope: text(256), asset: text(128), amount: text(80) });
+export type Reservation = Static<typeof Reservation>;
 
 export const CellWrite = struct({ key: text(256), value: option(bytes(262144)) });
 export type CellWrite = Static<typeof CellWrite>;

@@ -295,13 +295,19 @@ export const errorCodes = {
     400,
     'Spending limit exceeded',
     'Lower the amount, wait until the window passes, or ask for a higher limit.',
-    'A limit would be exceeded; the members previousSpendCents, transactionSpendCents, totalSpendCents and limitCents say by how much.',
+    'A limit would be exceeded, or could not be evaluated; `limit` says which one and by how much, and for limits in US dollars previousSpendCents, transactionSpendCents, totalSpendCents and limitCents do. The denial is final for these bytes.',
+  ),
+  'rate-limit-exceeded': kind(
+    429,
+    'Rate limit exceeded',
+    'Wait until the window passes, then make a new request.',
+    'A limit of the number of requests would be exceeded; `limit` says which one. The denial is final for these bytes.',
   ),
   'transaction-blocked': kind(
     400,
     'Transaction blocked',
     'Do not sign it; `scannerResult` says why.',
-    'A scanner judged the transaction harmful.',
+    'The transaction holds what is denied unless a rule of the policy names it: a change of control, an amount that nothing bounds, or what does not follow from its bytes. The denial is final for these bytes.',
   ),
 
   // The transaction and the key

@@ -11,7 +11,7 @@ export function change(context: ChangeContext<'addUserToOrganization'>): unknown
     ...organization,
     users: [...organization.users, request.params.user.username],
   });
-  writeUser(draft, request.params.user, context.change);
+  writeUser(draft, request.params.user, context.change, 'params.user.policy');
   return organizationResult(draft, request.surface, context.organizationId);
 }
 

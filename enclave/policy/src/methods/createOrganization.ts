@@ -4,6 +4,7 @@ import type { AuthorityChange } from '@keystead/protocol/authority-change';
 import type { NewUser } from '@keystead/protocol/parameters/user';
 import type { ChangeContext } from '../context.ts';
 import type { Draft } from '../draft.ts';
+import { assertUserPolicy } from '../policy-decision.ts';
 import { organizationResult } from '../results.ts';
 
 export function change(context: ChangeContext<'createOrganization'>): unknown {
@@ -15,12 +16,14 @@ export function change(context: ChangeContext<'createOrganization'>): unknown {
     wallets: 0,
     users: request.params.users.map((user) => user.username),
   });
-  for (const user of request.params.users) writeUser(draft, user, context.change);
+  for (const [index, user] of request.params.users.entries())
+    writeUser(draft, user, context.change, `params.users[${index}].policy`);
   return organizationResult(draft, request.surface, context.organizationId);
 }
 
 /** The cells of a new user and of the authenticators that the change registers for it, in order. */
-export function writeUser(draft: Draft, user: NewUser, change: AuthorityChange): void {
+export function writeUser(draft: Draft, user: NewUser, change: AuthorityChange, at: string): void {
+  assertUserPolicy(user.policy, at);
   draft.write('user', user.username, { policy: user.policy, traits: user.traits });
   let index = 0;
   for (const { leaf } of change.writes) {

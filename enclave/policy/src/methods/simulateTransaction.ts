@@ -1,10 +1,9 @@
 import { utf8Decode } from '@keystead/crypto/bytes';
-import { decide } from '@keystead/policy/decide';
 import type { ParsedRequestOf } from '@keystead/protocol/request';
 import { formatUuid } from '@keystead/protocol/ids';
 import type { ReadContext } from '../context.ts';
-import { decisionInput } from '../decision.ts';
 import { encodeEffects, keyUseOf } from '../key-use.ts';
+import { decideOn } from '../policy-decision.ts';
 
 /** Effects and decision of a transaction that would be signed now; nothing is reserved and nothing is signed. */
 export function read(context: ReadContext<'simulateTransaction'>): unknown {
@@ -18,7 +17,7 @@ export function read(context: ReadContext<'simulateTransaction'>): unknown {
   };
   const asked = { ...pending, request: signing };
   const use = keyUseOf(asked, state, context.organizationOf);
-  const decision = decide(decisionInput(asked, state, caller, use, time));
+  const { decision } = decideOn(asked, state, caller, use, time);
   return {
     success: decision.outcome === 'allow',
     simulationId: formatUuid(pending.identity.slice(0, 16)),

@@ -1,5 +1,6 @@
 import { KmsError } from '@keystead/protocol/errors';
 import type { ChangeContext } from '../context.ts';
+import { assertUserPolicy } from '../policy-decision.ts';
 import { organizationResult } from '../results.ts';
 
 const maximumTraits = 32;
@@ -9,6 +10,7 @@ export function change(context: ChangeContext<'updateUserInOrganization'>): unkn
   const { username, newPolicy, addTraits, removeTraits } = request.params;
   const user = draft.cell('user', username);
   if (user === undefined) throw new KmsError('user-not-found', { field: 'params.username' });
+  if (newPolicy !== null) assertUserPolicy(newPolicy, 'params.newPolicy');
   const traits = { ...user.traits, ...addTraits };
   for (const trait of removeTraits) delete traits[trait];
   if (Object.keys(traits).length > maximumTraits)

@@ -1,17 +1,59 @@
-import { KmsError } from '../errors.ts';
-import { array, enumeration, invalid, json, literal, type Schema, transform, union } from '../schema.ts';
+import {
+  array,
+  enumeration,
+  integer,
+  invalid,
+  type Json,
+  json,
+  literal,
+  object,
+  refine,
+  type Schema,
+  string,
+  transform,
+  union,
+} from '../schema.ts';
 import { members, type Surface } from '../surface.ts';
 import { type NewAuthenticator, newAuthenticator } from './authenticator.ts';
-import { duration, name, traits, withoutRepeats } from './text.ts';
+import { duration, id, name, traits, withoutRepeats } from './text.ts';
 
 /** What a policy can permit beyond its rules. */
 export type Permission = 'signRawPayload';
 
-/** What a user may do. `permissions` is absent when empty. */
+/** A daily limit of an app's user; the memory members address an account on chain that published clients name. */
+export interface UsdLimit {
+  readonly usdCentsLimitPerDay: number;
+  readonly memoryAccount?: string;
+  readonly memoryId?: number;
+  readonly memoryBump?: number;
+}
+
+/** A rule in CEL syntax (spec/policy.md §4). */
+export interface CelRule {
+  readonly expression: string;
+  readonly outcome: 'ALLOW' | 'DENY';
+  readonly comment?: string;
+}
+
+export interface CelConstant {
+  readonly name: string;
+  readonly value: Json;
+}
+
+/** What a user may do. `permissions` is absent when empty. Rules are checked where policies are decided. */
 export type UserPolicy =
   | { readonly type: 'ROOT'; readonly permissions?: readonly Permission[] }
   | { readonly type: 'CEL'; readonly preset: 'ALLOW_ALL'; readonly permissions?: readonly Permission[] }
-  | { readonly type: 'CEL'; readonly preset: 'DENY_ALL' | 'LEGACY_USER_ROLE' };
+  | { readonly type: 'CEL'; readonly preset: 'DENY_ALL' | 'LEGACY_USER_ROLE' }
+  | {
+      readonly type: 'CEL';
+      readonly preset: 'DAPP_CONNECTION_USER';
+      readonly walletId: string;
+      readonly usdLimit?: UsdLimit;
+    }
+  | { readonly type: 'CEL'; readonly rules: readonly CelRule[]; readonly constants: readonly CelConstant[] }
+  /** A document of the policy language (spec/policy.md §2). Native surface only. */
+  | { readonly type: 'POLICY'; readonly policy: Json };
 
 export interface NewUser {
   readonly username: string;
@@ -32,40 +74,84 @@ const permissionField = (surface: Surface): PermissionField =>
 const given = (list: readonly Permission[] | undefined) =>
   list === undefined || list.length === 0 ? {} : { permissions: list };
 
-/** Members of the policy language that are refused while nothing enforces them. */
-const beyondPresets = ['rules', 'constants', 'walletId', 'usdLimit'] as const;
+const presets = ['ALLOW_ALL', 'DENY_ALL', 'LEGACY_USER_ROLE', 'DAPP_CONNECTION_USER'] as const;
+
+export const celRules: Schema<readonly CelRule[]> = array(
+  object({
+    required: { expression: string({ min: 1, max: 8192 }), outcome: enumeration(['ALLOW', 'DENY'] as const) },
+    optional: { comment: string({ max: 1024 }) },
+  }),
+  { max: 256 },
+);
+export const celConstants: Schema<readonly CelConstant[]> = array(
+  object({ required: { name: string({ min: 1, max: 64 }), value: json() } }),
+  { max: 64 },
+);
+
+const memory = {
+  memoryAccount: string({ max: 128 }),
+  memoryId: integer({ min: 0, max: 2 ** 32 - 1 }),
+  memoryBump: integer({ min: 0, max: 255 }),
+};
+
+const usdLimit = (surface: Surface): Schema<UsdLimit> =>
+  members(surface, {
+    required: { usdCentsLimitPerDay: integer({ min: 0, max: 1_000_000_000_000 }) },
+    optional: memory,
+  });
 
 function celPolicy(surface: Surface): Schema<UserPolicy> {
   const shape = members(surface, {
     required: { type: literal('CEL') },
     optional: {
-      preset: enumeration(['ALLOW_ALL', 'DENY_ALL', 'LEGACY_USER_ROLE', 'DAPP_CONNECTION_USER'] as const),
+      preset: enumeration(presets),
       ...permissionField(surface),
-      rules: json(),
-      constants: json(),
-      walletId: json(),
-      usdLimit: json(),
+      rules: celRules,
+      constants: celConstants,
+      walletId: id(surface),
+      usdLimit: usdLimit(surface),
     },
   });
   return transform(shape, (value, path): UserPolicy => {
-    const unsupported = (field: string, what: string) =>
-      new KmsError('not-supported', {
-        field: `${path}.${field}`,
-        detail: `${what} comes with the policy language, which this version does not have.`,
-        hint: 'Use the presets ALLOW_ALL, DENY_ALL or LEGACY_USER_ROLE.',
-      });
-    if (value.preset === 'DAPP_CONNECTION_USER') throw unsupported('preset', 'DAPP_CONNECTION_USER');
-    for (const field of beyondPresets) {
-      if (value[field] !== undefined) throw unsupported(field, `A policy with ${field}`);
+    const { preset, rules, constants, walletId } = value;
+    const without = (
+      field: 'rules' | 'constants' | 'walletId' | 'usdLimit' | 'permissions',
+      where: string,
+    ) => {
+      if (value[field] !== undefined) throw invalid(`${path}.${field}`, `has no meaning with ${where}`);
+    };
+    if (preset === undefined) {
+      if (rules === undefined) throw invalid(`${path}.preset`, 'is required, or rules are');
+      for (const field of ['walletId', 'usdLimit', 'permissions'] as const) without(field, 'rules');
+      return { type: 'CEL', rules, constants: constants ?? [] };
     }
-    if (value.preset === undefined) throw invalid(`${path}.preset`, 'is required');
-    if (value.preset === 'ALLOW_ALL')
-      return { type: 'CEL', preset: 'ALLOW_ALL', ...given(value.permissions) };
-    if (value.permissions !== undefined) {
-      throw invalid(`${path}.permissions`, `has no meaning with ${value.preset}`);
+    for (const field of ['rules', 'constants'] as const) without(field, preset);
+    if (preset === 'DAPP_CONNECTION_USER') {
+      without('permissions', preset);
+      if (walletId === undefined) throw invalid(`${path}.walletId`, 'is required');
+      return {
+        type: 'CEL',
+        preset,
+        walletId,
+        ...(value.usdLimit === undefined ? {} : { usdLimit: value.usdLimit }),
+      };
     }
-    return { type: 'CEL', preset: value.preset };
+    for (const field of ['walletId', 'usdLimit'] as const) without(field, preset);
+    if (preset === 'ALLOW_ALL') return { type: 'CEL', preset, ...given(value.permissions) };
+    without('permissions', preset);
+    return { type: 'CEL', preset };
   });
+}
+
+const documentPolicy: Schema<UserPolicy> = object({
+  required: { type: literal('POLICY'), policy: refine(json(), boundedJson) },
+});
+
+/** The most characters of a document of the policy language on the wire. */
+const maximumPolicyText = 131_072;
+
+function boundedJson(value: Json, path: string): void {
+  if (JSON.stringify(value).length > maximumPolicyText) throw invalid(path, 'is too large');
 }
 
 function rootPolicy(surface: Surface): Schema<UserPolicy> {
@@ -77,7 +163,8 @@ function rootPolicy(surface: Surface): Schema<UserPolicy> {
 }
 
 export function userPolicy(surface: Surface): Schema<UserPolicy> {
-  return union('type', { ROOT: rootPolicy(surface), CEL: celPolicy(surface) });
+  const both = { ROOT: rootPolicy(surface), CEL: celPolicy(surface) };
+  return surface === 'native' ? union('type', { ...both, POLICY: documentPolicy }) : union('type', both);
 }
 
 const role: Schema<UserPolicy> = transform(

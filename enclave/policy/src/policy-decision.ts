@@ -1,0 +1,210 @@
+import { type CompiledPolicy, compilePolicy } from '@keystead/policy/compile-policy';
+import { decide, type PolicyDecision } from '@keystead/policy/decide';
+import { grantDocument, policyName, userPolicyDocument } from '@keystead/policy/presets';
+import type { PolicyRequest } from '@keystead/policy/request';
+import type { AddressFormat } from '@keystead/chains/chain';
+import type { Caller } from '@keystead/protocol/authenticate';
+import type { GrantLeaf } from '@keystead/protocol/authority';
+import type { Reservation } from '@keystead/protocol/entry';
+import { KmsError } from '@keystead/protocol/errors';
+import { formatUuid } from '@keystead/protocol/ids';
+import type { GrantScope } from '@keystead/protocol/parameters/grant';
+import type { UserPolicy } from '@keystead/protocol/parameters/user';
+import type { WalletCell } from './cells.ts';
+import type { Draft } from './draft.ts';
+import type { Use } from './key-use.ts';
+import type { Pending } from './pending.ts';
+import { reserve, usageOf } from './usage.ts';
+
+/** A decision, and what it takes up when it becomes an entry. */
+export interface AppliedPolicy {
+  readonly decision: PolicyDecision;
+  /** Writes the reservations into the drafts, all of them, and gives them as the entry of `draft` holds them. */
+  reserve(draft: Draft, time: number): Reservation[];
+}
+
+interface StandingPolicy {
+  readonly policy: CompiledPolicy;
+  /** The organization whose counters the policy's limits use. */
+  readonly home: Draft;
+}
+
+// Cells and leaves are the same object until they are written again.
+const compiledPolicies = new WeakMap<UserPolicy | GrantLeaf, CompiledPolicy>();
+
+function compiledUserPolicy(policy: UserPolicy): CompiledPolicy {
+  const known = compiledPolicies.get(policy);
+  if (known !== undefined) return known;
+  const compiled = compilePolicy(policyName(policy), userPolicyDocument(policy, 'policy'));
+  compiledPolicies.set(policy, compiled);
+  return compiled;
+}
+
+function compiledGrant(grant: GrantLeaf): CompiledPolicy {
+  const known = compiledPolicies.get(grant);
+  if (known !== undefined) return known;
+  const document = grantDocument({
+    version: 'v0',
+    scopes: grant.scopes as readonly GrantScope[],
+    derivationAllowlist: grant.derivationAllowlist ?? null,
+  });
+  const compiled = compilePolicy('grant', document);
+  compiledPolicies.set(grant, compiled);
+  return compiled;
+}
+
+/** Throws KmsError `parameter-invalid` for a policy whose rules mean nothing: it must not become state. */
+export function assertUserPolicy(policy: UserPolicy, at: string): void {
+  userPolicyDocument(policy, at);
+}
+
+const founderPolicy: UserPolicy = { type: 'ROOT' };
+
+function standingPolicies(draft: Draft, caller: Caller | null, use: Use | null): StandingPolicy[] {
+  const policy = caller === null ? founderPolicy : draft.cell('user', caller.user.username)?.policy;
+  if (policy === undefined) throw new KmsError('authenticator-unknown', {});
+  const standing: StandingPolicy[] = [{ policy: compiledUserPolicy(policy), home: draft }];
+  const granted = use?.wallet?.granted;
+  if (granted != null) standing.push({ policy: compiledGrant(granted.grant), home: granted.owner });
+  return standing;
+}
+
+/** Decides; a denial is a decision like another. Throws NeedRows. */
+export function decideOn(
+  pending: Pending,
+  draft: Draft,
+  caller: Caller | null,
+  use: Use | null,
+  now: number,
+): AppliedPolicy {
+  const standing = standingPolicies(draft, caller, use);
+  const decision = decide(
+    standing.map(({ policy }) => policy),
+    policyRequestOf(pending, draft, caller, use),
+    usageOf((policy) => standing[policy]!.home),
+    now,
+  );
+  return {
+    decision,
+    reserve(of, time) {
+      const taken: Reservation[] = [];
+      const seen = new Set<string>();
+      for (const { policy, scope, asset, amount } of decision.reservations) {
+        // One counter of several policies takes one row.
+        if (standing[policy]!.home !== of || seen.has(scope)) continue;
+        seen.add(scope);
+        reserve(of, scope, time, amount);
+        taken.push({ scope, asset, amount: amount.toString() });
+      }
+      return taken;
+    },
+  };
+}
+
+/** Decides, and throws a denial as KmsError with its code. Throws NeedRows. */
+export function applyPolicy(
+  pending: Pending,
+  draft: Draft,
+  caller: Caller | null,
+  use: Use | null,
+  now: number,
+): AppliedPolicy {
+  const applied = decideOn(pending, draft, caller, use, now);
+  const refusal = refusalOf(applied.decision);
+  if (refusal !== null) throw refusal;
+  return applied;
+}
+
+/** The error of a denial, or null when the request passes. */
+export function refusalOf(decision: PolicyDecision): KmsError | null {
+  const { outcome, code, rule, field, trace, hint, exceeded, counterfactual } = decision;
+  if (outcome === 'allow') return null;
+  return new KmsError(code, {
+    detail: [trace.at(-1) ?? rule, ...(counterfactual === null ? [] : [counterfactual.text])].join('; '),
+    ...(field === null ? {} : { field }),
+    ...(hint === '' ? {} : { hint }),
+    extra: {
+      rule,
+      trace,
+      ...(counterfactual === null ? {} : { counterfactual: counterfactual.changes }),
+      ...(exceeded === null ? {} : limitExtra(exceeded)),
+      ...(code === 'transaction-blocked'
+        ? { scannerResult: { rule, field, detail: trace.at(-1) ?? rule } }
+        : {}),
+    },
+  });
+}
+
+const microsPerCent = 10_000n;
+const cents = (micros: bigint): number => Number((micros + microsPerCent - 1n) / microsPerCent);
+
+/** Figures of a limit; those in US dollars also as published clients read them. */
+function limitExtra(exceeded: NonNullable<PolicyDecision['exceeded']>): object {
+  const { scope, used, requested, max, meter } = exceeded;
+  return {
+    limit: { scope, used: used.toString(), requested: requested.toString(), max: max.toString() },
+    ...(meter === 'usd'
+      ? {
+          previousSpendCents: cents(used),
+          transactionSpendCents: cents(requested),
+          totalSpendCents: cents(used + requested),
+          limitCents: Number(max / microsPerCent),
+        }
+      : {}),
+  };
+}
+
+const noAddresses: ReadonlySet<string> = new Set();
+const addressSets = new WeakMap<WalletCell, ReadonlySet<string>>();
+
+function addressesOf(cell: WalletCell): ReadonlySet<string> {
+  const known = addressSets.get(cell);
+  if (known !== undefined) return known;
+  const addresses = new Set(cell.accounts.map(({ address }) => address));
+  addressSets.set(cell, addresses);
+  return addresses;
+}
+
+const noTraits: Readonly<Record<string, string>> = {};
+
+/** The facts that policies see. Throws NeedRows. */
+export function policyRequestOf(
+  pending: Pending,
+  draft: Draft,
+  caller: Caller | null,
+  use: Use | null,
+): PolicyRequest {
+  const { request, stamp } = pending;
+  const username = caller?.user.username ?? '';
+  const { params } = request;
+  const target = 'username' in params ? params.username : null;
+  const named = 'walletId' in params && typeof params.walletId === 'string' ? params.walletId : null;
+  const wallet = use?.wallet ?? null;
+  const walletId = wallet?.id ?? named;
+  const paths = use?.paths ?? null;
+  return {
+    subject: {
+      organizationId: pending.organizationId,
+      username,
+      root: caller === null || caller.user.root,
+      authenticatorId: caller === null ? '' : formatUuid(caller.authenticator.id),
+      traits: caller === null ? noTraits : (draft.cell('user', username)?.traits ?? noTraits),
+    },
+    action: request.method,
+    surface: request.surface,
+    resource: {
+      ownUser: target !== null && target === username,
+      rawPayload: request.method === 'signRawPayload',
+      origin: stamp.kind === 'native' && stamp.origin !== 'none' ? stamp.origin : null,
+      network: 'submission' in params ? (params.submission?.network ?? null) : null,
+      walletId,
+      walletTags: wallet?.cell.tags ?? null,
+      owner: wallet === null ? null : formatUuid((wallet.granted?.owner ?? draft).organization.id),
+      derivationPaths: typeof paths === 'string' ? [paths] : paths,
+      address: use?.account?.address ?? null,
+      addressFormat: (use?.account?.addressFormat ?? null) as AddressFormat | null,
+      ownAddresses: wallet === null ? noAddresses : addressesOf(wallet.cell),
+    },
+    effects: use?.effects ?? null,
+  };
+}

@@ -1,0 +1,152 @@
+/** Why a condition is not what it would have to be: the comparisons that stand in the way, with their place in the request. */
+import { type EvaluationContext, infinite } from './evaluation.ts';
+import {
+  compileCondition,
+  constantOf,
+  isTrue,
+  isFalse,
+  type Lists,
+  valuesOf,
+} from './language/compile-condition.ts';
+import type { Comparison, Condition } from './language/document.ts';
+import { type Field, fieldNamed, type FieldValue, type ListField, listNamed } from './language/fields.ts';
+import { formatCondition } from './language/format.ts';
+
+/** One thing that would have to be otherwise. */
+export interface Finding {
+  /** Path in the request, e.g. `effects.outflows[1].amount`. */
+  readonly path: string;
+  /** The field as the condition names it. */
+  readonly field: string;
+  /** The element that `field` is of, or null. */
+  readonly element: { readonly list: string; readonly index: number } | null;
+  /** Undefined when the request lacks it. */
+  readonly actual: FieldValue;
+  /** What would have to hold: the comparison, or its contrary. */
+  readonly wanted: string;
+  readonly comparison: Comparison | null;
+  /** The comparison would have to be true, or false. */
+  readonly truth: boolean;
+  /** Constants of the comparison as the request would hold them. */
+  readonly constants: readonly (string | boolean | bigint)[];
+}
+
+/**
+ * The smallest set of findings which, turned round, makes the condition `wanted` as far as it can be said; empty when it is
+ * so already.
+ */
+export function findingsOf(
+  condition: Condition,
+  lists: Lists,
+  wanted: boolean,
+  context: EvaluationContext,
+): readonly Finding[] {
+  return new Explainer(lists, context).findings(condition, wanted, null, null);
+}
+
+type Element = { readonly list: string; readonly index: number } | null;
+
+class Explainer {
+  readonly #lists: Lists;
+  readonly #context: EvaluationContext;
+
+  constructor(lists: Lists, context: EvaluationContext) {
+    this.#lists = lists;
+    this.#context = context;
+  }
+
+  findings(
+    condition: Condition,
+    wanted: boolean,
+    over: ListField | null,
+    element: Element,
+  ): readonly Finding[] {
+    if (compileCondition(condition, this.#lists, over)(this.#context) === (wanted ? isTrue : isFalse))
+      return [];
+    const finding = (path: string, field: Field | null): Finding =>
+      this.#finding(path, wanted, element, field, condition, over);
+    if ('constant' in condition) return [finding('policy', null)];
+    if ('not' in condition) return this.findings(condition.not, !wanted, over, element);
+    if ('all' in condition || 'any' in condition) {
+      const parts = 'all' in condition ? condition.all : condition.any;
+      const each = parts.map((part) => this.findings(part, wanted, over, element));
+      // Every part has to hold, or one of them has to fail.
+      return 'all' in condition === wanted ? each.flat() : fewest(each);
+    }
+    if ('every' in condition || 'some' in condition) {
+      const name = 'every' in condition ? condition.every : condition.some;
+      const list = listNamed(name)!;
+      const elements = list.read(this.#context);
+      if (elements === undefined || elements.length === 0) return [finding(name, null)];
+      const each = elements.map((item, index) => {
+        this.#context.item = item;
+        return this.findings(condition.where, wanted, list, { list: name, index });
+      });
+      return 'every' in condition === wanted ? each.flat() : fewest(each);
+    }
+    if ('has' in condition) return [finding(condition.has, null)];
+    return [finding(condition.field, fieldNamed(condition.field, over)!)];
+  }
+
+  #finding(
+    path: string,
+    truth: boolean,
+    element: Element,
+    field: Field | null,
+    condition: Condition,
+    over: ListField | null,
+  ): Finding {
+    const comparison = field !== null ? (condition as Comparison) : null;
+    const text = formatCondition(condition, over);
+    const place = element === null ? path : path.replace('item', `${element.list}[${element.index}]`);
+    const constants =
+      comparison === null || field === null
+        ? []
+        : comparison.operator === 'in'
+          ? valuesOf(comparison, field, this.#lists)
+          : [constantOf(field, comparison.value as string | boolean)];
+    return {
+      path: place,
+      field: path,
+      element: path.includes('item') ? element : null,
+      actual: field === null ? undefined : field.read(this.#context),
+      wanted: shortened(truth ? text : `!(${text})`),
+      comparison,
+      truth,
+      constants,
+    };
+  }
+}
+
+/** Long lists are no help to a reader. */
+function shortened(text: string): string {
+  return text.length <= 160 ? text : `${text.slice(0, 159)}…`;
+}
+
+function fewest(each: readonly (readonly Finding[])[]): readonly Finding[] {
+  return each.reduce((best, found) => (found.length < best.length ? found : best));
+}
+
+/** A finding in one sentence. */
+export function found({ path, actual, wanted, comparison }: Finding): string {
+  if (comparison === null) return `${path} would have to fulfil ${wanted}`;
+  return `${path} is ${actualText(actual, comparison.field)}; wanted ${wanted}`;
+}
+
+function actualText(actual: FieldValue, field: string): string {
+  if (actual === undefined) return 'missing';
+  if (typeof actual === 'bigint') {
+    if (actual >= infinite) return 'unbounded';
+    const isTime = /\.(?:now|expires|notBefore|notAfter)$/.test(field);
+    return isTime ? timeText(actual) : actual.toString();
+  }
+  if (typeof actual === 'boolean') return String(actual);
+  return JSON.stringify(actual);
+}
+
+const latestTime = 8_640_000_000_000_000n;
+
+/** RFC 3339; what lies beyond the calendar stays a number. */
+export function timeText(milliseconds: bigint): string {
+  return milliseconds > latestTime ? milliseconds.toString() : new Date(Number(milliseconds)).toISOString();
+}

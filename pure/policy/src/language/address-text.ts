@@ -1,0 +1,27 @@
+/** Addresses and assets as effects write them, so that two spellings of one account never compare as two. */
+import { ChainError } from '@keystead/chains/error';
+import { checksumAddress, parseAddress } from '@keystead/chains/ethereum/address';
+
+/**
+ * The one text of an address: EIP-55 for `0x` and 40 digits, lower case for longer hexadecimal (Sui) and for Bech32;
+ * base58 is case-sensitive and stays. Throws RangeError for a wrong EIP-55 checksum.
+ */
+export function addressText(text: string): string {
+  if (/^0x[0-9a-fA-F]{40}$/.test(text)) {
+    try {
+      return checksumAddress(parseAddress(text));
+    } catch (cause) {
+      if (cause instanceof ChainError) throw new RangeError(cause.message);
+      throw cause;
+    }
+  }
+  if (/^0[xX][0-9a-fA-F]+$/.test(text)) return text.toLowerCase();
+  if (/^(BC|TB|BCRT|bc|tb|bcrt)1[0-9A-Za-z]+$/.test(text)) return text.toLowerCase();
+  return text;
+}
+
+/** The one text of a CAIP-19 asset: an EVM contract in it has its EIP-55 checksum. Throws RangeError. */
+export function assetText(text: string): string {
+  const parts = /^([^/]+\/erc[0-9]+:)(0x[0-9a-fA-F]{40})(\/[0-9]+)?$/.exec(text);
+  return parts === null ? text : `${parts[1]}${addressText(parts[2]!)}${parts[3] ?? ''}`;
+}

@@ -1,0 +1,252 @@
+/** Limits: which counters a request adds to, and whether there is room (spec/policy.md §6). */
+import { sha256 } from '@keystead/crypto/sha256';
+import { utf8Encode } from '@keystead/crypto/bytes';
+import { canonicalize } from '@keystead/crypto/canonical-json';
+import { hexEncode } from '@keystead/crypto/hex';
+import { type ActionClass, actionsWithEffects } from './action-class.ts';
+import { type Charge, type EvaluationContext, infinite } from './evaluation.ts';
+import { addressText, assetText } from './language/address-text.ts';
+import {
+  type LimitDocument,
+  type ListReference,
+  type Meter,
+  type PricingDocument,
+  type ScopeKey,
+  scopeKeys,
+} from './language/document.ts';
+import { type Price, priceOf, type QuoteRecord, microDollars } from './pricing.ts';
+import { windowStart } from './window.ts';
+
+/** What decisions read of the past. */
+export interface Usage {
+  /**
+   * What the counter `scope` took up after the time `after` (milliseconds, exclusive). `policy` is the place in the policy
+   * set of the policy that asks: policies of two organizations have counters of their own.
+   */
+  spent(scope: string, after: number, policy: number): bigint;
+  /** Quotes of an asset as the organization of that policy has them, or undefined. */
+  quotes(asset: string, policy: number): QuoteRecord | undefined;
+}
+
+/** One row to add to a counter before anything is signed. */
+export interface Reservation {
+  /** Name of the counter: meter and scope, and nothing of the policy that asks. */
+  readonly scope: string;
+  /** CAIP-19 for amounts, `usd` or `count`. */
+  readonly asset: string;
+  readonly amount: bigint;
+}
+
+/** Why a limit does not let a request pass. */
+export interface LimitRefusal {
+  readonly limit: LimitDocument;
+  readonly field: string;
+  readonly why: string;
+  /** Figures of an exceeded limit; null when it could not be evaluated at all. */
+  readonly figures: {
+    readonly meter: Meter;
+    readonly scope: string;
+    readonly used: bigint;
+    readonly requested: bigint;
+    readonly max: bigint;
+  } | null;
+}
+
+interface Counter {
+  readonly scope: string;
+  readonly asset: string;
+  amount: bigint;
+}
+
+export interface CompiledLimit {
+  readonly document: LimitDocument;
+  readonly max: bigint;
+  readonly actions: ReadonlySet<ActionClass>;
+  /** Counters that the request adds to. */
+  counters(context: EvaluationContext, usage: Usage, policy: number): readonly Counter[] | LimitRefusal;
+}
+
+const signing: ReadonlySet<ActionClass> = new Set([
+  'sign-message',
+  'sign-ethereum-message',
+  'sign-typed-data',
+  'sign-transaction',
+  'sign-raw-payload',
+]);
+
+type Lists = Readonly<Record<string, readonly string[]>>;
+
+/** Keys whose value differs between the charges of one request. */
+const isOfCharge = (key: ScopeKey): boolean => key === 'asset' || key === 'destination';
+
+export function compileLimit(document: LimitDocument, lists: Lists, pricing: PricingDocument): CompiledLimit {
+  const per = [...(document.per ?? [])].sort();
+  const across = scopeKeys.flatMap((key) => {
+    const given = document.across?.[key];
+    return given === undefined ? [] : [{ key, values: valuesOf(key, given, lists) }];
+  });
+  const acrossText = across.map(({ key, values }) => ` ${key} in ${digestOf(values)}`).join('');
+  const tail = `${acrossText}${document.excludeOwn === true ? ' excluding own' : ''}`;
+  const onlyAsset = across.find(({ key }) => key === 'asset');
+  const refusal = (field: string, why: string): LimitRefusal => ({
+    limit: document,
+    field,
+    why,
+    figures: null,
+  });
+
+  function counters(
+    context: EvaluationContext,
+    usage: Usage,
+    policy: number,
+  ): readonly Counter[] | LimitRefusal {
+    const found = new Map<string, Counter>();
+    const add = (charge: Charge | null, amount: bigint, asset: string): LimitRefusal | null => {
+      let scope: string = document.meter;
+      for (const { key, values } of across) {
+        const value = scopeValue(key, context, charge);
+        if (value === undefined) return refusal(fieldOf[key], `the request has no ${key}`);
+        if (!values.has(value)) return null;
+      }
+      for (const key of per) {
+        const value = scopeValue(key, context, charge);
+        if (value === undefined) return refusal(fieldOf[key], `the request has no ${key}`);
+        scope += ` ${key}=${JSON.stringify(value)}`;
+      }
+      scope += tail;
+      const known = found.get(scope);
+      if (known === undefined) found.set(scope, { scope, asset, amount });
+      else known.amount += amount;
+      return null;
+    };
+    if (document.meter === 'count') {
+      const refused = add(null, 1n, 'count');
+      return refused ?? [...found.values()];
+    }
+    for (const charge of context.charges()) {
+      if (charge.amount === 0n || (charge.own && document.excludeOwn === true)) continue;
+      let { amount } = charge;
+      if (document.meter === 'usd') {
+        // An asset that no value is filtered by needs no price.
+        if (onlyAsset !== undefined && !onlyAsset.values.has(charge.asset)) continue;
+        const price: Price = priceOf(usage.quotes(charge.asset, policy), pricing, context.now);
+        if (!price.known) return refusal('effects', `${charge.asset} has no price: ${price.why}`);
+        amount = amount === infinite ? infinite : microDollars(amount, price.scaled);
+      }
+      const refused = add(charge, amount, document.meter === 'usd' ? 'usd' : charge.asset);
+      if (refused !== null) return refused;
+    }
+    return [...found.values()];
+  }
+
+  return {
+    document,
+    max: BigInt(document.max),
+    actions: new Set(document.on ?? (document.meter === 'count' ? signing : actionsWithEffects)),
+    counters,
+  };
+}
+
+/** Reservations of a request under one limit, or why it does not pass. */
+export function checkLimit(
+  limit: CompiledLimit,
+  context: EvaluationContext,
+  usage: Usage,
+  policy: number,
+): readonly Reservation[] | LimitRefusal {
+  const counters = limit.counters(context, usage, policy);
+  if ('why' in counters) return counters;
+  const after = windowStart(limit.document.window, context.now);
+  for (const { scope, asset, amount } of counters) {
+    const used = limit.document.window.kind === 'transaction' ? 0n : usage.spent(scope, after, policy);
+    if (used + amount <= limit.max) continue;
+    const why =
+      amount >= infinite
+        ? `nothing bounds how much of ${asset} leaves`
+        : `${used} used and ${amount} asked for are more than ${limit.max}`;
+    return {
+      limit: limit.document,
+      field: 'effects',
+      why,
+      figures: { meter: limit.document.meter, scope, used, requested: amount, max: limit.max },
+    };
+  }
+  return counters;
+}
+
+/** The most that one of a limit's counters would hold after the request, or undefined when that cannot be said. */
+export function usedAfter(
+  limit: CompiledLimit,
+  context: EvaluationContext,
+  usage: Usage,
+  policy: number,
+): bigint | undefined {
+  const counters = limit.counters(context, usage, policy);
+  if ('why' in counters) return undefined;
+  const after = windowStart(limit.document.window, context.now);
+  let most = 0n;
+  for (const { scope, amount } of counters) {
+    const used = limit.document.window.kind === 'transaction' ? 0n : usage.spent(scope, after, policy);
+    if (used + amount > most) most = used + amount;
+  }
+  return most > infinite ? infinite : most;
+}
+
+const fieldOf: Readonly<Record<ScopeKey, string>> = {
+  organization: 'subject.organization',
+  user: 'subject.user',
+  authenticator: 'subject.authenticator',
+  app: 'subject.traits["appId"]',
+  origin: 'action.origin',
+  wallet: 'resource.wallet',
+  address: 'resource.address',
+  destination: 'effects.outflows',
+  asset: 'effects.outflows',
+  chain: 'effects.chain',
+};
+
+/** Undefined when the request lacks it. What has no destination, such as a fee, has the empty one. */
+function scopeValue(
+  key: ScopeKey,
+  { request }: EvaluationContext,
+  charge: Charge | null,
+): string | undefined {
+  switch (key) {
+    case 'organization':
+      return request.subject.organizationId;
+    case 'user':
+      return request.subject.username;
+    case 'authenticator':
+      return request.subject.authenticatorId;
+    case 'app':
+      return Object.hasOwn(request.subject.traits, 'appId') ? request.subject.traits.appId : undefined;
+    case 'origin':
+      return request.resource.origin ?? undefined;
+    case 'wallet':
+      return request.resource.walletId ?? undefined;
+    case 'address':
+      return request.resource.address ?? undefined;
+    case 'chain':
+      return request.effects === null ? undefined : (request.effects.network ?? request.effects.chain);
+    case 'destination':
+      return charge?.destination ?? '';
+    case 'asset':
+      return charge?.asset;
+  }
+}
+
+function valuesOf(key: ScopeKey, given: ListReference, lists: Lists): ReadonlySet<string> {
+  const values = 'list' in given ? lists[given.list]! : given;
+  const canonical =
+    key === 'asset'
+      ? assetText
+      : isOfCharge(key) || key === 'address'
+        ? addressText
+        : (value: string) => value;
+  return new Set(values.map(canonical));
+}
+
+/** A counter over a set of values is that set's, in whatever order or under whatever name the policy lists it. */
+function digestOf(values: ReadonlySet<string>): string {
+  return hexEncode(sha256(utf8Encode(canonicalize([...values].sort()))).subarray(0, 16));
+}

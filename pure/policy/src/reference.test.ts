@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  moments,
+  policyOf,
+  quotesOf,
+  Random,
+  requestOf,
+  amounts,
+  type UsageRow,
+} from '../testing/generate.ts';
+import { referenceDecision } from '../testing/reference-model.ts';
+import { compilePolicy } from './compile-policy.ts';
+import { decide, type PolicyDecision } from './decide.ts';
+import type { Usage } from './limits.ts';
+
+/** Cases; `POLICY_CASES=1000000` for the long run. */
+const cases = Number(process.env.POLICY_CASES ?? 100_000);
+const firstSeed = Number(process.env.POLICY_SEED ?? 1);
+
+test(`decide and the reference model agree on ${cases} policy sets and requests`, () => {
+  const seen = { allow: 0, deny: 0, reservations: 0, exceeded: 0, approvals: 0, counterfactuals: 0 };
+  for (let seed = firstSeed; seed < firstSeed + cases; seed += 1) {
+    const random = new Random(seed);
+    const documents = [policyOf(random), ...(random.chance(15) ? [policyOf(random)] : [])];
+    const policies = documents.map((document, index) => compilePolicy(`policy-${index}`, document));
+    const request = requestOf(random);
+    const now = random.pick(moments);
+    const quotes = quotesOf(random, now);
+    const rows: UsageRow[] = [];
+    const asked = new Set<string>();
+    const usage: Usage = {
+      spent(scope, after) {
+        // The past of a counter is made when it is asked for, and then stays.
+        if (!asked.has(scope)) {
+          asked.add(scope);
+          for (const time of [
+            now,
+            now - 999,
+            now - 1000,
+            now - 60_000,
+            now - 3_600_000,
+            now - 86_399_999,
+            now - 86_400_000,
+          ])
+            if (random.chance(30)) rows.push({ scope, time, amount: BigInt(random.pick(amounts)) });
+        }
+        return rows
+          .filter((row) => row.scope === scope && row.time > after)
+          .reduce((sum, { amount }) => sum + amount, 0n);
+      },
+      quotes: (asset) => quotes.get(asset),
+    };
+    const decision = decide(policies, request, usage, now);
+    const expected = referenceDecision(documents, { request, rows, quotes, now });
+    assert.deepEqual(shown(decision), expected, `seed ${seed}`);
+    seen[decision.outcome] += 1;
+    if (decision.reservations.length > 0) seen.reservations += 1;
+    if (decision.exceeded !== null) seen.exceeded += 1;
+    if (decision.approvalsNeeded > 0) seen.approvals += 1;
+    if (decision.counterfactual !== null) seen.counterfactuals += 1;
+  }
+  // A generator that never allows, or never meets a limit, would show nothing.
+  for (const [what, count] of Object.entries(seen)) assert.ok(count >= cases / 1000, `${what}: ${count}`);
+});
+
+function shown({ outcome, approvalsNeeded, reservations }: PolicyDecision) {
+  const rows = new Set(reservations.map(({ scope, amount }) => `${scope} ${amount}`));
+  return { outcome, approvals: approvalsNeeded, reservations: [...rows].sort() };
+}

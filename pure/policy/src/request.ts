@@ -1,0 +1,45 @@
+/** The facts of one authenticated, parsed request as policies see them (spec/policy.md §1). */
+import type { AddressFormat } from '@keystead/chains/chain';
+import type { Effects } from '@keystead/chains/effects';
+import type { MethodName } from '@keystead/protocol/method-table';
+import type { Surface } from '@keystead/protocol/surface';
+
+export interface Subject {
+  readonly organizationId: string;
+  readonly username: string;
+  readonly root: boolean;
+  readonly authenticatorId: string;
+  readonly traits: Readonly<Record<string, string>>;
+}
+
+/** What the request touches. */
+export interface Resource {
+  /** The user that an authority change is about is the one who asks. */
+  readonly ownUser: boolean;
+  /** Bytes of unknown meaning would be signed. */
+  readonly rawPayload: boolean;
+  /** Web origin that the stamp names, or null. */
+  readonly origin: string | null;
+  /** CAIP-2 id of the network that the caller asks to send to, or null. */
+  readonly network: string | null;
+  /** The wallet, or null when the request is about none. */
+  readonly walletId: string | null;
+  readonly walletTags: readonly string[] | null;
+  /** Organization that owns the wallet, or null. */
+  readonly owner: string | null;
+  /** Accounts that are used; null when the request is about the wallet as a whole, or about none. */
+  readonly derivationPaths: readonly string[] | null;
+  readonly address: string | null;
+  readonly addressFormat: AddressFormat | null;
+  /** Addresses of the same wallet. */
+  readonly ownAddresses: ReadonlySet<string>;
+}
+
+export interface PolicyRequest {
+  readonly subject: Subject;
+  readonly action: MethodName;
+  readonly surface: Surface;
+  readonly resource: Resource;
+  /** What the bytes to be signed would do; null when nothing with effects is signed. */
+  readonly effects: Effects | null;
+}
