@@ -134,7 +134,7 @@ function isDomainError(thrown: unknown): boolean {
 
 function denied(pending: Pending, draft: Draft, caller: Caller, time: number, error: KmsError): Decided {
   const { requestId: _, ...body } = errorBody(error, '');
-  const entry = buildEntry(pending, draft, caller, time, {
+  const entry = buildEntry(pending, draft, time, {
     kind: entryKind.decision,
     outcome: outcomeDeny,
     code: error.code,
@@ -243,7 +243,7 @@ function allowed(
     const method = changeMethods[request.method] as ((context: unknown) => unknown) | undefined;
     if (method === undefined) throw new KmsError('internal', {});
     const result = method(context);
-    const own = buildEntry(pending, draft, caller, time, {
+    const own = buildEntry(pending, draft, time, {
       ...shared,
       reservations: applied.reserve(draft, time),
       kind: caller === null ? entryKind.genesis : entryKind.decision,
@@ -253,7 +253,7 @@ function allowed(
     const entries = [own];
     if (counterpart !== null)
       entries.push(
-        buildEntry(pending, counterpart, caller, Math.max(time, counterpart.organization.tailTime), {
+        buildEntry(pending, counterpart, Math.max(time, counterpart.organization.tailTime), {
           ...shared,
           reservations: [],
           kind: entryKind.transferIn,
@@ -280,7 +280,7 @@ function allowed(
       addressFormat: '',
       bytesDigest: zeroHash,
     };
-    const entry = buildEntry(pending, draft, caller, time, {
+    const entry = buildEntry(pending, draft, time, {
       ...shared,
       reservations: applied.reserve(draft, time),
       kind: entryKind.decision,
@@ -302,7 +302,7 @@ function allowed(
 
   if (use === null) throw new KmsError('internal', {});
   if (use.wallet !== null && use.account !== null) rememberAccount(use.wallet, draft, use.account);
-  const own = buildEntry(pending, draft, caller, time, {
+  const own = buildEntry(pending, draft, time, {
     ...shared,
     reservations: applied.reserve(draft, time),
     kind: entryKind.decision,
@@ -314,7 +314,7 @@ function allowed(
     const { owner } = use.wallet.granted;
     const ownerTime = Math.max(time, owner.organization.tailTime);
     entries.push(
-      buildEntry(pending, owner, caller, ownerTime, {
+      buildEntry(pending, owner, ownerTime, {
         ...shared,
         reservations: applied.reserve(owner, ownerTime),
         kind: entryKind.grantedUse,
@@ -397,13 +397,7 @@ interface EntryParts {
   readonly narrowing: boolean;
 }
 
-function buildEntry(
-  pending: Pending,
-  draft: Draft,
-  caller: Caller | null,
-  time: number,
-  parts: EntryParts,
-): DecidedEntry {
+function buildEntry(pending: Pending, draft: Draft, time: number, parts: EntryParts): DecidedEntry {
   const { organization } = draft;
   const { tail } = organization;
   const position = tail.position + 1;
