@@ -105,7 +105,7 @@ export function decideRequest(
     const means = error.status !== 400 || decidedCodes.has(error.code);
     if (!means || error.status === 413 || error.status >= 500 || caller === null) throw error;
     const draft = new Draft(organization);
-    return denied(pending, draft, caller, time, waitingFor(pending, draft, caller, time, error));
+    return denied(pending, draft, time, waitingFor(pending, draft, caller, time, error));
   }
 }
 
@@ -132,7 +132,7 @@ function isDomainError(thrown: unknown): boolean {
   return thrown instanceof Error && thrown.name === 'ChainError';
 }
 
-function denied(pending: Pending, draft: Draft, caller: Caller, time: number, error: KmsError): Decided {
+function denied(pending: Pending, draft: Draft, time: number, error: KmsError): Decided {
   const { requestId: _, ...body } = errorBody(error, '');
   const entry = buildEntry(pending, draft, time, {
     kind: entryKind.decision,
