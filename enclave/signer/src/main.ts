@@ -5,7 +5,8 @@ import { loadSigningBackend } from './signing-backend.ts';
 
 runEnclave({
   role: 'signer',
-  incoming: ToSigner,
+  // A payload belongs to whoever got it, and the signer keeps no long byte string of one.
+  incoming: { ...ToSigner, decode: ToSigner.decodeShared },
   outgoing: FromSigner,
   prepare: loadSigningBackend,
   create: (context, { prepared }) => createSigner(context, prepared),

@@ -116,7 +116,9 @@ class Signer implements Program<ToSigner, FromSigner> {
     if (message.tickets === undefined) return;
     let batch: TicketBatch;
     try {
-      batch = TicketBatch.decode(this.#context.open('policy-to-signer', 'ticket-batch', message.tickets));
+      batch = TicketBatch.decodeShared(
+        this.#context.open('policy-to-signer', 'ticket-batch', message.tickets),
+      );
     } catch (cause) {
       this.#refuseForged(
         message.tickets.bytes,

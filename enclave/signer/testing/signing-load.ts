@@ -273,7 +273,7 @@ for (const [name, make] of [
       answered = 0;
     }
     for (const frame of frames) {
-      bench.signer.receive(ToSigner.decode(frame));
+      bench.signer.receive(ToSigner.decodeShared(frame));
       bench.signer.turn();
     }
     if (round % (rounds / 4) === rounds / 4 - 1 && round >= rounds) {

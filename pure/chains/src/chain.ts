@@ -85,7 +85,7 @@ export interface ParsedTransaction {
    * `transaction`: the chain's wire form (EVM: signed RLP envelope; PSBT: the PSBT with partial signatures and,
    * where complete, finalised inputs; Sui: BCS TransactionData).
    * `signature`: what the API returns as `signature` (Solana 64; EVM 65 r||s||v; Sui 97 flag||sig||pub; Bitcoin first).
-   * `id`: transaction id text where it follows from the bytes, else null.
+   * `id`: transaction id text where it follows from the bytes, else null; computed when it is read.
    */
   assemble(signatures: readonly RawSignature[]): {
     transaction: Uint8Array;

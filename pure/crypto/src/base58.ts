@@ -33,8 +33,15 @@ export function base58Encode(bytes: Uint8Array): string {
     at += pair ? 2 : 1;
     for (let i = 0; i < limbs.length; i++) {
       carry += limbs[i]! * scale;
-      limbs[i] = carry % LIMB;
-      carry = Math.floor(carry / LIMB);
+      // The remainder of large numbers is slow. The quotient may be rounded up to the next whole number.
+      let quotient = Math.floor(carry / LIMB);
+      let rest = carry - quotient * LIMB;
+      if (rest < 0) {
+        quotient -= 1;
+        rest += LIMB;
+      }
+      limbs[i] = rest;
+      carry = quotient;
     }
     while (carry > 0) {
       limbs.push(carry % LIMB);

@@ -109,10 +109,13 @@ const RETAINED = 0x100000;
 export class PackReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  readonly #shared: boolean;
   #at = 0;
 
-  constructor(bytes: Uint8Array) {
+  /** `shared`: byte strings of more than 64 bytes are views of the input. */
+  constructor(bytes: Uint8Array, shared = false) {
     this.#bytes = bytes;
+    this.#shared = shared;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -154,9 +157,12 @@ export class PackReader {
     return this.#view.getBigUint64(at);
   }
 
-  /** A copy, never a view of the input. */
+  /** A copy, or a view where those are shared. */
   bytes(length: number): Uint8Array {
     const at = this.#take(length);
+    // The engine keeps up to 64 bytes inside the object, which makes a copy as cheap as a view.
+    if (this.#shared && length > 64)
+      return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + at, length);
     // Not slice(): on a Buffer that would be a view.
     const out = new Uint8Array(length);
     out.set(this.#bytes.subarray(at, at + length));

@@ -147,6 +147,29 @@ test('refuses two names for one tag and field names that the language reorders',
   assert.throws(() => struct({ 1: u8 }), TypeError);
 });
 
+test('shared decoding accepts and refuses the same, and gives views of long byte strings only', () => {
+  const codec = struct({ short: fixed(64), long: bytes(200), items: list(bytes(100), 8) });
+  const value = {
+    short: new Uint8Array(64).fill(1),
+    long: new Uint8Array(150).fill(2),
+    items: [new Uint8Array(90)],
+  };
+  for (const input of [codec.encode(value), Buffer.concat([codec.encode(value)])]) {
+    const shared = codec.decodeShared(input);
+    assert.deepEqual(shared, codec.decode(input));
+    assert.notEqual(shared.short.buffer, input.buffer);
+    for (const view of [shared.long, shared.items[0]!]) {
+      assert.equal(view.buffer, input.buffer);
+      assert.equal(Object.getPrototypeOf(view), Uint8Array.prototype);
+    }
+    for (let length = 0; length < input.length; length += 1)
+      assert.throws(() => codec.decodeShared(input.subarray(0, length)), { code: 'pack-malformed' });
+  }
+  assert.throws(() => codec.decodeShared(Uint8Array.of(...codec.encode(value), 0)), {
+    code: 'pack-malformed',
+  });
+});
+
 test('gives copies of byte strings, also when the input is a Buffer', () => {
   const input = Buffer.from('0000000201020304', 'hex');
   const decoded = struct({ a: bytes(4), b: fixed(2) }).decode(input);

@@ -15,6 +15,11 @@ export interface Codec<T> {
    * `pack-malformed` whose detail starts with the field path. Byte strings in the result are copies.
    */
   decode(bytes: Uint8Array): T;
+  /**
+   * As `decode`, but byte strings of more than 64 bytes are views of `bytes`, which must not change and stays in memory as long
+   * as one of them does: for messages that are read and let go.
+   */
+  decodeShared(bytes: Uint8Array): T;
   /** Fewest bytes that an encoding can have: lets `list` refuse a count that the input cannot hold. */
   readonly minimum: number;
   write(writer: PackWriter, value: T): void;
@@ -50,9 +55,9 @@ function codec<T>(
       if (owned) sharedInUse = false;
     }
   };
-  const decode = (bytes: Uint8Array): T => {
+  const decodeFrom = (bytes: Uint8Array, shared: boolean): T => {
     if (!(bytes instanceof Uint8Array)) throw new TypeError('bytes must be a Uint8Array');
-    const reader = new PackReader(bytes);
+    const reader = new PackReader(bytes, shared);
     try {
       const value = read(reader);
       if (reader.remaining !== 0) throw new PackFault('trailing bytes');
@@ -62,7 +67,14 @@ function codec<T>(
       throw new CryptoError('pack-malformed', fault.text());
     }
   };
-  return { encode, decode, minimum, write, read };
+  return {
+    encode,
+    decode: (bytes) => decodeFrom(bytes, false),
+    decodeShared: (bytes) => decodeFrom(bytes, true),
+    minimum,
+    write,
+    read,
+  };
 }
 
 function integer(value: number, maximum: number): void {

@@ -168,8 +168,16 @@ function transaction(
       effects: parsed.effects,
       finish(signatures) {
         assertCount(signatures, parsed.signingInputs.length);
-        const { transaction, signature, id } = parsed.assemble(signatures);
-        return { signature, kind: transactionKinds[chain.name], transaction, transactionId: id };
+        const assembled = parsed.assemble(signatures);
+        const { transaction, signature } = assembled;
+        return {
+          signature,
+          kind: transactionKinds[chain.name],
+          transaction,
+          get transactionId() {
+            return assembled.id;
+          },
+        };
       },
     };
   } catch (error) {

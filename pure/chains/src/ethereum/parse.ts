@@ -260,7 +260,9 @@ function assemble(
   return {
     transaction: signed,
     signature: signatureBytes(signature),
-    id: `0x${hexEncode(keccak256(signed))}`,
+    get id() {
+      return `0x${hexEncode(keccak256(signed))}`;
+    },
   };
 }
 

@@ -204,7 +204,9 @@ export function parseTransaction(
       return {
         transaction: encodeTransaction(slots, messageBytes),
         signature: ours,
-        id: payer.some((byte) => byte !== 0) ? base58Encode(payer) : null,
+        get id() {
+          return payer.some((byte) => byte !== 0) ? base58Encode(payer) : null;
+        },
       };
     },
   };
