@@ -164,6 +164,23 @@ describe('a host that makes up requests', () => {
     await world.assertSigns(tenant, 'later');
   });
 
+  it('E2: asks from one page for a sign-in to another site, and nothing is signed', async () => {
+    const { world, tenant } = await opened();
+    const { organizationId, wallet } = tenant;
+    const message = 'bank.example wants you to sign in with your Solana account:\n3Cy3';
+    const ask = (origin?: string) =>
+      world.submit(
+        world.nativeCall('signUtf8Message', signingParams(organizationId, wallet.walletId, message), root, {
+          origin,
+        }),
+      );
+    assert.equal(await codeOf(ask('https://evil.example')), 'sign-in-elsewhere');
+    assert.equal(await codeOf(ask('https://bank.example.evil.example')), 'sign-in-elsewhere');
+    assert.equal(await world.signatureCount(), 0);
+    assert.equal((await ask('https://bank.example')).status, 200);
+    assert.equal((await ask()).status, 200);
+  });
+
   it('E16: submits a refused request again when the rules have become wider, and it stays refused', async () => {
     const { world, tenant } = await opened();
     const { organizationId } = tenant;

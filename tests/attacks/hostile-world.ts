@@ -227,12 +227,12 @@ export class HostileWorld {
     return stamped(method, params, seed, this.now);
   }
 
-  /** A stamped request of the native surface; `deployment`, `path` and `seen` are what the client stamps. */
+  /** A stamped request of the native surface; `deployment`, `path`, `origin` and `seen` are what the client stamps. */
   nativeCall(
     method: string,
     params: object,
     seed = root,
-    named: { deployment?: Uint8Array; path?: string; seen?: string } = {},
+    named: { deployment?: Uint8Array; path?: string; seen?: string; origin?: string } = {},
   ): RawRequest {
     this.#calls += 1;
     const body = new Uint8Array(Buffer.from(JSON.stringify({ method, params })));
@@ -247,7 +247,7 @@ export class HostileWorld {
     const fields = {
       path: named.path ?? '/v1/rpc',
       deployment: base64urlEncode(named.deployment ?? this.contexts.policy.deploymentId),
-      origin: 'none',
+      origin: named.origin ?? 'none',
       seen: named.seen ?? 'none',
     };
     const signature = ed25519.sign(seed, signatureBase({ ...fields, body, parameters }));

@@ -16,7 +16,7 @@ import { KmsError } from '@keystead/protocol/errors';
 import { parseUuid, walletIdOf } from '@keystead/protocol/ids';
 import type { Derivation } from '@keystead/protocol/parameters/derivation';
 import { signedBytesDigest } from '@keystead/protocol/signed-bytes';
-import { isSigning, signingRequest, type SigningRequestOf } from '@keystead/protocol/signing';
+import { checkSignIn, isSigning, signingRequest, type SigningRequestOf } from '@keystead/protocol/signing';
 import { type DerivedAccount, encodeCell, type WalletCell } from './cells.ts';
 import { Draft } from './draft.ts';
 import type { Organization } from './organization.ts';
@@ -194,6 +194,8 @@ export function keyUseOf(
       organizationOf,
     );
     const account = accountInUse(pending, wallet, request);
+    const { stamp } = pending;
+    checkSignIn(request, stamp.kind === 'native' && stamp.origin !== 'none' ? stamp.origin : null);
     const signing = signingRequest(request, signingAccount(account));
     return {
       keyUse: use(ownerOf(wallet), wallet.walletId, account, signedBytesDigest(signing.inputs)),

@@ -291,6 +291,12 @@ export const errorCodes = {
     'Use signTransaction, so that its effects are decided on.',
     'The bytes to be signed as a message could be used as a transaction or authorisation. Always refused.',
   ),
+  'sign-in-elsewhere': kind(
+    403,
+    'Sign-in to another site',
+    'Let the site that the message names ask for the signature.',
+    'The message signs in to another site than the one whose page asks. Always refused.',
+  ),
   'spending-limit-exceeded': kind(
     400,
     'Spending limit exceeded',

@@ -5,6 +5,7 @@ import { ChainError } from '@keystead/chains/error';
 import { personalMessageDigest as ethereumMessageDigest } from '@keystead/chains/ethereum/message';
 import { hashTypedData } from '@keystead/chains/ethereum/typed-data';
 import { chainFor, looksLikeTransactionOfCurve } from '@keystead/chains/registry';
+import { signInDomain } from '@keystead/chains/sign-in';
 import { personalMessageDigest as suiMessageDigest } from '@keystead/chains/sui/message';
 import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
 import { keccak256 } from '@keystead/crypto/keccak256';
@@ -87,6 +88,22 @@ export function signingRequest(
     case 'signTransaction':
       return transaction(request.params.transaction, account, context);
   }
+}
+
+/**
+ * Refuses a message that signs in to another site than the one whose page asks (EIP-4361): the page would hold a login to
+ * the other site. `origin` is what the stamp names, or null when no page asks.
+ * Throws KmsError `sign-in-elsewhere`.
+ */
+export function checkSignIn(request: SigningRequestOf, origin: string | null): void {
+  if (origin === null) return;
+  if (request.method !== 'signUtf8Message' && request.method !== 'ethereumSignMessage') return;
+  const domain = signInDomain(request.params.message);
+  if (domain === null || domain === origin.slice(origin.indexOf('://') + 3)) return;
+  throw new KmsError('sign-in-elsewhere', {
+    field: 'params.message',
+    detail: `The message signs in to ${domain}, the page is of ${origin}`,
+  });
 }
 
 /** Bytes as they are, under the pre-hash that the algorithm names. */
