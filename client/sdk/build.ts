@@ -22,6 +22,9 @@ const entries: Readonly<Record<string, { readonly source: string; readonly node?
   viem: { source: 'viem.ts' },
   'wallet-transport': { source: 'wallet-transport.ts' },
   'native-calls': { source: 'native-calls.ts' },
+  recovery: { source: 'recovery.ts' },
+  // The worker that the former starts in browsers.
+  'recovery-worker': { source: 'recovery-worker.ts' },
   'stampers/stamper': { source: 'stampers/stamper.ts' },
   'stampers/key': { source: 'stampers/key.ts' },
   'stampers/webcrypto': { source: 'stampers/webcrypto.ts' },
@@ -34,7 +37,14 @@ const entries: Readonly<Record<string, { readonly source: string; readonly node?
 };
 
 /** What is inside the bundles besides our own sources. */
-const bundled = ['@noble/ciphers', '@noble/curves', '@noble/hashes', '@scure/base', '@scure/bip39'];
+const bundled = [
+  '@noble/ciphers',
+  '@noble/curves',
+  '@noble/hashes',
+  '@scure/base',
+  '@scure/bip39',
+  'hash-wasm',
+];
 
 const run = (program: string, parameters: readonly string[]): void => {
   execFileSync(join(root, 'node_modules/.bin', program), parameters, {
@@ -86,7 +96,7 @@ function declarations(): void {
         outDir: types,
         // Through node_modules they would count as somebody else's, and get no declarations.
         paths: Object.fromEntries(
-          ['crypto', 'chains', 'protocol'].map((name) => [
+          ['crypto', 'chains', 'juicebox', 'protocol'].map((name) => [
             `@keystead/${name}/*`,
             [join(root, 'pure', name, 'src/*.ts')],
           ]),
@@ -113,7 +123,7 @@ function declarations(): void {
 /** A specifier of the sources as the declarations can resolve it. */
 function withinTypes(types: string, file: string, specifier: string): string {
   if (specifier.startsWith('.')) return specifier.replace(/\.ts$/, '.js');
-  const own = /^@keystead\/(crypto|chains|protocol)\/(.+)$/.exec(specifier);
+  const own = /^@keystead\/(crypto|chains|juicebox|protocol)\/(.+)$/.exec(specifier);
   if (own === null)
     throw new Error(`${relative(types, file)} refers to ${specifier}, which the package does not have`);
   const target = join(types, 'pure', own[1]!, 'src', `${own[2]}.js`);

@@ -41,7 +41,7 @@ export const registrationInputs: readonly RegistrationInput[] = [
     guesses: 7,
     version: '0102030405060708090a0b0c0d0e0f10',
     mode: 'FastInsecure',
-    realms: ['00'.repeat(15) + '01', '7f'.repeat(16), 'ff'.repeat(16)],
+    realms: [`${'00'.repeat(15)}01`, '7f'.repeat(16), 'ff'.repeat(16)],
     recoverThreshold: 2,
     randomName: 'two of three',
   },

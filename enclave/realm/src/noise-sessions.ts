@@ -25,13 +25,13 @@ export function noiseKey(seed: SecretBytes, generation: number): SecretBytes {
 
 /** The Noise keys of a realm and its open sessions. */
 export class NoiseSessions {
-  readonly #seed: SecretBytes;
+  readonly #keyOf: (generation: number) => SecretBytes;
   readonly #sessions = new Recent<Session>(mostSessions);
   #keys: SecretBytes[] = [];
   #publicKey: Uint8Array = new Uint8Array(32);
 
-  constructor(seed: SecretBytes, noise: RealmSettings['noise']) {
-    this.#seed = seed;
+  constructor(keyOf: (generation: number) => SecretBytes, noise: RealmSettings['noise']) {
+    this.#keyOf = keyOf;
     this.use(noise);
   }
 
@@ -44,7 +44,7 @@ export class NoiseSessions {
   use({ newest, oldest }: RealmSettings['noise']): void {
     for (const key of this.#keys) key.wipe();
     const count = newest - oldest + 1;
-    this.#keys = Array.from({ length: count }, (_, back) => noiseKey(this.#seed, newest - back));
+    this.#keys = Array.from({ length: count }, (_, back) => this.#keyOf(newest - back));
     this.#publicKey = publicKey(this.#keys[0]!.expose());
   }
 

@@ -29,7 +29,7 @@ import {
 } from './caller.ts';
 import { assertUsable, evaluate } from './evaluate.ts';
 import { headNoGuesses, headRegistered } from './head-table.ts';
-import { NoiseSessions, sessionSeconds } from './noise-sessions.ts';
+import { NoiseSessions, noiseKey, sessionSeconds } from './noise-sessions.ts';
 import { RateLimits } from './rate-limits.ts';
 import { type ChangedRow, RealmHeads } from './realm-heads.ts';
 import { RecordRows } from './record-rows.ts';
@@ -41,6 +41,8 @@ export interface RealmContext {
   readonly seed: SecretBytes;
   readonly realmId: Uint8Array;
   readonly settings: RealmSettings;
+  /** For recorded sessions; by default branches of the seed. */
+  readonly noiseKey?: ((generation: number) => SecretBytes) | undefined;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   readonly random: (length: number) => Uint8Array;
@@ -117,7 +119,8 @@ export class Realm implements Program<ToRealm, FromRealm> {
     this.#settings = context.settings;
     this.#heads = new RealmHeads(context.seed, context.realmId, heads);
     this.#rows = new RecordRows(context);
-    this.#sessions = new NoiseSessions(context.seed, context.settings.noise);
+    const keyOf = context.noiseKey ?? ((generation: number) => noiseKey(context.seed, generation));
+    this.#sessions = new NoiseSessions(keyOf, context.settings.noise);
     void this.#heads.load().then((isOwn) => {
       if (!isOwn) this.#refuseToServe('realm-heads-malformed');
       this.send({ type: 'open', realmId: context.realmId, publicKey: this.#sessions.publicKey });

@@ -39,6 +39,7 @@ export interface WorldOptions {
   readonly realmId?: Uint8Array;
   readonly seed?: Uint8Array;
   readonly settings?: string;
+  readonly noiseKey?: (generation: number) => SecretBytes;
   readonly random?: (length: number) => Uint8Array;
   /** Called at each point of each write; throws Crashed to end the enclave there. */
   readonly crash?: (point: CrashPoint) => void;
@@ -114,6 +115,7 @@ export class RunningRealm {
         realmId: world.realmId,
         seed: new SecretBytes(seed),
         settings: parseRealmSettings(options.settings ?? worldSettings()),
+        noiseKey: options.noiseKey,
         clock: () => world.now,
         random: options.random ?? ((length) => crypto.getRandomValues(new Uint8Array(length))),
         log: (event, fields) => world.logged.push(JSON.stringify({ event, ...fields })),
@@ -215,10 +217,10 @@ export class RunningRealm {
     const world = this.#world;
     switch (message.type) {
       case 'open':
-        return this.#send({ type: 'opened', sequence: world.sequence });
+        return void this.#send({ type: 'opened', sequence: world.sequence });
       case 'read': {
         const { name } = message;
-        return this.#send({ type: 'row', name, bytes: world.rows.get(hexEncode(name)) });
+        return void this.#send({ type: 'row', name, bytes: world.rows.get(hexEncode(name)) });
       }
       case 'store':
         try {
@@ -234,7 +236,7 @@ export class RunningRealm {
           if (error instanceof Crashed) return;
           throw error;
         }
-        return this.#send({ type: 'stored', sequence: message.sequence });
+        return void this.#send({ type: 'stored', sequence: message.sequence });
       case 'answer':
         this.#waiting.get(message.id)?.resolve(message);
         this.#waiting.delete(message.id);

@@ -242,7 +242,7 @@ async function logRequestOf(
   } catch {
     return undefined;
   }
-  if (typeof value !== 'object' || value === null) return undefined;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   const { acks = [], page_size } = value as { acks?: unknown; page_size?: unknown };
   if (!Array.isArray(acks) || !acks.every((ack) => typeof ack === 'string' && ack.length <= 64))
     return undefined;

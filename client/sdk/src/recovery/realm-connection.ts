@@ -1,0 +1,226 @@
+import { CryptoError } from '@keystead/crypto/crypto-error';
+import { hexEncode } from '@keystead/crypto/hex';
+import { noiseInitiate, type NoiseTransport } from '@keystead/crypto/noise-nk';
+import type { Realm } from '@keystead/juicebox/configuration';
+import {
+  decodeResponse,
+  encodeRequest,
+  type SecretsRequest,
+  type SecretsResponse,
+} from '@keystead/juicebox/messages';
+import {
+  type ClientRequest,
+  type ClientResponse,
+  decodeClientResponse,
+  encodeClientRequest,
+  unpadResponse,
+} from '@keystead/juicebox/noise-messages';
+import { RecoveryError, type RecoveryErrorCode } from './recovery-error.ts';
+
+export interface ConnectionOptions {
+  /** A token of the user for one realm, by its id in hexadecimal. Asked for once per request. */
+  readonly token: (realmId: string) => Promise<string> | string;
+  readonly fetch: typeof fetch;
+  readonly random: (length: number) => Uint8Array;
+  /** Milliseconds until a request counts as lost. */
+  readonly timeout: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The version of the published client whose protocol this is. */
+const protocolVersion = '0.3.7';
+const maximumResponseBytes = 8192;
+
+/** Requests that may be sent twice: the second changes nothing that the first did not. A guess may not. */
+const repeatable: ReadonlySet<SecretsRequest['type']> = new Set([
+  'Register1',
+  'Register2',
+  'Recover1',
+  'Recover3',
+  'Delete',
+  'Status',
+]);
+/** Requests that may ride in a handshake. */
+const handshakeRequests: ReadonlySet<SecretsRequest['type']> = new Set([
+  'Register1',
+  'Recover1',
+  'Delete',
+  'Status',
+]);
+
+interface HttpResult {
+  readonly status: number;
+  readonly body: Uint8Array;
+  readonly refusal: string;
+  readonly retryAfter: number | undefined;
+}
+
+/** The way to one realm during one call: plain, or a Noise session of its own. */
+export class RealmConnection {
+  readonly realm: Realm;
+  readonly #options: ConnectionOptions;
+  readonly #sessionId: number;
+  #transport: NoiseTransport | undefined;
+
+  constructor(realm: Realm, options: ConnectionOptions) {
+    this.realm = realm;
+    this.#options = options;
+    this.#sessionId = new DataView(options.random(4).buffer).getUint32(0);
+  }
+
+  /** Rejects with RecoveryError. A guess is sent at most once. */
+  async ask(request: SecretsRequest): Promise<SecretsResponse> {
+    try {
+      return await this.#ask(request);
+    } catch (error) {
+      const mayRepeat = error instanceof RecoveryError && error.code === 'unavailable';
+      if (!mayRepeat || !repeatable.has(request.type)) throw error;
+      this.#transport = undefined;
+      return await this.#ask(request);
+    }
+  }
+
+  async #ask(request: SecretsRequest): Promise<SecretsResponse> {
+    const { publicKey } = this.realm;
+    const body = encodeRequest(request);
+    if (publicKey === undefined) {
+      const result = await this.#post(body, await this.#token());
+      return this.#read(request, result, result.body);
+    }
+    if (this.#transport === undefined && !handshakeRequests.has(request.type))
+      await this.#handshake(publicKey, new Uint8Array(0), 'HandshakeOnly');
+    const transport = this.#transport;
+    if (transport === undefined) {
+      const { result, payload } = await this.#handshake(publicKey, body, 'SecretsRequest');
+      return this.#read(request, result, unpad(payload));
+    }
+    const ciphertext = transport.toResponder.seal(body);
+    const result = await this.#postEnvelope('SecretsRequest', { type: 'Transport', ciphertext });
+    const answer = this.#envelope(result);
+    if (answer.type !== 'Transport') throw malformed(this.realm);
+    return this.#read(
+      request,
+      result,
+      unpad(this.#open(() => transport.toInitiator.open(answer.ciphertext))),
+    );
+  }
+
+  async #handshake(publicKey: Uint8Array, body: Uint8Array, kind: ClientRequest['kind']) {
+    const { message, finish } = noiseInitiate(publicKey, this.#options.random(32), body);
+    const result = await this.#postEnvelope(kind, { type: 'Handshake', message });
+    const answer = this.#envelope(result);
+    if (answer.type !== 'Handshake') throw malformed(this.realm);
+    const { payload, transport } = this.#open(() => finish(answer.message));
+    this.#transport = transport;
+    return { result, payload };
+  }
+
+  /** What only the holder of the realm's key can have written; anything else is somebody on the way. */
+  #open<T>(open: () => T): T {
+    try {
+      return open();
+    } catch (cause) {
+      if (!(cause instanceof CryptoError)) throw cause;
+      throw new RecoveryError('answer-untrusted', { detail: nameOf(this.realm), cause });
+    }
+  }
+
+  async #postEnvelope(
+    kind: ClientRequest['kind'],
+    encrypted: ClientRequest['encrypted'],
+  ): Promise<HttpResult> {
+    const token = await this.#token();
+    const envelope = { realm: this.realm.id, token, sessionId: this.#sessionId, kind, encrypted };
+    return await this.#post(encodeClientRequest(envelope), undefined);
+  }
+
+  #envelope(result: HttpResult): Exclude<ClientResponse, { type: 'Refused' }> {
+    let answer: ClientResponse | undefined;
+    try {
+      answer = decodeClientResponse(result.body);
+    } catch (error) {
+      if (!(error instanceof CryptoError)) throw error;
+    }
+    if (answer !== undefined && answer.type !== 'Refused') return answer;
+    // Without its session or key a realm cannot answer; the next attempt begins anew.
+    this.#transport = undefined;
+    throw result.status === 200 ? malformed(this.realm) : this.#refused(result);
+  }
+
+  #read(request: SecretsRequest, result: HttpResult, body: Uint8Array): SecretsResponse {
+    if (result.status !== 200) throw this.#refused(result);
+    try {
+      return decodeResponse(request.type, body);
+    } catch (cause) {
+      if (!(cause instanceof CryptoError)) throw cause;
+      if (result.refusal === 'guesses-out-of-bounds') throw new RecoveryError('guesses-refused', { cause });
+      throw malformed(this.realm);
+    }
+  }
+
+  #refused({ status, refusal, retryAfter }: HttpResult): RecoveryError {
+    const codes: Readonly<Record<number, RecoveryErrorCode>> = {
+      401: 'unauthorized',
+      426: 'upgrade-required',
+      429: refusal === 'guess-early' ? 'guess-early' : 'rate-limited',
+    };
+    const code = refusal === 'guesses-out-of-bounds' ? 'guesses-refused' : (codes[status] ?? 'unavailable');
+    return new RecoveryError(code, {
+      detail: `${nameOf(this.realm)} answers ${status}${refusal === '' ? '' : ` (${refusal})`}`,
+      ...(retryAfter === undefined ? {} : { retryAfterSeconds: retryAfter }),
+    });
+  }
+
+  async #token(): Promise<string> {
+    try {
+      return await this.#options.token(hexEncode(this.realm.id));
+    } catch (cause) {
+      throw new RecoveryError('unauthorized', { detail: `no token for ${nameOf(this.realm)}`, cause });
+    }
+  }
+
+  async #post(body: Uint8Array, token: string | undefined): Promise<HttpResult> {
+    const { fetch, timeout, signal } = this.#options;
+    const late = AbortSignal.timeout(timeout);
+    let response: Response;
+    let bytes: Uint8Array;
+    try {
+      response = await fetch(new URL('req', this.realm.address), {
+        method: 'POST',
+        headers: {
+          'x-juicebox-version': protocolVersion,
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        },
+        body: body as Uint8Array<ArrayBuffer>,
+        cache: 'no-store',
+        credentials: 'omit',
+        redirect: 'error',
+        signal: signal === undefined ? late : AbortSignal.any([signal, late]),
+      });
+      bytes = new Uint8Array(await response.arrayBuffer());
+    } catch (cause) {
+      if (signal?.aborted) throw new RecoveryError('aborted', { cause });
+      throw new RecoveryError('unavailable', { detail: `no answer from ${nameOf(this.realm)}`, cause });
+    }
+    if (bytes.length > maximumResponseBytes) throw malformed(this.realm);
+    const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
+    return {
+      status: response.status,
+      body: bytes,
+      refusal: response.headers.get('x-keystead-refusal') ?? '',
+      retryAfter: Number.isFinite(seconds) ? seconds : undefined,
+    };
+  }
+}
+
+function unpad(plaintext: Uint8Array): Uint8Array {
+  try {
+    return unpadResponse(plaintext);
+  } catch (error) {
+    if (error instanceof CryptoError) return new Uint8Array(0);
+    throw error;
+  }
+}
+
+const nameOf = ({ id }: Realm) => `realm ${hexEncode(id)}`;
+const malformed = (realm: Realm) => new RecoveryError('answer-malformed', { detail: nameOf(realm) });

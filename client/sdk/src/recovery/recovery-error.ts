@@ -1,0 +1,45 @@
+/** What ends a recovery call, by stable name; the hint says what to do next. */
+export const recoveryErrors = {
+  'invalid-pin': 'ask for the PIN again; what remains is in guessesRemaining',
+  'no-guesses': 'the registration is destroyed; register again from a device that has the secret',
+  'not-registered': 'register first',
+  'guess-early': 'wait retryAfterSeconds, then ask again; this attempt cost no guess',
+  'rate-limited': 'wait retryAfterSeconds, then ask again',
+  unauthorized: 'get a fresh token for this realm and user',
+  'upgrade-required': 'update this client: the realm does not serve it any more',
+  'guesses-refused': 'choose a number of guesses that the realms allow',
+  'input-refused': 'correct the input that is named',
+  unavailable: 'try again later: fewer realms answered than are needed',
+  'outcome-unknown': 'a guess may have been counted without an answer: ask guessesRemaining before the next',
+  'answer-malformed': 'a realm does not speak the protocol; check its address and key',
+  'answer-untrusted': 'a realm gave an answer that its registration does not bear out; check who runs it',
+  'registration-incomplete':
+    'register again until it succeeds: until then neither the old nor the new PIN is sure to work',
+  'deletion-incomplete': 'delete again when all realms answer',
+  aborted: 'nothing',
+} as const;
+export type RecoveryErrorCode = keyof typeof recoveryErrors;
+
+export interface RecoveryErrorOptions extends ErrorOptions {
+  readonly detail?: string;
+  readonly guessesRemaining?: number;
+  readonly retryAfterSeconds?: number;
+}
+
+/** Never holds a PIN, a secret or a token. */
+export class RecoveryError extends Error {
+  readonly code: RecoveryErrorCode;
+  readonly hint: string;
+  /** With `invalid-pin`: how many guesses remain. */
+  readonly guessesRemaining: number | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(code: RecoveryErrorCode, options: RecoveryErrorOptions = {}) {
+    super(options.detail === undefined ? code : `${code}: ${options.detail}`, options);
+    this.name = 'RecoveryError';
+    this.code = code;
+    this.hint = recoveryErrors[code];
+    this.guessesRemaining = options.guessesRemaining;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}

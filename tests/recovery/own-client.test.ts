@@ -1,0 +1,265 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, test } from 'node:test';
+import type { ConfigurationDocument } from '@keystead/juicebox/configuration';
+import {
+  ConfigurationError,
+  createRecoveryClient,
+  RecoveryError,
+  type RecoveryClientOptions,
+} from '@keystead/sdk/recovery';
+import { PublishedClient } from './published-client.ts';
+import { tenantToken } from './tokens.ts';
+import { testTenant, withRealms } from './with-realms.ts';
+
+const realms = withRealms(3);
+const secret = new TextEncoder().encode('one share of a key');
+const tokenOf = (user: string) => (realmId: string) => tenantToken(testTenant, { user, realmId });
+
+function clientOf(
+  user: string,
+  configuration: ConfigurationDocument = realms.configuration([0, 1, 2]),
+  options: Partial<RecoveryClientOptions> = {},
+) {
+  return createRecoveryClient({ configuration, token: tokenOf(user), ...options });
+}
+
+const failsWith = (code: string, guessesRemaining?: number) => (error: unknown) => {
+  assert.ok(error instanceof RecoveryError, String(error));
+  assert.equal(error.code, code, error.message);
+  if (guessesRemaining !== undefined) assert.equal(error.guessesRemaining, guessesRemaining);
+  return true;
+};
+
+/** A configuration of some of the realms, by position, with other thresholds. */
+function some(positions: readonly number[], register: number, recover: number): ConfigurationDocument {
+  const all = realms.configuration([0, 1, 2]);
+  return {
+    ...all,
+    realms: positions.map((position) => all.realms[position]!),
+    register_threshold: register,
+    recover_threshold: recover,
+  };
+}
+
+/** Counts what reaches realms, and lets `fault` spoil it. */
+function spied(fault: (address: string, count: number) => 'pass' | 'lose answer' | 'refuse' = () => 'pass') {
+  const sent: string[] = [];
+  const spy: typeof fetch = async (input, init) => {
+    const address = String(input);
+    sent.push(address);
+    const outcome = fault(address, sent.length);
+    if (outcome === 'refuse') return new Response(null, { status: 503 });
+    const response = await fetch(input, init);
+    if (outcome === 'pass') return response;
+    await response.arrayBuffer();
+    throw new TypeError('connection lost');
+  };
+  return { sent, fetch: spy };
+}
+
+describe('the recovery client', () => {
+  for (const [name, noise] of [
+    ['plain', []],
+    ['Noise', [0, 1, 2]],
+    ['mixed', [1]],
+  ] as const) {
+    test(`registers, recovers, counts, locks out and deletes against ${name} realms`, async () => {
+      const client = clientOf(randomUUID(), realms.configuration(noise));
+      await assert.rejects(client.recover({ pin: '1234', info: 'ada' }), failsWith('not-registered'));
+      await assert.rejects(client.guessesRemaining(), failsWith('not-registered'));
+      await client.register({ pin: '1234', secret, info: 'ada', guesses: 2 });
+      assert.deepEqual(await client.guessesRemaining(), { guesses: 2, waitSeconds: 0 });
+      await assert.rejects(client.recover({ pin: '4321', info: 'ada' }), failsWith('invalid-pin', 1));
+      assert.deepEqual(await client.guessesRemaining(), { guesses: 1, waitSeconds: 0 });
+      assert.deepEqual(await client.recover({ pin: '1234', info: 'ada' }), secret);
+      assert.deepEqual(await client.guessesRemaining(), { guesses: 2, waitSeconds: 0 });
+      await assert.rejects(client.recover({ pin: '1234', info: 'bob' }), failsWith('invalid-pin', 1));
+      await assert.rejects(client.recover({ pin: '0000', info: 'ada' }), failsWith('invalid-pin', 0));
+      await assert.rejects(client.recover({ pin: '1234', info: 'ada' }), failsWith('no-guesses'));
+      await client.register({ pin: '9876', secret, info: 'ada' });
+      assert.deepEqual(await client.guessesRemaining(), { guesses: 7, waitSeconds: 0 });
+      await client.delete();
+      await assert.rejects(client.recover({ pin: '9876', info: 'ada' }), failsWith('not-registered'));
+    });
+  }
+
+  test('recovers what the published client registered, and the reverse', async () => {
+    const configuration = realms.configuration([0, 2]);
+    for (const mode of ['FastInsecure', 'Standard2019']) {
+      const user = randomUUID();
+      const chosen = { ...configuration, pin_hashing_mode: mode };
+      const own = clientOf(user, chosen);
+      const published = new PublishedClient(chosen, tokenOf(user));
+      assert.equal(await published.register('1234', secret, 'ada', 5), 'ok');
+      assert.deepEqual(await own.recover({ pin: '1234', info: 'ada' }), secret);
+      await own.register({ pin: '4321', secret: new Uint8Array(128).fill(7), info: 'ada', guesses: 5 });
+      assert.deepEqual(await published.recover('4321', 'ada'), new Uint8Array(128).fill(7));
+      await assert.rejects(own.recover({ pin: '1', info: 'ada' }), failsWith('invalid-pin', 4));
+      assert.deepEqual(await published.recover('2', 'ada'), { reason: 'InvalidPin', guessesRemaining: 3 });
+    }
+  });
+
+  test('a new realm whose id sorts first costs the published client guesses, and ours none', async () => {
+    const user = randomUUID();
+    const byId = realms.running.realms
+      .map(({ id }, position) => ({ id, position }))
+      .sort((a, b) => (a.id < b.id ? -1 : 1))
+      .map(({ position }) => position);
+    const [first, second, third] = byId as [number, number, number];
+    const old = some([second, third], 2, 2);
+    const grown = some([first, second, third], 3, 2);
+    await clientOf(user, old).register({ pin: '1234', secret, info: 'ada', guesses: 5 });
+
+    const client = clientOf(user, grown, { previousConfigurations: [old] });
+    assert.deepEqual(await client.recover({ pin: '1234', info: 'ada' }), secret);
+    await assert.rejects(client.recover({ pin: '4321', info: 'ada' }), failsWith('invalid-pin', 4));
+    assert.deepEqual(await client.recover({ pin: '1234', info: 'ada' }), secret);
+    // Negative control: with the same realms and no memory of the old configuration the right PIN looks wrong.
+    const published = new PublishedClient(grown, tokenOf(user), [old]);
+    assert.deepEqual(await published.recover('1234', 'ada'), { reason: 'InvalidPin', guessesRemaining: 4 });
+    await assert.rejects(
+      clientOf(user, grown).recover({ pin: '1234', info: 'ada' }),
+      failsWith('invalid-pin', 3),
+    );
+  });
+
+  test('finds a registration with realms that the configuration has left behind', async () => {
+    const user = randomUUID();
+    const old = some([0], 1, 1);
+    await clientOf(user, old).register({ pin: '1234', secret, info: 'ada' });
+    const client = clientOf(user, some([1, 2], 2, 2), { previousConfigurations: [old] });
+    assert.deepEqual(await client.recover({ pin: '1234', info: 'ada' }), secret);
+  });
+
+  test('never sends a guess twice, whatever is lost', async () => {
+    const user = randomUUID();
+    const configuration = realms.configuration([]);
+    await clientOf(user, configuration).register({ pin: '1234', secret, info: 'ada', guesses: 9 });
+    // Three requests for the versions, then three guesses whose answers are lost.
+    const lossy = spied((_address, count) => (count > 3 ? 'lose answer' : 'pass'));
+    const client = clientOf(user, configuration, { fetch: lossy.fetch });
+    await assert.rejects(client.recover({ pin: '1234', info: 'ada' }), failsWith('outcome-unknown'));
+    assert.equal(lossy.sent.length, 6);
+    assert.deepEqual(await clientOf(user, configuration).guessesRemaining(), { guesses: 8, waitSeconds: 0 });
+    // Other requests are sent again: the second changes nothing.
+    const once = spied((_address, count) => (count === 1 ? 'lose answer' : 'pass'));
+    const patient = clientOf(user, configuration, { fetch: once.fetch });
+    assert.deepEqual(await patient.recover({ pin: '1234', info: 'ada' }), secret);
+  });
+
+  test('goes on with one realm down, and says what it could not do', async () => {
+    const user = randomUUID();
+    const configuration = realms.configuration([]);
+    const down = spied((address) =>
+      address.startsWith(configuration.realms[1]!.address) ? 'refuse' : 'pass',
+    );
+    const half = clientOf(user, configuration, { fetch: down.fetch });
+    await assert.rejects(half.register({ pin: '1234', secret, info: 'ada' }), failsWith('unavailable'));
+    await clientOf(user, configuration).register({ pin: '1234', secret, info: 'ada' });
+    assert.deepEqual(await half.recover({ pin: '1234', info: 'ada' }), secret);
+    await assert.rejects(half.delete(), failsWith('deletion-incomplete'));
+    await assert.rejects(half.recover({ pin: '1234', info: 'ada' }), failsWith('not-registered'));
+    await clientOf(user, configuration).delete();
+  });
+
+  test('a registration that only some realms took is said to be incomplete', async () => {
+    const user = randomUUID();
+    const configuration = realms.configuration([]);
+    await clientOf(user, configuration).register({ pin: '1111', secret, info: 'ada' });
+    const cut = spied((address, count) =>
+      count > 3 && address.startsWith(configuration.realms[1]!.address) ? 'refuse' : 'pass',
+    );
+    await assert.rejects(
+      clientOf(user, configuration, { fetch: cut.fetch }).register({ pin: '2222', secret, info: 'ada' }),
+      failsWith('registration-incomplete'),
+    );
+  });
+
+  test('refuses input and configurations that cannot work, before anything is sent', async () => {
+    const { sent, fetch: spy } = spied();
+    const client = clientOf(randomUUID(), realms.configuration([]), { fetch: spy });
+    const pin = '1234';
+    const info = 'ada';
+    for (const bad of [
+      { pin, info, secret: new Uint8Array(129) },
+      { pin, info, secret, guesses: 0 },
+      { pin, info, secret, guesses: 65536 },
+      { pin: '', info, secret },
+    ])
+      await assert.rejects(client.register(bad), failsWith('input-refused'));
+    assert.equal(sent.length, 0);
+    const rule = (document: ConfigurationDocument) => {
+      try {
+        clientOf('ada', document);
+      } catch (error) {
+        assert.ok(error instanceof ConfigurationError);
+        return error.rule;
+      }
+      return 'accepted';
+    };
+    assert.equal(rule(some([0, 1, 2], 3, 2)), 'accepted');
+    assert.equal(rule(some([0, 1], 2, 1)), 'majority');
+    assert.equal(rule(some([0, 1, 2], 1, 2)), 'threshold');
+    assert.equal(rule(some([0, 1, 2], 4, 2)), 'threshold');
+    assert.equal(rule(some([0, 0], 2, 2)), 'id');
+    assert.equal(rule({ ...some([0], 1, 1), pin_hashing_mode: 'Other' }), 'mode');
+    await assert.rejects(client.register({ pin, info, secret, guesses: 101 }), failsWith('guesses-refused'));
+  });
+
+  test('a token that is refused and one that cannot be had are named, and no PIN is stretched', async () => {
+    let stretched = 0;
+    const stretch = async () => {
+      stretched += 1;
+      return new Uint8Array(64);
+    };
+    for (const token of [() => 'no token', () => Promise.reject(new Error('no login'))]) {
+      const client = clientOf('ada', realms.configuration([]), { token, stretch });
+      await assert.rejects(client.recover({ pin: '1234', info: 'ada' }), failsWith('unauthorized'));
+    }
+    assert.equal(stretched, 0);
+  });
+
+  test('a realm that hangs ends in a time-out, and an abort ends the call', async () => {
+    const server = createServer(() => {});
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    const hanging = { ...some([0], 1, 1), realms: [{ id: '00'.repeat(16), address }] };
+    try {
+      const client = clientOf('ada', hanging, { timeout: 50 });
+      await assert.rejects(client.recover({ pin: '1', info: 'ada' }), failsWith('unavailable'));
+      const patient = clientOf('ada', hanging);
+      const abort = new AbortController();
+      const call = patient.recover({ pin: '1', info: 'ada', signal: abort.signal });
+      abort.abort();
+      await assert.rejects(call, failsWith('aborted'));
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  test('somebody on the way to a Noise realm is found out', async () => {
+    const user = randomUUID();
+    const configuration = realms.configuration([0, 1, 2]);
+    const [one, ...rest] = configuration.realms;
+    const wrongKey = { ...configuration, realms: [{ ...one!, public_key: '09'.padEnd(64, '0') }, ...rest] };
+    await clientOf(user, configuration).register({ pin: '1234', secret, info: 'ada' });
+    await assert.rejects(
+      clientOf(user, { ...wrongKey, recover_threshold: 3 }).recover({ pin: '1234', info: 'ada' }),
+      (error) => error instanceof RecoveryError && /^(unavailable|answer-untrusted)/.test(error.code),
+    );
+    const swapped: typeof fetch = async (input, init) => {
+      const response = await fetch(input, init);
+      const body = new Uint8Array(await response.arrayBuffer());
+      body[200]! ^= 1;
+      return new Response(body, { status: response.status });
+    };
+    await assert.rejects(
+      clientOf(user, configuration, { fetch: swapped }).recover({ pin: '1234', info: 'ada' }),
+      failsWith('answer-untrusted'),
+    );
+  });
+});
