@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 const kilobyte = 1000;
 
 test('the recovery client with all it imports is at most 60 kB minified and gzipped', async () => {
-  const source = (name: string) => join(import.meta.dirname, `${name}.ts`);
+  const source = (name: string) => join(import.meta.dirname, `../../client/sdk/src/${name}.ts`);
   const { outputFiles } = await build({
     entryPoints: [source('recovery'), source('recovery-worker')],
     bundle: true,
