@@ -57,7 +57,7 @@ export function authenticatedRequest(options: {
     !caller.user.authenticators.some((hash) => equalBytes(hash, stamp.keyHash))
   )
     throw refusal('authenticator', 'The entry or the user does not name the key that stamps.');
-  within('stamp', () => verifyStamp(stamp, raw.body, caller.authenticator));
+  within('stamp', () => verifyStamp(stamp, raw.body, caller.authenticator, held.selfVerified));
   within('expiry', () => {
     assertInForce(caller, entry.time);
     assertInForce(caller, receipt.time);

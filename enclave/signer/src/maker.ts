@@ -6,7 +6,6 @@ import type { Clock } from '@keystead/enclave-runtime/program';
 import { KmsError, toKmsError } from '@keystead/protocol/errors';
 import { walletIdOf } from '@keystead/protocol/ids';
 import type { ParsedRequest } from '@keystead/protocol/request';
-import { verifySelfStamp } from '@keystead/protocol/stamp';
 import type { Made, Make } from '@keystead/protocol/ticket';
 import type { AddressFormat, Curve } from '@keystead/chains/chain';
 import type { Derivation } from '@keystead/protocol/parameters/derivation';
@@ -68,8 +67,8 @@ export class Maker {
   #request({ identity, organization }: Make): ParsedRequest {
     const held = this.#requests.find(identity);
     if (held === undefined) throw refused('The signer did not get this request.');
-    const { stamp, raw } = held;
-    if (!stamp.webauthn && !verifySelfStamp(stamp, raw.body)) throw new KmsError('stamp-invalid', {});
+    const { stamp } = held;
+    if (held.selfVerified === false) throw new KmsError('stamp-invalid', {});
     if (stamp.kind === 'native' && !equalBytes(stamp.deployment, this.#tools.deploymentId))
       throw new KmsError('deployment-mismatch', {});
     const request = parseHeld(held);

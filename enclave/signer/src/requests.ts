@@ -13,8 +13,11 @@ const maximumHeldBytes = 256 * 1024 * 1024;
 /** A request as the signer got it from the gateway: nothing in it was judged yet but its form. */
 export interface HeldRequest {
   readonly identity: Uint8Array;
-  readonly raw: RawRequest;
+  /** Of its parts only what is read after the stamp is parsed. */
+  readonly raw: Pick<RawRequest, 'surface' | 'body'>;
   readonly stamp: Stamp;
+  /** `verifySelfStamp` of it, found while the policy engine decides. Undefined for a passkey, which needs its leaf. */
+  readonly selfVerified: boolean | undefined;
   readonly receivedAt: number;
 }
 
@@ -39,12 +42,14 @@ export class RequestTable {
     if (request === undefined) return;
     const key = bytesName(request.identity);
     const known = this.#held.peek(key);
+    const selfVerified =
+      known !== undefined && sameStamp(known, request) ? known.selfVerified : selfVerification(request);
     if (known !== undefined) {
       // The identity does not cover the signature: somebody else's signature must not take the place of a good one.
-      if (!sameStamp(known, request) && !verifySelfStamp(request.stamp, request.raw.body)) return;
+      if (!sameStamp(known, request) && selfVerified !== true) return;
       this.#drop(key, known);
     }
-    this.#held.set(key, request);
+    this.#held.set(key, { ...request, selfVerified });
     this.#bytes += request.raw.body.length;
     this.#trim();
   }
@@ -71,19 +76,25 @@ export class RequestTable {
   }
 }
 
-function readRequest(encoded: Uint8Array, now: number): HeldRequest | undefined {
+const selfVerification = ({ stamp, raw }: ReadRequest): boolean | undefined =>
+  stamp.webauthn ? undefined : verifySelfStamp(stamp, raw.body);
+
+type ReadRequest = Omit<HeldRequest, 'selfVerified'>;
+
+function readRequest(encoded: Uint8Array, now: number): ReadRequest | undefined {
   try {
     const raw = RawRequest.decode(encoded);
     if (raw.route !== routeRpc) return undefined;
     if (raw.surface !== surfaceNative && raw.surface !== surfaceCompatibility) return undefined;
     const stamp = parseStamp(raw);
-    return { identity: requestIdentity(stamp, raw.body), raw, stamp, receivedAt: now };
+    const { surface, body } = raw;
+    return { identity: requestIdentity(stamp, body), raw: { surface, body }, stamp, receivedAt: now };
   } catch {
     return undefined;
   }
 }
 
-const sameStamp = (one: HeldRequest, other: HeldRequest): boolean =>
+const sameStamp = (one: ReadRequest, other: ReadRequest): boolean =>
   equalBytes(one.stamp.signature, other.stamp.signature);
 
 /** The signer's own strict parse. Throws KmsError. */

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { ed25519 as noble } from '@noble/curves/ed25519.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import fc from 'fast-check';
+import * as ed25519 from './ed25519.ts';
+import { SecretBytes } from './secret-bytes.ts';
 import { eachBackend } from '../testing/each-backend.ts';
 import { vectors, type Wycheproof } from '../testing/vectors.ts';
 import { hexDecode, hexEncode } from './hex.ts';
@@ -145,4 +147,14 @@ test('both backends give the same keys, signatures and verdicts', async () => {
     ),
     { numRuns: 30 },
   );
+});
+
+test('the key of a secret signs as its bytes do, and not after they were wiped', () => {
+  const bytes = new Uint8Array(32).fill(9);
+  const secret = new SecretBytes(bytes);
+  const message = new Uint8Array(5);
+  assert.deepEqual(ed25519.keyOf(secret).sign(message), ed25519.sign(bytes, message));
+  assert.equal(ed25519.keyOf(secret), ed25519.keyOf(secret));
+  secret.wipe();
+  assert.throws(() => ed25519.keyOf(secret), TypeError);
 });

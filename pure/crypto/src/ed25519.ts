@@ -3,6 +3,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import type { Ed25519Key } from './backend/backend.ts';
 import { assertBytes } from './bytes.ts';
 import { bytesName, Recent } from './recent.ts';
+import type { SecretBytes } from './secret-bytes.ts';
 
 /**
  * Ed25519 (RFC 8032) with one strict rule on every platform: signatures of exactly 64 bytes, S below the group order,
@@ -21,6 +22,22 @@ export type { Ed25519Key };
 export function privateKey(seed: Uint8Array): Ed25519Key {
   assertBytes('seed', seed, 32);
   return backend.ed25519Key(seed);
+}
+
+const keys = new WeakMap<SecretBytes, Ed25519Key>();
+
+/**
+ * The key of a secret seed, imported once for as long as the secret stays in memory: for the keys that a program signs with
+ * all its life, not for keys that come and go. Throws TypeError after the secret was wiped.
+ */
+export function keyOf(seed: SecretBytes): Ed25519Key {
+  const bytes = seed.expose();
+  let key = keys.get(seed);
+  if (key === undefined) {
+    key = privateKey(bytes);
+    keys.set(seed, key);
+  }
+  return key;
 }
 
 /** Deterministic signature (64 bytes, R then S) of `message` by the key of a 32-byte seed. */

@@ -1,7 +1,7 @@
 import { base64Decode, base64Encode } from './base64.ts';
 import { assertBytes, concatBytes, equalBytes, utf8Encode } from './bytes.ts';
 import { CryptoError } from './crypto-error.ts';
-import { publicKey, sign, verify } from './ed25519.ts';
+import { privateKey, verify } from './ed25519.ts';
 import { hexEncode } from './hex.ts';
 import { sha256 } from './sha256.ts';
 
@@ -64,8 +64,9 @@ export function parseVerifierKey(text: string): NoteVerifier {
 export function noteSignatureLine(name: string, seed: Uint8Array, text: string): string {
   assertName(name);
   assertText(text);
-  const signature = sign(seed, utf8Encode(text));
-  return `\u2014 ${name} ${base64Encode(concatBytes(noteKeyId(name, publicKey(seed)), signature))}\n`;
+  const key = privateKey(seed);
+  const signature = key.sign(utf8Encode(text));
+  return `\u2014 ${name} ${base64Encode(concatBytes(noteKeyId(name, key.publicKey), signature))}\n`;
 }
 
 /** A note with one signature. `text` ends with a newline and holds no other control characters, else RangeError. */

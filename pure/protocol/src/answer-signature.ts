@@ -43,7 +43,7 @@ export function signStatements(signSeed: SecretBytes, statements: readonly State
   if (statements.length === 0) return [];
   const leaves = statements.map((statement) => leafHash(Statement.encode(statement)));
   const { root, proofs } = provenTree(leaves);
-  const signature = ed25519.sign(signSeed.expose(), signedRoot(root));
+  const signature = ed25519.keyOf(signSeed).sign(signedRoot(root));
   return statements.map((statement, index) => ({
     statement,
     index,

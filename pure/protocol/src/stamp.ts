@@ -351,9 +351,15 @@ export function verifySelfStamp(stamp: Stamp, body: Uint8Array): boolean {
 
 /**
  * Verifies the stamp by the rules of the authenticator's leaf. Throws KmsError stamp-kind-not-allowed,
- * authenticator-unknown (another key), stamp-invalid. Expiry is the caller's check: it needs the time.
+ * authenticator-unknown (another key), stamp-invalid. Expiry is the caller's check: it needs the time. `selfVerified` is what
+ * `verifySelfStamp` gave for this stamp and body, where that is known.
  */
-export function verifyStamp(stamp: Stamp, body: Uint8Array, leaf: AuthenticatorLeaf): void {
+export function verifyStamp(
+  stamp: Stamp,
+  body: Uint8Array,
+  leaf: AuthenticatorLeaf,
+  selfVerified?: boolean,
+): void {
   if (stamp.algorithm !== leaf.algorithm || !equalBytes(stamp.publicKey, leaf.publicKey))
     throw new KmsError('authenticator-unknown', {});
   const kind = stamp.kind === 'native' ? stampKindNative : stampKindPki;
@@ -364,7 +370,7 @@ export function verifyStamp(stamp: Stamp, body: Uint8Array, leaf: AuthenticatorL
     stamp.kind === 'native' && stamp.webauthn
       ? leaf.passkey !== undefined &&
         verifyPasskeyAssertion(stamp.signature, sha256(stamp.base), stamp.publicKey, leaf.passkey)
-      : verifySelfStamp(stamp, body);
+      : (selfVerified ?? verifySelfStamp(stamp, body));
   if (!valid) throw new KmsError('stamp-invalid', {});
 }
 
