@@ -49,7 +49,11 @@ export const solana = { derivationPath: "m/44'/501'/0'/0'", curve: 'Ed25519', ad
 
 export interface Wallet {
   readonly walletId: string;
-  readonly accounts: readonly { readonly address: string }[];
+  readonly accounts: readonly {
+    readonly address: string;
+    readonly derivationPath: string;
+    readonly publicKey: string;
+  }[];
 }
 
 export interface Tenant {

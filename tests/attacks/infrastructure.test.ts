@@ -820,7 +820,7 @@ test('H17 reading keys, rows or records as another user is refused by the modes 
       .map((path) => path.slice(folder.length + 1));
   const files = [...open(running.home), ...open(running.heads)].sort();
   // What the deployment is called and how it is isolated is for everybody to read, and holds no secret.
-  assert.deepEqual(files, ['deployment.json', 'isolation.json']);
+  assert.deepEqual(files, ['certificates.json', 'deployment.json', 'isolation.json']);
   const folder = mkdtempSync(join(tmpdir(), 'keystead-'));
   try {
     const path = join(folder, 'credentials.json');

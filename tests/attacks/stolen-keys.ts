@@ -1,8 +1,9 @@
 /** What an attacker writes who has the keys of a role: everything takes the context whose keys it uses. */
+import type { AddressFormat } from '@keystead/chains/chain';
 import { base58Decode } from '@keystead/crypto/base58';
 import { concatBytes } from '@keystead/crypto/bytes';
 import * as ed25519 from '@keystead/crypto/ed25519';
-import { hexEncode } from '@keystead/crypto/hex';
+import { hexDecode, hexEncode } from '@keystead/crypto/hex';
 import { emptyMapRoot, MerkleMap } from '@keystead/crypto/merkle-map';
 import { sha256 } from '@keystead/crypto/sha256';
 import { organizationKeys, sealEntry } from '@keystead/enclave-policy/organization';
@@ -92,17 +93,21 @@ export function forgeEntry(
 
 function keyUseOf(raw: RawRequest, organizationId: string, wallet: Wallet): KeyUse {
   const request = parseRequest(raw.surface === surfaceNative ? 'native' : 'compatibility', 'rpc', raw.body);
-  const address = wallet.accounts[0]!.address;
-  const account = {
-    publicKey: base58Decode(address),
-    addressFormat: 'Solana' as const,
-    address,
-    derivationPath: solana.derivationPath,
-  };
   const shared = { owner: idBytes(organizationId), walletId: idBytes(wallet.walletId) };
   if (!isSigning(request))
     return { ...shared, derivationPath: '', curve: '', addressFormat: '', bytesDigest: new Uint8Array(32) };
-  return { ...shared, ...solana, bytesDigest: signedBytesDigest(signingRequest(request, account).inputs) };
+  const named = request.params.derivation ?? solana;
+  const { address, publicKey } = wallet.accounts.find(
+    ({ derivationPath }) => derivationPath === named.derivationPath,
+  )!;
+  const addressFormat = named.addressFormat as AddressFormat;
+  const account = {
+    publicKey: addressFormat === 'Solana' ? base58Decode(address) : hexDecode(publicKey),
+    addressFormat,
+    address,
+    derivationPath: named.derivationPath,
+  };
+  return { ...shared, ...named, bytesDigest: signedBytesDigest(signingRequest(request, account).inputs) };
 }
 
 /** Fallen policy engine: the order that makes an entry history, for the certifier. */
@@ -282,6 +287,7 @@ export async function useWithPolicyKeys(
     readonly evidence?: Uint8Array;
     readonly shown?: RawRequest | null;
     readonly secret?: Uint8Array;
+    readonly secrets?: readonly { hash: Uint8Array; sealed: Uint8Array }[];
   } = {},
 ): Promise<ForgedUse & { readonly refused: string | undefined }> {
   const { policy } = world.contexts;

@@ -87,7 +87,6 @@ export const REASONS: Readonly<Record<string, string>> = {
   E20: 'signatures are given for whole transactions, one entry each; approvals of parts: not a test of this table',
   E21: 'deterministic signatures, checked before they leave: `enclave/signer/src/sign.test.ts`, without the id',
   B7: 'a key held by a web page is bounded by its expiry and its user; there is no page of ours to attack yet',
-  G6: 'a fallen policy engine and the ceiling: `tests/attacks/fallen-roles.test.ts`, without the id',
   H2: 'no webhooks',
   H9: 'no password or PIN reaches a server; Argon2id runs in the launcher only, at unlock',
   H12: 'bodies end at 256 KiB (H8); no method takes more than bounded work per byte',

@@ -161,7 +161,21 @@ export interface Wallet {
   readonly accounts?: readonly Account[];
   /** Of a single key. */
   readonly account?: SingleAccount;
+  /** What the key may be used for, where that is bounded. */
+  readonly constraints?: WalletConstraints;
   readonly frozen?: true;
+}
+
+/** Fixed when a wallet is made, sealed with its key, and held to by the signer whatever a policy allows. */
+export interface WalletConstraints {
+  /** `solana`, `bip122`, `sui`, `eip155`, or EVM networks such as `eip155:1`; left out: all. */
+  readonly networks?: readonly string[];
+  /** Left out: ALL. */
+  readonly signs?: 'ALL' | 'MESSAGES' | 'TRANSACTIONS';
+  /** The most of each CAIP-19 asset that one signature may spend, in base units; other assets may not be spent. */
+  readonly caps?: readonly { readonly asset: string; readonly amount: string }[];
+  /** Whether the key may be exported; left out: true. */
+  readonly export?: boolean;
 }
 
 export interface WalletShape {
@@ -169,6 +183,11 @@ export interface WalletShape {
   readonly mnemonicLength?: MnemonicLength;
   readonly curve?: Curve;
   readonly addressFormat?: AddressFormat;
+}
+
+/** A wallet that is made. */
+export interface NewWallet extends WalletShape {
+  readonly constraints?: WalletConstraints;
 }
 
 export interface GrantPolicy {
@@ -281,7 +300,7 @@ export interface NativeCalls {
   };
   completeImportWallet: {
     params: InOrganization &
-      WalletShape & {
+      NewWallet & {
         readonly walletName: string;
         readonly tags?: readonly string[];
         readonly importEnvelope: { readonly envelope: string; readonly publicKey: string };
@@ -302,7 +321,7 @@ export interface NativeCalls {
     result: Organization;
   };
   createWallet: {
-    params: InOrganization & WalletShape & { readonly walletName: string; readonly tags?: readonly string[] };
+    params: InOrganization & NewWallet & { readonly walletName: string; readonly tags?: readonly string[] };
     result: Wallet;
   };
   deleteAuthenticator: { params: OfUser & { readonly authenticatorId: string }; result: Authenticator };
@@ -331,7 +350,7 @@ export interface NativeCalls {
     result: { readonly approvals: readonly ApprovalState[] };
   };
   getOrCreateWalletWithTag: {
-    params: InOrganization & WalletShape & { readonly walletName: string; readonly tag: string };
+    params: InOrganization & NewWallet & { readonly walletName: string; readonly tag: string };
     result: Wallet;
   };
   getOrganization: { params: InOrganization; result: Organization };

@@ -93,7 +93,12 @@ export class Maker {
     const source = new SecretAccounts(secret, { backend: this.#tools.backend });
     try {
       const accounts = told(source, pathsOf(request) ?? defaultAccounts);
-      const sealed = this.#vault.seal(walletId, secret, sealedPairs(source.opened));
+      const sealed = this.#vault.seal(
+        walletId,
+        secret,
+        sealedPairs(source.opened),
+        request.params.constraints,
+      );
       const made: Made = {
         boot: make.boot,
         identity,

@@ -1,4 +1,5 @@
 import { walletMnemonic } from '@keystead/protocol/authority';
+import type { KeyConstraints } from '@keystead/protocol/key-constraints';
 import type { Derivation } from '@keystead/protocol/parameters/derivation';
 import { bytesName } from '@keystead/crypto/recent';
 import {
@@ -46,6 +47,7 @@ export class OpenWallet implements AccountSource {
   readonly type: WalletSecret['type'];
   /** Of spec/state.md: 1 mnemonic, 2 single key. */
   readonly kind: number;
+  readonly constraints: KeyConstraints;
   readonly #row: OpenRow;
   readonly #options: DerivationOptions;
   readonly #opened = new Map<string, OpenAccount>();
@@ -53,6 +55,7 @@ export class OpenWallet implements AccountSource {
 
   constructor(row: OpenRow, options: DerivationOptions) {
     this.kind = row.kind;
+    this.constraints = row.constraints;
     this.type = row.kind === walletMnemonic ? 'MNEMONIC' : 'KEYPAIR';
     this.#row = row;
     this.#options = options;

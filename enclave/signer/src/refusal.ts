@@ -25,13 +25,15 @@ export const checkNames = [
   'row',
   'bytes',
   'frozen',
+  'constraint',
 ] as const;
 export type CheckName = (typeof checkNames)[number];
 
 /** The refusal of one check: `signer-refused` with the member `check`. */
 export function refusal(check: CheckName, detail: string, cause?: unknown): KmsError {
   // What a later change took back is refused for ever: the caller must not send the same bytes again.
-  const code = check === 'floor' ? 'request-superseded' : 'signer-refused';
+  const code =
+    check === 'floor' ? 'request-superseded' : check === 'constraint' ? 'key-constraint' : 'signer-refused';
   return new KmsError(code, { detail, cause, extra: { check } });
 }
 

@@ -3,10 +3,11 @@ import { bytes, fixed, type Static, struct, u8 } from '@keystead/crypto/pack';
 import { Recent } from '@keystead/crypto/recent';
 import type { Curve } from '@keystead/chains/chain';
 import { domainHash } from '@keystead/protocol/domain';
+import { KeyConstraints } from '@keystead/protocol/key-constraints';
 
 /** spec/signer.md §5: the bytes of a sealed wallet row. */
 
-export const rowVersion = 2;
+export const rowVersion = 3;
 
 /** Accounts that are sealed beside the secret, so that signing opens nothing but the key it needs. */
 export const maximumSealedAccounts = 16;
@@ -21,6 +22,7 @@ export const SealedRow = struct({
   version: u8,
   walletId: fixed(16),
   kind: u8,
+  constraints: KeyConstraints,
   keyNonce: fixed(12),
   /** The data key and a tag. */
   wrappedKey: fixed(48),

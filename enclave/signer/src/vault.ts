@@ -7,6 +7,7 @@ import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { Random } from '@keystead/enclave-runtime/program';
 import { branch } from '@keystead/protocol/deployment';
 import { domainHash, domainPrefix } from '@keystead/protocol/domain';
+import { KeyConstraints, unconstrained } from '@keystead/protocol/key-constraints';
 import {
   accountLabel,
   encodeSealedAccounts,
@@ -58,8 +59,16 @@ export class Vault {
     this.#random = random;
   }
 
-  /** A row that only this signer opens, and only for this wallet id. Of `pairs` it holds the first 16. */
-  seal(walletId: Uint8Array, secret: WalletSecret, pairs: readonly KeyPair[] = []): Uint8Array {
+  /**
+   * A row that only this signer opens, only for this wallet id and only with these constraints. Of `pairs` it holds the
+   * first 16.
+   */
+  seal(
+    walletId: Uint8Array,
+    secret: WalletSecret,
+    pairs: readonly KeyPair[] = [],
+    constraints: KeyConstraints = unconstrained,
+  ): Uint8Array {
     const kind = kindOf(secret);
     const plaintext = encodeSecret(secret);
     const dataKey = this.#random(32);
@@ -71,8 +80,14 @@ export class Vault {
         version: rowVersion,
         walletId,
         kind,
+        constraints,
         keyNonce,
-        wrappedKey: aes256GcmSeal(wrappingKey.expose(), keyNonce, keyContext(walletId, kind), dataKey),
+        wrappedKey: aes256GcmSeal(
+          wrappingKey.expose(),
+          keyNonce,
+          keyContext(walletId, kind, constraints),
+          dataKey,
+        ),
         nonce,
         ciphertext: aes256GcmSeal(dataKey, nonce, rowContext(walletId, kind), plaintext),
         accounts: encodeSealedAccounts(
@@ -114,7 +129,7 @@ export class Vault {
     try {
       const sealed = SealedRow.decode(row);
       if (sealed.version !== rowVersion || !equalBytes(sealed.walletId, walletId)) return undefined;
-      const context = keyContext(walletId, sealed.kind);
+      const context = keyContext(walletId, sealed.kind, sealed.constraints);
       return new OpenRow(
         sealed,
         SecretBytes.take(aes256GcmOpen(wrappingKey.expose(), sealed.keyNonce, context, sealed.wrappedKey)),
@@ -134,11 +149,13 @@ export class Vault {
 /** A sealed row and its data key: to be wiped after use. */
 export class OpenRow {
   readonly kind: number;
+  readonly constraints: KeyConstraints;
   readonly #sealed: SealedRow;
   readonly #dataKey: SecretBytes;
 
   constructor(sealed: SealedRow, dataKey: SecretBytes) {
     this.kind = sealed.kind;
+    this.constraints = sealed.constraints;
     this.#sealed = sealed;
     this.#dataKey = dataKey;
   }
@@ -185,8 +202,14 @@ export class OpenRow {
 
 const wrappingInfo = utf8Encode('keystead/signer/wallet-wrap/v1');
 
-const keyContext = (walletId: Uint8Array, kind: number): Uint8Array =>
-  concatBytes(domainPrefix('keystead/wrapped-key/v1'), walletId, Uint8Array.of(kind));
+/** Nobody but the signer can pair a data key with other constraints. */
+const keyContext = (walletId: Uint8Array, kind: number, constraints: KeyConstraints): Uint8Array =>
+  concatBytes(
+    domainPrefix('keystead/wrapped-key/v2'),
+    walletId,
+    Uint8Array.of(kind),
+    KeyConstraints.encode(constraints),
+  );
 
 const rowContext = (walletId: Uint8Array, kind: number): Uint8Array =>
   concatBytes(domainPrefix('keystead/sealed-row/v2'), walletId, Uint8Array.of(kind));

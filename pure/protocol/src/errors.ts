@@ -492,6 +492,12 @@ export const errorCodes = {
     'Stamp a new request: this one is decided for ever, and what it was permitted was taken back before it was signed.',
     'Between decision and signature the organization took something back (a key, a user, a grant). Nothing was signed.',
   ),
+  'key-constraint': kind(
+    403,
+    'The key may not be used for this',
+    'Use another wallet: what a key may be used for is fixed when its wallet is made.',
+    'The signer holds to the constraints that were sealed with the wallet, whatever policy says. Nothing was signed.',
+  ),
   'signer-refused': kind(
     503,
     'The signer refused',

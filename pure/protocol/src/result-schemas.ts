@@ -81,9 +81,13 @@ export const wallet = answered(
     type: { enum: ['MNEMONIC', 'KEYPAIR'] },
     accounts: list(derivedAccount),
     account: answered({ curve, addressFormat, address: text, publicKey: text }),
+    constraints: {
+      type: 'object',
+      description: 'What the key may be used for, when it is bounded; answered by the signer',
+    },
     frozen: { const: true },
   },
-  ['accounts', 'account', 'frozen'],
+  ['accounts', 'account', 'constraints', 'frozen'],
 );
 
 export const page = (member: string, items: JsonSchema): JsonSchema =>

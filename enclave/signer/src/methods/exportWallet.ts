@@ -1,14 +1,18 @@
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { CryptoError } from '@keystead/crypto/crypto-error';
 import { KmsError } from '@keystead/protocol/errors';
+import { exportBreaks } from '@keystead/protocol/key-constraints';
 import { ExportedSecret, sealExport } from '@keystead/protocol/transport';
 import type { Answer, WalletUseContext } from '../method.ts';
+import { refusal } from '../refusal.ts';
 import { assertSignsNothing } from '../wallet-answer.ts';
 import type { WalletSecret } from '../wallet-secret.ts';
 
 /** The secret for the X25519 key that stands in the stamped request, and for nobody else. */
 export function use(context: WalletUseContext<'exportWallet'>): Answer {
   assertSignsNothing(context);
+  const broken = exportBreaks(context.wallet.constraints);
+  if (broken !== undefined) throw refusal('constraint', `This wallet is bounded: ${broken}.`);
   const { request, tools, organization, keyUse } = context;
   const secret = encodeExport(context.wallet.secret());
   try {

@@ -3,6 +3,8 @@ import { type Schema, transform } from '../schema.ts';
 import { members, type Surface } from '../surface.ts';
 import { base64OrBase64url, base64url, type ByteLimits } from '../parameters/bytes.ts';
 import { id, name as displayName, tags } from '../parameters/text.ts';
+import { type KeyConstraints, unconstrained } from '../key-constraints.ts';
+import { constraintFields } from '../parameters/key-constraints.ts';
 import { type WalletParameters, walletFields, walletParameters } from '../parameters/wallet.ts';
 
 export const name = 'completeImportWallet';
@@ -22,6 +24,8 @@ export interface Params {
   /** spec/transport.md. */
   readonly encryptedSecret: Uint8Array;
   readonly wallet: WalletParameters;
+  /** Sealed with the key that is made. */
+  readonly constraints: KeyConstraints;
 }
 
 const params = (surface: Surface): Schema<Params> => {
@@ -37,7 +41,7 @@ const params = (surface: Surface): Schema<Params> => {
         }),
         encryptedSecret: bytes({ min: 1, max: 1024 }),
       },
-      optional: { tags, ...walletFields(surface) },
+      optional: { tags, ...walletFields(surface), ...constraintFields(surface) },
     }),
     (value, path) => ({
       organizationId: value.organizationId,
@@ -46,6 +50,7 @@ const params = (surface: Surface): Schema<Params> => {
       importEnvelope: value.importEnvelope,
       encryptedSecret: value.encryptedSecret,
       wallet: walletParameters(value, path),
+      constraints: value.constraints ?? unconstrained,
     }),
   );
 };

@@ -2,6 +2,8 @@ import { wallet } from '../result-schemas.ts';
 import { type Schema, transform } from '../schema.ts';
 import { members, type Surface } from '../surface.ts';
 import { id, name as displayName, tag } from '../parameters/text.ts';
+import { type KeyConstraints, unconstrained } from '../key-constraints.ts';
+import { constraintFields } from '../parameters/key-constraints.ts';
 import { type WalletParameters, walletFields, walletParameters } from '../parameters/wallet.ts';
 
 export const name = 'getOrCreateWalletWithTag';
@@ -14,19 +16,22 @@ export interface Params {
   readonly tag: string;
   /** Of the wallet to make; one that exists keeps its kind and length. */
   readonly wallet: WalletParameters;
+  /** Sealed with the key that is made. */
+  readonly constraints: KeyConstraints;
 }
 
 const params = (surface: Surface): Schema<Params> =>
   transform(
     members(surface, {
       required: { organizationId: id(surface), walletName: displayName, tag },
-      optional: walletFields(surface),
+      optional: { ...walletFields(surface), ...constraintFields(surface) },
     }),
     (value, path) => ({
       organizationId: value.organizationId,
       walletName: value.walletName,
       tag: value.tag,
       wallet: walletParameters(value, path),
+      constraints: value.constraints ?? unconstrained,
     }),
   );
 
