@@ -5,7 +5,7 @@ import { Entry, entryHash, zeroHash } from '@keystead/protocol/entry';
 import { leafCommitment } from '@keystead/protocol/log-leaf';
 import { emptyEntry, noRequests } from '../testing/entries.ts';
 import { Batch } from './batch.ts';
-import type { Decided, DecidedEntry } from './decision.ts';
+import type { Decided, DecidedEntry } from './decided.ts';
 import { emptyHead, Organization, organizationKeys, sealEntry } from './organization.ts';
 import { NodeCache } from './rows.ts';
 

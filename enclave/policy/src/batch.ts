@@ -3,7 +3,7 @@ import type { StoreRows } from '@keystead/protocol/frames';
 import { entryLeaf } from '@keystead/protocol/log-leaf';
 import type { Advance, AdvanceOrder } from '@keystead/protocol/receipt';
 import type { Ticket } from '@keystead/protocol/ticket';
-import type { Decided, DecidedEntry } from './decision.ts';
+import type { Decided, DecidedEntry } from './decided.ts';
 import type { Organization } from './organization.ts';
 
 /** An answer of the policy engine that leaves when the receipt of its batch is there. */

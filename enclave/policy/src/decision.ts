@@ -1,37 +1,19 @@
-import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
-import type { StoredNode } from '@keystead/crypto/merkle-map';
-import { bytesName } from '@keystead/crypto/recent';
 import type { JsonValue } from '@keystead/crypto/strict-json';
 import { approvalRequired, approvalsOf, otherApprovers } from '@keystead/protocol/approval';
 import type { Caller } from '@keystead/protocol/authenticate';
 import {
-  AuthorityLeaf,
   authenticatorLeafKey,
   grantLeafKey,
-  organizationLeafKey,
   userLeafKey,
   walletKeypair,
-  walletLeafKey,
   walletMnemonic,
 } from '@keystead/protocol/authority';
 import { type AuthorityChange, authorityChange, maximumUsers } from '@keystead/protocol/authority-change';
-import {
-  checkpointInterval,
-  Entry,
-  entryHash,
-  entryKind,
-  type KeyUse,
-  outcomeAllow,
-  outcomeDeny,
-  type Reservation,
-  zeroHash,
-} from '@keystead/protocol/entry';
+import { entryKind, type KeyUse, outcomeAllow, outcomeDeny, zeroHash } from '@keystead/protocol/entry';
 import { errorBody, type ErrorCode, KmsError, toKmsError } from '@keystead/protocol/errors';
-import { RawRequest, type StoreRows } from '@keystead/protocol/frames';
 import { formatUuid, parseUuid } from '@keystead/protocol/ids';
-import { AuthorityEvidence } from '@keystead/protocol/receipt';
-import { parseStamp } from '@keystead/protocol/stamp';
 import { consumeApprovals, openSubject } from './approvals.ts';
 import { encodeCell } from './cells.ts';
 import { Draft } from './draft.ts';
@@ -44,40 +26,12 @@ import {
   walletToMake,
   writeWallet,
 } from './key-use.ts';
+import { buildEntry } from './build-entry.ts';
+import type { Decided } from './decided.ts';
 import { changeMethods } from './method-dispatch.ts';
-import { type KnownEntry, type Organization, sealEntry } from './organization.ts';
+import type { Organization } from './organization.ts';
 import { NeedMade, type Pending } from './pending.ts';
 import { applyPolicy } from './policy-decision.ts';
-
-/** One entry that is decided and ready to be appended to its organization's tail. */
-export interface DecidedEntry {
-  readonly organization: Organization;
-  readonly known: KnownEntry;
-  readonly encoded: Uint8Array;
-  readonly floor: number;
-  readonly nodes: StoreRows['nodes'];
-  readonly checkpoint: boolean;
-  readonly evidence: Uint8Array | undefined;
-}
-
-/** The whole consequence of one request. */
-export interface Decided {
-  /** The requester's entry first; a counterpart's entry moves with it or not at all. */
-  readonly entries: readonly DecidedEntry[];
-  /** Rows of secrets to store, with the wallet they belong to. */
-  readonly secret: { readonly hash: Uint8Array; readonly sealed: Uint8Array } | null;
-  /** New owner of a wallet, for the store's hints. */
-  readonly owner: { readonly walletId: Uint8Array; readonly organization: Uint8Array } | null;
-  /** Null when the policy engine answers by itself. */
-  readonly ticket: TicketPlan | null;
-  readonly status: number;
-}
-
-export interface TicketPlan {
-  readonly keyUse: KeyUse;
-  readonly secret: Uint8Array | undefined;
-  readonly display: Uint8Array;
-}
 
 interface DecisionEnvironment {
   readonly deploymentId: Uint8Array;
@@ -381,177 +335,4 @@ function grantsToTransfer({ request }: Pending, draft: Draft): Uint8Array[] {
   const keys = grants.map(({ target, name }) => grantLeafKey(wallet, parseUuid(target)!, name));
   draft.organization.fetchLeaves(keys);
   return keys;
-}
-
-interface EntryParts {
-  readonly kind: number;
-  readonly outcome: number;
-  readonly code: string;
-  readonly rule: string;
-  readonly trace: readonly string[];
-  readonly effects: Uint8Array;
-  readonly reservations: readonly Reservation[];
-  readonly keyUse: KeyUse | undefined;
-  readonly result: Uint8Array;
-  readonly counterpart: Uint8Array | undefined;
-  readonly narrowing: boolean;
-}
-
-function buildEntry(pending: Pending, draft: Draft, time: number, parts: EntryParts): DecidedEntry {
-  const { organization } = draft;
-  const { tail } = organization;
-  const position = tail.position + 1;
-  const authority = draft.changesAuthority ? draft.authorityAfter() : null;
-  const entry: Entry = {
-    version: 1,
-    organization: organization.id,
-    position,
-    previous: tail.hash,
-    time,
-    kind: parts.kind,
-    identity: pending.identity,
-    bodyDigest: pending.stamp.bodyDigest,
-    method: pending.request.method,
-    surface: pending.raw.surface,
-    authenticator: pending.stamp.keyHash,
-    authorityBefore: tail.authority,
-    authorityAfter: authority?.root ?? tail.authority,
-    decision: {
-      outcome: parts.outcome,
-      code: parts.code,
-      rule: clip(parts.rule, 128),
-      trace: parts.trace.slice(0, 64).map((line) => clip(line, 512)),
-    },
-    effects: parts.effects,
-    reservations: parts.reservations.map(({ scope, asset, amount }) => ({
-      scope: clip(scope, 256),
-      asset: clip(asset, 128),
-      amount,
-    })),
-    keyUse: parts.keyUse,
-    result: parts.result,
-    counterpart: parts.counterpart,
-    cells: draft.cellWrites(),
-    authority: draft.authorityWrites(),
-    stateRoot: undefined,
-  };
-  const isCheckpoint = position % checkpointInterval === 0;
-  const nodes = [...(authority?.nodes ?? [])];
-  let final = entry;
-  if (isCheckpoint) {
-    const checkpoint = organization.checkpoint(entry);
-    nodes.push(...checkpoint.nodes);
-    final = { ...entry, stateRoot: checkpoint.root };
-  }
-  const encoded = encodeEntry(final);
-  const evidence =
-    authority === null
-      ? undefined
-      : encodeEvidence({ entry: encoded, request: pending.encoded, witness: [...authority.witness] });
-  return {
-    organization,
-    known: { entry: final, hash: entryHash(encoded), sealed: sealEntry(organization.keys, encoded) },
-    encoded,
-    floor: parts.narrowing ? position : tail.floor,
-    nodes,
-    checkpoint: isCheckpoint,
-    evidence,
-  };
-}
-
-/** Bounds that leave room for an entry in every frame and record that carries it. */
-const maximumEntryBytes = 1_572_864;
-const maximumEvidenceBytes = 2_097_152;
-
-function encodeEntry(entry: Entry): Uint8Array {
-  return encodeWithin(maximumEntryBytes, () => Entry.encode(entry));
-}
-
-function encodeEvidence(evidence: AuthorityEvidence): Uint8Array {
-  return encodeWithin(maximumEvidenceBytes, () => AuthorityEvidence.encode(evidence));
-}
-
-/** Throws KmsError `request-too-large`: nothing was decided, and a smaller request can be. */
-function encodeWithin(most: number, encode: () => Uint8Array): Uint8Array {
-  let encoded: Uint8Array | undefined;
-  try {
-    encoded = encode();
-  } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
-  }
-  if (encoded === undefined || encoded.length > most)
-    throw new KmsError('request-too-large', { detail: 'its consequences are more than one entry can hold' });
-  return encoded;
-}
-
-/** The longest beginning of `text` within so many bytes of UTF-8. */
-function clip(text: string, most: number): string {
-  const whole = text.toWellFormed();
-  if (whole.length * 3 <= most || utf8Encode(whole).length <= most) return whole;
-  let kept = '';
-  let length = 0;
-  for (const character of whole) {
-    length += utf8Encode(character).length;
-    if (length > most) break;
-    kept += character;
-  }
-  return kept;
-}
-
-/** Keys of the leaves by which the signer judges the approvals that a request carries. */
-function approverKeys(
-  organization: Organization,
-  entry: Entry,
-  approvals: readonly Uint8Array[],
-): Uint8Array[] {
-  return approvals.flatMap((encoded) => {
-    const key = authenticatorLeafKey(parseStamp(RawRequest.decode(encoded)).keyHash);
-    const bytes = organization.withNodes(() => organization.authorityMap(entry.authorityBefore).get(key));
-    const leaf = bytes === undefined ? undefined : AuthorityLeaf.decode(bytes);
-    return leaf?.leaf === 'authenticator' ? [key, userLeafKey(leaf.username)] : [key];
-  });
-}
-
-/** The nodes that prove to the signer who stamped, and whose wallet it is (spec/signer.md §3). */
-export function ticketWitness(
-  organization: Organization,
-  entry: Entry,
-  caller: { readonly authenticatorKey: Uint8Array; readonly userKey: Uint8Array },
-  keyUse: KeyUse,
-  owner: { readonly organization: Organization; readonly entry: Entry; readonly grantKey: Uint8Array } | null,
-  approvals: readonly Uint8Array[],
-): Uint8Array[] {
-  const walletKey = walletLeafKey(keyUse.walletId);
-  const stamped = [
-    caller.authenticatorKey,
-    caller.userKey,
-    organizationLeafKey,
-    ...approverKeys(organization, entry, approvals),
-  ];
-  const usesOwnWallet = owner === null && !equalBytes(keyUse.walletId, new Uint8Array(16));
-  if (owner === null && (!usesOwnWallet || equalBytes(entry.authorityBefore, entry.authorityAfter))) {
-    const keys = usesOwnWallet ? [...stamped, walletKey] : stamped;
-    return organization.authorityWitness(entry.authorityBefore, keys).map(({ bytes }) => bytes);
-  }
-  const seen = new Map<string, Uint8Array>();
-  const add = (nodes: readonly StoredNode[]): void => {
-    for (const { hash, bytes } of nodes) seen.set(bytesName(hash), bytes);
-  };
-  add(organization.authorityWitness(entry.authorityBefore, stamped));
-  if (owner !== null)
-    add(
-      owner.organization.authorityWitness(owner.entry.authorityAfter, [
-        walletKey,
-        owner.grantKey,
-        organizationLeafKey,
-      ]),
-    );
-  else add(organization.authorityWitness(entry.authorityAfter, [walletKey]));
-  return [...seen.values()];
-}
-
-/** Answers that are remembered by an entry, as they are stated again for the same request. */
-export function rememberedBody(entry: Entry): { readonly status: number; readonly body: Uint8Array } {
-  if (entry.decision.outcome === outcomeAllow) return { status: 200, body: entry.result };
-  return { status: new KmsError(entry.decision.code as never, {}).status, body: entry.result };
 }

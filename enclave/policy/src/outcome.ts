@@ -7,7 +7,7 @@ import {
   zeroHash,
 } from '@keystead/protocol/entry';
 import { surfaceNative } from '@keystead/protocol/frames';
-import type { Decided } from './decision.ts';
+import type { Decided } from './decided.ts';
 import { type Organization, sealEntry } from './organization.ts';
 
 /**

@@ -2,86 +2,56 @@ import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
 import { hexEncode } from '@keystead/crypto/hex';
 import { mapNodeHash } from '@keystead/crypto/merkle-map';
-import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
+import type { JsonValue } from '@keystead/crypto/strict-json';
 import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
-import { AnswerSignature, answerRolePolicy } from '@keystead/protocol/answer';
-import { resultDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
 import { authenticate, type Caller } from '@keystead/protocol/authenticate';
-import {
-  AuthorityLeaf,
-  authenticatorLeafKey,
-  grantLeafKey,
-  userLeafKey,
-  walletLeafKey,
-} from '@keystead/protocol/authority';
-import { type Head, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
-import { errorBody, isErrorCode, KmsError, toKmsError } from '@keystead/protocol/errors';
-import {
-  type FromPolicy,
-  RawRequest,
-  routePrepare,
-  routeRpc,
-  routeSimulations,
-  type RowQuery,
-  type Sealed,
-  surfaceCompatibility,
-  surfaceNative,
-  type ToPolicy,
-} from '@keystead/protocol/frames';
-import { formatUuid, organizationIdOf, parseUuid } from '@keystead/protocol/ids';
+import { type Entry, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
+import { KmsError } from '@keystead/protocol/errors';
+import type { FromPolicy, RowQuery, Sealed, ToPolicy } from '@keystead/protocol/frames';
+import { formatUuid } from '@keystead/protocol/ids';
 import {
   AdvanceOrder,
   HeadAnswer,
-  HeadQuery,
   Noted,
   Receipt,
   type ReceiptItem,
-  receiptLifetimeMilliseconds,
   ReceiptQuery,
 } from '@keystead/protocol/receipt';
-import { parseRequest } from '@keystead/protocol/request';
-import { assertFresh, parseStamp, requestIdentity, verifySelfStamp } from '@keystead/protocol/stamp';
-import { Made, Make, TicketBatch } from '@keystead/protocol/ticket';
-import { base64urlEncode } from '@keystead/crypto/base64url';
+import { assertFresh, verifySelfStamp } from '@keystead/protocol/stamp';
+import { Made, Make } from '@keystead/protocol/ticket';
+import { Answers, type StatedAnswer } from './answers.ts';
+import { arrived } from './arrival.ts';
 import { Batch, type HeldAnswer, type HeldTicket } from './batch.ts';
-import { type Decided, decideRequest, rememberedBody, ticketWitness } from './decision.ts';
+import type { Decided } from './decided.ts';
 import { DecidedRequests } from './decided-requests.ts';
+import { decideRequest } from './decision.ts';
 import { Draft } from './draft.ts';
-import { encodeDisplay } from './key-use.ts';
-import { Loading } from './loader.ts';
+import { Foundings } from './foundings.ts';
+import { madeResult } from './made.ts';
+import { inMessages, noRows, nodesAhead, ticketFields } from './messages.ts';
 import { readMethods } from './method-dispatch.ts';
+import { type KnownEntry, locked, openEntry, type Organization } from './organization.ts';
+import { Organizations } from './organizations.ts';
 import { buildOutcome } from './outcome.ts';
-import { type KnownEntry, locked, openEntry, type Organization, organizationKeys } from './organization.ts';
-import { type MadeResult, NeedMade, NeedOrganization, NeedOwner, type Pending } from './pending.ts';
+import { NeedMade, NeedOrganization, NeedOwner, type Pending } from './pending.ts';
 import { applyPolicy } from './policy-decision.ts';
+import { queryName, RowQueries } from './row-queries.ts';
 import { NeedRows, NodeCache } from './rows.ts';
+import { type OwnerEntry, plannedTicket, repeatedTicket } from './tickets.ts';
+
+type BatchMessage = Extract<FromPolicy, { type: 'batch' }>;
 
 /** Bytes of memory for the nodes of authority and state maps. */
 const bytesOfNodes = 50_331_648;
-/** Organizations kept in memory; the least recently used one with a certified tail goes first. */
-const hotOrganizations = 10_000;
 /** A request that waits longer than this for a row or a secret is given up. */
 const patienceMilliseconds = 8_000;
 const maximumRestarts = 256;
 /** Callers that one decision answers. */
 const maximumRefs = 1024;
-/** Keys whose foundings are counted. */
-const maximumFounders = 100_000;
-/** Bounds of one message of answers, and of one message of nodes. */
-const answersPerMessage = 1024;
-const bytesPerMessage = 4 * 1024 * 1024;
-const queriesPerMessage = 4096;
-
 /** A batch that is out: what leaves, or is given up, when its receipt comes. */
 interface Outstanding {
   readonly batch: Batch | null;
   readonly answers: readonly HeldAnswer[];
-}
-
-/** The owner's half of a use by grant. */
-interface OwnerEntry {
-  readonly organization: Organization;
-  readonly known: KnownEntry;
 }
 
 interface Repeat {
@@ -89,24 +59,6 @@ interface Repeat {
   readonly other: OwnerEntry | null;
   readonly pending: Pending;
   readonly organization: Organization;
-}
-
-/** An answer that is ready to leave. */
-type StatedAnswer = Omit<HeldAnswer, 'organization' | 'narrows'> & { readonly organization: Uint8Array };
-
-/** An answer that states the present state of an organization, waiting until its tail is certified. */
-interface ReadAnswer {
-  readonly refs: readonly number[];
-  readonly identity: Uint8Array;
-  readonly organization: Organization;
-  /** All organizations whose state it shows. */
-  readonly shown: ReadonlySet<Organization>;
-  readonly status: number;
-  readonly body: Uint8Array;
-  /** The end of the tail that it was read from. */
-  readonly position: number;
-  readonly hash: Uint8Array;
-  readonly afterBatch: number;
 }
 
 /**
@@ -122,17 +74,10 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   readonly #context: EnclaveContext;
   readonly #nodes = new NodeCache(bytesOfNodes);
   readonly #requests: DecidedRequests;
-  readonly #organizations = new Map<string, Organization>();
-  readonly #lockedOrganizations = new Map<string, KmsError>();
-  readonly #loading = new Map<string, { loading: Loading; waiting: Set<Pending>; asked: number }>();
-  /** Organizations that were asked for in this turn and do not exist: not kept, or strangers could fill the memory. */
-  readonly #absent = new Set<string>();
-  readonly #headQueries = new Map<number, string>();
-  readonly #rowQueries = new Map<
-    string,
-    { id: number; query: RowQuery; waiting: Set<Pending>; loading: string | null; asked: number }
-  >();
-  readonly #rowQueriesById = new Map<number, string>();
+  readonly #foundings: Foundings;
+  readonly #rowQueries: RowQueries;
+  readonly #organizations: Organizations;
+  readonly #answers: Answers;
   /** Requests whose secret the signer is making, by identity. */
   readonly #making = new Map<string, Set<Pending>>();
   /** Requests that are put aside for a row, an organization or a secret: identical bytes and stamps join them. */
@@ -140,18 +85,10 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   /** Repeats of requests whose decision is not certified yet. */
   readonly #afterReceipt = new Map<string, Pending>();
   readonly #outstanding = new Map<number, Outstanding>();
-  readonly #reads: ReadAnswer[] = [];
-  readonly #toState: StatedAnswer[] = [];
-  /** Answers of narrowing changes by batch, until the signer has noted their floors. */
-  readonly #fenced = new Map<number, { answers: readonly StatedAnswer[]; until: number }>();
-  readonly #unstated: Extract<FromPolicy, { type: 'answers' }>['answers'] = [];
-  /** Identities of the requests by which a key founded organizations. */
-  readonly #foundedByKey = new Map<string, Set<string>>();
   #repeats: Repeat[] = [];
   #queue: Pending[] = [];
   #batch: Batch;
   #nextBatch = 1;
-  #nextId = 1;
   #mark = 0;
   readonly #counters = {
     requests: 0,
@@ -159,15 +96,25 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     denials: 0,
     reads: 0,
     repeats: 0,
-    loads: 0,
     resyncs: 0,
     forged: 0,
-    lockedRefusals: 0,
   };
 
   constructor(context: EnclaveContext) {
     this.#context = context;
     this.#requests = new DecidedRequests(context.random);
+    this.#foundings = new Foundings(context.settings);
+    this.#answers = new Answers(context);
+    const send = (message: FromPolicy) => this.send(message);
+    this.#rowQueries = new RowQueries(send, context.clock);
+    this.#organizations = new Organizations({
+      context,
+      nodes: this.#nodes,
+      requests: this.#requests,
+      rowQueries: this.#rowQueries,
+      send,
+      resume: (pending) => this.#resume(pending),
+    });
     this.#batch = new Batch(this.#nextBatch++);
   }
 
@@ -238,10 +185,15 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#giveUpLate();
     this.#closeBatch();
     this.#closeRepeats();
-    this.#releaseReads();
-    this.#releaseOldFences();
-    this.#stateAnswers();
-    this.#forgetAbsent();
+    this.#answers.releaseReads(
+      (batch) => this.#outstanding.has(batch),
+      (organization) => this.#organizations.isCurrent(organization),
+      this.#now(),
+      new KmsError('unavailable', {}),
+    );
+    this.#answers.releaseOldFences(this.#context.clock());
+    this.#answers.flush(this.send);
+    this.#organizations.forgetAbsent();
     this.#requests.forgetBefore(this.#now());
   }
 
@@ -250,49 +202,9 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   #arrive(ref: number, encoded: Uint8Array): void {
     this.#counters.requests += 1;
     try {
-      const raw = RawRequest.decode(encoded);
-      const stamp = parseStamp(raw);
-      const surface = raw.surface === surfaceNative ? 'native' : 'compatibility';
-      if (raw.surface !== surfaceNative && raw.surface !== surfaceCompatibility)
-        throw new KmsError('internal', {});
-      const route =
-        raw.route === routePrepare ? 'prepare' : raw.route === routeSimulations ? 'simulations' : 'rpc';
-      if (route === 'rpc' && raw.route !== routeRpc) throw new KmsError('internal', {});
-      const request = parseRequest(surface, route, raw.body);
-      if (stamp.kind === 'native' && !equalBytes(stamp.deployment, this.#context.deploymentId))
-        throw new KmsError('deployment-mismatch', { field: 'Keystead-Deployment' });
-      assertFresh(stamp, request.timestampMs, this.#now());
-      if (request.kind === 'unsupported')
-        throw new KmsError('not-supported', {
-          field: 'method',
-          detail: `${request.method} is not offered here`,
-        });
-      const identity = requestIdentity(stamp, raw.body);
-      const founding = request.method === 'createOrganization';
-      const organization = founding
-        ? organizationIdOf(this.#context.deploymentId, identity)
-        : parseUuid(request.organizationId ?? '');
-      if (organization === undefined) throw new KmsError('authenticator-unknown', {});
-      this.#queue.push({
-        refs: [ref],
-        raw,
-        encoded,
-        request,
-        stamp,
-        identity,
-        identityHex: hexEncode(identity),
-        organization,
-        organizationId: formatUuid(organization),
-        arrived: this.#context.clock(),
-        made: undefined,
-        refusal: undefined,
-        owner: undefined,
-        rows: undefined,
-        awaited: 0,
-        restarts: 0,
-      });
+      this.#queue.push(arrived(this.#context, ref, encoded, this.#now()));
     } catch (thrown) {
-      this.#refuse([ref], zeroHash, thrown);
+      this.#answers.refuse([ref], zeroHash, thrown);
     }
   }
 
@@ -313,7 +225,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     }
     if (waiting !== undefined) this.#parked.delete(parkedAs(pending));
     try {
-      this.#handle(pending, this.#organizationOf(pending.organization));
+      this.#handle(pending, this.#organizations.of(pending.organization));
     } catch (thrown) {
       this.#interrupted(pending, thrown);
     }
@@ -322,7 +234,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   /** Both are the same request under a stamp of the same worth. */
   #join(waiting: Pending, pending: Pending): void {
     if (waiting.refs.length + pending.refs.length > maximumRefs)
-      this.#refuse(pending.refs, pending.identity, new KmsError('overloaded', {}));
+      this.#answers.refuse(pending.refs, pending.identity, new KmsError('overloaded', {}));
     else waiting.refs.push(...pending.refs);
   }
 
@@ -330,16 +242,16 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     const park = () => this.#parked.set(parkedAs(pending), pending);
     pending.restarts += 1;
     if (pending.restarts > maximumRestarts) {
-      this.#refuse(pending.refs, pending.identity, new KmsError('unavailable', {}));
+      this.#answers.refuse(pending.refs, pending.identity, new KmsError('unavailable', {}));
     } else if (thrown instanceof NeedOrganization) {
       park();
-      this.#load(thrown.id, pending);
+      this.#organizations.load(thrown.id, pending);
     } else if (thrown instanceof NeedRows) {
       park();
-      this.#queryRows(thrown.queries, pending, null);
+      this.#rowQueries.ask(thrown.queries, pending, null);
     } else if (thrown instanceof NeedOwner) {
       park();
-      this.#queryRows([{ kind: 'ownerOf', walletId: thrown.walletId }], pending, null);
+      this.#rowQueries.ask([{ kind: 'ownerOf', walletId: thrown.walletId }], pending, null);
     } else if (thrown instanceof NeedMade) {
       park();
       const making = this.#making.get(pending.identityHex);
@@ -355,7 +267,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
         secret: thrown.make.secret,
       });
     } else {
-      this.#refuse(pending.refs, pending.identity, thrown);
+      this.#answers.refuse(pending.refs, pending.identity, thrown);
     }
   }
 
@@ -383,21 +295,23 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     }
     this.#assertStillFresh(pending, now);
     this.#requests.assertRoom();
-    if (!organization.exists) this.#assertMayFound(pending);
+    if (!organization.exists) this.#foundings.assertMayFound(pending);
     const decided = decideRequest(
-      { deploymentId: this.#context.deploymentId, organizationOf: (id) => this.#organizationOf(id) },
+      { deploymentId: this.#context.deploymentId, organizationOf: (id) => this.#organizations.of(id) },
       pending,
       organization,
       caller,
       now,
     );
-    const ticket = decided.ticket === null ? null : this.#planTicket(pending, decided, caller!);
+    // Its nodes can be read from now on, before the store has them: for its ticket, and by what builds on it.
+    this.#keepNodes(decided);
+    const ticket = decided.ticket === null ? null : plannedTicket(pending, decided, caller!);
     this.#counters.decisions += 1;
     const [own] = decided.entries;
     const { entry } = own.known;
     if (entry.decision.outcome !== outcomeAllow) this.#counters.denials += 1;
-    if (founding) this.#noteFounding(pending);
-    this.#append(decided);
+    if (founding) this.#foundings.note(pending);
+    this.#batch.add(decided);
     if (ticket !== null) this.#batch.addTicket(ticket);
     else
       this.#batch.answers.push({
@@ -414,11 +328,8 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     if (this.#batch.isFull) this.#closeBatch();
   }
 
-  /** Adds a decision to the tails and to the batch; its nodes can be read before the store has them. */
-  #append(decided: Decided): void {
-    for (const { nodes } of decided.entries)
-      for (const { hash, bytes } of nodes) this.#nodes.put(hash, bytes);
-    this.#batch.add(decided);
+  #keepNodes({ entries }: Decided): void {
+    for (const { nodes } of entries) for (const { hash, bytes } of nodes) this.#nodes.put(hash, bytes);
   }
 
   /** Certifier and signer hold the stamp against the entry's time; an entry that they refuse would be final for nothing. */
@@ -446,30 +357,6 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     if (hash !== undefined && !equalBytes(hash, seen.hash)) throw new KmsError('state-rolled-back', {});
   }
 
-  #assertMayFound(pending: Pending): void {
-    const { settings } = this.#context;
-    const key = base64urlEncode(pending.stamp.publicKey);
-    if (settings.operatorKeys.includes(key)) return;
-    if (settings.organizationCreation !== 'open') throw new KmsError('organization-creation-closed', {});
-    if (settings.organizationQuota === 0) return;
-    const founded = this.#foundedByKey.get(key);
-    if (founded === undefined || founded.has(pending.identityHex)) return;
-    if (founded.size >= settings.organizationQuota) throw new KmsError('organization-quota', {});
-  }
-
-  /** Counts a founding once, however often the same request is sent. */
-  #noteFounding(pending: Pending): void {
-    if (this.#context.settings.organizationQuota === 0) return;
-    const key = base64urlEncode(pending.stamp.publicKey);
-    const founded = this.#foundedByKey.get(key) ?? new Set<string>();
-    this.#foundedByKey.delete(key);
-    this.#foundedByKey.set(key, founded.add(pending.identityHex));
-    if (this.#foundedByKey.size > maximumFounders) {
-      const oldest = this.#foundedByKey.keys().next().value;
-      if (oldest !== undefined) this.#foundedByKey.delete(oldest);
-    }
-  }
-
   #read(pending: Pending, organization: Organization, caller: Caller, now: number): void {
     const state = new Draft(organization);
     applyPolicy(pending, state, caller, null, now);
@@ -484,13 +371,13 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       organizationId: pending.organizationId,
       time: now,
       organizationOf: (id: Uint8Array) => {
-        const other = this.#organizationOf(id);
+        const other = this.#organizations.of(id);
         shown.add(other);
         return other;
       },
     });
     this.#counters.reads += 1;
-    this.#reads.push({
+    this.#answers.read({
       refs: pending.refs,
       identity: pending.identity,
       organization,
@@ -533,140 +420,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     return known;
   }
 
-  #planTicket(pending: Pending, decided: Decided, caller: Caller): HeldTicket {
-    const [own, other] = decided.entries;
-    const { keyUse, secret, display } = decided.ticket!;
-    // New nodes of this very decision are read here, before the batch is closed.
-    for (const decidedEntry of decided.entries)
-      for (const { hash, bytes } of decidedEntry.nodes) this.#nodes.put(hash, bytes);
-    const grantName = this.#grantName(pending, other?.organization);
-    const witness = ticketWitness(
-      own.organization,
-      own.known.entry,
-      {
-        authenticatorKey: authenticatorLeafKey(pending.stamp.keyHash),
-        userKey: userLeafKey(caller.user.username),
-      },
-      keyUse,
-      other === undefined
-        ? null
-        : {
-            organization: other.organization,
-            entry: other.known.entry,
-            grantKey: grantLeafKey(keyUse.walletId, own.organization.id, grantName),
-          },
-      pending.request.approvals,
-    );
-    return {
-      ticket: {
-        identity: pending.identity,
-        entry: own.encoded,
-        ownerEntry: other?.encoded,
-        witness,
-        secret,
-        display,
-      },
-      refs: pending.refs,
-      organization: own.organization,
-    };
-  }
-
-  #grantName(pending: Pending, owner: Organization | undefined): string {
-    if (owner === undefined) return '';
-    const named = 'policyName' in pending.request.params ? pending.request.params.policyName : null;
-    if (named !== null) return named;
-    const { walletId } = pending.request.params as { walletId: string };
-    const grants = new Draft(owner).cell('grants', walletId)?.grants ?? [];
-    return grants.find((grant) => grant.target === pending.organizationId)?.name ?? '';
-  }
-
-  // Organizations
-
-  #organizationOf(id: Uint8Array): Organization {
-    const name = hexEncode(id);
-    const refusal = this.#lockedOrganizations.get(name);
-    if (refusal !== undefined) throw refusal;
-    const organization = this.#organizations.get(name);
-    if (organization === undefined) throw new NeedOrganization(id);
-    // The least recently used one stands first.
-    this.#organizations.delete(name);
-    this.#organizations.set(name, organization);
-    return organization;
-  }
-
-  #load(id: Uint8Array, pending: Pending | null): void {
-    const name = hexEncode(id);
-    const loading = this.#loading.get(name);
-    if (loading !== undefined) {
-      if (pending !== null) loading.waiting.add(pending);
-      return;
-    }
-    this.#counters.loads += 1;
-    const keys = organizationKeys(this.#context.seed, id);
-    this.#loading.set(name, {
-      loading: new Loading(id, keys, this.#nodes, this.#requests),
-      waiting: new Set(pending === null ? [] : [pending]),
-      asked: this.#context.clock(),
-    });
-    const nonce = this.#nextId++;
-    this.#headQueries.set(nonce, name);
-    const query = HeadQuery.encode({ boot: this.#context.boot, nonce, organization: id });
-    this.send({ type: 'queryHead', query: this.#context.seal('policy-to-certifier', 'head-query', query) });
-  }
-
-  #head(answer: HeadAnswer): void {
-    const name = this.#headQueries.get(answer.nonce);
-    if (name === undefined || !equalBytes(answer.boot, this.#context.boot)) return;
-    this.#headQueries.delete(answer.nonce);
-    this.#mark = Math.max(this.#mark, answer.time);
-    const entry = this.#loading.get(name);
-    if (entry === undefined || hexEncode(answer.organization) !== name) return;
-    this.#step(name, () => entry.loading.headKnown(answer.head));
-  }
-
-  /** One step of a load: the next row query, or the organization. */
-  #step(name: string, step: () => RowQuery | Organization): void {
-    const entry = this.#loading.get(name);
-    if (entry === undefined) return;
-    let next: RowQuery | Organization;
-    try {
-      next = step();
-    } catch (thrown) {
-      const error = thrown instanceof KmsError ? thrown : locked('its rows cannot be read');
-      this.#loading.delete(name);
-      this.#lockedOrganizations.set(name, error);
-      this.#context.log('organization-locked', {
-        organization: formatUuid(entry.loading.id),
-        detail: error.detail,
-      });
-      for (const pending of entry.waiting) this.#resume(pending);
-      return;
-    }
-    if ('kind' in next) {
-      this.#queryRows([next], null, name);
-      return;
-    }
-    this.#loading.delete(name);
-    this.#makeRoom();
-    this.#organizations.set(name, next);
-    if (!next.exists) this.#absent.add(name);
-    for (const pending of entry.waiting) this.#resume(pending);
-  }
-
-  #makeRoom(): void {
-    if (this.#organizations.size < hotOrganizations) return;
-    for (const [name, organization] of this.#organizations) {
-      if (organization.certified.position !== organization.tail.position) continue;
-      this.#organizations.delete(name);
-      return;
-    }
-  }
-
-  #forgetAbsent(): void {
-    for (const name of this.#absent)
-      if (this.#organizations.get(name)?.exists === false) this.#organizations.delete(name);
-    this.#absent.clear();
-  }
+  // Waiting
 
   #resume(pending: Pending): void {
     const name = parkedAs(pending);
@@ -678,55 +432,18 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   #giveUp(pending: Pending, error: KmsError): void {
     const name = parkedAs(pending);
     if (this.#parked.get(name) === pending) this.#parked.delete(name);
-    this.#refuse(pending.refs, pending.identity, error);
+    this.#answers.refuse(pending.refs, pending.identity, error);
     pending.refs.length = 0;
   }
 
   // Rows
 
-  #queryRows(queries: readonly RowQuery[], pending: Pending | null, loading: string | null): void {
-    if (pending !== null) pending.awaited = queries.length;
-    const asked: { id: number; query: RowQuery }[] = [];
-    for (const query of queries) {
-      const name = queryName(query) + (loading ?? '');
-      const known = this.#rowQueries.get(name);
-      if (known !== undefined) {
-        if (pending !== null) known.waiting.add(pending);
-        continue;
-      }
-      const id = this.#nextId++;
-      this.#rowQueries.set(name, {
-        id,
-        query,
-        waiting: new Set(pending === null ? [] : [pending]),
-        loading,
-        asked: this.#context.clock(),
-      });
-      this.#rowQueriesById.set(id, name);
-      asked.push({ id, query });
-    }
-    for (let from = 0; from < asked.length; from += queriesPerMessage)
-      this.send({ type: 'queryRows', queries: asked.slice(from, from + queriesPerMessage) });
-  }
-
   #rows(id: number, rows: readonly Uint8Array[]): void {
-    const name = this.#rowQueriesById.get(id);
-    const asked = name === undefined ? undefined : this.#rowQueries.get(name);
-    if (name === undefined || asked === undefined) return;
-    this.#rowQueriesById.delete(id);
-    this.#rowQueries.delete(name);
+    const asked = this.#rowQueries.answered(id);
+    if (asked === undefined) return;
     const { query, waiting, loading } = asked;
     if (loading !== null) {
-      const entry = this.#loading.get(loading);
-      if (entry === undefined) return;
-      if (query.kind === 'newestCheckpoint') {
-        const [row] = rows;
-        const position =
-          row === undefined || row.length !== 8
-            ? undefined
-            : Number(new DataView(row.buffer, row.byteOffset, 8).getBigUint64(0));
-        this.#step(loading, () => entry.loading.checkpointKnown(position));
-      } else if (query.kind === 'entries') this.#step(loading, () => entry.loading.entriesKnown(rows));
+      this.#organizations.rowsKnown(loading, query, rows);
       return;
     }
     for (const pending of waiting) {
@@ -751,7 +468,11 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     }
   }
 
-  // Secrets
+  // Heads and secrets
+
+  #head(answer: HeadAnswer): void {
+    if (this.#organizations.headKnown(answer)) this.#mark = Math.max(this.#mark, answer.time);
+  }
 
   #made(made: Made): void {
     if (!equalBytes(made.boot, this.#context.boot)) return;
@@ -759,7 +480,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     const making = this.#making.get(name);
     if (making === undefined) return;
     this.#making.delete(name);
-    const told = toldOf(made);
+    const told = madeResult(made);
     for (const pending of making) {
       if (told instanceof KmsError) pending.refusal = told;
       else pending.made = told;
@@ -775,15 +496,14 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     const outstanding = this.#outstanding.get(receipt.batch);
     if (outstanding === undefined) return;
     this.#outstanding.delete(receipt.batch);
-    for (const { organization, head } of receipt.items) this.#certify(hexEncode(organization), head);
+    for (const { organization, head } of receipt.items) this.#organizations.certify(organization, head);
     if (outstanding.batch !== null)
       for (const { organization: id, code } of receipt.refused) {
-        const name = hexEncode(id);
         this.#context.log('advance-refused', { organization: formatUuid(id), code });
         // The tail was built on something that is not history: start again from the certified head. A tail that was
         // begun since then is another one.
-        if (this.#organizations.get(name) === outstanding.batch.organizations.get(name))
-          this.#organizations.delete(name);
+        const organization = outstanding.batch.organizations.get(hexEncode(id));
+        if (organization !== undefined) this.#organizations.forget(organization);
       }
     // Only what the certifier names as history leaves.
     const history =
@@ -793,46 +513,22 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     const fenced: StatedAnswer[] = [];
     for (const answer of outstanding.answers) {
       const item = history.get(hexEncode(answer.hash));
-      if (item?.position === answer.position && equalBytes(item.organization, answer.organization.id))
-        (answer.narrows ? fenced : this.#toState).push({ ...answer, organization: answer.organization.id });
-      else this.#refuse(answer.refs, answer.identity, new KmsError('unavailable', {}));
+      const { narrows, organization, ...rest } = answer;
+      if (item?.position !== answer.position || !equalBytes(item.organization, organization.id))
+        this.#answers.refuse(answer.refs, answer.identity, new KmsError('unavailable', {}));
+      else if (narrows) fenced.push({ ...rest, organization: organization.id });
+      else this.#answers.state({ ...rest, organization: organization.id });
     }
-    if (fenced.length > 0)
-      this.#fenced.set(receipt.batch, { answers: fenced, until: this.#now() + receiptLifetimeMilliseconds });
+    this.#answers.fence(receipt.batch, fenced, this.#now());
     for (const [name, pending] of this.#afterReceipt) {
       this.#afterReceipt.delete(name);
       this.#queue.push(pending);
     }
   }
 
-  /** The signer signs nothing below the floors of that batch any more: who took something back may know it. */
   #noted(noted: Noted): void {
     if (!equalBytes(noted.boot, this.#context.boot)) return;
-    this.#releaseFence(noted.batch);
-  }
-
-  #releaseFence(batch: number): void {
-    this.#toState.push(...(this.#fenced.get(batch)?.answers ?? []));
-    this.#fenced.delete(batch);
-  }
-
-  /** No signer takes a receipt after its lifetime: what no signer noted needs no note then. */
-  #releaseOldFences(): void {
-    const now = this.#context.clock();
-    for (const [batch, { until }] of this.#fenced) if (now > until) this.#releaseFence(batch);
-  }
-
-  /** The certified head moves along the tail; a head that is not on it belongs to another history. */
-  #certify(name: string, head: Head): void {
-    const organization = this.#organizations.get(name);
-    if (organization === undefined || head.position <= organization.certified.position) return;
-    const hash = organization.hashAt(head.position);
-    if (hash !== undefined && equalBytes(hash, head.hash)) {
-      organization.certified = head;
-      return;
-    }
-    this.#organizations.delete(name);
-    this.#context.log('tail-abandoned', { organization: formatUuid(organization.id) });
+    this.#answers.releaseFence(noted.batch);
   }
 
   #closeBatch(): void {
@@ -841,54 +537,34 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#batch = new Batch(this.#nextBatch++);
     const order = AdvanceOrder.encode(batch.order(this.#context.boot));
     this.#outstanding.set(batch.number, { batch, answers: batch.answers });
-    this.#sendNodes(batch);
-    this.send({
-      type: 'batch',
+    for (const nodes of nodesAhead(batch.rows))
+      this.#sendBatch({ batch: this.#nextBatch++, rows: { ...noRows(), nodes } });
+    this.#sendBatch({
       batch: batch.number,
       rows: batch.rows,
       advance: this.#context.seal('policy-to-certifier', 'advance-order', order),
-      query: undefined,
-      ...this.#ticketFields(batch.number, batch.tickets),
+      ...ticketFields(this.#context, batch.number, batch.tickets),
     });
   }
 
-  /** Nodes for which one message has no room go ahead of the batch: alone they mean nothing. */
-  #sendNodes({ rows }: Batch): void {
-    let bytes = rows.nodes.reduce((sum, node) => sum + node.bytes.length + 36, 0);
-    while (bytes > bytesPerMessage) {
-      const nodes: typeof rows.nodes = [];
-      for (let ahead = 0; ahead < bytesPerMessage && rows.nodes.length > 0; ) {
-        const node = rows.nodes.pop()!;
-        nodes.push(node);
-        ahead += node.bytes.length + 36;
-      }
-      bytes = rows.nodes.reduce((sum, node) => sum + node.bytes.length + 36, 0);
-      this.send({
-        type: 'batch',
-        batch: this.#nextBatch++,
-        rows: { entries: [], nodes, secrets: [], owners: [] },
-        advance: undefined,
-        query: undefined,
-        tickets: undefined,
-        waiting: [],
-      });
-    }
+  #sendBatch(message: Pick<BatchMessage, 'batch' | 'rows'> & Partial<BatchMessage>): void {
+    this.send({
+      advance: undefined,
+      query: undefined,
+      tickets: undefined,
+      waiting: [],
+      ...message,
+      type: 'batch',
+    });
   }
 
   /** Repeats of this turn, in queries for fresh receipts. */
   #closeRepeats(): void {
-    const all = this.#repeats;
+    if (this.#repeats.length === 0) return;
+    const repeats = this.#repeats;
     this.#repeats = [];
-    let from = 0;
-    let bytes = 0;
-    for (const [index, { known }] of all.entries()) {
-      bytes += 2 * known.sealed.length + 16384;
-      if (bytes < bytesPerMessage) continue;
-      this.#closeRepeatsOf(all.slice(from, index + 1));
-      from = index + 1;
-      bytes = 0;
-    }
-    if (from < all.length) this.#closeRepeatsOf(all.slice(from));
+    for (const part of inMessages(repeats, ({ known }) => 2 * known.sealed.length + 16384))
+      this.#closeRepeatsOf(part);
   }
 
   #closeRepeatsOf(repeats: readonly Repeat[]): void {
@@ -899,7 +575,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     for (const { known, other, pending, organization } of repeats) {
       try {
         if (known.entry.keyUse !== undefined && known.entry.decision.outcome === outcomeAllow)
-          tickets.push(this.#repeatedTicket(known, other, pending, organization));
+          tickets.push(repeatedTicket(known, other, pending, organization));
         else
           answers.push({
             refs: pending.refs,
@@ -925,13 +601,11 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     if (items.length === 0) return;
     const query = ReceiptQuery.encode({ boot: this.#context.boot, batch: number, items });
     this.#outstanding.set(number, { batch: null, answers });
-    this.send({
-      type: 'batch',
+    this.#sendBatch({
       batch: number,
-      rows: { entries: [], nodes: [], secrets: [], owners: [] },
-      advance: undefined,
+      rows: noRows(),
       query: this.#context.seal('policy-to-certifier', 'receipt-query', query),
-      ...this.#ticketFields(number, tickets),
+      ...ticketFields(this.#context, number, tickets),
     });
   }
 
@@ -939,177 +613,12 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   #ownerEntryOf(known: KnownEntry, pending: Pending): OwnerEntry | null {
     const { keyUse, counterpart } = known.entry;
     if (keyUse === undefined || counterpart === undefined) return null;
-    const organization = this.#organizationOf(counterpart);
+    const organization = this.#organizations.of(counterpart);
     const now = Math.max(this.#now(), organization.tailTime);
     const position = organization.exists ? organization.decidedAt(pending.identity, now) : undefined;
     if (position === undefined || position > organization.certified.position)
       throw new KmsError('unavailable', { detail: 'the owner has moved on; sign a new request' });
     return { organization, known: this.#storedEntry(pending, organization, position) };
-  }
-
-  #repeatedTicket(
-    known: KnownEntry,
-    other: OwnerEntry | null,
-    pending: Pending,
-    organization: Organization,
-  ): HeldTicket {
-    const { entry } = known;
-    const keyUse = entry.keyUse!;
-    const wallet = organization.cell('wallet', formatUuid(keyUse.walletId));
-    const ownerWallet = other?.organization.cell('wallet', formatUuid(keyUse.walletId));
-    const cell = wallet ?? ownerWallet;
-    const authenticatorKey = authenticatorLeafKey(entry.authenticator);
-    const leaf = organization.withNodes(() =>
-      organization.authorityMap(entry.authorityBefore).get(authenticatorKey),
-    );
-    if (leaf === undefined) throw new KmsError('authenticator-unknown', {});
-    const walletLeaf = (other?.organization ?? organization).leaf(walletLeafKey(keyUse.walletId));
-    return {
-      ticket: {
-        identity: pending.identity,
-        entry: known.sealed.slice(0, known.sealed.length - 32),
-        ownerEntry: other === null ? undefined : other.known.sealed.slice(0, other.known.sealed.length - 32),
-        witness: ticketWitness(
-          organization,
-          entry,
-          { authenticatorKey, userKey: userLeafKey(usernameOf(leaf)) },
-          keyUse,
-          other === null
-            ? null
-            : {
-                organization: other.organization,
-                entry: other.known.entry,
-                grantKey: grantLeafKey(
-                  keyUse.walletId,
-                  organization.id,
-                  this.#grantName(pending, other.organization),
-                ),
-              },
-          pending.request.approvals,
-        ),
-        secret: walletLeaf?.leaf === 'wallet' ? walletLeaf.secret : undefined,
-        display:
-          cell === undefined
-            ? new Uint8Array(0)
-            : encodeDisplay(cell, other === null ? null : this.#grantName(pending, other.organization)),
-      },
-      refs: pending.refs,
-      organization,
-    };
-  }
-
-  #ticketFields(
-    batch: number,
-    tickets: readonly HeldTicket[],
-  ): Pick<Extract<FromPolicy, { type: 'batch' }>, 'tickets' | 'waiting'> {
-    if (tickets.length === 0) return { tickets: undefined, waiting: [] };
-    const encoded = TicketBatch.encode({
-      boot: this.#context.boot,
-      batch,
-      tickets: tickets.map(({ ticket }) => ticket),
-    });
-    return {
-      tickets: this.#context.seal('policy-to-signer', 'ticket-batch', encoded),
-      waiting: tickets.map(({ ticket, refs }) => ({
-        identity: ticket.identity,
-        refs: [...refs],
-        secret: ticket.secret,
-      })),
-    };
-  }
-
-  // Answers
-
-  #releaseReads(): void {
-    const later: ReadAnswer[] = [];
-    for (const read of this.#reads) {
-      if (this.#outstanding.has(read.afterBatch)) {
-        later.push(read);
-        continue;
-      }
-      const { organization, shown } = read;
-      if ([...shown].some((other) => this.#organizations.get(hexEncode(other.id)) !== other)) {
-        this.#refuse(read.refs, read.identity, new KmsError('unavailable', {}));
-        continue;
-      }
-      this.#toState.push({
-        refs: read.refs,
-        identity: read.identity,
-        organization: organization.id,
-        status: read.status,
-        body: read.body,
-        position: read.position,
-        hash: read.hash,
-        time: this.#now(),
-      });
-    }
-    this.#reads.splice(0, this.#reads.length, ...later);
-  }
-
-  /** One signature over every answer of the turn. */
-  #stateAnswers(): void {
-    const answers = this.#unstated.splice(0);
-    const stated = this.#toState.splice(0);
-    const signatures = signStatements(
-      this.#context.signSeed,
-      stated.map((answer) => ({
-        version: statementVersion,
-        role: answerRolePolicy,
-        deployment: this.#context.deploymentId,
-        identity: answer.identity,
-        status: answer.status,
-        resultDigest: resultDigestOf(
-          answer.status,
-          parseStrictJson(answer.body, { maxBytes: 2097152, maxDepth: 64 }),
-        ),
-        organization: answer.organization,
-        position: answer.position,
-        head: answer.hash,
-        time: answer.time,
-      })),
-    );
-    for (const [index, answer] of stated.entries())
-      answers.push({
-        refs: [...answer.refs],
-        answer: {
-          identity: answer.identity,
-          status: answer.status,
-          body: answer.body,
-          signature: AnswerSignature.encode(signatures[index]),
-        },
-      });
-    let from = 0;
-    let bytes = 0;
-    for (const [index, { answer }] of answers.entries()) {
-      bytes += answer.body.length + answer.signature.length + 8192;
-      if (index - from + 1 < answersPerMessage && bytes < bytesPerMessage) continue;
-      this.send({ type: 'answers', answers: answers.slice(from, index + 1) });
-      from = index + 1;
-      bytes = 0;
-    }
-    if (from < answers.length) this.send({ type: 'answers', answers: answers.slice(from) });
-  }
-
-  /** Answers an error that no entry stands for; the host could have invented it, so it is not stated. */
-  #refuse(refs: readonly number[], identity: Uint8Array, thrown: unknown): void {
-    if (refs.length === 0) return;
-    const error = toKmsError(thrown);
-    if (error.code === 'organization-locked') this.#counters.lockedRefusals += 1;
-    if (error.code === 'internal')
-      this.#context.log('internal-error', {
-        name: thrown instanceof Error ? thrown.name : 'unknown',
-        at: placeOf(thrown),
-      });
-    const { requestId: _, ...body } = errorBody(error, '');
-    this.#unstated.push({
-      refs: [...refs],
-      answer: {
-        identity,
-        status: error.status,
-        body: utf8Encode(canonicalize(body as unknown as JsonValue)),
-        signature: new Uint8Array(0),
-      },
-    });
   }
 
   #giveUpLate(): void {
@@ -1122,29 +631,18 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       this.#giveUp(pending, new KmsError('unavailable', {}));
     }
     // A question that was lost is asked again by the next request that needs its answer.
-    for (const [name, { id, loading, asked }] of this.#rowQueries) {
-      if (asked > limit) break;
-      this.#rowQueries.delete(name);
-      this.#rowQueriesById.delete(id);
-      if (loading !== null) this.#loading.delete(loading);
-    }
-    for (const [name, { asked }] of this.#loading) {
-      if (asked > limit) break;
-      this.#loading.delete(name);
-    }
-    for (const [nonce, name] of this.#headQueries) {
-      if (this.#loading.has(name)) break;
-      this.#headQueries.delete(nonce);
-    }
+    this.#organizations.giveUp(limit, this.#rowQueries.giveUp(limit));
   }
 
   // The host's messages
 
   #outcome(message: Extract<ToPolicy, { type: 'outcome' }>): void {
-    const organization = this.#organizations.get(hexEncode(message.organization));
+    const organization = this.#organizations.inMemory(message.organization);
     if (organization === undefined || !organization.exists) return;
     try {
-      this.#append(buildOutcome(organization, message, this.#now()));
+      const decided = buildOutcome(organization, message, this.#now());
+      this.#keepNodes(decided);
+      this.#batch.add(decided);
       if (this.#batch.isFull) this.#closeBatch();
     } catch {
       // Such as a checkpoint that lacks a node: the outcome is the host's word only, and the host may say it again.
@@ -1160,22 +658,18 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#counters.resyncs += 1;
     const lost = new KmsError('unavailable', {});
     for (const { answers } of this.#outstanding.values())
-      for (const answer of answers) this.#refuse(answer.refs, answer.identity, lost);
-    for (const answer of this.#batch.answers) this.#refuse(answer.refs, answer.identity, lost);
-    for (const ticket of this.#batch.tickets) this.#refuse(ticket.refs, ticket.ticket.identity, lost);
-    for (const read of this.#reads.splice(0)) this.#refuse(read.refs, read.identity, lost);
+      for (const answer of answers) this.#answers.refuse(answer.refs, answer.identity, lost);
+    for (const answer of this.#batch.answers) this.#answers.refuse(answer.refs, answer.identity, lost);
+    for (const ticket of this.#batch.tickets) this.#answers.refuse(ticket.refs, ticket.ticket.identity, lost);
+    this.#answers.refuseReads(lost);
     for (const pending of [...this.#parked.values(), ...this.#afterReceipt.values(), ...this.#queue])
       this.#giveUp(pending, lost);
     this.#outstanding.clear();
     this.#parked.clear();
     this.#afterReceipt.clear();
     this.#making.clear();
-    this.#loading.clear();
-    this.#headQueries.clear();
     this.#rowQueries.clear();
-    this.#rowQueriesById.clear();
     this.#organizations.clear();
-    this.#lockedOrganizations.clear();
     this.#repeats = [];
     this.#queue = [];
     this.#batch = new Batch(this.#nextBatch++);
@@ -1184,8 +678,10 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   #metrics(): Record<string, number> {
     return {
       ...this.#counters,
+      loads: this.#organizations.loads,
+      lockedRefusals: this.#answers.lockedRefusals,
       organizations: this.#organizations.size,
-      locked: this.#lockedOrganizations.size,
+      locked: this.#organizations.lockedSize,
       outstanding: this.#outstanding.size,
       parked: this.#parked.size,
       decidedRequests: this.#requests.size,
@@ -1198,54 +694,8 @@ function parkedAs({ identityHex, raw }: Pending): string {
   return `${identityHex} ${raw.route} ${raw.signature ?? raw.phantomStamp ?? ''}`;
 }
 
-function queryName(query: RowQuery): string {
-  switch (query.kind) {
-    case 'node':
-      return `node ${hexEncode(query.hash)}`;
-    case 'ownerOf':
-      return `ownerOf ${hexEncode(query.walletId)}`;
-    case 'newestCheckpoint':
-      return `newestCheckpoint ${hexEncode(query.organization)} ${query.atMost}`;
-    case 'entries':
-      return `entries ${hexEncode(query.organization)} ${query.from} ${query.limit}`;
-  }
-}
-
-/** What the signer made or derived, or why it would not. */
-function toldOf(made: Made): MadeResult | KmsError {
-  if (made.refusal.length > 0) {
-    const { code, detail, field } = parseStrictJson(made.refusal, { maxBytes: 8192 }) as Record<
-      string,
-      string
-    >;
-    return new KmsError(code !== undefined && isErrorCode(code) ? code : 'unavailable', { detail, field });
-  }
-  const told = parseStrictJson(made.accounts, { maxBytes: 65536 }) as Record<string, unknown>;
-  const single = told.account as
-    | { curve: string; addressFormat: string; address: string; publicKey: string }
-    | undefined;
-  return {
-    secret: made.secret,
-    sealed: made.sealed,
-    type: told.type === 'KEYPAIR' ? 'KEYPAIR' : 'MNEMONIC',
-    accounts: single === undefined ? (told.accounts as never) : [{ ...single, derivationPath: '' }],
-  };
-}
-
-/** File and line of an unforeseen exception: enough to find it, and never its message. */
-function placeOf(thrown: unknown): string {
-  const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
-  return (
-    stack
-      .split('\n')
-      .find((line) => line.includes(':'))
-      ?.trim()
-      .slice(0, 200) ?? ''
-  );
-}
-
-function usernameOf(encodedLeaf: Uint8Array): string {
-  const leaf = AuthorityLeaf.decode(encodedLeaf);
-  if (leaf.leaf !== 'authenticator') throw new KmsError('authenticator-unknown', {});
-  return leaf.username;
+/** Answers that are remembered by an entry, as they are stated again for the same request. */
+function rememberedBody(entry: Entry): { readonly status: number; readonly body: Uint8Array } {
+  if (entry.decision.outcome === outcomeAllow) return { status: 200, body: entry.result };
+  return { status: new KmsError(entry.decision.code as never, {}).status, body: entry.result };
 }
