@@ -17,6 +17,9 @@ const longestPause = 2000;
 /** An enclave that ran this long has recovered. */
 const recoveredAfter = 5000;
 
+/** Pause before holders that gave nothing are asked again, in milliseconds. */
+const retryPause = 5000;
+
 /** Refusals that another attempt would meet again. */
 const final = new Set(['boot-order', 'boot-role', 'pin-refused', 'record-refused', 'settings-refused']);
 
@@ -41,7 +44,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   #running: EnclaveProcess | undefined;
   #probes: readonly ProbeResult[] = [];
-  /** The last process got nothing from the holders: the next one waits for operators. */
+  /** The last process got nothing from the holders: the next one waits a while, or for operators. */
   #wasRefused = false;
 
   constructor(options: SupervisorOptions) {
@@ -129,7 +132,10 @@ export class Supervisor {
         report({ event: 'ready', role, pid: enclave.pid, refused: named(true), allowed: named(false) });
         endTurn();
         const over = await Promise.race([enclave.ended, enclave.orphaned]);
-        if (over === undefined) endTurn = await this.#replaced(enclave);
+        if (over === undefined) {
+          endTurn = await this.#replaced(enclave);
+          continue;
+        }
       } catch (error) {
         await enclave?.stop(0);
         if (!(error instanceof EnclaveFailure)) throw error;
@@ -145,10 +151,11 @@ export class Supervisor {
    * when the process is used up, so that another one has to be tried.
    */
   async #open(enclave: EnclaveProcess, record: Uint8Array): Promise<Ready> {
-    const { unlock, holders, resumes, surroundings, role } = this.#options;
+    const { unlock, holders, resumes, surroundings, role, signal } = this.#options;
     if (!resumes || unlock.given) return this.unlock(enclave, record);
-    const others = this.#wasRefused ? new Promise<never>(() => {}) : holders.othersOpen(role);
     if (this.#wasRefused || !holders.areOthersOpen(role)) {
+      const pause = this.#wasRefused ? elapsed(retryPause, signal) : Promise.resolve();
+      const others = pause.then(() => holders.othersOpen(role));
       await Promise.race([unlock.secret(), others, enclave.ended]);
       if (unlock.given) return this.unlock(enclave, record);
     }
