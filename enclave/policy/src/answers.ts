@@ -4,7 +4,7 @@ import type { JsonValue } from '@keystead/crypto/strict-json';
 import type { EnclaveContext } from '@keystead/enclave-runtime/program';
 import { AnswerSignature, answerRolePolicy } from '@keystead/protocol/answer';
 import { canonicalDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
-import { errorBody, type KmsError, toKmsError } from '@keystead/protocol/errors';
+import { errorBody, KmsError, toKmsError } from '@keystead/protocol/errors';
 import type { FromPolicy } from '@keystead/protocol/frames';
 import { receiptLifetimeMilliseconds } from '@keystead/protocol/receipt';
 import type { HeldAnswer } from './batch.ts';
@@ -101,7 +101,6 @@ export class Answers {
     isOut: (batch: number) => boolean,
     isCurrent: (organization: Organization) => boolean,
     now: number,
-    gone: KmsError,
   ): void {
     if (this.#reads.length === 0) return;
     const reads = this.#reads;
@@ -109,7 +108,7 @@ export class Answers {
     for (const read of reads) {
       if (isOut(read.afterBatch)) continue;
       const { refs, identity, organization, status, body, position, hash } = read;
-      if (![...read.shown].every(isCurrent)) this.refuse(refs, identity, gone);
+      if (![...read.shown].every(isCurrent)) this.refuse(refs, identity, new KmsError('unavailable', {}));
       else
         this.state({
           refs,

@@ -189,7 +189,6 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       (batch) => this.#outstanding.has(batch),
       (organization) => this.#organizations.isCurrent(organization),
       this.#now(),
-      new KmsError('unavailable', {}),
     );
     this.#answers.releaseOldFences(this.#context.clock());
     this.#answers.flush(this.send);
