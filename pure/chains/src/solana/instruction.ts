@@ -99,6 +99,8 @@ export class EffectsCollector {
   readonly calls: Call[] = [];
   /** Token accounts made by an earlier instruction of this transaction. */
   readonly tokenAccounts = new Map<string, TokenAccount>();
+  /** Token accounts that an earlier instruction of this transaction gave to somebody else. */
+  readonly disowned = new Set<string>();
   /** Token accounts whose lamports some instruction of this transaction turns into wrapped SOL. */
   readonly wrapped = new Set<string>();
   readonly #associated = new Map<string, string>();
@@ -131,7 +133,7 @@ export class EffectsCollector {
   ownerOf(account: string, mint: string | null, tokenProgram: string): string | null {
     const made = this.tokenAccounts.get(account);
     if (made !== undefined) return made.owner;
-    if (mint === null) return null;
+    if (mint === null || this.disowned.has(account)) return null;
     const owners = [this.ours, ...(this.context.knownOwners ?? []).slice(0, MOST_KNOWN_OWNERS)];
     for (const owner of owners) if (account === this.associated(owner, mint, tokenProgram)) return owner;
     const stated = this.context.tokenAccounts?.get(account);

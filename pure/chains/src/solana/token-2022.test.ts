@@ -251,6 +251,9 @@ describe('what the caller answers for', () => {
     assert.equal(parse([checked]).outflows[0]!.to, theirs.toBase58());
     const known = parse([checked], { knownOwners: [key(1).toBase58(), THEM.toBase58()] });
     assert.equal(known.outflows[0]!.to, THEM.toBase58());
+    const change = instruction(TOKEN, [6, 2, 1, ...key(5).toBytes()], theirs, THEM);
+    const disowned = parse([change, checked], { knownOwners: [THEM.toBase58()] });
+    assert.equal(disowned.outflows[0]!.to, theirs.toBase58(), 'given away before the transfer');
     const plain = instruction(TOKEN, [3, ...u64(5n)], key(70), key(71), US);
     const tokenAccounts = new Map([
       [key(70).toBase58(), { mint: MINT.toBase58(), owner: US.toBase58() }],

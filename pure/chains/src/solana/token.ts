@@ -376,7 +376,10 @@ function readSetAuthority(
     );
   }
   const account = instruction.accounts[0]!;
-  if (account.address !== null) effects.tokenAccounts.delete(account.address);
+  if (account.address !== null) {
+    effects.tokenAccounts.delete(account.address);
+    effects.disowned.add(account.address);
+  }
   if (some > 1) {
     effects.doubt('malformed-instruction-data', `${instruction.field}.data`, 'an option is neither 0 nor 1');
   }
