@@ -80,6 +80,16 @@ export interface NewUser {
   readonly expiresInMs?: number;
 }
 
+/** Policies that bind every user of an organization. */
+export interface OrganizationPolicies {
+  readonly organizationId: string;
+  readonly policies: readonly {
+    readonly policyName: string;
+    readonly walletId?: string;
+    readonly policy: unknown;
+  }[];
+}
+
 /** A request that waits for others, with what they said (spec/approval.md). */
 export interface ApprovalState {
   readonly subject: string;
@@ -408,6 +418,26 @@ export interface NativeCalls {
   transferOrganizationWallet: {
     params: Between & { readonly retainPolicy?: GrantPolicy };
     result: WalletGrant;
+  };
+  updatePolicy: {
+    params: InOrganization & {
+      readonly policyName: string;
+      readonly walletId?: string;
+      /** A document of the policy language; null removes the policy. */
+      readonly policy: unknown;
+    };
+    result: OrganizationPolicies;
+  };
+  getPolicies: { params: InOrganization; result: OrganizationPolicies };
+  statePrices: {
+    params: InOrganization & {
+      readonly prices: readonly {
+        readonly asset: string;
+        readonly microsPerUnit: string;
+        readonly decimals: number;
+      }[];
+    };
+    result: InOrganization & { readonly source: string; readonly prices: number };
   };
   updateOrganization: { params: InOrganization & { readonly rootThreshold: number }; result: Organization };
   unfreeze: { params: Frozen; result: Frozen & { readonly frozen: false } };

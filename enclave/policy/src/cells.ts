@@ -3,6 +3,7 @@ import { utf8Encode } from '@keystead/crypto/bytes';
 import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
 import { domainHash } from '@keystead/protocol/domain';
 import { checkpointInterval } from '@keystead/protocol/entry';
+import type { Json } from '@keystead/protocol/schema';
 import type { UserPolicy } from '@keystead/protocol/parameters/user';
 import type { PlainRow, QuoteCell, UsageCell } from './usage.ts';
 
@@ -16,6 +17,8 @@ export interface OrganizationCell {
   readonly wallets: number;
   /** Usernames in order of creation. */
   readonly users: readonly string[];
+  /** Names of policies that bind every user; absent without one. */
+  readonly policies?: readonly string[];
 }
 
 export interface UserCell {
@@ -84,7 +87,14 @@ export interface GrantsCell {
   }[];
 }
 
+/** A policy that binds every user, for one wallet or for all. */
+export interface PolicyCell {
+  readonly walletId: string | null;
+  readonly policy: Json;
+}
+
 export interface CellTypes {
+  policy: PolicyCell;
   usage: UsageCell;
   'usage-segment': readonly PlainRow[];
   price: QuoteCell;

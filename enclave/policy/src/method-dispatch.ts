@@ -11,15 +11,18 @@ import * as getApprovals from './methods/getApprovals.ts';
 import * as getOrganization from './methods/getOrganization.ts';
 import * as getOrganizationWallets from './methods/getOrganizationWallets.ts';
 import * as getWalletAccessGrants from './methods/getWalletAccessGrants.ts';
+import * as getPolicies from './methods/getPolicies.ts';
 import * as grantOrganizationAccess from './methods/grantOrganizationAccess.ts';
 import * as listPendingMigrations from './methods/listPendingMigrations.ts';
 import * as prepareTransaction from './methods/prepareTransaction.ts';
 import * as revokeOrganizationAccess from './methods/revokeOrganizationAccess.ts';
 import * as simulateTransaction from './methods/simulateTransaction.ts';
 import * as transferOrganizationWallet from './methods/transferOrganizationWallet.ts';
+import * as statePrices from './methods/statePrices.ts';
 import * as unfreeze from './methods/unfreeze.ts';
 import * as updateAuthenticator from './methods/updateAuthenticator.ts';
 import * as updateOrganization from './methods/updateOrganization.ts';
+import * as updatePolicy from './methods/updatePolicy.ts';
 import * as updateUserInOrganization from './methods/updateUserInOrganization.ts';
 
 /** Methods that write cells and are answered by the policy engine. */
@@ -33,10 +36,12 @@ export const changeMethods: { readonly [M in MethodName]?: (context: ChangeConte
   freeze: freeze.change,
   grantOrganizationAccess: grantOrganizationAccess.change,
   revokeOrganizationAccess: revokeOrganizationAccess.change,
+  statePrices: statePrices.change,
   transferOrganizationWallet: transferOrganizationWallet.change,
   unfreeze: unfreeze.change,
   updateAuthenticator: updateAuthenticator.change,
   updateOrganization: updateOrganization.change,
+  updatePolicy: updatePolicy.change,
   updateUserInOrganization: updateUserInOrganization.change,
 };
 
@@ -45,6 +50,7 @@ export const readMethods: { readonly [M in MethodName]?: (context: ReadContext<M
   getApprovals: getApprovals.read,
   getOrganization: getOrganization.read,
   getOrganizationWallets: getOrganizationWallets.read,
+  getPolicies: getPolicies.read,
   getWalletAccessGrants: getWalletAccessGrants.read,
   listPendingMigrations: listPendingMigrations.read,
   prepareTransaction: prepareTransaction.read,

@@ -1,5 +1,7 @@
+import { type ActionClass, actionClassOf } from '@keystead/policy/action-class';
 import { type CompiledPolicy, compilePolicy } from '@keystead/policy/compile-policy';
 import { decide, type PolicyDecision } from '@keystead/policy/decide';
+import { policyDocument } from '@keystead/policy/language/read-document';
 import { grantDocument, policyName, userPolicyDocument } from '@keystead/policy/presets';
 import type { PolicyRequest } from '@keystead/policy/request';
 import type { AddressFormat } from '@keystead/chains/chain';
@@ -10,7 +12,7 @@ import { KmsError } from '@keystead/protocol/errors';
 import { formatUuid } from '@keystead/protocol/ids';
 import type { GrantScope } from '@keystead/protocol/parameters/grant';
 import type { UserPolicy } from '@keystead/protocol/parameters/user';
-import type { WalletCell } from './cells.ts';
+import type { PolicyCell, WalletCell } from './cells.ts';
 import type { Draft } from './draft.ts';
 import type { Use } from './key-use.ts';
 import type { Pending } from './pending.ts';
@@ -30,7 +32,7 @@ interface StandingPolicy {
 }
 
 // Cells and leaves are the same object until they are written again.
-const compiledPolicies = new WeakMap<UserPolicy | GrantLeaf, CompiledPolicy>();
+const compiledPolicies = new WeakMap<UserPolicy | GrantLeaf | PolicyCell, CompiledPolicy>();
 
 function compiledUserPolicy(policy: UserPolicy): CompiledPolicy {
   const known = compiledPolicies.get(policy);
@@ -58,14 +60,56 @@ export function assertUserPolicy(policy: UserPolicy, at: string): void {
   userPolicyDocument(policy, at);
 }
 
+function compiledOrganizationPolicy(name: string, cell: PolicyCell): CompiledPolicy {
+  const known = compiledPolicies.get(cell);
+  if (known !== undefined) return known;
+  const compiled = compilePolicy(name, policyDocument.parse(cell.policy, 'policy'));
+  compiledPolicies.set(cell, compiled);
+  return compiled;
+}
+
+/** Actions with keys and wallets; administration is bound by the authority set, or nobody could lift a policy again. */
+const boundActions: ReadonlySet<ActionClass> = new Set([
+  'make-wallet',
+  'import-wallet',
+  'export-wallet',
+  'use-accounts',
+  'sign-message',
+  'sign-ethereum-message',
+  'sign-typed-data',
+  'sign-transaction',
+  'sign-raw-payload',
+]);
+
+/** Policies of an organization about all of its wallets, or about the one that is used. */
+function organizationPolicies(home: Draft, walletId: string | null): StandingPolicy[] {
+  const names = home.cell('organization')?.policies ?? [];
+  return names.flatMap((name) => {
+    const cell = home.cell('policy', name);
+    if (cell === undefined) throw new KmsError('organization-locked', { detail: 'a policy is missing' });
+    const applies = cell.walletId === null || cell.walletId === walletId;
+    return applies ? [{ policy: compiledOrganizationPolicy(name, cell), home }] : [];
+  });
+}
+
 const founderPolicy: UserPolicy = { type: 'ROOT' };
 
-function standingPolicies(draft: Draft, caller: Caller | null, use: Use | null): StandingPolicy[] {
+function standingPolicies(
+  draft: Draft,
+  caller: Caller | null,
+  use: Use | null,
+  action: ActionClass,
+): StandingPolicy[] {
   const policy = caller === null ? founderPolicy : draft.cell('user', caller.user.username)?.policy;
   if (policy === undefined) throw new KmsError('authenticator-unknown', {});
   const standing: StandingPolicy[] = [{ policy: compiledUserPolicy(policy), home: draft }];
+  const walletId = use?.wallet?.id ?? null;
+  if (boundActions.has(action)) standing.push(...organizationPolicies(draft, walletId));
   const granted = use?.wallet?.granted;
-  if (granted != null) standing.push({ policy: compiledGrant(granted.grant), home: granted.owner });
+  if (granted != null) {
+    standing.push({ policy: compiledGrant(granted.grant), home: granted.owner });
+    if (boundActions.has(action)) standing.push(...organizationPolicies(granted.owner, walletId));
+  }
   return standing;
 }
 
@@ -77,7 +121,7 @@ export function decideOn(
   use: Use | null,
   now: number,
 ): AppliedPolicy {
-  const standing = standingPolicies(draft, caller, use);
+  const standing = standingPolicies(draft, caller, use, actionClassOf(pending.request.method));
   const decision = decide(
     standing.map(({ policy }) => policy),
     policyRequestOf(pending, draft, caller, use),

@@ -81,6 +81,17 @@ export function quotesIn(draft: Draft, asset: string): QuoteRecord | undefined {
   );
 }
 
+export function writeQuotes(draft: Draft, asset: string, record: QuoteRecord): void {
+  draft.write('price', asset, {
+    quotes: record.quotes.map((quote) => ({ ...quote, scaled: quote.scaled.toString() })),
+    hours: record.hours.map((hour) => ({
+      ...hour,
+      sum: hour.sum.toString(),
+      highest: hour.highest.toString(),
+    })),
+  });
+}
+
 /** Adds a row to a counter. */
 export function reserve(draft: Draft, scope: string, time: number, amount: bigint): void {
   const name = counterName(scope);

@@ -70,6 +70,8 @@ export function userPolicyDocument(policy: UserPolicy, at: string): PolicyDocume
               'found-organization',
               'change-users',
               'change-grants',
+              'change-policies',
+              'state-prices',
               'change-authenticators',
               'freeze',
               'unfreeze',

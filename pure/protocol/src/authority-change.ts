@@ -116,6 +116,9 @@ export function authorityChange(input: AuthorityChangeInput): AuthorityChange {
       return revoke(input, request.params);
     case 'transferOrganizationWallet':
       return transfer(input, request.params);
+    case 'updatePolicy':
+      requireRoot(input);
+      return { ...none, narrowing: true };
     case 'updateOrganization':
       return updateOrganization(input, request.params.rootThreshold);
     case 'freeze':

@@ -193,6 +193,12 @@ export const errorCodes = {
     'Check authenticatorId and username.',
     'The user has no authenticator with that id.',
   ),
+  'policy-not-found': kind(
+    404,
+    'No such policy',
+    'Check policyName; it is compared exactly.',
+    'The organization has no policy of that name.',
+  ),
   'grant-not-found': kind(
     404,
     'No such grant',

@@ -19,6 +19,7 @@ import * as getOrCreateWalletWithTag from './methods/getOrCreateWalletWithTag.ts
 import * as getOrganization from './methods/getOrganization.ts';
 import * as getOrganizationWallets from './methods/getOrganizationWallets.ts';
 import * as getPhantomOrganization from './methods/getPhantomOrganization.ts';
+import * as getPolicies from './methods/getPolicies.ts';
 import * as getWalletAccessGrants from './methods/getWalletAccessGrants.ts';
 import * as getWalletWithTag from './methods/getWalletWithTag.ts';
 import * as grantOrganizationAccess from './methods/grantOrganizationAccess.ts';
@@ -30,10 +31,12 @@ import * as signRawPayload from './methods/signRawPayload.ts';
 import * as signTransaction from './methods/signTransaction.ts';
 import * as signUtf8Message from './methods/signUtf8Message.ts';
 import * as simulateTransaction from './methods/simulateTransaction.ts';
+import * as statePrices from './methods/statePrices.ts';
 import * as transferOrganizationWallet from './methods/transferOrganizationWallet.ts';
 import * as unfreeze from './methods/unfreeze.ts';
 import * as updateAuthenticator from './methods/updateAuthenticator.ts';
 import * as updateOrganization from './methods/updateOrganization.ts';
+import * as updatePolicy from './methods/updatePolicy.ts';
 import * as updateUserInOrganization from './methods/updateUserInOrganization.ts';
 import type { JsonSchema, Schema } from './schema.ts';
 import type { Surface } from './surface.ts';
@@ -75,6 +78,7 @@ export const methods = {
   getOrganization,
   getOrganizationWallets,
   getPhantomOrganization,
+  getPolicies,
   getWalletAccessGrants,
   getWalletWithTag,
   grantOrganizationAccess,
@@ -86,10 +90,12 @@ export const methods = {
   signTransaction,
   signUtf8Message,
   simulateTransaction,
+  statePrices,
   transferOrganizationWallet,
   unfreeze,
   updateAuthenticator,
   updateOrganization,
+  updatePolicy,
   updateUserInOrganization,
 } as const satisfies Record<string, Method>;
 

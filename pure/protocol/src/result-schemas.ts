@@ -147,6 +147,14 @@ export const approvalState = answered(
 );
 export const approvalList = answered({ approvals: list(approvalState) });
 
+/** Prices that one source stated. */
+export const stated = answered({ organizationId: uuid, source: text, prices: { type: 'integer' } });
+
+export const organizationPolicies = answered({
+  organizationId: uuid,
+  policies: list(answered({ policyName: text, walletId: uuid, policy: { type: 'object' } }, ['walletId'])),
+});
+
 export const frozenState = answered(
   { organizationId: uuid, username: text, walletId: uuid, frozen: { type: 'boolean' } },
   ['username', 'walletId'],

@@ -143,8 +143,11 @@ function celPolicy(surface: Surface): Schema<UserPolicy> {
   });
 }
 
+/** A document of the policy language; what it means is checked where policies are decided. */
+export const policyJson: Schema<Json> = refine(json(), boundedJson);
+
 const documentPolicy: Schema<UserPolicy> = object({
-  required: { type: literal('POLICY'), policy: refine(json(), boundedJson) },
+  required: { type: literal('POLICY'), policy: policyJson },
 });
 
 /** The most characters of a document of the policy language on the wire. */

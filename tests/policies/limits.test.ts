@@ -1,0 +1,162 @@
+import { withStack } from '../with-stack.ts';
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Answer } from '../raw-client.ts';
+import { FEE, lamports, limited, Scene, SOL } from './scene.ts';
+
+const running = withStack();
+
+const allowed = (answers: readonly Answer[]) => answers.filter(({ status }) => status === 200).length;
+const codes = (answers: readonly Answer[]) =>
+  new Set(answers.filter(({ status }) => status !== 200).map(({ body }) => body?.code));
+
+/** Ten transfers of one lamport with their fees fit. */
+const TEN = 10 * (FEE + 1);
+
+test('L1: of 40 requests at once under a cap of 10, exactly 10 are signed and the others name the limit', async () => {
+  const scene = await Scene.of(running);
+  const agent = await scene.user('agent', limited(lamports(TEN)));
+  const answers = await Promise.all(Array.from({ length: 40 }, () => scene.sends(agent, 1)));
+  assert.equal(allowed(answers), 10);
+  assert.deepEqual(codes(answers), new Set(['spending-limit-exceeded']));
+  const refused = answers.find(({ status }) => status !== 200)!.body!;
+  assert.equal(refused.rule, 'user/lamports');
+  assert.deepEqual(refused.limit, {
+    scope: `amount asset="${SOL}" wallet="${scene.wallet.walletId}"`,
+    used: String(TEN),
+    requested: String(FEE + 1),
+    max: String(TEN),
+  });
+});
+
+test('L2: what remains is allowed to the last unit, and one unit more is not; the fee counts', async () => {
+  const scene = await Scene.of(running);
+  const agent = await scene.user('agent', limited(lamports(100_000)));
+  const over = await scene.sends(agent, 100_001 - FEE);
+  assert.equal(over.body?.code, 'spending-limit-exceeded');
+  assert.deepEqual(over.body?.counterfactual, [
+    { field: 'effects.outflows[0].amount', is: 'atMost', value: String(100_000 - FEE) },
+  ]);
+  assert.equal((await scene.sends(agent, 100_000 - FEE)).status, 200);
+  assert.equal((await scene.sends(agent, 0)).status, 400);
+});
+
+test('L5: what has left the rolling window counts no more', async () => {
+  const scene = await Scene.of(running);
+  const agent = await scene.user(
+    'agent',
+    limited(lamports(FEE + 1, { window: { kind: 'rolling', seconds: 2 } })),
+  );
+  const start = Date.now();
+  assert.equal((await scene.sends(agent, 1)).status, 200);
+  const second = await scene.sends(agent, 1);
+  // On a machine that is busy for two seconds the window has moved on already.
+  if (Date.now() < start + 2000) assert.equal(second.body?.code, 'spending-limit-exceeded');
+  const patience = Date.now() + 30_000;
+  while ((await scene.sends(agent, 1)).status !== 200)
+    assert.ok(Date.now() < patience, 'the window never moved on');
+});
+
+test('L8: killed between decision and signature, the count stands and the same bytes get their one signature', async () => {
+  const scene = await Scene.of(running);
+  const agent = await scene.user('agent', limited(lamports(TEN)));
+  const bodies = Array.from({ length: 20 }, () => scene.body(agent, scene.transfer(1)));
+  const sent = bodies.map((body) => agent.send(body).catch(() => null));
+  await running.killAll();
+  await Promise.all(sent);
+  const answers: Answer[] = [];
+  for (const body of bodies) {
+    let answer: Answer | null = null;
+    for (const patience = Date.now() + 60_000; ; ) {
+      answer = await agent.send(body).catch(() => null);
+      if (answer !== null && answer.status < 500 && answer.status !== 429) break;
+      assert.ok(Date.now() < patience, answer?.text ?? 'no answer');
+    }
+    answers.push(answer);
+  }
+  assert.equal(allowed(answers), 10);
+  const again = await Promise.all(bodies.map((body) => agent.send(body)));
+  assert.deepEqual(
+    again.map(({ body }) => body?.result),
+    answers.map(({ body }) => body?.result),
+  );
+});
+
+test('L8: a restart of everything keeps what was used up', async () => {
+  const scene = await Scene.of(running);
+  const agent = await scene.user('agent', limited(lamports(2 * (FEE + 1))));
+  assert.equal((await scene.sends(agent, 1)).status, 200);
+  await running.restart();
+  const later = running.client(agent.key);
+  assert.equal((await scene.sends(later, 1)).status, 200);
+  assert.equal((await scene.sends(later, 1)).body?.code, 'spending-limit-exceeded');
+});
+
+test('L15: the fee is part of what leaves', async () => {
+  const scene = await Scene.of(running);
+  const agent = await scene.user('agent', limited(lamports(100_000, { window: { kind: 'transaction' } })));
+  assert.equal((await scene.sends(agent, 90_000)).status, 200);
+  assert.equal((await scene.sends(agent, 99_000)).body?.code, 'spending-limit-exceeded');
+});
+
+test('L19: lowering, raising, deleting and writing a policy anew leaves usage as it was', async () => {
+  const scene = await Scene.of(running);
+  const agent = await scene.user('agent', limited(lamports(10 * FEE)));
+  assert.equal((await scene.sends(agent, 4 * FEE)).status, 200);
+  await scene.change('agent', limited(lamports(3 * FEE)));
+  assert.equal((await scene.sends(agent, 1)).body?.code, 'spending-limit-exceeded');
+  await scene.change('agent', { version: 1, rules: [] });
+  assert.equal((await scene.sends(agent, 1)).body?.code, 'policy-denied');
+  const renamed = lamports(10 * FEE, {
+    id: 'other',
+    window: { kind: 'calendar', unit: 'month', timeZone: 'UTC' },
+  });
+  await scene.change('agent', limited(renamed));
+  assert.equal((await scene.sends(agent, 4 * FEE + 1)).body?.code, 'spending-limit-exceeded');
+  assert.equal((await scene.sends(agent, 4 * FEE)).status, 200);
+});
+
+test('L21: a missing price denies limits in US dollars, and no others', async () => {
+  const scene = await Scene.of(running);
+  const dollars = {
+    id: 'usd',
+    meter: 'usd',
+    per: ['user'],
+    window: { kind: 'rolling', seconds: 86_400 },
+    max: '1000000',
+  };
+  const rich = await scene.user('rich', limited(dollars));
+  const plain = await scene.user('plain', limited(lamports(1_000_000_000)));
+  const missing = await scene.sends(rich, 1);
+  assert.equal(missing.body?.code, 'spending-limit-exceeded');
+  assert.match(String(missing.body?.detail), /no source has stated a price/);
+  assert.equal((await scene.sends(plain, 1)).status, 200);
+  const source = await scene.user('feed', {
+    version: 1,
+    rules: [{ id: 'states', effect: 'allow', on: ['state-prices'], when: { constant: true } }],
+  });
+  await scene.statePrices(source, { [SOL]: ['100000000', 9] });
+  assert.equal((await scene.sends(rich, 9_000_000)).status, 200);
+  assert.equal((await scene.sends(rich, 1_000_000)).body?.code, 'spending-limit-exceeded');
+});
+
+test('L23: when the second of two limits fails, neither is used up', async () => {
+  const scene = await Scene.of(running);
+  const { organizationId } = scene;
+  const agent = await scene.user('agent', limited(lamports(3 * FEE, { id: 'wallet' })));
+  await scene.root.native('updatePolicy', {
+    organizationId,
+    policyName: 'everybody',
+    policy: limited(lamports(2 * FEE, { id: 'organization', per: ['organization', 'asset'] })),
+  });
+  const second = await scene.sends(agent, FEE + 1);
+  assert.deepEqual(
+    [second.body?.code, second.body?.rule],
+    ['spending-limit-exceeded', 'everybody/organization'],
+  );
+  assert.equal((await scene.sends(agent, FEE)).status, 200);
+  assert.equal((await scene.sends(scene.root, 1)).body?.rule, 'everybody/organization');
+  await scene.root.native('updatePolicy', { organizationId, policyName: 'everybody', policy: null });
+  assert.equal((await scene.sends(scene.root, 1)).status, 200);
+  assert.equal((await scene.sends(agent, 1)).body?.rule, 'user/wallet');
+});

@@ -1,0 +1,136 @@
+/** An organization with a wallet, and users with policies of the language, against a started stack. */
+import { randomBytes } from 'node:crypto';
+import { Keypair, PublicKey, SystemProgram, Transaction } from '@solana/web3.js';
+import { Transaction as EthereumTransaction } from 'ethers';
+import { type Answer, newStampKey, possessionProof, type RawClient, type StampKey } from '../raw-client.ts';
+import { keypair, type TestStack } from '../with-stack.ts';
+
+export const SOL = 'solana/slip44:501';
+const SOLANA_PATH = "m/44'/501'/0'/0'";
+const ETHEREUM_PATH = "m/44'/60'/0'/0/0";
+/** Lamports of a transaction's one signature. */
+export const FEE = 5000;
+
+export interface Wallet {
+  readonly walletId: string;
+  readonly accounts: readonly { readonly addressFormat: string; readonly address: string }[];
+}
+
+export class Scene {
+  readonly running: TestStack;
+  readonly organizationId: string;
+  readonly root: RawClient;
+  readonly wallet: Wallet;
+
+  private constructor(running: TestStack, organizationId: string, root: RawClient, wallet: Wallet) {
+    this.running = running;
+    this.organizationId = organizationId;
+    this.root = root;
+    this.wallet = wallet;
+  }
+
+  static async of(running: TestStack): Promise<Scene> {
+    const { organizationId, client } = await running.organization('Limits');
+    const wallet = await client.call<Wallet>('createWallet', { organizationId, walletName: 'W' });
+    return new Scene(running, organizationId, client, wallet);
+  }
+
+  /** Adds a user; `policy` is a document of the language, or a policy in its wire form when it has a type. */
+  async user(username: string, policy: object, key: StampKey = newStampKey()): Promise<RawClient> {
+    const { organizationId, running } = this;
+    const proof = possessionProof(key, running.stack.deploymentId, organizationId, username);
+    await this.root.native('addUserToOrganization', {
+      organizationId,
+      user: {
+        username,
+        policy: wire(policy),
+        authenticators: [keypair('key', key, { proof, stampKinds: ['native', 'pki'] })],
+      },
+    });
+    return this.root.with(key);
+  }
+
+  async change(username: string, policy: object): Promise<void> {
+    const { organizationId } = this;
+    await this.root.native('updateUserInOrganization', { organizationId, username, newPolicy: wire(policy) });
+  }
+
+  address(format: string): string {
+    return this.wallet.accounts.find(({ addressFormat }) => addressFormat === format)!.address;
+  }
+
+  /** A transfer of lamports that no other transaction equals. */
+  transfer(lamports: number, to = Keypair.generate().publicKey): Buffer {
+    const from = new PublicKey(this.address('Solana'));
+    return new Transaction({ feePayer: from, recentBlockhash: Keypair.generate().publicKey.toBase58() })
+      .add(SystemProgram.transfer({ fromPubkey: from, toPubkey: to, lamports }))
+      .serialize({ requireAllSignatures: false, verifySignatures: false });
+  }
+
+  body(by: RawClient, transaction: Buffer): Uint8Array {
+    return by.body('signTransaction', {
+      organizationId: this.organizationId,
+      walletId: this.wallet.walletId,
+      transaction: transaction.toString('base64url'),
+      derivationInfo: { derivationPath: SOLANA_PATH, curve: 'Ed25519', addressFormat: 'Solana' },
+    });
+  }
+
+  sends(by: RawClient, lamports: number): Promise<Answer> {
+    return by.send(this.body(by, this.transfer(lamports)));
+  }
+
+  sendsEther(by: RawClient, wei: bigint, nonce = 0): Promise<Answer> {
+    const unsigned = EthereumTransaction.from({
+      type: 2,
+      chainId: 1,
+      nonce,
+      to: `0x${randomBytes(20).toString('hex')}`,
+      value: wei,
+      gasLimit: 21_000n,
+      maxFeePerGas: 1_000_000_000n,
+      maxPriorityFeePerGas: 1n,
+    }).unsignedSerialized;
+    return by.rpc('signTransaction', {
+      organizationId: this.organizationId,
+      walletId: this.wallet.walletId,
+      transaction: { kind: 'RLP_ENCODED', bytes: unsigned },
+      derivationInfo: { derivationPath: ETHEREUM_PATH, curve: 'Secp256k1', addressFormat: 'Ethereum' },
+    });
+  }
+
+  statePrices(
+    by: RawClient,
+    prices: Readonly<Record<string, readonly [micros: string, decimals: number]>>,
+  ): Promise<unknown> {
+    return by.native('statePrices', {
+      organizationId: this.organizationId,
+      prices: Object.entries(prices).map(([asset, [microsPerUnit, decimals]]) => ({
+        asset,
+        microsPerUnit,
+        decimals,
+      })),
+    });
+  }
+}
+
+const wire = (policy: object): object => ('type' in policy ? policy : { type: 'POLICY', policy });
+
+const signing = { id: 'signs', effect: 'allow', on: ['sign-transaction'], when: { constant: true } };
+
+/** A policy that lets transactions pass within limits. */
+export function limited(...limits: readonly object[]): object {
+  return { version: 1, rules: [signing], limits };
+}
+
+/** A limit of lamports. */
+export function lamports(max: number, over: Readonly<Record<string, unknown>> = {}): object {
+  return {
+    id: 'lamports',
+    meter: 'amount',
+    per: ['wallet', 'asset'],
+    window: { kind: 'rolling', seconds: 86_400 },
+    max: String(max),
+    ...over,
+  };
+}
