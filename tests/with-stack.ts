@@ -67,7 +67,7 @@ export class TestStack {
     await this.#boot(this.#log);
   }
 
-  async #boot(stderr: number): Promise<void> {
+  async #boot(stderr: number, settings: StackSettings = {}): Promise<void> {
     const rpc = this.#rpc;
     try {
       this.#stack = await startStack({
@@ -75,20 +75,23 @@ export class TestStack {
         heads: this.heads,
         stderr,
         ...(rpc === undefined ? {} : { rpc }),
-        ...(this.#options.settings === undefined ? {} : { settings: this.#options.settings }),
+        settings: { ...this.#options.settings, ...settings },
       });
     } catch (error) {
       throw new Error(`the stack does not start:\n${this.logged()}`, { cause: error });
     }
   }
 
-  /** Stops every process, and starts them again on the same directories after `between`; the port is another one. */
-  async restart(between: () => void | Promise<void> = () => {}): Promise<void> {
+  /**
+   * Stops every process, and starts them again on the same directories after `between`; the port is another one.
+   * `settings` hold for this start, beside those of the test file.
+   */
+  async restart(between: () => void | Promise<void> = () => {}, settings: StackSettings = {}): Promise<void> {
     closeConnections();
     await this.stack.stop();
     this.#stack = undefined;
     await between();
-    if (this.#log !== undefined) await this.#boot(this.#log);
+    if (this.#log !== undefined) await this.#boot(this.#log, settings);
   }
 
   /** `ended` runs when no process is left, before the directories are removed. */

@@ -28,6 +28,7 @@ describe('the environment of the stack', () => {
       KEYSTEAD_COMPATIBILITY_IMPORT: 'true',
       KEYSTEAD_LARGEST_CLOCK_JUMP: '48',
       KEYSTEAD_ACCEPT_CLOCK: '2026-11-28T09:00:00.000Z',
+      KEYSTEAD_REANCHOR: '2',
     });
     assert.deepEqual(settings, {
       organizationCreation: 'operators',
@@ -36,6 +37,7 @@ describe('the environment of the stack', () => {
       compatibilityImport: true,
       largestClockJump: 48 * 3_600_000,
       acceptedMark: Date.UTC(2026, 10, 28, 9),
+      reanchorEpoch: 2,
     });
   });
 
@@ -59,6 +61,7 @@ describe('the environment of the stack', () => {
       KEYSTEAD_COMPATIBILITY_IMPORT: 'yes',
       KEYSTEAD_LARGEST_CLOCK_JUMP: 'a day',
       KEYSTEAD_ACCEPT_CLOCK: '2026-11-28',
+      KEYSTEAD_REANCHOR: 'yes',
       KEYSTEAD_ISOLATION: 'uid,everything',
       KEYSTEAD_UID_BASE: '999',
       KEYSTEAD_DATABASE_URL: 'postgres://localhost/kms',

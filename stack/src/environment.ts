@@ -13,6 +13,7 @@ export interface StackSettings {
   readonly largestClockJump?: number;
   /** Milliseconds since 1970. */
   readonly acceptedMark?: number;
+  readonly reanchorEpoch?: number;
 }
 
 export interface StackOptions {
@@ -126,6 +127,8 @@ function settingsOf(read: (name: string) => string | undefined): StackSettings {
     settings.largestClockJump = numberOf('KEYSTEAD_LARGEST_CLOCK_JUMP', jump, 100_000) * 3_600_000;
   const accepted = read('KEYSTEAD_ACCEPT_CLOCK');
   if (accepted !== undefined) settings.acceptedMark = timeOf('KEYSTEAD_ACCEPT_CLOCK', accepted);
+  const epoch = read('KEYSTEAD_REANCHOR');
+  if (epoch !== undefined) settings.reanchorEpoch = numberOf('KEYSTEAD_REANCHOR', epoch, 1_000_000);
   return settings;
 }
 

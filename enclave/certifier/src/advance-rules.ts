@@ -23,12 +23,18 @@ export const zeroHead: Head = { position: 0, hash: zeroHash, authority: zeroHash
 export interface OrganizationState {
   readonly head: Head;
   readonly time: number;
+  /** The epoch in which it was founded, or a root confirmed its chain. */
+  readonly epoch: number;
 }
 
 export interface GroupContext extends Pick<AuthorityContext, 'deploymentId' | 'wasUsed' | 'mayFound'> {
   readonly now: number;
   /** The newest time mark. */
   readonly mark: number;
+  /** How often the log was anchored anew; organizations of an earlier epoch are unconfirmed. */
+  readonly epoch: number;
+  /** When it was, milliseconds since 1970; no stamp from before counts. */
+  readonly since: number;
   /** Undefined for an organization that does not exist. */
   stateOf(organization: Uint8Array): OrganizationState | undefined;
 }
@@ -58,7 +64,10 @@ function acceptedOf(group: readonly Advance[], context: GroupContext): RecordedA
   let transfers: readonly Transfer[] = [];
   const accepted = group.map((advance): RecordedAdvance => {
     const name = hexEncode(advance.organization);
-    const state = moved.get(name) ?? context.stateOf(advance.organization);
+    const known = moved.get(name) ?? context.stateOf(advance.organization);
+    const confirms = isUnconfirmed(known, advance.from.position, context.epoch);
+    if (confirms) assertAdoptable(group, known);
+    const state = confirms ? { head: advance.from, time: known?.time ?? 0, epoch: context.epoch } : known;
     assertRun(advance, state, context);
     const last = advance.entries.at(-1)!;
     let identity: Uint8Array | undefined;
@@ -73,6 +82,8 @@ function acceptedOf(group: readonly Advance[], context: GroupContext): RecordedA
         transfers,
         wasUsed: (asked) => used.has(hexEncode(asked)) || context.wasUsed(asked),
         mayFound: context.mayFound,
+        since: context.since,
+        confirms,
       });
       if (verdict.narrowing && advance.to.floor !== last.position) throw new AdvanceRefused('floor');
       transfers = transfers.filter((transfer) => transfer !== verdict.completes);
@@ -82,7 +93,7 @@ function acceptedOf(group: readonly Advance[], context: GroupContext): RecordedA
         used.add(hexEncode(identity));
       }
     }
-    moved.set(name, { head: advance.to, time: last.time });
+    moved.set(name, { head: advance.to, time: last.time, epoch: context.epoch });
     return {
       organization: advance.organization,
       authorityBefore: advance.from.authority,
@@ -94,6 +105,31 @@ function acceptedOf(group: readonly Advance[], context: GroupContext): RecordedA
   });
   if (transfers.length > 0) throw new AdvanceRefused('transfer-unmatched');
   return accepted;
+}
+
+/** Whether the log has no head of this epoch for an organization that is said to have a chain. */
+export function isUnconfirmed(
+  known: OrganizationState | undefined,
+  position: number,
+  epoch: number,
+): boolean {
+  return epoch > 0 && (known === undefined ? position > 0 : known.epoch < epoch);
+}
+
+/**
+ * After the log was anchored anew, a chain is taken as the database has it, from an end that is not before the known
+ * one, by one entry: the root's confirmation, which `judgeAuthority` demands. Nothing decided earlier is signed.
+ */
+function assertAdoptable(
+  [advance, ...others]: readonly Advance[],
+  known: OrganizationState | undefined,
+): void {
+  const { from, entries, evidence } = advance!;
+  if (others.length > 0 || entries.length !== 1 || evidence === undefined || from.floor !== from.position)
+    throw new AdvanceRefused('unconfirmed');
+  if (known === undefined || from.position > known.head.position) return;
+  if (from.position < known.head.position || !equalBytes(from.hash, known.head.hash))
+    throw new AdvanceRefused('head-moved');
 }
 
 /** One contiguous run from the head that stands, as far as it can be judged without its entries. */

@@ -21,6 +21,7 @@ import {
   parseStamp,
   requestIdentity,
   type Stamp,
+  stampedAt,
   verifySelfStamp,
 } from '@keystead/protocol/stamp';
 import { AdvanceRefused } from './advance-refused.ts';
@@ -45,6 +46,10 @@ export interface AuthorityContext {
   wasUsed(identity: Uint8Array): boolean;
   /** Whether the operator lets this key found an organization. */
   mayFound(publicKey: Uint8Array): boolean;
+  /** No stamp from before this counts, milliseconds since 1970. */
+  readonly since: number;
+  /** The advance begins at an end of the chain that the log does not know: the request has to confirm it. */
+  readonly confirms: boolean;
 }
 
 export interface AuthorityVerdict {
@@ -165,6 +170,8 @@ function requested(
     assertSeenIsHistory(stamp, entry);
   }
   assertFresh(stamp, parsed.timestampMs, time);
+  if (stampedAt(stamp, parsed.timestampMs) < context.since) throw new KmsError('stamp-expired', {});
+  if (context.confirms) assertConfirms(stamp, parsed, caller, advance);
   const change: AuthorityChange = authorityChange({
     request: parsed,
     stamp,
@@ -218,6 +225,24 @@ function received(entry: Entry, transfers: readonly Transfer[], read: AuthorityR
     if (leaf?.leaf === 'wallet' && read(key) !== undefined)
       throw new AdvanceRefused('transfer-unmatched', 'wallet');
   return { writes: transfer.writes, narrowing: false, opens: null, completes: transfer };
+}
+
+/** A root freezes or unfreezes its organization under a stamp that names this very end of the chain as seen. */
+function assertConfirms(
+  stamp: Stamp,
+  { method }: ParsedRequest,
+  caller: Caller | null,
+  advance: Advance,
+): void {
+  const seen = stamp.kind === 'native' ? stamp.seen : null;
+  const confirms =
+    caller?.user.root === true &&
+    (method === 'freeze' || method === 'unfreeze') &&
+    seen !== null &&
+    equalBytes(seen.organization, advance.organization) &&
+    seen.position === advance.from.position &&
+    equalBytes(seen.hash, advance.from.hash);
+  if (!confirms) throw new AdvanceRefused('unconfirmed');
 }
 
 /** A client that has seen this position, or another entry before it, witnesses a fork or a rollback. */

@@ -48,6 +48,8 @@ export class History {
   #sequence = 0;
   #chain: Uint8Array = zeroHash;
   #mark = 0;
+  #epoch = 0;
+  #since = 0;
 
   constructor(deploymentId: Uint8Array) {
     this.deploymentId = deploymentId;
@@ -74,6 +76,15 @@ export class History {
     return this.#mark;
   }
 
+  /** How often the operators anchored the log anew. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+  /** When they did so last, milliseconds since 1970; 0 if never. */
+  get since(): number {
+    return this.#since;
+  }
+
   stateOf(organization: Uint8Array): OrganizationState | undefined {
     return this.#organizations.get(hexEncode(organization));
   }
@@ -84,8 +95,12 @@ export class History {
 
   /** Applies the next record. `frontier` is the tree after it. */
   apply(body: RecordBody, mac: Uint8Array, frontier: Frontier): void {
+    if (body.epoch !== undefined) {
+      this.#epoch = body.epoch;
+      this.#since = body.time;
+    }
     for (const { organization, to, time, identity } of body.advances) {
-      this.#organizations.set(hexEncode(organization), { head: to, time });
+      this.#organizations.set(hexEncode(organization), { head: to, time, epoch: this.#epoch });
       if (identity !== undefined) this.#identities.set(hexEncode(identity), body.time);
     }
     for (const [name, time] of this.#identities) {
@@ -108,12 +123,15 @@ export class History {
       sequence: this.#sequence,
       chain: this.#chain,
       mark: this.#mark,
+      epoch: this.#epoch,
+      since: this.#since,
       size: this.#frontier.size,
       peaks: this.#frontier.snapshot(),
-      organizations: [...this.#organizations].map(([name, { head, time }]) => ({
+      organizations: [...this.#organizations].map(([name, { head, time, epoch }]) => ({
         organization: hexDecode(name),
         head,
         time,
+        epoch,
       })),
       identities: [...this.#identities].map(([name, time]) => ({ identity: hexDecode(name), time })),
     });
@@ -125,14 +143,16 @@ export class History {
     if (body.version !== recordVersion || !equalBytes(body.deployment, deploymentId))
       throw new CryptoError('decryption-failed');
     const history = new History(deploymentId);
-    for (const { organization, head, time } of body.organizations)
-      history.#organizations.set(hexEncode(organization), { head, time });
+    for (const { organization, head, time, epoch } of body.organizations)
+      history.#organizations.set(hexEncode(organization), { head, time, epoch });
     for (const { identity, time } of body.identities) history.#identities.set(hexEncode(identity), time);
     history.#frontier = Frontier.restore(body.size, body.peaks);
     history.#root = history.#frontier.root();
     history.#sequence = body.sequence;
     history.#chain = body.chain;
     history.#mark = body.mark;
+    history.#epoch = body.epoch;
+    history.#since = body.since;
     return history;
   }
 }

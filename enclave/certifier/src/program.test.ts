@@ -685,3 +685,58 @@ describe('a transfer', () => {
     assert.equal((await harness.head(absent.id)).head, undefined);
   });
 });
+
+describe('a log that was anchored anew', () => {
+  /** A chain that this certifier's log does not know, as another log had it. */
+  async function unknown(reanchorEpoch: number) {
+    const world = await founded();
+    const { engine, harness, organization } = world;
+    await harness.advance([engine.plain(organization, 3)]);
+    const { certifier } = engine.contexts;
+    engine.contexts.certifier = { ...certifier, settings: { ...certifier.settings, reanchorEpoch } };
+    organization.head = { ...organization.head, floor: organization.head.position };
+    engine.now += 60_000;
+    return { ...world, harness: await Harness.started(engine) };
+  }
+
+  it('takes no advance of an unknown chain but the confirmation of its root', async () => {
+    const { engine, harness, organization } = await unknown(1);
+    engine.now += 1000;
+    const freeze = engine.stamped(root, 'freeze', { organizationId: organization.idText });
+    const advances = [
+      engine.plain(forked(organization)),
+      engine.change(forked(organization), addUser({ engine, harness, organization })),
+      // Of the root, but its stamp has no place for the end of the chain that it confirms.
+      engine.change(forked(organization), freeze),
+    ];
+    for (const advance of advances) assert.equal(refusal(await harness.advance([advance])), 'unconfirmed');
+    const { head, unconfirmed, since } = await harness.head(organization.id);
+    assert.deepEqual([head, unconfirmed, since], [undefined, true, engine.now - 1000]);
+    // A new organization has nothing to confirm.
+    const request = engine.founding(user, 'New');
+    const fresh = engine.organizationOf(request);
+    assert.equal(refusal(await harness.advance([engine.change(fresh, request)])), undefined);
+    assert.equal(refusal(await harness.advance([engine.plain(fresh)])), undefined);
+    assert.equal((await harness.head(fresh.id)).unconfirmed, false);
+  });
+
+  it('without the operators’ word takes no unknown chain at all', async () => {
+    const { engine, harness, organization } = await unknown(0);
+    assert.equal(refusal(await harness.advance([engine.plain(organization)])), 'head-moved');
+  });
+
+  it('counts no stamp from before the epoch', async () => {
+    const { engine, harness } = await unknown(1);
+    const early = engine.stamped(root, 'createOrganization', foundingOf('Early'), engine.now - 1);
+    const organization = engine.organizationOf(early);
+    assert.equal(refusal(await harness.advance([engine.change(organization, early)])), 'stamp-expired');
+    const later = engine.stamped(root, 'createOrganization', foundingOf('Later'), engine.now);
+    const founding = engine.change(engine.organizationOf(later), later);
+    assert.equal(refusal(await harness.advance([founding])), undefined);
+  });
+});
+
+const foundingOf = (organizationName: string) => ({
+  organizationName,
+  users: [{ username: 'root', policy: { type: 'ROOT' }, authenticators: [keypair(root)] }],
+});

@@ -21,7 +21,7 @@ import {
   type ReceiptItem,
   ReceiptQuery,
 } from '@keystead/protocol/receipt';
-import { judgeGroup, type OrganizationState } from './advance-rules.ts';
+import { isUnconfirmed, judgeGroup, type OrganizationState } from './advance-rules.ts';
 import {
   maximumRecordRows,
   type RecordBody,
@@ -158,6 +158,8 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   #chain!: Uint8Array;
   #frontier!: Frontier;
   #mark = 0;
+  #epoch = 0;
+  #since = 0;
 
   #snapshotting = false;
   #snapshotSequence = 0;
@@ -200,7 +202,13 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
       size: history.frontier.size,
     });
     this.#sendTail(rows);
-    this.#append({ told: [] }, [], this.#bootLeaf(), []);
+    const { reanchorEpoch } = this.#context.settings;
+    const begins = reanchorEpoch > history.epoch ? reanchorEpoch : undefined;
+    this.#epoch = begins ?? history.epoch;
+    this.#since = begins === undefined ? history.since : this.#now();
+    if (begins !== undefined)
+      this.#context.log('reanchored', { epoch: begins, organizations: history.organizations });
+    this.#append({ told: [] }, [], this.#bootLeaf(), [], begins);
     for (const message of this.#early.splice(0)) this.receive(message);
     this.turn();
   }
@@ -344,6 +352,8 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
             deploymentId: this.#context.deploymentId,
             now,
             mark: this.#mark,
+            epoch: this.#epoch,
+            since: this.#since,
             stateOf: (organization) =>
               this.#ahead.get(hexEncode(organization)) ?? history.stateOf(organization),
             wasUsed: (identity) =>
@@ -360,7 +370,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
       }
       for (const advance of verdict.accepted) {
         const { organization, to, time, identity } = advance;
-        this.#ahead.set(hexEncode(organization), { head: to, time, record });
+        this.#ahead.set(hexEncode(organization), { head: to, time, epoch: this.#epoch, record });
         if (identity !== undefined) this.#aheadIdentities.set(hexEncode(identity), record);
         accepted.push(advance);
       }
@@ -383,6 +393,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     advances: RecordedAdvance[],
     boot: Uint8Array | undefined,
     rows: Uint8Array[],
+    epoch?: number,
   ): void {
     const leaves = leavesOf({ boot, advances });
     const tree = new AppendedLeaves(this.#frontier, leaves.map(leafHash));
@@ -393,6 +404,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
       previous: this.#chain,
       time: this.#now(),
       boot,
+      epoch,
       advances,
       size: tree.after.size,
       root: tree.root,
@@ -485,10 +497,14 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   }
 
   #answerHead(query: Static<typeof HeadQuery>): void {
+    const known = this.#history!.stateOf(query.organization);
     const answer = HeadAnswer.encode({
       ...query,
-      head: this.#history!.stateOf(query.organization)?.head,
+      head: known?.head,
       time: this.#now(),
+      // Of an organization that the log does not know, only the store can say whether it has a chain.
+      unconfirmed: isUnconfirmed(known, 1, this.#epoch),
+      since: this.#since,
     });
     this.send({ type: 'head', answer: this.#context.seal('certifier-to-policy', 'head-answer', answer) });
   }

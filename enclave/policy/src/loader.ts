@@ -23,6 +23,8 @@ export class Loading {
   readonly #nodes: NodeCache;
   readonly #requests: DecidedRequests;
   #head: Head | undefined;
+  /** The end of the chain is what the store has, at or after the head that the certifier knows. */
+  #adopts = false;
   #checkpoint: number | undefined;
   #rows: Uint8Array[] = [];
 
@@ -34,7 +36,12 @@ export class Loading {
   }
 
   /** The certified head, or undefined when the certifier knows none. Returns the next step. */
-  headKnown(head: Head | undefined): RowQuery {
+  headKnown(head: Head | undefined, unconfirmed: boolean): RowQuery {
+    if (unconfirmed) {
+      this.#adopts = true;
+      this.#head = head;
+      return { kind: 'newestCheckpoint', organization: this.id, atMost: Number.MAX_SAFE_INTEGER };
+    }
     if (head === undefined || head.position === 0)
       return { kind: 'entries', organization: this.id, from: 1, limit: 1 };
     this.#head = head;
@@ -43,12 +50,23 @@ export class Loading {
 
   checkpointKnown(position: number | undefined): RowQuery {
     this.#checkpoint = position ?? 0;
+    if (this.#adopts) {
+      if (this.#checkpoint % checkpointInterval !== 0)
+        throw locked('the store names a checkpoint that is none');
+      return this.#following();
+    }
     const head = this.#head!;
     if (this.#checkpoint % checkpointInterval !== 0 || this.#checkpoint > head.position)
       throw locked('the store names a checkpoint that is none');
     if (head.position - this.#checkpoint >= checkpointInterval)
       throw locked('the newest checkpoint is missing from the store');
     return this.#remaining();
+  }
+
+  /** The rows after those that have been read, whose number nobody knows. */
+  #following(): RowQuery {
+    const from = Math.max(this.#checkpoint!, 1) + this.#rows.length;
+    return { kind: 'entries', organization: this.id, from, limit: checkpointInterval };
   }
 
   #remaining(): RowQuery {
@@ -61,6 +79,12 @@ export class Loading {
    * Throws KmsError `organization-locked` when the rows are not the certified chain.
    */
   entriesKnown(rows: readonly Uint8Array[]): RowQuery | Organization {
+    if (this.#adopts) {
+      this.#rows = [...this.#rows, ...rows];
+      return rows.length === 0 || this.#rows.length > 2 * checkpointInterval
+        ? this.#adopted()
+        : this.#following();
+    }
     const head = this.#head;
     if (head === undefined) return this.#withoutHead(rows);
     const from = Math.max(this.#checkpoint!, 1);
@@ -68,6 +92,38 @@ export class Loading {
     const expected = head.position - from + 1;
     if (rows.length === 0 || this.#rows.length > expected) throw locked('entries are missing from the store');
     if (this.#rows.length < expected) return this.#remaining();
+    return this.#fold(head, from);
+  }
+
+  /** The chain of the store, as far as its rows follow each other: unconfirmed until a root says that this is its end. */
+  #adopted(): Organization {
+    const from = Math.max(this.#checkpoint!, 1);
+    const entries = this.#rows.map((row) => openEntry(this.#keys, row));
+    const breaks = entries.findIndex(
+      ({ entry }, index) => index > 0 && !equalBytes(entry.previous, entries[index - 1]!.hash),
+    );
+    const chain = breaks < 0 ? entries : entries.slice(0, breaks);
+    const known = this.#head;
+    const last = chain.at(-1);
+    if (last === undefined) {
+      if (known !== undefined) throw locked('entries are missing from the store');
+      return this.#organization(zeroHash);
+    }
+    const { position, authorityAfter } = last.entry;
+    if (known !== undefined) {
+      const same = chain[known.position - from];
+      if (known.position > position || (same !== undefined && !equalBytes(same.hash, known.hash)))
+        throw locked('its rows are not the chain that the heads log knows');
+    }
+    this.#rows = this.#rows.slice(0, chain.length);
+    const head = { position, hash: last.hash, authority: authorityAfter, floor: position };
+    const organization = this.#fold(head, from);
+    organization.isUnconfirmed = true;
+    return organization;
+  }
+
+  /** The organization at a head, from the rows that end there. Throws KmsError `organization-locked`. */
+  #fold(head: Head, from: number): Organization {
     const entries: KnownEntry[] = this.#rows.map((row) => openEntry(this.#keys, row));
     for (const [index, { entry, hash }] of entries.entries()) {
       if (entry.position !== from + index || !equalBytes(entry.organization, this.id))

@@ -81,6 +81,8 @@ export class Organization {
   tailBatch = 0;
   /** The certifier knows no head, and the store has an entry that this engine wrote for it. */
   hasEntriesWithoutHead = false;
+  /** The heads log was anchored anew, and no root has confirmed that the chain ends here. */
+  isUnconfirmed = false;
   readonly #nodes: NodeCache;
   readonly #requests: DecidedRequests;
   /** The first position whose request is noted in `#requests`, and the time of that entry: `Infinity` while there is none. */

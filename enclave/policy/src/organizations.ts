@@ -43,6 +43,8 @@ export class Organizations {
   readonly #headQueries = new Map<number, string>();
   #nextNonce = 1;
   loads = 0;
+  /** No stamp from before counts: the heads log was anchored anew then. */
+  since = 0;
 
   constructor(ports: OrganizationsPorts) {
     this.#ports = ports;
@@ -88,6 +90,7 @@ export class Organizations {
     const hash = organization.hashAt(head.position);
     if (hash !== undefined && equalBytes(hash, head.hash)) {
       organization.certified = head;
+      organization.isUnconfirmed = false;
       return;
     }
     this.forget(organization);
@@ -120,8 +123,9 @@ export class Organizations {
     const name = this.#headQueries.get(answer.nonce);
     if (name === undefined || !equalBytes(answer.boot, this.#ports.context.boot)) return false;
     this.#headQueries.delete(answer.nonce);
+    this.since = Math.max(this.since, answer.since);
     if (hexEncode(answer.organization) === name)
-      this.#step(name, (loading) => loading.headKnown(answer.head));
+      this.#step(name, (loading) => loading.headKnown(answer.head, answer.unconfirmed));
     return true;
   }
 

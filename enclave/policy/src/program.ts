@@ -24,6 +24,7 @@ import { arrived } from './arrival.ts';
 import { Batch, type HeldAnswer, type HeldTicket } from './batch.ts';
 import type { Decided } from './decided.ts';
 import { DecidedRequests } from './decided-requests.ts';
+import { assertConfirmed, assertStampedSince, confirmed } from './confirmation.ts';
 import { decideRequest } from './decision.ts';
 import { Draft } from './draft.ts';
 import { Foundings } from './foundings.ts';
@@ -277,6 +278,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     const founding = request.method === 'createOrganization';
     if (!organization.exists && !founding) throw this.#absence(organization);
     this.#assertNotBehind(pending, organization);
+    assertStampedSince(pending, this.#organizations.since);
 
     let caller: Caller | null = null;
     if (organization.exists) caller = authenticate((key) => organization.leaf(key), stamp, raw.body, now);
@@ -287,6 +289,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       this.#read(pending, organization, caller, now);
       return;
     }
+    assertConfirmed(pending, organization, caller);
     const decidedAt = organization.exists ? organization.decidedAt(pending.identity, now) : undefined;
     if (decidedAt !== undefined) {
       this.#repeat(pending, organization, decidedAt);
@@ -296,7 +299,10 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#requests.assertRoom();
     if (!organization.exists) this.#foundings.assertMayFound(pending);
     const decided = decideRequest(
-      { deploymentId: this.#context.deploymentId, organizationOf: (id) => this.#organizations.of(id) },
+      {
+        deploymentId: this.#context.deploymentId,
+        organizationOf: (id) => confirmed(this.#organizations.of(id)),
+      },
       pending,
       organization,
       caller,
@@ -637,7 +643,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
 
   #outcome(message: Extract<ToPolicy, { type: 'outcome' }>): void {
     const organization = this.#organizations.inMemory(message.organization);
-    if (organization === undefined || !organization.exists) return;
+    if (organization === undefined || !organization.exists || organization.isUnconfirmed) return;
     try {
       const decided = buildOutcome(organization, message, this.#now());
       this.#keepNodes(decided);

@@ -346,7 +346,13 @@ export class PolicyBench {
           this.roles.certifier.open('policy-to-certifier', 'head-query', message.query),
         );
         const head = this.heads.get(hexEncode(query.organization));
-        const answer = HeadAnswer.encode({ ...query, head, time: this.now });
+        const answer = HeadAnswer.encode({
+          ...query,
+          head,
+          time: this.now,
+          unconfirmed: false,
+          since: 0,
+        });
         this.#toEngine({
           type: 'head',
           answer: this.roles.certifier.seal('certifier-to-policy', 'head-answer', answer),

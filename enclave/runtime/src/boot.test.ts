@@ -156,6 +156,7 @@ describe('the boot of an enclave', () => {
       compatibilityImport: false,
       largestClockJump: 0,
       acceptedMark: 0,
+      reanchorEpoch: 0,
     });
   });
 

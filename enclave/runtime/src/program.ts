@@ -47,6 +47,8 @@ export interface EnclaveSettings {
   readonly largestClockJump: number;
   /** The one time mark, in milliseconds since 1970, from which the operator accepts a farther jump; 0 is none. */
   readonly acceptedMark: number;
+  /** The epoch that the operators begin after the heads log was lost or restored; 0 is none. */
+  readonly reanchorEpoch: number;
 }
 
 /**

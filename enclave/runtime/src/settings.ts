@@ -16,6 +16,7 @@ export function defaultSettings(profile: Profile): EnclaveSettings {
     compatibilityImport: false,
     largestClockJump: profile === 'production' ? productionClockJump : 0,
     acceptedMark: 0,
+    reanchorEpoch: 0,
   });
 }
 
@@ -37,6 +38,7 @@ export function parseSettings(json: string, profile: Profile): EnclaveSettings {
     compatibilityImport,
     largestClockJump,
     acceptedMark,
+    reanchorEpoch,
     ...unknown
   } = {
     ...defaultSettings(profile),
@@ -50,7 +52,12 @@ export function parseSettings(json: string, profile: Profile): EnclaveSettings {
     !operatorKeys.every((key) => typeof key === 'string' && keyPattern.test(key))
   )
     throw new TypeError('settings: operatorKeys is no list of base64url public keys');
-  for (const [name, count] of Object.entries({ organizationQuota, largestClockJump, acceptedMark }))
+  for (const [name, count] of Object.entries({
+    organizationQuota,
+    largestClockJump,
+    acceptedMark,
+    reanchorEpoch,
+  }))
     if (!Number.isSafeInteger(count) || (count as number) < 0)
       throw new TypeError(`settings: ${name} is no count`);
   if (typeof compatibilityImport !== 'boolean')
@@ -62,5 +69,6 @@ export function parseSettings(json: string, profile: Profile): EnclaveSettings {
     compatibilityImport,
     largestClockJump: largestClockJump as number,
     acceptedMark: acceptedMark as number,
+    reanchorEpoch: reanchorEpoch as number,
   });
 }

@@ -461,6 +461,12 @@ export const errorCodes = {
     'Wait, or ask the operator for a larger quota.',
     'The quota for new organizations is used up.',
   ),
+  'organization-unconfirmed': kind(
+    409,
+    'Organization not confirmed',
+    'Let a root user of the organization read it and then freeze it: `keystead org show`, `keystead org freeze`.',
+    'The heads log was lost or restored. Nothing is decided before a root has confirmed the end of the chain.',
+  ),
   'organization-locked': kind(
     503,
     'Organization locked',

@@ -33,6 +33,8 @@ export const RecordBody = struct({
   time: u53,
   /** Leaf of a start of the certifier; it stands before those of the advances. */
   boot: option(fixed(leafBytes)),
+  /** The epoch that begins with this record: the operators anchored the log anew (spec/heads.md §8). */
+  epoch: option(u53),
   advances: list(RecordedAdvance, 65536),
   /** The tree after this record. */
   size: u53,
@@ -49,9 +51,12 @@ export const SnapshotBody = struct({
   /** MAC of the record `sequence`. */
   chain: fixed(32),
   mark: u53,
+  epoch: u53,
+  /** When the epoch began, milliseconds; 0 in the first. */
+  since: u53,
   size: u53,
   peaks: list(fixed(32), 64),
-  organizations: list(struct({ organization: fixed(16), head: Head, time: u53 }), 0xffffffff),
+  organizations: list(struct({ organization: fixed(16), head: Head, time: u53, epoch: u53 }), 0xffffffff),
   identities: list(struct({ identity: fixed(32), time: u53 }), 0xffffffff),
 });
 export type SnapshotBody = Static<typeof SnapshotBody>;

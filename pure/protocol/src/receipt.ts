@@ -1,4 +1,4 @@
-import { bytes, fixed, list, option, type Static, struct, text, u53 } from '@keystead/crypto/pack';
+import { bool, bytes, fixed, list, option, type Static, struct, text, u53 } from '@keystead/crypto/pack';
 import { Head } from './entry.ts';
 
 /**
@@ -108,5 +108,9 @@ export const HeadAnswer = struct({
   /** Absent when the organization does not exist. */
   head: option(Head),
   time: u53,
+  /** The log was anchored anew, and no root of the organization has confirmed its chain since. */
+  unconfirmed: bool,
+  /** No stamp from before counts, milliseconds: the log was anchored anew then. */
+  since: u53,
 });
 export type HeadAnswer = Static<typeof HeadAnswer>;

@@ -340,6 +340,11 @@ export function assertFresh(stamp: Stamp, timestampMs: number | null, now: numbe
     });
 }
 
+/** When a stamp was made by its own word, milliseconds since 1970. A request without a time was never made. */
+export function stampedAt(stamp: Stamp, timestampMs: number | null): number {
+  return stamp.kind === 'native' ? stamp.created * 1000 : (timestampMs ?? 0);
+}
+
 /** True when the stamp's signature verifies over the request, by the stamp's own key alone. Passkeys need their leaf. */
 export function verifySelfStamp(stamp: Stamp, body: Uint8Array): boolean {
   if (stamp.webauthn) return false;
