@@ -660,6 +660,7 @@ test('H8 sending documents, registrations or frames that grow when they are read
 const UNAMBIGUOUS = [
   '^https?:\\/\\/([a-z0-9-]+(?:\\.[a-z0-9-]+)*)(?::[0-9]{1,5})?$',
   '^[A-Za-z_$][A-Za-z0-9_$]*(?:\\[[0-9]*\\])*$',
+  '[A-Za-z_][A-Za-z0-9_]*(?:-[A-Za-z][A-Za-z0-9_]*)*',
 ];
 
 test('H10 feeding texts that make regular expressions backtrack finds none that does, and none that a caller writes', (t) => {
@@ -819,7 +820,7 @@ test('H17 reading keys, rows or records as another user is refused by the modes 
       .filter((path) => (statSync(path).mode & 0o077) !== 0)
       .map((path) => path.slice(folder.length + 1));
   const files = [...open(running.home), ...open(running.heads)].sort();
-  // What the deployment is called and how it is isolated is for everybody to read, and holds no secret.
+  // What the deployment is called, how it is isolated and what is certified of it is for everybody to read.
   assert.deepEqual(files, ['certificates.json', 'deployment.json', 'isolation.json']);
   const folder = mkdtempSync(join(tmpdir(), 'keystead-'));
   try {
