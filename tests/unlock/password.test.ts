@@ -46,7 +46,7 @@ describe('a deployment that a password unlocks', { concurrency: false }, () => {
     await stacks.stop(stack);
   });
 
-  test('waits at every start for the password, and takes no other', async () => {
+  test('waits at every start for the password, takes no other, and gets another one while it runs', async () => {
     const stack = await stacks.start({ home }, async (state) => {
       assert.equal(state, 'locked');
       assert.match(await refusedOperator(home, ['unlock'], `${PASSWORD}.`), /password-wrong/);
@@ -54,7 +54,19 @@ describe('a deployment that a password unlocks', { concurrency: false }, () => {
       await operator(home, ['unlock'], `${PASSWORD}\n`);
     });
     assert.equal(stack.deploymentId, deploymentId);
+    const other = 'another password that nobody guesses';
+    const rotating = operator(home, ['rotate'], other);
+    while ((await operator<{ state: string }>(home, ['status'])).state !== 'rotating')
+      await new Promise((wake) => setTimeout(wake, 20));
+    assert.match(await refusedOperator(home, ['unlock'], other), /password-wrong/);
+    await operator(home, ['unlock'], PASSWORD);
+    await rotating;
     await stacks.stop(stack);
+    const again = await stacks.start({ home }, async () => {
+      assert.match(await refusedOperator(home, ['unlock'], PASSWORD), /password-wrong/);
+      await operator(home, ['unlock'], other);
+    });
+    await stacks.stop(again);
   });
 
   test('starts in no other way than its own', async () => {

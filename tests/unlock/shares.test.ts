@@ -8,6 +8,7 @@ import { parsePrintedShare, printShare, decodeShare, encodeShare } from '@keyste
 import type { ProcessName, Stack } from '@keystead/stack/start-stack';
 import { newStampKey, RawClient } from '../raw-client.ts';
 import { keypair } from '../with-stack.ts';
+import { OperatorConnection } from '@keystead/cli/operator-connection';
 import { keystead } from './operator-commands.ts';
 import { LockedStacks, operator, refusedOperator } from './locked-stack.ts';
 
@@ -15,7 +16,7 @@ const stacks = new LockedStacks();
 after(() => stacks.end());
 
 const home = join(stacks.directory, 'first/home');
-const printed = join(stacks.directory, 'shares');
+let printed = join(stacks.directory, 'shares');
 const key = newStampKey();
 let stack: Stack;
 let deploymentId: string;
@@ -92,6 +93,60 @@ describe('a deployment that operators’ shares unlock', { concurrency: false },
     stack.kill('signer');
     await stack.settled();
     assert.equal(await signs(stack), solanaAddress());
+  });
+
+  test('gets other shares while it runs, once k operators of now agree, and from then on no old one counts', async () => {
+    const words = (directory: string) => [
+      'rotate',
+      '--shares',
+      '3',
+      '--threshold',
+      '2',
+      '--directory',
+      directory,
+    ];
+    const before = readFileSync(join(home, 'genesis/unlock.json'), 'utf8');
+    const next = join(stacks.directory, 'next');
+    const rotating = operator<{ set: string }>(home, words(next));
+    while ((await status(home)).state !== 'rotating') await new Promise((wake) => setTimeout(wake, 20));
+    assert.match(await refusedOperator(home, words(join(stacks.directory, 'other'))), /rotating-already/);
+    await unlock(home, 1);
+    assert.equal(
+      readFileSync(join(home, 'genesis/unlock.json'), 'utf8'),
+      before,
+      'one share changes nothing',
+    );
+    assert.ok(!existsSync(next));
+    assert.equal(await signs(stack), solanaAddress());
+    await unlock(home, 3);
+    const { set } = await rotating;
+    assert.equal((await status(home)).state, 'open');
+    const after = JSON.parse(readFileSync(join(home, 'genesis/unlock.json'), 'utf8')) as { set: string };
+    assert.equal(after.set, set);
+    // From here on, here and on the machine of the next test, only these.
+    const old = page(1);
+    printed = next;
+    stack.kill('policy');
+    stack.kill('certifier');
+    const settled = stack.settled();
+    settled.catch(() => {});
+    while ((await status(home)).state !== 'locked') await new Promise((wake) => setTimeout(wake, 20));
+    assert.match(await refusedOperator(home, ['unlock'], old), /share 1 is of another set \(share-foreign\)/);
+    await unlock(home, 1, 2);
+    await settled;
+    assert.equal(await signs(stack), solanaAddress());
+  });
+
+  test('keeps its shares when a rotation is given up', async () => {
+    const before = readFileSync(join(home, 'genesis/unlock.json'), 'utf8');
+    const connection = await OperatorConnection.open(home);
+    await connection.ask({ type: 'rotateShares', threshold: 2, shares: 2 }, 'done');
+    await unlock(home, 1, 2);
+    assert.equal((await connection.ask({ type: 'rotated' }, 'done', 'shares')).type, 'shares');
+    // The new shares are on their way, and nobody has confirmed them.
+    connection.close();
+    while ((await status(home)).state !== 'open') await new Promise((wake) => setTimeout(wake, 20));
+    assert.equal(readFileSync(join(home, 'genesis/unlock.json'), 'utf8'), before);
   });
 
   test('is rebuilt on another machine from its data and two shares: same id, same addresses, signs', async () => {

@@ -15,6 +15,7 @@ import { importSecret } from './commands/import.ts';
 import { init } from './commands/init.ts';
 import { ledgerVerify } from './commands/ledger/verify.ts';
 import { operatorFound } from './commands/operator/found.ts';
+import { operatorRotate } from './commands/operator/rotate.ts';
 import { operatorStatus } from './commands/operator/status.ts';
 import { operatorUnlock } from './commands/operator/unlock.ts';
 import { orgCreate } from './commands/org/create.ts';
@@ -81,6 +82,7 @@ export const commands: readonly Command[] = [
   ledgerVerify,
   operatorFound,
   operatorUnlock,
+  operatorRotate,
   operatorStatus,
   verify,
   doctor,

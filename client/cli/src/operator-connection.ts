@@ -62,7 +62,7 @@ export class OperatorConnection {
   /** One request and its answer; wipes what it sent. Throws CommandError with the launcher's words when it refuses. */
   async ask<T extends FromLauncher['type']>(
     request: ToLauncher,
-    type: T,
+    ...types: readonly T[]
   ): Promise<Extract<FromLauncher, { type: T }>> {
     const encoded = frame(ToLauncher.encode(request));
     const answer = await new Promise<FromLauncher>((resolve, reject) => {
@@ -81,7 +81,7 @@ export class OperatorConnection {
       this.#socket.write(encoded, () => encoded.fill(0));
     });
     if (answer.type === 'refused') throw new CommandError(`${answer.detail} (${answer.code})`, answer.hint);
-    if (answer.type !== type)
+    if (!(types as readonly string[]).includes(answer.type))
       throw new CommandError('the launcher answers something else', 'is it of this version?');
     return answer as Extract<FromLauncher, { type: T }>;
   }

@@ -29,10 +29,16 @@ export const ToLauncher = variant('type', {
   password: [5, struct({ password: bytes(maximumPasswordBytes) })],
   /** Packed (operator-share.ts). */
   share: [6, struct({ share: bytes(64) })],
+  /** Begins to replace what unlocks; the operators of now have to agree by `password` or `share`. */
+  rotatePassword: [7, struct({ password: bytes(maximumPasswordBytes) })],
+  rotateShares: [8, struct({ threshold: u8, shares: u8 })],
+  /** Whether they have: answered with what is still missing, or with `shares` to be confirmed. */
+  rotated: [9, struct({})],
 });
 export type ToLauncher = Static<typeof ToLauncher>;
 
-export const LauncherState = choice({ founding: 1, locked: 2, open: 3 });
+/** `rotating`: open, and operators are asked to agree to other shares or another password. */
+export const LauncherState = choice({ founding: 1, locked: 2, open: 3, rotating: 4 });
 
 export const FromLauncher = variant('type', {
   status: [

@@ -8,27 +8,34 @@ const maximumConnections = 4;
 /** Names one connection. */
 export type OperatorSession = object;
 
+type Answer = (request: ToLauncher, session: OperatorSession) => Promise<FromLauncher>;
+
 /** The unix socket at which operators unlock (spec/unlock.md §5). It lies in a folder of this user's alone. */
 export class OperatorSocket {
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
 
-  private constructor(answer: (request: ToLauncher, session: OperatorSession) => Promise<FromLauncher>) {
+  private constructor(answer: Answer, left: (session: OperatorSession) => void) {
     this.#server = createServer((connection) => {
       if (this.#connections.size >= maximumConnections) return connection.destroy();
       this.#connections.add(connection);
-      connection.on('close', () => this.#connections.delete(connection));
+      const session: OperatorSession = {};
+      connection.on('close', () => {
+        this.#connections.delete(connection);
+        left(session);
+      });
       connection.on('error', () => {});
-      serve(connection, answer);
+      serve(connection, session, answer);
     });
   }
 
-  /** What a killed launcher left at the path is removed. */
+  /** What a killed launcher left at the path is removed. `left` is called when a connection has closed. */
   static async listen(
     path: string,
-    answer: (request: ToLauncher, session: OperatorSession) => Promise<FromLauncher>,
+    answer: Answer,
+    left: (session: OperatorSession) => void,
   ): Promise<OperatorSocket> {
-    const socket = new OperatorSocket(answer);
+    const socket = new OperatorSocket(answer, left);
     rmSync(path, { force: true });
     await new Promise<void>((resolve, reject) => {
       socket.#server.once('error', reject);
@@ -45,12 +52,8 @@ export class OperatorSocket {
   }
 }
 
-function serve(
-  connection: Socket,
-  answer: (request: ToLauncher, session: OperatorSession) => Promise<FromLauncher>,
-): void {
+function serve(connection: Socket, session: OperatorSession, answer: Answer): void {
   const reader = new FrameReader();
-  const session: OperatorSession = {};
   let last: Promise<void> = Promise.resolve();
   const handle = async (payload: Uint8Array) => {
     let request: ToLauncher;

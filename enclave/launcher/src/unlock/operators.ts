@@ -12,7 +12,7 @@ import type { Report } from '../report.ts';
 import { OperatorRefusal } from './operator-refusal.ts';
 import { OperatorSocket, type OperatorSession } from './operator-socket.ts';
 import { openWithPassword, sealUnderPassword } from './password.ts';
-import { sealUnderShares, ShareCollection } from './shares.ts';
+import { assertSharing, sealUnderShares, ShareCollection } from './shares.ts';
 import type { Unlock } from './unlock.ts';
 import { parseUnlockRecord, type UnlockRecord } from './unlock-record.ts';
 
@@ -25,6 +25,8 @@ export interface OperatorsOptions {
   /** Undefined before the founding. */
   readonly record: UnlockRecord | undefined;
   readonly report: Report;
+  /** Puts another unlock record in the place of the one that stands, durably. */
+  readonly replace: (record: string) => void;
 }
 
 /** What one connection has begun and not confirmed. */
@@ -33,10 +35,22 @@ interface Founding {
   readonly record: string;
 }
 
+/** What is to unlock from now on, and what the operators of now have given for it. */
+interface Rotation {
+  readonly session: OperatorSession;
+  readonly to: { readonly password: SecretBytes } | { readonly threshold: number; readonly shares: number };
+  /** The unlock secret, once they have agreed. */
+  agreed?: SecretBytes;
+  /** The new record, once its shares are on their way to whoever began. */
+  record?: string;
+}
+
 /** Operators with a password or with shares, at the operator socket (spec/unlock.md §4, §5). */
 export class Operators implements Unlock {
   readonly kind: OperatorsOptions['kind'];
   readonly #report: Report;
+  readonly #replace: OperatorsOptions['replace'];
+  #rotation: Rotation | undefined;
   readonly #foundings = new WeakMap<OperatorSession, Founding>();
   #socket: OperatorSocket | undefined;
   #record: UnlockRecord | undefined;
@@ -49,7 +63,8 @@ export class Operators implements Unlock {
   /** One at a time: Argon2id takes its memory once. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor({ kind, record, report }: OperatorsOptions) {
+  private constructor({ kind, record, report, replace }: OperatorsOptions) {
+    this.#replace = replace;
     this.kind = kind;
     this.#record = record;
     this.#report = report;
@@ -57,8 +72,10 @@ export class Operators implements Unlock {
 
   static async listen(options: OperatorsOptions): Promise<Operators> {
     const operators = new Operators(options);
-    operators.#socket = await OperatorSocket.listen(options.socket, (request, session) =>
-      operators.#answer(request, session),
+    operators.#socket = await OperatorSocket.listen(
+      options.socket,
+      (request, session) => operators.#answer(request, session),
+      (session) => operators.#left(session),
     );
     return operators;
   }
@@ -98,6 +115,7 @@ export class Operators implements Unlock {
 
   close(): void {
     this.opened();
+    this.#endRotation();
     this.#socket?.close();
   }
 
@@ -126,11 +144,24 @@ export class Operators implements Unlock {
         return this.#password(SecretBytes.take(request.password));
       case 'share':
         return this.#share(request.share);
+      case 'rotatePassword':
+        return this.#rotate({ session, to: { password: SecretBytes.take(request.password) } });
+      case 'rotateShares':
+        return this.#rotate({ session, to: { threshold: request.threshold, shares: request.shares } });
+      case 'rotated':
+        return this.#rotated(session);
     }
   }
 
   #status(): FromLauncher {
-    const state = this.#founded !== undefined ? 'founding' : this.#waiting !== undefined ? 'locked' : 'open';
+    const state =
+      this.#founded !== undefined
+        ? 'founding'
+        : this.#waiting !== undefined
+          ? 'locked'
+          : this.#rotation !== undefined
+            ? 'rotating'
+            : 'open';
     const shares = this.#record?.kind === 'shares' ? this.#record : undefined;
     return {
       type: 'status',
@@ -164,7 +195,75 @@ export class Operators implements Unlock {
     return { type: 'shares', shares: [...packed] };
   }
 
+  /** Begins a rotation; the operators of now have not agreed yet. */
+  #rotate(rotation: Rotation): FromLauncher {
+    const { to } = rotation;
+    const kind = 'password' in to ? 'password' : 'shares';
+    try {
+      if (this.#founded !== undefined || this.#waiting !== undefined || this.#record === undefined)
+        throw new OperatorRefusal('not-open', 'this deployment is not open', 'unlock it first');
+      if (kind !== this.kind) throw wrongKind(this.kind);
+      if (this.#rotation !== undefined)
+        throw new OperatorRefusal(
+          'rotating-already',
+          'somebody has begun already',
+          'wait until that command has ended',
+        );
+      if ('password' in to) assertPassword(to.password);
+      else assertSharing(to.threshold, to.shares);
+    } catch (error) {
+      if ('password' in to) to.password.wipe();
+      throw error;
+    }
+    this.#rotation = rotation;
+    return { type: 'done', missing: this.#missing() };
+  }
+
+  /** What whoever began the rotation asks until it is over. */
+  async #rotated(session: OperatorSession): Promise<FromLauncher> {
+    const rotation = this.#rotation;
+    if (rotation?.session !== session)
+      throw new OperatorRefusal('not-rotating', 'this connection has begun nothing', 'begin anew');
+    const { agreed, to } = rotation;
+    if (agreed === undefined) return { type: 'done', missing: this.#missing() };
+    if ('password' in to) {
+      this.#put(await sealUnderPassword(agreed, to.password));
+      return { type: 'done', missing: 0 };
+    }
+    const { record, packed } = await sealUnderShares(agreed, to.threshold, to.shares);
+    rotation.record = record;
+    return { type: 'shares', shares: [...packed] };
+  }
+
+  #put(record: string): void {
+    this.#replace(record);
+    this.#record = parseUnlockRecord(new TextEncoder().encode(record));
+    this.#endRotation();
+  }
+
+  #left(session: OperatorSession): void {
+    if (this.#rotation?.session === session) this.#endRotation();
+  }
+
+  #endRotation(): void {
+    const rotation = this.#rotation;
+    this.#rotation = undefined;
+    rotation?.agreed?.wipe();
+    if (rotation !== undefined && 'password' in rotation.to) rotation.to.password.wipe();
+    this.#forget();
+  }
+
+  #missing(): number {
+    if (this.#record?.kind !== 'shares') return 1;
+    return this.#collection?.missing ?? this.#record.threshold;
+  }
+
   #confirm(session: OperatorSession): FromLauncher {
+    const rotation = this.#rotation;
+    if (rotation?.session === session && rotation.record !== undefined) {
+      this.#put(rotation.record);
+      return { type: 'done', missing: 0 };
+    }
     this.#assertFounding('shares');
     const founding = this.#foundings.get(session);
     if (founding === undefined)
@@ -185,7 +284,7 @@ export class Operators implements Unlock {
 
   async #password(password: SecretBytes): Promise<FromLauncher> {
     try {
-      const record = this.#assertLocked();
+      const record = this.#assertAsking();
       if (record.kind !== 'password') throw wrongKind('shares');
       assertPassword(password);
       const secret = await openWithPassword(record, password);
@@ -203,7 +302,7 @@ export class Operators implements Unlock {
   }
 
   async #share(packed: Uint8Array): Promise<FromLauncher> {
-    const record = this.#assertLocked();
+    const record = this.#assertAsking();
     if (record.kind !== 'shares') throw wrongKind('password');
     this.#collection ??= new ShareCollection(record);
     this.#collection.add(packed);
@@ -220,6 +319,10 @@ export class Operators implements Unlock {
 
   #open(secret: SecretBytes): void {
     this.#forget();
+    if (this.#waiting === undefined) {
+      this.#rotation!.agreed = secret;
+      return;
+    }
     this.#secret = secret;
     this.#given(secret);
   }
@@ -240,8 +343,11 @@ export class Operators implements Unlock {
     if (kind !== this.kind) throw wrongKind(this.kind);
   }
 
-  #assertLocked(): UnlockRecord {
-    if (this.#waiting === undefined || this.#secret !== undefined || this.#record === undefined)
+  /** The record that somebody waits to be opened. */
+  #assertAsking(): UnlockRecord {
+    const rotates = this.#rotation !== undefined && this.#rotation.agreed === undefined;
+    const isLocked = this.#waiting !== undefined && this.#secret === undefined;
+    if ((!isLocked && !rotates) || this.#record === undefined)
       throw new OperatorRefusal(
         'not-locked',
         this.#founded === undefined ? 'nothing waits to be unlocked' : 'this deployment is not founded yet',

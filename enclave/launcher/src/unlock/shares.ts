@@ -21,12 +21,7 @@ export async function sealUnderShares(
   threshold: number,
   shares: number,
 ): Promise<{ readonly record: string; readonly packed: readonly Uint8Array[] }> {
-  if (threshold < 2 || threshold > shares || shares > maximumShares)
-    throw new OperatorRefusal(
-      'shares-count',
-      `${threshold} of ${shares} is no way to share`,
-      `choose 2 <= threshold <= shares <= ${maximumShares}`,
-    );
+  assertSharing(threshold, shares);
   const wrapping = SecretBytes.take(systemRandom(32));
   const set = systemRandom(8);
   try {
@@ -42,6 +37,16 @@ export async function sealUnderShares(
   } finally {
     wrapping.wipe();
   }
+}
+
+/** Throws OperatorRefusal for numbers that no splitting has. */
+export function assertSharing(threshold: number, shares: number): void {
+  if (threshold < 2 || threshold > shares || shares > maximumShares)
+    throw new OperatorRefusal(
+      'shares-count',
+      `${threshold} of ${shares} is no way to share`,
+      `choose 2 <= threshold <= shares <= ${maximumShares}`,
+    );
 }
 
 /** Collects shares until there are enough. Every share is judged alone, before anything is computed from it. */

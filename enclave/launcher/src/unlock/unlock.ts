@@ -1,12 +1,14 @@
+import { join } from 'node:path';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { UnlockKind } from '@keystead/protocol/operator';
 import type { LauncherConfig } from '../config.ts';
+import { replaceFile } from '../durable-file.ts';
 import { genesisDirectoryOf } from '../genesis-files.ts';
 import { exitConfiguration, LaunchError } from '../launch-error.ts';
 import type { Report } from '../report.ts';
 import { DevelopmentFile } from './development-file.ts';
 import { Operators } from './operators.ts';
-import { readUnlockRecord, type UnlockRecord } from './unlock-record.ts';
+import { readUnlockRecord, type UnlockRecord, unlockRecordName } from './unlock-record.ts';
 
 /** Where the unlock secret of a deployment comes from (spec/unlock.md §1). */
 export interface Unlock {
@@ -31,7 +33,9 @@ export async function openUnlock(
   const record = founded ? readUnlockRecord(genesisDirectoryOf(config.home)) : undefined;
   const kind = kindOf(config, founded, record);
   if (kind === 'development-file') return new DevelopmentFile(config, founded);
-  return Operators.listen({ socket: config.unlock.operatorSocket, kind, record, report });
+  const replace = (content: string) =>
+    replaceFile(join(genesisDirectoryOf(config.home), unlockRecordName), content, 0o600);
+  return Operators.listen({ socket: config.unlock.operatorSocket, kind, record, report, replace });
 }
 
 function kindOf(

@@ -13,7 +13,7 @@ export const operatorStatus: Command = {
     const { state, kind, threshold, shares, given } = status;
     const set = status.set === undefined ? null : base64urlEncode(status.set);
     const needed =
-      state === 'locked' && kind === 'shares'
+      (state === 'locked' || state === 'rotating') && kind === 'shares'
         ? `; ${given.length} of ${threshold} shares given${given.length === 0 ? '' : ` (${given.join(', ')})`}`
         : '';
     return {

@@ -18,7 +18,7 @@ export const operatorUnlock: Command = {
   run(given, surroundings) {
     return asOperator(surroundings.home, async (connection) => {
       const { state, kind } = await connection.ask({ type: 'status' }, 'status');
-      if (state !== 'locked')
+      if (state !== 'locked' && state !== 'rotating')
         throw new CommandError(
           state === 'open' ? 'nothing waits to be unlocked' : 'this deployment is not founded yet',
           state === 'open' ? 'keystead doctor says what runs' : 'keystead operator found',
@@ -34,7 +34,12 @@ export const operatorUnlock: Command = {
         );
         return {
           json: { kind, missing },
-          text: missing === 0 ? 'unlocked' : `taken; ${missing} more to go`,
+          text:
+            missing === 0
+              ? state === 'locked'
+                ? 'unlocked'
+                : 'agreed to what replaces it'
+              : `taken; ${missing} more to go`,
         };
       } finally {
         secret.wipe();
