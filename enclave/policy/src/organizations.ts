@@ -14,8 +14,8 @@ import { NeedOrganization, type Pending } from './pending.ts';
 import type { RowQueries } from './row-queries.ts';
 import type { NodeCache } from './rows.ts';
 
-/** Organizations kept in memory; the least recently used one with a certified tail goes first. */
-const hotOrganizations = 10_000;
+/** Organizations kept in memory, about 20 kB each; the least recently used one with a certified tail goes first. */
+const hotOrganizations = 4_096;
 /** So many uncertified ones are passed over, at most, to make room for one. */
 const mostPassedOver = 64;
 

@@ -1,4 +1,6 @@
 import { type ActionClass, actionClassOf } from '@keystead/policy/action-class';
+import { canonicalizeWithAmounts } from '@keystead/crypto/canonical-json';
+import { Recent } from '@keystead/crypto/recent';
 import { type CompiledPolicy, compilePolicy } from '@keystead/policy/compile-policy';
 import { decide, type PolicyDecision } from '@keystead/policy/decide';
 import { policyDocument } from '@keystead/policy/language/read-document';
@@ -34,10 +36,16 @@ interface StandingPolicy {
 // Cells and leaves are the same object until they are written again.
 const compiledPolicies = new WeakMap<UserPolicy | GrantLeaf | PolicyCell, CompiledPolicy>();
 
+// Most users of most organizations have one of a few policies; compiled, each would weigh as much as its organization.
+const userPolicies = new Recent<CompiledPolicy>(256);
+
 function compiledUserPolicy(policy: UserPolicy): CompiledPolicy {
   const known = compiledPolicies.get(policy);
   if (known !== undefined) return known;
-  const compiled = compilePolicy(policyName(policy), userPolicyDocument(policy, 'policy'));
+  const text = canonicalizeWithAmounts(policy);
+  const compiled =
+    userPolicies.get(text) ?? compilePolicy(policyName(policy), userPolicyDocument(policy, 'policy'));
+  userPolicies.set(text, compiled);
   compiledPolicies.set(policy, compiled);
   return compiled;
 }

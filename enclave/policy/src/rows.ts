@@ -47,8 +47,8 @@ function missingIn(cause: unknown): Uint8Array[] {
 const maximumMaps = 32;
 const nodesPerMap = 4096;
 const maximumWitnesses = 2048;
-/** What a node takes besides its bytes. */
-const nodeOverhead = 256;
+/** What a node takes besides its bytes: name, places in two tables, array and its buffer. */
+const nodeOverhead = 480;
 
 /**
  * Nodes of authority and state maps, by hash, and what was read from them. All of it is addressed by content: what was true
