@@ -34,7 +34,7 @@ export async function startDevelopmentRealms(
         home: join(home, 'realms', String(position + 1)),
         heads: `${headsOf(home, options.heads)}-realm-${position + 1}`,
         port: options.port ? gateway + 1 + position : 0,
-        settings: developmentSettings(tenant),
+        settings: () => developmentSettings(tenant),
       })),
     },
     signal,

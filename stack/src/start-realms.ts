@@ -41,7 +41,7 @@ export interface RealmPlace {
   /** Port on 127.0.0.1; 0 takes any free one and keeps it. */
   readonly port: number;
   /** Tenants and key generations, for a new realm: JSON of spec/realm.md §8. */
-  readonly settings: string;
+  readonly settings: () => string;
 }
 
 export interface RealmsOptions {
@@ -178,7 +178,7 @@ class StartedRealms implements Realms {
       const data = join(place.home, 'data');
       const settings = join(place.home, 'tenants.json');
       mkdirSync(data, { recursive: true, mode: 0o700 });
-      if (!existsSync(settings)) writeFileSync(settings, place.settings, { mode: 0o600, flush: true });
+      if (!existsSync(settings)) writeFileSync(settings, place.settings(), { mode: 0o600, flush: true });
       settleRealmUsers(users, { home: place.home, data, heads: place.heads, sockets: held.sockets });
       const headsSocket = join(held.sockets.heads, 'heads.sock');
       const keeper = hostProcess({

@@ -35,7 +35,7 @@ export class TestRealms {
           home: this.homeOf(position + 1),
           heads: join(this.directory, `heads-${position + 1}`),
           port: 0,
-          settings: this.#settings,
+          settings: () => this.#settings,
         })),
         stderr: this.#log,
       });

@@ -23,6 +23,9 @@ import { orgFreeze } from './commands/org/freeze.ts';
 import { orgShow } from './commands/org/show.ts';
 import { orgThreshold } from './commands/org/threshold.ts';
 import { orgUnfreeze } from './commands/org/unfreeze.ts';
+import { realmDecommission } from './commands/realm/decommission.ts';
+import { realmServe } from './commands/realm/serve.ts';
+import { realmTenant } from './commands/realm/tenant.ts';
 import { send } from './commands/send.ts';
 import { signMessage } from './commands/sign/message.ts';
 import { signRaw } from './commands/sign/raw.ts';
@@ -84,6 +87,9 @@ export const commands: readonly Command[] = [
   operatorUnlock,
   operatorRotate,
   operatorStatus,
+  realmServe,
+  realmTenant,
+  realmDecommission,
   verify,
   doctor,
 ];

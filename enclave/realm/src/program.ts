@@ -308,6 +308,8 @@ export class Realm implements Program<ToRealm, FromRealm> {
     }
     if (allowed !== undefined && !allowed.has(request.type))
       return void refuse({ type: 'malformed', code: 'noise-session-needed' });
+    if (tenant.closed && (request.type === 'Register1' || request.type === 'Register2'))
+      return void refuse({ type: 'final', code: 'registrations-closed', request: request.type });
     const name = this.#rows.nameOf(tenant.name, user);
     const key = bytesName(name);
     const isFollowing = followingRequests.has(request.type);
@@ -448,9 +450,9 @@ export class Realm implements Program<ToRealm, FromRealm> {
   #pong(id: number): void {
     const figures = {
       records: this.#heads.table.size,
-      registered: this.#heads.table.registered,
+      registrations: this.#heads.table.registered,
       sequence: this.#heads.sequence,
-      ...Object.fromEntries(this.#counts),
+      ...Object.fromEntries([...this.#counts].map(([name, count]) => [`count_${name}`, count])),
     };
     const serving = this.#reason === '';
     const metrics = utf8Encode(JSON.stringify(figures));

@@ -20,6 +20,8 @@ export interface Tenant {
   readonly rules: GuessRules;
   /** Operations per second, of all users together and of one. */
   readonly rate: { readonly tenant: number; readonly user: number };
+  /** Whether it takes no registrations any more: users recover and delete, until none depends on the realm. */
+  readonly closed: boolean;
 }
 
 export interface RealmSettings {
@@ -74,7 +76,8 @@ function noiseOf(value: JsonValue | undefined): RealmSettings['noise'] {
 function tenantOf(name: string, value: JsonValue): Tenant {
   if (!tenantPattern.test(name)) throw new SettingsError('the name of a tenant is not letters and digits');
   const at = `tenants.${name}`;
-  const { keys, guesses, delays, softLock, rate, ...unknown } = members(value, at);
+  const { keys, guesses, delays, softLock, rate, closed = false, ...unknown } = members(value, at);
+  if (typeof closed !== 'boolean') throw new SettingsError(`${at}.closed is no boolean`);
   refuseUnknown(unknown, at);
   const versions = Object.entries(members(keys ?? {}, `${at}.keys`));
   if (versions.length === 0 || versions.length > 16)
@@ -89,6 +92,7 @@ function tenantOf(name: string, value: JsonValue): Tenant {
     ),
     rules: rulesOf(guesses, delays, softLock, at),
     rate: rateOf(rate, `${at}.rate`),
+    closed,
   };
 }
 

@@ -48,6 +48,12 @@ const handshakeRequests: ReadonlySet<SecretsRequest['type']> = new Set([
   'Status',
 ]);
 
+/** Refusals that a realm gives as the answer to another request. */
+const finalRefusals: Readonly<Record<string, RecoveryErrorCode>> = {
+  'guesses-out-of-bounds': 'guesses-refused',
+  'registrations-closed': 'registrations-closed',
+};
+
 interface HttpResult {
   readonly status: number;
   readonly body: Uint8Array;
@@ -153,7 +159,8 @@ export class RealmConnection {
       return decodeResponse(request.type, body);
     } catch (cause) {
       if (!(cause instanceof CryptoError)) throw cause;
-      if (result.refusal === 'guesses-out-of-bounds') throw new RecoveryError('guesses-refused', { cause });
+      if (finalRefusals[result.refusal] !== undefined)
+        throw new RecoveryError(finalRefusals[result.refusal]!, { cause });
       throw malformed(this.realm);
     }
   }
@@ -164,7 +171,7 @@ export class RealmConnection {
       426: 'upgrade-required',
       429: refusal === 'guess-early' ? 'guess-early' : 'rate-limited',
     };
-    const code = refusal === 'guesses-out-of-bounds' ? 'guesses-refused' : (codes[status] ?? 'unavailable');
+    const code = finalRefusals[refusal] ?? codes[status] ?? 'unavailable';
     return new RecoveryError(code, {
       detail: `${nameOf(this.realm)} answers ${status}${refusal === '' ? '' : ` (${refusal})`}`,
       ...(retryAfter === undefined ? {} : { retryAfterSeconds: retryAfter }),

@@ -55,6 +55,7 @@ const order: readonly RecoveryErrorCode[] = [
   'unauthorized',
   'upgrade-required',
   'guesses-refused',
+  'registrations-closed',
   'guess-early',
   'rate-limited',
   'answer-untrusted',

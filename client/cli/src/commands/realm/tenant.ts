@@ -1,0 +1,73 @@
+import { createPublicKey, randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Command } from '../../command.ts';
+import { CommandError, UsageError } from '../../command-error.ts';
+import { readRealmSettings, writeRealmSettings } from '../../realm-home.ts';
+import { defaultRealmHome, type RealmOptions, realmHomeOption } from './home-option.ts';
+
+export const realmTenant: Command = {
+  words: ['realm', 'tenant'],
+  summary: 'adds a key of a tenant to a realm, or retires one; a running realm takes it within seconds',
+  details: [
+    'A new key has the next version. With --public-key it is the Ed25519 or RSA key whose owner signs tokens; without it a',
+    'secret for HS256 is made and written to --secret-file. Every realm has to have a secret of its own. To rotate: add a',
+    'key, let the new tokens reach everybody, then retire the old version.',
+  ].join('\n'),
+  positionals: [{ name: 'name' }],
+  options: {
+    ...realmHomeOption,
+    'public-key': { type: 'string', value: 'file', help: 'PEM of a public key, Ed25519 or RSA' },
+    'secret-file': { type: 'string', value: 'file', help: 'new file for the secret that is made, mode 0600' },
+    retire: { type: 'string', value: 'version', help: 'version of the key that shall serve no longer' },
+  } satisfies RealmOptions,
+  async run(given) {
+    const home = given.text('home') ?? defaultRealmHome;
+    const [name] = given.positionals as [string];
+    if (!/^(?:test-)?[a-zA-Z0-9]{1,56}$/.test(name))
+      throw new UsageError('the name of a tenant is letters and digits');
+    const settings = readRealmSettings(home);
+    const tenant = (settings.tenants[name] ??= { keys: {} });
+    const retired = given.text('retire');
+    if (retired !== undefined) {
+      if (tenant.keys[retired] === undefined)
+        throw new CommandError(`${name} has no key of version ${retired}`, 'see tenants.json of the realm');
+      delete tenant.keys[retired];
+      if (Object.keys(tenant.keys).length === 0) delete settings.tenants[name];
+      writeRealmSettings(home, settings);
+      return { json: { tenant: name, retired }, text: `${name}: version ${retired} is retired` };
+    }
+    const version = String(1 + Math.max(0, ...Object.keys(tenant.keys).map(Number)));
+    const publicKey = given.text('public-key');
+    if (publicKey === undefined) {
+      const secret = randomBytes(32).toString('hex');
+      try {
+        writeFileSync(given.required('secret-file'), `${secret}\n`, { mode: 0o600, flag: 'wx' });
+      } catch (error) {
+        if (error instanceof UsageError) throw error;
+        throw new CommandError(
+          'the file for the secret cannot be made',
+          'name a new file with --secret-file',
+        );
+      }
+      tenant.keys[version] = secret;
+    } else tenant.keys[version] = publicKeyOf(publicKey);
+    writeRealmSettings(home, settings);
+    return { json: { tenant: name, version: Number(version) }, text: `${name}: version ${version} serves` };
+  },
+};
+
+function publicKeyOf(path: string) {
+  try {
+    const key = createPublicKey(readFileSync(path));
+    const data = key.export({ format: 'der', type: 'spki' }).toString('hex');
+    if (key.asymmetricKeyType === 'ed25519') return { data, encoding: 'Hex', algorithm: 'Edwards25519' };
+    if (key.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= 2048)
+      return { data, encoding: 'Hex', algorithm: 'RsaPkcs1Sha256' };
+  } catch {
+    // Said below.
+  }
+  throw new CommandError(
+    'this is no public key that can sign tokens',
+    'a PEM file with an Ed25519 key, or an RSA key of 2048 bits at least',
+  );
+}

@@ -1,0 +1,136 @@
+/**
+ * An attacker who has everything of some realms: their directories, database, genesis record and unlock key. It tries
+ * every PIN with every test that what it has allows.
+ */
+import { argon2Sync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { chacha20Poly1305Open } from '@keystead/crypto/aead';
+import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { CryptoError } from '@keystead/crypto/crypto-error';
+import { hexDecode, hexEncode } from '@keystead/crypto/hex';
+import { fixed, struct, u8 } from '@keystead/crypto/pack';
+import { scalarToBytes } from '@keystead/crypto/ristretto255';
+import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { RecordRows } from '@keystead/enclave-realm/record-rows';
+import { decryptSecret } from '@keystead/juicebox/encrypted-secret';
+import type { Registration } from '@keystead/juicebox/messages';
+import { evaluateDirectly } from '@keystead/juicebox/oprf';
+import { combineScalars } from '@keystead/juicebox/secret-sharing';
+import { pinHashing, pinSalt, splitStretchedPin } from '@keystead/juicebox/stretched-pin';
+import {
+  encryptedSecretCommitment,
+  secretEncryptionKey,
+  unlockKeyOf,
+  unlockKeyTag,
+} from '@keystead/juicebox/tags';
+import { branch } from '@keystead/protocol/deployment';
+
+export interface StolenRealm {
+  readonly id: Uint8Array;
+  /** Its share index, which every client's configuration tells. */
+  readonly index: number;
+  readonly registration: Registration;
+}
+
+/** Opens the one registration of a realm's directory as the realm itself does. */
+export function stealRealm(home: string, index: number): StolenRealm {
+  const unlock = readFileSync(join(home, 'development/unlock.key'), 'utf8').split('\n');
+  const secret = new SecretBytes(hexDecode(unlock.find((line) => /^[0-9a-f]{64}$/.test(line))!));
+  const record = readFileSync(join(home, 'genesis/realm.record'));
+  const plaintext = chacha20Poly1305Open(
+    branch(secret, 'keystead/unlock/realm/v1').expose(),
+    new Uint8Array(record.subarray(0, 12)),
+    utf8Encode('keystead/realm-genesis-record/v1'),
+    new Uint8Array(record.subarray(12)),
+  );
+  const genesis = struct({ version: u8, realmId: fixed(16), seed: fixed(32) }).decode(plaintext);
+  const rows = new RecordRows({
+    seed: new SecretBytes(genesis.seed),
+    realmId: genesis.realmId,
+    random: (length) => new Uint8Array(length),
+  });
+  const database = new DatabaseSync(join(home, 'data/realm.sqlite'), { readOnly: true });
+  const all = database.prepare('SELECT name, row FROM record').all() as {
+    name: Uint8Array;
+    row: Uint8Array;
+  }[];
+  database.close();
+  const states = all.map(({ name, row }) => rows.open(name, row));
+  const registered = states.flatMap((state) => (state.type === 'registered' ? [state.registration] : []));
+  return { id: genesis.realmId, index, registration: registered[0]! };
+}
+
+/** Outcomes of all tests for one PIN, in a fixed order. */
+export interface Candidate {
+  readonly pin: string;
+  readonly tests: readonly boolean[];
+  readonly secret: Uint8Array | undefined;
+}
+
+/** Every PIN with what each test says of it. A PIN that no test tells from another is as good as any. */
+export function attack(realms: readonly StolenRealm[], pins: readonly string[], info: string): Candidate[] {
+  const subsets = nonEmptySubsets(realms);
+  return pins.map((pin) => {
+    const tests: boolean[] = [];
+    let secret: Uint8Array | undefined;
+    for (const subset of subsets) {
+      const [{ registration }] = subset as [StolenRealm, ...StolenRealm[]];
+      const { accessKey, encryptionKeySeed } = stretch(pin, registration.version, info);
+      const key = combineScalars(
+        subset.map(({ index, registration: { oprfPrivateKey: share } }) => ({ index, share })),
+      );
+      const unlock = unlockKeyOf(evaluateDirectly(key, accessKey));
+      tests.push(equalBytes(unlock.commitment, registration.unlockKeyCommitment));
+      for (const { id, registration: own } of subset) {
+        tests.push(equalBytes(unlockKeyTag(unlock.key, id), own.unlockKeyTag));
+        const { encryptionKeyScalarShare, encryptedSecret, encryptedSecretCommitment: commitment } = own;
+        const expected = encryptedSecretCommitment(unlock.key, id, encryptionKeyScalarShare, encryptedSecret);
+        tests.push(equalBytes(expected, commitment));
+      }
+      const scalar = combineScalars(
+        subset.map(({ index, registration: { encryptionKeyScalarShare: share } }) => ({ index, share })),
+      );
+      try {
+        const encryptionKey = secretEncryptionKey(encryptionKeySeed, scalarToBytes(scalar));
+        secret = decryptSecret(encryptionKey, registration.encryptedSecret);
+        tests.push(true);
+      } catch (error) {
+        if (!(error instanceof CryptoError)) throw error;
+        tests.push(false);
+      }
+    }
+    return { pin, tests, secret };
+  });
+}
+
+/** How many kinds of candidate the tests tell apart. */
+export function kindsOf(candidates: readonly Candidate[]): number {
+  return new Set(candidates.map(({ tests }) => tests.join())).size;
+}
+
+function stretch(pin: string, version: Uint8Array, info: string) {
+  const { memoryKibibytes: memory, iterations: passes } = pinHashing.FastInsecure;
+  const stretched = argon2Sync('argon2id', {
+    message: utf8Encode(pin),
+    nonce: pinSalt(version, utf8Encode(info)),
+    parallelism: 1,
+    tagLength: 64,
+    memory,
+    passes,
+  });
+  return splitStretchedPin(new Uint8Array(stretched));
+}
+
+function nonEmptySubsets<T>(items: readonly T[]): T[][] {
+  const count = 2 ** items.length;
+  return Array.from({ length: count - 1 }, (_, index) =>
+    items.filter((_item, position) => ((index + 1) >> position) % 2 === 1),
+  );
+}
+
+export const pinsOf = (count: number): string[] =>
+  Array.from({ length: count }, (_, pin) => String(pin).padStart(4, '0'));
+
+export const idOf = (realm: StolenRealm): string => hexEncode(realm.id);
