@@ -8,7 +8,16 @@ import { sha512 } from './sha512.ts';
 const { Point } = ristretto255;
 const { Fn } = Point;
 
-export type GroupElement = InstanceType<typeof Point>;
+type Element = InstanceType<typeof Point>;
+
+declare const isElement: unique symbol;
+/** An element of the group; its functions are those of this module. */
+export interface GroupElement {
+  readonly [isElement]: true;
+}
+
+const inside = (element: GroupElement) => element as unknown as Element;
+const outside = (element: Element) => element as unknown as GroupElement;
 
 export const scalarBytes = 32;
 export const elementBytes = 32;
@@ -70,36 +79,44 @@ export function invertScalar(scalar: bigint): bigint {
  */
 export function elementFromBytes(bytes: Uint8Array): GroupElement {
   assertBytes('bytes', bytes, elementBytes);
-  let element: GroupElement;
+  let element: Element;
   try {
     element = Point.fromBytes(bytes);
   } catch {
     throw new CryptoError('point-malformed');
   }
   if (element.is0()) throw new CryptoError('point-malformed', 'identity');
-  return element;
+  return outside(element);
 }
 
 export function elementToBytes(element: GroupElement): Uint8Array {
-  return element.toBytes();
+  return inside(element).toBytes();
 }
 
 /** Element derivation (RFC 9496 §4.3.4) of 64 uniform bytes, here SHA-512 of `input`: no domain is prepended. */
 export function hashToElement(input: Uint8Array): GroupElement {
-  return ristretto255_hasher.deriveToCurve!(sha512(input));
+  return outside(ristretto255_hasher.deriveToCurve!(sha512(input)));
 }
 
 /** The product with a scalar. Zero gives the identity. */
 export function multiplyElement(element: GroupElement, scalar: bigint): GroupElement {
   // noble refuses zero.
-  return scalar === 0n ? Point.ZERO : element.multiply(scalar);
+  return outside(scalar === 0n ? Point.ZERO : inside(element).multiply(scalar));
 }
 
 /** As `multiplyElement`, in time that depends on the scalar: for public values only. */
 export function multiplyPublic(element: GroupElement, scalar: bigint): GroupElement {
-  return scalar === 0n ? Point.ZERO : element.multiplyUnsafe(scalar);
+  return outside(scalar === 0n ? Point.ZERO : inside(element).multiplyUnsafe(scalar));
 }
 
 export function multiplyBase(scalar: bigint): GroupElement {
-  return multiplyElement(Point.BASE, scalar);
+  return multiplyElement(outside(Point.BASE), scalar);
+}
+
+export function addElements(a: GroupElement, b: GroupElement): GroupElement {
+  return outside(inside(a).add(inside(b)));
+}
+
+export function subtractElements(a: GroupElement, b: GroupElement): GroupElement {
+  return outside(inside(a).subtract(inside(b)));
 }

@@ -11,6 +11,7 @@ import {
   scalarFromBytes,
   scalarFromWide,
   scalarToBytes,
+  subtractElements,
 } from '@keystead/crypto/ristretto255';
 import { sha512 } from '@keystead/crypto/sha512';
 
@@ -51,8 +52,8 @@ export function verifyEvaluation(statement: ProofStatement, proof: OprfProof): b
     const u = elementFromBytes(statement.input);
     const v = elementFromBytes(statement.publicKey);
     const w = elementFromBytes(statement.result);
-    const vt = multiplyBase(z).subtract(multiplyPublic(v, c));
-    const wt = multiplyPublic(u, z).subtract(multiplyPublic(w, c));
+    const vt = subtractElements(multiplyBase(z), multiplyPublic(v, c));
+    const wt = subtractElements(multiplyPublic(u, z), multiplyPublic(w, c));
     return challenge(statement, elementToBytes(vt), elementToBytes(wt)) === c;
   } catch (error) {
     if (error instanceof CryptoError) return false;

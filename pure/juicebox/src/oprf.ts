@@ -1,5 +1,6 @@
 import { concatBytes, utf8Encode } from '@keystead/crypto/bytes';
 import {
+  addElements,
   elementFromBytes,
   elementToBytes,
   type GroupElement,
@@ -62,7 +63,7 @@ export function combineResults(results: readonly IndexedResult[]): Uint8Array {
   const indices = results.map(({ index }) => index);
   const sum = results
     .map(({ index, result }) => multiplyElement(elementFromBytes(result), lagrangeAtZero(index, indices)))
-    .reduce((total: GroupElement, part) => total.add(part));
+    .reduce((total, part) => addElements(total, part));
   return elementToBytes(sum);
 }
 
