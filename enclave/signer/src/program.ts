@@ -162,11 +162,12 @@ class Signer implements Program<ToSigner, FromSigner> {
       const found = receipt.committed(ticket.entry, this.#heads);
       assertDecision(found.entry, ticket.identity);
       committed = found;
-      const held = this.#requests.find(ticket.identity);
-      if (held === undefined) throw refusal('request', 'The signer did not get this request.');
+      if (!this.#requests.has(ticket.identity))
+        throw refusal('request', 'The signer did not get this request.');
       if (this.#answers.repeat(committed)) return;
       const answer = this.#use({ ticket, committed, receipt, row });
       this.#answers.result(committed, answer);
+      this.#requests.answered(ticket.identity);
     } catch (thrown) {
       const error = toKmsError(thrown);
       this.#countRefusal(error);

@@ -21,11 +21,17 @@ export interface HeldRequest {
   readonly receivedAt: number;
 }
 
+/** What the table keeps: of a request that was answered only that it was here. */
+interface Held {
+  request: HeldRequest | undefined;
+  readonly receivedAt: number;
+}
+
 /** The requests that arrived a moment ago, by identity: bounded, the oldest leave first. */
 export class RequestTable {
   readonly #clock: Clock;
   // In order of arrival. `#trim` keeps the bounds.
-  readonly #held = new Recent<HeldRequest>(maximumHeld + 1);
+  readonly #held = new Recent<Held>(maximumHeld + 1);
   #bytes = 0;
 
   constructor(clock: Clock) {
@@ -41,22 +47,36 @@ export class RequestTable {
     const request = readRequest(encoded, this.#clock());
     if (request === undefined) return;
     const key = bytesName(request.identity);
-    const known = this.#held.peek(key);
+    const held = this.#held.peek(key);
+    const known = held?.request;
     const selfVerified =
       known !== undefined && sameStamp(known, request) ? known.selfVerified : selfVerification(request);
-    if (known !== undefined) {
-      // The identity does not cover the signature: somebody else's signature must not take the place of a good one.
-      if (!sameStamp(known, request) && selfVerified !== true) return;
-      this.#drop(key, known);
-    }
-    this.#held.set(key, { ...request, selfVerified });
+    // The identity does not cover the signature: somebody else's signature must not take the place of a good one.
+    if (known !== undefined && !sameStamp(known, request) && selfVerified !== true) return;
+    if (held !== undefined) this.#drop(key, held);
+    this.#held.set(key, { request: { ...request, selfVerified }, receivedAt: request.receivedAt });
     this.#bytes += request.raw.body.length;
     this.#trim();
   }
 
+  /** Whether the request arrived a moment ago, answered or not. */
+  has(identity: Uint8Array): boolean {
+    this.#trim();
+    return this.#held.peek(bytesName(identity)) !== undefined;
+  }
+
+  /** The request, unless it was answered: whoever sends it again has it delivered again. */
   find(identity: Uint8Array): HeldRequest | undefined {
     this.#trim();
-    return this.#held.peek(bytesName(identity));
+    return this.#held.peek(bytesName(identity))?.request;
+  }
+
+  /** The request was answered, and the answer is remembered: its bytes are not needed any more. */
+  answered(identity: Uint8Array): void {
+    const held = this.#held.peek(bytesName(identity));
+    if (held?.request === undefined) return;
+    this.#bytes -= held.request.raw.body.length;
+    held.request = undefined;
   }
 
   #trim(): void {
@@ -70,9 +90,9 @@ export class RequestTable {
     }
   }
 
-  #drop(key: string, request: HeldRequest): void {
+  #drop(key: string, { request }: Held): void {
     this.#held.delete(key);
-    this.#bytes -= request.raw.body.length;
+    this.#bytes -= request?.raw.body.length ?? 0;
   }
 }
 
