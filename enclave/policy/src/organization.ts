@@ -1,11 +1,10 @@
 import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
-import { bytesName } from '@keystead/crypto/recent';
 import { hmacSha256 } from '@keystead/crypto/hmac';
 import { hkdfSha256 } from '@keystead/crypto/hkdf';
 import { type MerkleMap, MissingNodeError, type StoredNode } from '@keystead/crypto/merkle-map';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { utf8Encode } from '@keystead/crypto/bytes';
-import { AuthorityLeaf } from '@keystead/protocol/authority';
+import type { AuthorityLeaf } from '@keystead/protocol/authority';
 import { domainPrefix } from '@keystead/protocol/domain';
 import { checkpointInterval, Entry, entryHash, type Head, zeroHash } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
@@ -46,9 +45,7 @@ export function organizationKeys(seed: SecretBytes, organization: Uint8Array): O
 }
 
 const sealBytes = 32;
-/** Decoded leaves and cells that an organization keeps in memory. */
-const maximumLeaves = 4096;
-const maximumCells = 1024;
+let organizationsMade = 0;
 
 /** An entry row: the entry's bytes and a MAC under the organization's row key (spec/state.md §6). */
 export function sealEntry(keys: OrganizationKeys, encoded: Uint8Array): Uint8Array {
@@ -92,9 +89,8 @@ export class Organization {
   #overlay = new Map<string, Uint8Array | undefined>();
   /** The newest entries of the tail, those since the checkpoint at least. */
   readonly #trail = new EntryTrail();
-  #leaves = new Map<string, AuthorityLeaf>();
-  /** Decoded cells of the tail's state. */
-  readonly #cells = new Map<string, CellTypes[keyof CellTypes]>();
+  /** Names this tail: cells of one that was given up are not those of the next. */
+  readonly #tailName = `${(organizationsMade += 1)} `;
   /** The state map that the newest call of `checkpoint` led to. */
   #computed: MerkleMap | undefined;
 
@@ -123,13 +119,13 @@ export class Organization {
   /** Value of a cell in the tail's state, the same object each time: not to be changed. Throws NeedRows. */
   cell<K extends keyof CellTypes>(kind: K, id = ''): CellTypes[K] | undefined {
     const name = cellName(kind, id);
-    const kept = this.#cells.get(name);
+    const keptAs = this.#tailName + name;
+    const kept = this.#nodes.cells.get(keptAs);
     if (kept !== undefined) return kept as CellTypes[K];
     const bytes = this.cellBytes(name);
     if (bytes === undefined) return undefined;
     const cell = decodeCell(kind, bytes);
-    if (this.#cells.size >= maximumCells) this.#cells.clear();
-    this.#cells.set(name, cell);
+    this.#nodes.cells.set(keptAs, cell);
     return cell;
   }
 
@@ -188,16 +184,7 @@ export class Organization {
 
   /** Leaf of the tail's authority set. Throws NeedRows. */
   leaf(key: Uint8Array): AuthorityLeaf | undefined {
-    const name = bytesName(key);
-    const kept = this.#leaves.get(name);
-    if (kept !== undefined) return kept;
-    const bytes = this.#withNodes(() => this.#nodes.map(this.tail.authority).peek(key));
-    if (bytes === undefined) return undefined;
-    // What is absent is not remembered: anybody can ask for keys that nobody has.
-    if (this.#leaves.size >= maximumLeaves) this.#leaves.clear();
-    const leaf = AuthorityLeaf.decode(bytes);
-    this.#leaves.set(name, leaf);
-    return leaf;
+    return this.#withNodes(() => this.#nodes.leaf(this.tail.authority, key));
   }
 
   /** Asks at once for all that is missing on the way to these leaves. Throws NeedRows. */
@@ -256,7 +243,7 @@ export class Organization {
     const { entry } = known;
     for (const { key, value } of entry.cells) {
       this.#overlay.set(key, value);
-      this.#cells.delete(key);
+      this.#nodes.cells.delete(this.#tailName + key);
     }
     if (!equalBytes(entry.identity, zeroHash))
       this.#requests.note(this.id, entry.identity, entry.position, entry.time);
@@ -272,7 +259,6 @@ export class Organization {
       this.#stateRoot = entry.stateRoot;
       this.#overlay = new Map();
     }
-    if (!equalBytes(entry.authorityBefore, entry.authorityAfter)) this.#leaves = new Map();
     this.tail = { position: entry.position, hash: known.hash, authority: entry.authorityAfter, floor };
     this.tailTime = entry.time;
     this.#trail.append(entry, known.hash);

@@ -1,7 +1,9 @@
 import { concatBytes } from '@keystead/crypto/bytes';
 import { MerkleMap, MissingNodeError, type StoredNode } from '@keystead/crypto/merkle-map';
 import { bytesName, Recent } from '@keystead/crypto/recent';
+import { AuthorityLeaf } from '@keystead/protocol/authority';
 import type { RowQuery } from '@keystead/protocol/frames';
+import type { CellTypes } from './cells.ts';
 
 /**
  * Rows come from an untrusted store, later than they are asked for. A decision that lacks one stops with `NeedRows`,
@@ -47,6 +49,9 @@ function missingIn(cause: unknown): Uint8Array[] {
 const maximumMaps = 32;
 const nodesPerMap = 4096;
 const maximumWitnesses = 2048;
+/** Decoded leaves and cells of all organizations. */
+const maximumLeaves = 32_768;
+const maximumCells = 16_384;
 /** What a node takes besides its bytes: name, places in two tables, array and its buffer. */
 const nodeOverhead = 480;
 
@@ -59,6 +64,9 @@ export class NodeCache {
   readonly #limit: number;
   #bytes = 0;
   readonly #maps = new Recent<MerkleMap>(maximumMaps);
+  readonly #leaves = new Recent<AuthorityLeaf>(maximumLeaves);
+  /** Decoded cells, by a name that no two states share. */
+  readonly cells = new Recent<CellTypes[keyof CellTypes]>(maximumCells);
   readonly #witnesses = new Recent<readonly StoredNode[]>(maximumWitnesses);
 
   /** `limit`: bytes of memory for nodes, about. */
@@ -89,6 +97,19 @@ export class NodeCache {
     const map = new MerkleMap(root, this);
     this.#maps.set(name, map);
     return map;
+  }
+
+  /** A leaf under an authority root, the same object each time. Throws MissingNodeError. */
+  leaf(root: Uint8Array, key: Uint8Array): AuthorityLeaf | undefined {
+    const name = bytesName(root) + bytesName(key);
+    const known = this.#leaves.get(name);
+    if (known !== undefined) return known;
+    const bytes = this.map(root).peek(key);
+    // What is absent is not remembered: anybody can ask for keys that nobody has.
+    if (bytes === undefined) return undefined;
+    const leaf = AuthorityLeaf.decode(bytes);
+    this.#leaves.set(name, leaf);
+    return leaf;
   }
 
   /** Puts the map that a change has led to in the place of the one before. Its new nodes must have been `put`. */
