@@ -26,6 +26,10 @@ import { orgUnfreeze } from './commands/org/unfreeze.ts';
 import { realmDecommission } from './commands/realm/decommission.ts';
 import { realmServe } from './commands/realm/serve.ts';
 import { realmTenant } from './commands/realm/tenant.ts';
+import { policyApply } from './commands/policy/apply.ts';
+import { policyCheck } from './commands/policy/check.ts';
+import { policyExplain } from './commands/policy/explain.ts';
+import { policyTest } from './commands/policy/test.ts';
 import { send } from './commands/send.ts';
 import { signMessage } from './commands/sign/message.ts';
 import { signRaw } from './commands/sign/raw.ts';
@@ -75,6 +79,10 @@ export const commands: readonly Command[] = [
   approvalApprove,
   approvalReject,
   approvalComplete,
+  policyCheck,
+  policyTest,
+  policyExplain,
+  policyApply,
   signMessage,
   signTransaction,
   signTypedData,
