@@ -41,14 +41,4 @@ describe('the published client, unmodified', () => {
       );
     });
   }
-
-  test('works with the PIN hashing that applications use', async () => {
-    const user = randomUUID();
-    const configuration = realms.configuration([0, 1, 2], { pin_hashing_mode: 'Standard2019' });
-    const published = new PublishedClient(configuration, (realmId) =>
-      tenantToken(testTenant, { user, realmId }),
-    );
-    assert.equal(await published.register('123456', secret, user, 7), 'ok');
-    assert.deepEqual(await published.recover('123456', user), secret);
-  });
 });

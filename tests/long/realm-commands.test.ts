@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { createRecoveryClient, RecoveryError } from '@keystead/sdk/recovery';
 import { ShellSession } from '../cli/shell-session.ts';
-import { tenantToken } from './tokens.ts';
+import { tenantToken } from '../recovery/tokens.ts';
 
 const root = join(import.meta.dirname, '../..');
 const shell = new ShellSession();

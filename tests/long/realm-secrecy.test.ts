@@ -4,9 +4,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { createRecoveryClient } from '@keystead/sdk/recovery';
-import { attack, idOf, kindsOf, pinsOf, stealRealm } from './attacker.ts';
-import { tenantToken } from './tokens.ts';
-import { testTenant, withRealms } from './with-realms.ts';
+import { attack, idOf, kindsOf, pinsOf, stealRealm } from '../recovery/attacker.ts';
+import { tenantToken } from '../recovery/tokens.ts';
+import { testTenant, withRealms } from '../recovery/with-realms.ts';
 
 const realms = withRealms(3);
 const pins = pinsOf(120);

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { guessOf, register2, registrationFor } from './registrations.ts';
+import { Crashed, RealmWorld, type RunningRealm } from './realm-world.ts';
+
+const limit = 5;
+/** A turn has four points; three turns of a batch and its mark lie in one step. */
+const pointsOfStep = 9;
+
+/**
+ * Guesses until the lock-out, with a crash at the next point of a write in every step, and starts again, until there
+ * were `wanted` crashes. Never are more guesses evaluated than the limit. Returns how many crashes there were.
+ */
+export async function crashRun(wanted: number): Promise<number> {
+  let crashes = 0;
+  let countdown = -1;
+  const crash = () => {
+    if (countdown < 0) return;
+    countdown -= 1;
+    if (countdown >= 0 || crashes >= wanted) return;
+    crashes += 1;
+    throw new Crashed();
+  };
+  const { realmId } = new RealmWorld();
+  const registration = registrationFor(realmId, '1234', limit);
+  const wrong = guessOf('0', registration.version).request;
+  let mostEvaluated = 0;
+  for (let round = 0; crashes < wanted; round++) {
+    countdown = -1;
+    const world = new RealmWorld({ crash });
+    let realm: RunningRealm = world.start();
+    await realm.ask('ada', register2(registration));
+    let evaluated = 0;
+    let isLocked = false;
+    for (let step = round; !isLocked; step++) {
+      countdown = step % pointsOfStep;
+      const guesses = Array.from({ length: 1 + (step % 3) }, () => realm.ask('ada', wrong));
+      for (const answer of await Promise.allSettled(guesses)) {
+        if (answer.status === 'rejected') assert.ok(answer.reason instanceof Crashed, String(answer.reason));
+        else if ('evaluation' in answer.value) evaluated += 1;
+        else isLocked = true;
+      }
+      if (!realm.ended) continue;
+      countdown = -1;
+      realm = world.start();
+    }
+    assert.ok(evaluated <= limit, `${evaluated} evaluations`);
+    mostEvaluated = Math.max(mostEvaluated, evaluated);
+    countdown = -1;
+    assert.equal((await realm.ask('ada', wrong)).outcome, 'NoGuesses');
+  }
+  // Negative control: guesses were evaluated at all.
+  assert.ok(mostEvaluated > 0);
+  return crashes;
+}
