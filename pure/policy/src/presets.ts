@@ -1,10 +1,11 @@
 /** Policies of users and grants in their wire form, as documents of the language (spec/policy.md §8). */
+import { KmsError } from '@keystead/protocol/errors';
 import { type GrantScope, type GrantScopes, grantScopes } from '@keystead/protocol/parameters/grant';
 import type { Permission, UserPolicy } from '@keystead/protocol/parameters/user';
 import type { Json } from '@keystead/protocol/schema';
 import { invalid } from '@keystead/protocol/schema';
 import { type ActionClass, actionClasses } from './action-class.ts';
-import { bounds, type Condition, type PolicyDocument, type RuleDocument } from './language/document.ts';
+import type { Condition, PolicyDocument, RuleDocument } from './language/document.ts';
 import { type Constants, parseCondition } from './language/parse-text.ts';
 import { policyDocument } from './language/read-document.ts';
 
@@ -115,7 +116,8 @@ export function userPolicyDocument(policy: UserPolicy, at: string): PolicyDocume
 
 /** Id of the limit whose refusal published clients know as a spending limit. */
 export const dailyUsdLimit = 'usd-per-day';
-const dayseconds = 86_400;
+const daySeconds = 86_400;
+const microsPerCent = 10_000n;
 
 /** An app that a person connected: it signs with one wallet, for at most so many cents in 24 hours. */
 function dappConnection(walletId: string, centsPerDay: number | null): PolicyDocument {
@@ -140,8 +142,8 @@ function dappConnection(walletId: string, centsPerDay: number | null): PolicyDoc
               id: dailyUsdLimit,
               meter: 'usd' as const,
               per: ['user', 'wallet'] as const,
-              window: { kind: 'rolling' as const, seconds: dayseconds },
-              max: (BigInt(centsPerDay) * 10_000n).toString(),
+              window: { kind: 'rolling' as const, seconds: daySeconds },
+              max: (BigInt(centsPerDay) * microsPerCent).toString(),
             },
           ],
         }),
@@ -174,11 +176,20 @@ function celDocument(
     rules: rules.map(({ expression, outcome, comment }, index) => ({
       id: `rule-${index}`,
       effect: outcome === 'ALLOW' ? 'allow' : 'deny',
-      when: parseCondition(expression, known),
+      when: expressionOf(expression, known, `${at}.rules[${index}].expression`),
       ...(comment === undefined || comment === '' ? {} : { comment }),
     })),
   };
   return policyDocument.parse(document, at);
+}
+
+/** What is wrong in an expression is told with its path; line and column are within it. */
+function expressionOf(text: string, known: Constants, at: string): Condition {
+  try {
+    return parseCondition(text, known);
+  } catch (cause) {
+    throw cause instanceof KmsError ? invalid(at, cause.detail, cause) : cause;
+  }
 }
 
 /** Strings and whole numbers; the language has no other constants. */
@@ -222,6 +233,3 @@ export function grantDocument({ scopes, derivationAllowlist }: GrantScopes): Pol
   const accepts: RuleDocument['accepts'] = [{ what: 'unresolved', kind: 'typed-data-unknown' }];
   return { version: 1, rules: [reads, { id: 'scopes', effect: 'allow', on: uses, when, accepts }] };
 }
-
-/** The most bytes of a policy's canonical JSON. */
-export const maximumPolicyBytes: number = bounds.bytes;
