@@ -2,14 +2,20 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { compare } from './compare.ts';
 import { decode } from './decode.ts';
+import { growth } from './growth.ts';
+import { overload } from './overload.ts';
+import { soak } from './soak.ts';
 import { say } from './table.ts';
 
 /**
- * `npm run bench [-- compare | decode]`: tables on standard error, one JSON object on standard output (bench/README.md).
+ * `npm run bench [-- compare | growth | overload | soak | decode]`: tables on standard error, one JSON object on standard output (bench/README.md).
  */
 const suites: Readonly<Record<string, (directory: string, words: readonly string[]) => Promise<unknown>>> = {
   compare,
   decode,
+  growth,
+  overload,
+  soak,
 };
 
 const [name = 'compare', ...words] = process.argv.slice(2);

@@ -79,10 +79,10 @@ export interface BenchWallet {
   readonly solana: string;
 }
 
-/** An organization with one wallet of the four default accounts. */
-export async function prepareWallet(api: string, stamper: BenchStamper): Promise<BenchWallet> {
-  const organization = await stamper.call(api, 'createOrganization', {
-    organizationName: 'Bench',
+/** Parameters of createOrganization: the stamper's key is the only key of the only user. */
+export function foundingParams(stamper: BenchStamper, organizationName: string) {
+  return {
+    organizationName,
     users: [
       {
         username: 'bench',
@@ -97,7 +97,12 @@ export async function prepareWallet(api: string, stamper: BenchStamper): Promise
         ],
       },
     ],
-  });
+  };
+}
+
+/** An organization with one wallet of the four default accounts. */
+export async function prepareWallet(api: string, stamper: BenchStamper): Promise<BenchWallet> {
+  const organization = await stamper.call(api, 'createOrganization', foundingParams(stamper, 'Bench'));
   const organizationId = String(organization.organizationId);
   const wallet = await stamper.call(api, 'createWallet', { organizationId, walletName: 'bench' });
   const accounts = wallet.accounts as { addressFormat: string; address: string }[];

@@ -20,16 +20,18 @@ function solanaTransfer(from: string, lamports: number): Uint8Array {
   ]);
 }
 
+export function solanaRequest(stamper: BenchStamper, wallet: BenchWallet, lamports: number): Buffer {
+  return stamper.prepare('signTransaction', {
+    organizationId: wallet.organizationId,
+    walletId: wallet.walletId,
+    chain: 'solana',
+    transaction: base64urlEncode(solanaTransfer(wallet.solana, lamports)),
+    derivationInfo: { derivationPath: "m/44'/501'/0'/0'", curve: 'Ed25519', addressFormat: 'Solana' },
+  });
+}
+
 export function solanaRequests(stamper: BenchStamper, wallet: BenchWallet, count: number): Buffer[] {
-  return Array.from({ length: count }, (_, index) =>
-    stamper.prepare('signTransaction', {
-      organizationId: wallet.organizationId,
-      walletId: wallet.walletId,
-      chain: 'solana',
-      transaction: base64urlEncode(solanaTransfer(wallet.solana, index + 1)),
-      derivationInfo: { derivationPath: "m/44'/501'/0'/0'", curve: 'Ed25519', addressFormat: 'Solana' },
-    }),
-  );
+  return Array.from({ length: count }, (_, index) => solanaRequest(stamper, wallet, index + 1));
 }
 
 export function ethereumRequests(stamper: BenchStamper, wallet: BenchWallet, count: number): Buffer[] {

@@ -4,7 +4,7 @@ import { hexEncode } from '@keystead/crypto/hex';
 import { type Frontier, leafHash } from '@keystead/crypto/merkle-tree';
 import type { Static } from '@keystead/crypto/pack';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
-import { formatCheckpoint, signNote } from '@keystead/crypto/signed-note';
+import { formatCheckpoint, type NoteSigner, noteSigner } from '@keystead/crypto/signed-note';
 import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
 import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
 import { domainHash } from '@keystead/protocol/domain';
@@ -138,6 +138,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   readonly #heads: HeadsPort;
   readonly #key: SecretBytes;
   readonly #origin: string;
+  readonly #sign: NoteSigner;
   /** Messages that came before the log was loaded. */
   readonly #early: ToCertifier[] = [];
   #asked: Asked[] = [];
@@ -175,6 +176,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     this.#heads = heads;
     this.#key = headsKey(context.seed);
     this.#origin = checkpointOrigin(context.deploymentId);
+    this.#sign = noteSigner(this.#origin, context.signSeed.expose());
   }
 
   /** Takes over the loaded log, gives the gateway its tail, and makes this start part of history. */
@@ -512,7 +514,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   #signCheckpoint(): void {
     const { frontier, root } = this.#history!;
     const text = formatCheckpoint({ origin: this.#origin, size: frontier.size, root });
-    this.#checkpoint = signNote(this.#origin, this.#context.signSeed.expose(), text);
+    this.#checkpoint = `${text}\n${this.#sign(text)}`;
   }
 
   #sendTail(rows: readonly Uint8Array[]): void {

@@ -43,10 +43,20 @@ const defaultLimits: WaitingLimits = { callers: 2000, bytes: 64 * 1024 * 1024 };
 const defaultPatience = 10_000;
 /** Enough for full batches in every stage; what more would add is waiting where it cannot be fair any more. */
 const defaultWindow = 64;
+/** The least that is with the enclaves while several senders share them, and for how long of their work it may be. */
+const leastShared = 16;
+const sharedSeconds = 0.05;
+/** How long senders count as several after the last request of another one, in milliseconds. */
+const sharedPatience = 1000;
+/** What is answered in so many seconds may wait in one line, and a hundred requests in any case. */
+const lineSeconds = 1;
+const leastInLine = 100;
 /** A request that the enclaves have had for so long waits for something else than its turn, in milliseconds. */
 const slotPatience = 500;
 /** Who has waited in line for so long is served before anything more of its line is taken, in milliseconds. */
 const linePatience = 500;
+/** One for all: shedding has to cost less than what is shed. */
+const overloaded = new KmsError('overloaded', {});
 const sweepInterval = 250;
 /** Pause before the certifier's tail is offered to a failing store again, in milliseconds. */
 const tailRetry = 1000;
@@ -91,6 +101,12 @@ export class Pipeline implements LinkEvents {
   readonly #senders = new Senders();
   /** When each request left for the enclaves, of `performance.now()`, oldest first. */
   readonly #underWay = new Map<number, number>();
+  #answers = 0;
+  /** Of the last seconds, smoothed. */
+  #answersPerSecond = 0;
+  #lastLine: string | undefined;
+  /** When a request came from another line than the one before. */
+  #sharedAt = Number.NEGATIVE_INFINITY;
   #tickScheduled = false;
 
   /** In the order of arrival: a question for a head must not pass the batch that moves it. */
@@ -138,10 +154,11 @@ export class Pipeline implements LinkEvents {
    */
   admit(key: string | undefined): void {
     const line = this.#senders.lineOf(key);
+    const length = this.#line.lengthOf(line);
+    if (length >= Math.max(leastInLine, this.#answersPerSecond * lineSeconds)) throw overloaded;
     const oldest = this.#line.oldestOf(line);
-    const isSlow = oldest !== undefined && performance.now() - oldest > linePatience;
-    if (isSlow || (this.#waiting.isFull && this.#line.size <= this.#line.lengthOf(line)))
-      throw new KmsError('overloaded', {});
+    if (oldest !== undefined && performance.now() - oldest > linePatience) throw overloaded;
+    if (this.#waiting.isFull && this.#line.size <= length) throw overloaded;
   }
 
   /** Whether every enclave answers pings. */
@@ -164,15 +181,18 @@ export class Pipeline implements LinkEvents {
     const line = this.#senders.lineOf(key);
     if (this.#waiting.isFull) {
       const dropped = this.#line.dropFor(line);
-      if (dropped !== undefined) this.#waiting.settle(dropped.ref, new KmsError('overloaded', {}));
+      if (dropped !== undefined) this.#waiting.settle(dropped.ref, overloaded);
     }
     const encoded = RawRequest.encode(request);
     const { caller, answered } = this.#waiting.add(request);
     const { ref, arrived } = caller;
     this.#line.add(line, { ref, request: encoded, arrived });
+    if (line !== this.#lastLine && this.#lastLine !== undefined) this.#sharedAt = arrived;
+    this.#lastLine = line;
     this.#schedule();
     try {
       const answer = await answered;
+      this.#answers += 1;
       this.#metrics.answerSeconds.add((performance.now() - arrived) / 1000);
       if (answer.status === 200) this.#senders.note(key);
       return answer;
@@ -243,11 +263,21 @@ export class Pipeline implements LinkEvents {
     this.#links.flush();
   }
 
+  /**
+   * What has left for the enclaves is served in the order in which it left: while senders share them, little leaves at
+   * a time, so that nobody waits long behind what another has sent before.
+   */
+  #windowNow(): number {
+    if (performance.now() - this.#sharedAt > sharedPatience) return this.#window;
+    return Math.min(this.#window, Math.max(leastShared, Math.ceil(this.#answersPerSecond * sharedSeconds)));
+  }
+
   /** As many as there is room for with the enclaves; who has gone meanwhile takes none. */
   #takeFromLine(): QueuedRequest[] {
     const arrived: QueuedRequest[] = [];
-    while (this.#line.size > 0 && this.#underWay.size + arrived.length < this.#window) {
-      const taken = this.#line.take(this.#window - this.#underWay.size - arrived.length);
+    const window = this.#windowNow();
+    while (this.#line.size > 0 && this.#underWay.size + arrived.length < window) {
+      const taken = this.#line.take(window - this.#underWay.size - arrived.length);
       arrived.push(...taken.filter(({ ref }) => this.#waiting.caller(ref) !== undefined));
     }
     return arrived;
@@ -566,6 +596,8 @@ export class Pipeline implements LinkEvents {
       this.#underWay.delete(ref);
     }
     if (this.#line.size > 0) this.#schedule();
+    this.#answersPerSecond = (this.#answersPerSecond * 3 + (this.#answers * 1000) / sweepInterval) / 4;
+    this.#answers = 0;
     const expired = this.#waiting.expire(now - this.#patience);
     for (let i = 0; i < expired; i++) this.#metrics.event('timeout');
     for (const [name, { at }] of this.#committed)

@@ -60,13 +60,23 @@ export function parseVerifierKey(text: string): NoteVerifier {
   return verifier;
 }
 
+/** Makes signature lines, newline included, of one name with one key. */
+export type NoteSigner = (text: string) => string;
+
+/** For whoever signs many notes: the key of a 32-byte seed is read once. */
+export function noteSigner(name: string, seed: Uint8Array): NoteSigner {
+  assertName(name);
+  const key = privateKey(seed);
+  const id = noteKeyId(name, key.publicKey);
+  return (text) => {
+    assertText(text);
+    return `\u2014 ${name} ${base64Encode(concatBytes(id, key.sign(utf8Encode(text))))}\n`;
+  };
+}
+
 /** The signature line, newline included, of `name` with the key of a 32-byte seed over a note text. */
 export function noteSignatureLine(name: string, seed: Uint8Array, text: string): string {
-  assertName(name);
-  assertText(text);
-  const key = privateKey(seed);
-  const signature = key.sign(utf8Encode(text));
-  return `\u2014 ${name} ${base64Encode(concatBytes(noteKeyId(name, key.publicKey), signature))}\n`;
+  return noteSigner(name, seed)(text);
 }
 
 /** A note with one signature. `text` ends with a newline and holds no other control characters, else RangeError. */
