@@ -1,24 +1,3 @@
-import type { Command } from '../../command.ts';
-import { organizationOptions } from '../../command-arguments.ts';
-import { openSession } from '../../session.ts';
-import { approvalText } from '../../texts.ts';
-import { verdictLifetime, verdictOptions } from './verdict-options.ts';
+import { verdictCommand } from './verdict.ts';
 
-export const approvalApprove: Command = {
-  words: ['approval', 'approve'],
-  summary: 'agrees to a waiting request',
-  positionals: [{ name: 'subject' }],
-  options: { ...verdictOptions, ...organizationOptions },
-  async run(given, surroundings) {
-    const [subject] = given.positionals as [string];
-    const { client, organizationId } = await openSession(given, surroundings);
-    const expiresInMs = verdictLifetime(given);
-    const approval = await client.call('approve', {
-      organizationId,
-      subject,
-      verdict: 'approve',
-      expiresInMs,
-    });
-    return { json: approval, text: approvalText(approval) };
-  },
-};
+export const approvalApprove = verdictCommand('approve', 'agrees to a waiting request');
