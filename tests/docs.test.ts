@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
+import { parsePolicy } from '@keystead/policy/language/parse-text';
 import { readWorkspaces } from './floors.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -73,6 +74,17 @@ describe('documents', () => {
       files.filter((name) => !listed.includes(`| \`${name}\` |`)),
       [],
     );
+  });
+
+  test('policies that are shown are policies of the language', () => {
+    const shown = PAGES.flatMap((page) =>
+      [...readFileSync(join(ROOT, page), 'utf8').matchAll(/^```\n(policy 1;\n.*?)^```/gms)].map(
+        (match) => match[1]!,
+      ),
+    );
+    assert.ok(shown.length >= 2);
+    for (const text of shown) assert.ok(parsePolicy(text).rules.length > 0);
+    assert.throws(() => parsePolicy(shown[0]!.replace('"suppliers"', '"our suppliers"')));
   });
 
   test('decision records are numbered in a row and dated', () => {
