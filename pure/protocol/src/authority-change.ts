@@ -634,9 +634,6 @@ function buildUser(
   // One key counted twice would let the last root key be removed later.
   if (new Set(keyHashes.map(String)).size !== keyHashes.length)
     throw new KmsError('authenticator-exists', { field: `${field}.authenticators` });
-  const keys = new Set(authenticators.map((leaf) => String(keyHashOf(leaf.algorithm, leaf.publicKey))));
-  // One key that stands twice would count twice among those that keep the organization governable.
-  if (keys.size !== authenticators.length) throw new KmsError('authenticator-exists', { field });
   const leaf: UserLeaf = {
     username: user.username,
     root: user.policy.type === 'ROOT',

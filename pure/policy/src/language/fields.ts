@@ -172,9 +172,6 @@ const lists: Readonly<Record<string, ListField>> = {
   },
 };
 
-export const fieldNames: readonly string[] = Object.keys(fields);
-export const listNames: readonly string[] = Object.keys(lists);
-
 /** The list of a path, or undefined. */
 export function listNamed(path: string): ListField | undefined {
   return Object.hasOwn(lists, path) ? lists[path] : undefined;
