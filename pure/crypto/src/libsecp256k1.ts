@@ -10,6 +10,8 @@ import { isAcceptablePrivateKey, ORDER, type RecoverableSignature } from './secp
  *
  * It has two contexts that blind their computations with different values: what one has computed is checked by the other with
  * other entries of the table of multiples and other intermediate values, so that a fault that both meet shows as a difference.
+ * One time in sixteen both add the same entry last, and agree on what a fault in it makes: a point that is not on the curve, as
+ * the addition formulas keep a point on it only when both of its operands are. Every point is therefore tried against the curve.
  */
 export class Libsecp256k1 {
   readonly #wasm: Secp256k1Wasm;
@@ -111,6 +113,7 @@ export class Libsecp256k1 {
     heapU32[number >> 2] = 65;
     if (this.#wasm.pubkeyCreate(context, point, key) !== 1) throw differs();
     this.#wasm.pubkeySerialize(context, serialized, number, point, UNCOMPRESSED);
+    if (this.#wasm.pubkeyParse(context, point, serialized, 65) !== 1) throw differs();
     return heapU8.slice(serialized, serialized + 65);
   }
 
