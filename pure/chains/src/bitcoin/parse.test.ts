@@ -16,7 +16,7 @@ import { ChainError } from '../error.ts';
 import { address, ownScript, scriptToAddress } from './address.ts';
 import { extractTransaction } from './extract.ts';
 import { parseTransaction } from './parse.ts';
-import { decodePsbt, encodePsbt, findRecord, INPUT, type Psbt, type PsbtRecord } from './psbt.ts';
+import { decodePsbt, encodePsbt, findRecord, INPUT, OUTPUT, type Psbt, type PsbtRecord } from './psbt.ts';
 import { decodeTransaction, encodeTransaction, transactionHash, transactionIdText } from './transaction.ts';
 
 const key = new Uint8Array(32).fill(0x42);
@@ -732,7 +732,12 @@ test('refuses a mutated PSBT with a ChainError or round-trips it byte for byte, 
         assert.ok(error instanceof ChainError, String(error));
         return;
       }
-      assert.equal(hexEncode(encodePsbt(decodePsbt(bytes))), hexEncode(bytes));
+      const decoded = decodePsbt(bytes);
+      assert.equal(hexEncode(encodePsbt(decoded)), hexEncode(bytes));
+      // Kept as they are, whatever they hold; scure knows forms for them (BIP-373, BIP-375).
+      const isLater = (last: number) => (record: { readonly type: number }) => record.type > last;
+      if (decoded.inputs.flat().some(isLater(INPUT.TAP_MERKLE_ROOT))) return;
+      if (decoded.outputs.flat().some(isLater(OUTPUT.TAP_BIP32_DERIVATION))) return;
       Transaction.fromPSBT(bytes, {
         allowUnknownInputs: true,
         allowUnknownOutputs: true,
