@@ -51,7 +51,12 @@ export interface Answer {
   readonly body: Record<string, unknown> | undefined;
 }
 
-const agent = new Agent({ keepAlive: true, maxSockets: 32 });
+let agent = new Agent({ keepAlive: true, maxSockets: 32 });
+
+/** How many connections `post` uses from now on. */
+export function connectOver(connections: number): void {
+  agent = new Agent({ keepAlive: true, maxSockets: connections });
+}
 
 /** One POST over a kept connection. Rejects when the connection breaks. */
 export function post(url: string, body: Uint8Array, headers: Headers): Promise<Answer> {

@@ -1,12 +1,14 @@
 /**
- * Loaded with `--import` before a test: one defence of the product is off. KEYSTEAD_TEST_WEAKENED names files, functions or
- * methods of it, and what they do instead of their work, as a list of `Weakening`.
+ * Loaded with `--import` before a test: one defence of the product is off, in this process and in the enclaves of the
+ * stacks that it starts. KEYSTEAD_TEST_WEAKENED names files, functions or methods of it, and what they do instead of their
+ * work, as a list of `Weakening`.
  */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { transformSync } from 'esbuild';
+import { fileURLToPath } from 'node:url';
+import { type Plugin, transformSync } from 'esbuild';
+import { bundleEnclave } from '@keystead/stack/bundle';
 
 /** One function that does something else than its work. */
 export interface Weakening {
@@ -59,18 +61,47 @@ function endOfParameters(code: string, from: number): number {
 }
 
 const { KEYSTEAD_TEST_WEAKENED } = process.env;
-if (KEYSTEAD_TEST_WEAKENED !== undefined) {
-  const weakenings = JSON.parse(KEYSTEAD_TEST_WEAKENED) as Weakening[];
-  const targets = new Map(weakenings.map(({ file }) => [pathToFileURL(join(ROOT, file)).href, file]));
+const weakenings = JSON.parse(KEYSTEAD_TEST_WEAKENED ?? '[]') as Weakening[];
+const targets = new Map(weakenings.map(({ file }) => [join(ROOT, file), file]));
+const weakenedTarget = (file: string) =>
+  weakenedSource(
+    file,
+    weakenings.filter((weakening) => weakening.file === file),
+  );
+
+if (targets.size > 0)
   registerHooks({
     load: (url, context, next) => {
-      const file = targets.get(url);
+      const file = url.startsWith('file:') ? targets.get(fileURLToPath(url)) : undefined;
       if (file === undefined) return next(url, context);
-      const source = weakenedSource(
-        file,
-        weakenings.filter((weakening) => weakening.file === file),
-      );
-      return { format: 'module', source, shortCircuit: true };
+      return { format: 'module', source: weakenedTarget(file), shortCircuit: true };
     },
   });
+
+const plugin: Plugin = {
+  name: 'weakened',
+  setup(build) {
+    build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      const file = targets.get(path);
+      return file === undefined ? undefined : { contents: weakenedTarget(file), loader: 'js' };
+    });
+  },
+};
+
+/** Bundles of the enclaves without the defence, in a directory; undefined when all defences are on. */
+export async function weakenedBundles(directory: string) {
+  if (targets.size === 0) return undefined;
+  mkdirSync(directory, { recursive: true });
+  const bundleOf = async (name: 'policy' | 'signer' | 'certifier') => {
+    const { code, sha384 } = await bundleEnclave(name, ROOT, [plugin]);
+    const path = join(directory, `${name}.mjs`);
+    writeFileSync(path, code);
+    return { path, sha384 };
+  };
+  const [policy, signer, certifier] = await Promise.all([
+    bundleOf('policy'),
+    bundleOf('signer'),
+    bundleOf('certifier'),
+  ]);
+  return { policy, signer, certifier };
 }

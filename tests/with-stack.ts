@@ -21,6 +21,7 @@ import { type Stack, startStack } from '@keystead/stack/start-stack';
 import { type Anvil, SEPOLIA, startAnvil } from './chains/anvil.ts';
 import { DEVNET, type LiteSvmRpc, startLiteSvmRpc } from './chains/litesvm-rpc.ts';
 import { closeConnections, newStampKey, RawClient, type StampKey } from './raw-client.ts';
+import { weakenedBundles } from './weakened-build.ts';
 
 /** The gateway asks the enclaves for their figures once a second. */
 const FIGURES_INTERVAL = 1000;
@@ -69,12 +70,14 @@ export class TestStack {
 
   async #boot(stderr: number, settings: StackSettings = {}): Promise<void> {
     const rpc = this.#rpc;
+    const bundles = await weakenedBundles(join(this.#directory, 'weakened'));
     try {
       this.#stack = await startStack({
         home: this.home,
         heads: this.heads,
         stderr,
         ...(rpc === undefined ? {} : { rpc }),
+        ...(bundles === undefined ? {} : { substitutes: { bundles } }),
         settings: { ...this.#options.settings, ...settings },
       });
     } catch (error) {

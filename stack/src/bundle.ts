@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 
 /** The measured programs, each in `enclave/<name>/src/main.ts`. */
 export const ENCLAVE_PROGRAMS = ['policy', 'signer', 'certifier', 'realm', 'launcher'] as const;
@@ -30,13 +30,19 @@ export type EnclaveBundle = {
 const ROOT = realpathSync(join(import.meta.dirname, '../..'));
 
 /**
- * Bundles one enclave program. The same sources give the same bytes in whatever folder the repository lies.
+ * Bundles one enclave program. The same sources give the same bytes in whatever folder the repository lies. Tests of what
+ * happens without a defence change sources by `plugins`; such a program has another measurement.
  *
  * @throws Error of esbuild when a module is missing or does not parse, or when an import does not resolve.
  */
-export async function bundleEnclave(name: EnclaveProgram, root: string = ROOT): Promise<EnclaveBundle> {
+export async function bundleEnclave(
+  name: EnclaveProgram,
+  root: string = ROOT,
+  plugins: Plugin[] = [],
+): Promise<EnclaveBundle> {
   const result = await build({
     absWorkingDir: root,
+    plugins,
     entryPoints: [`enclave/${name}/src/main.ts`],
     outfile: `enclave-${name}.mjs`,
     bundle: true,

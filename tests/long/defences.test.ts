@@ -24,6 +24,8 @@ const authority = 'pure/protocol/src/authority-change.ts';
 const schema = 'pure/protocol/src/schema.ts';
 const request = 'pure/protocol/src/request.ts';
 const checks = 'enclave/signer/src/checks.ts';
+const ledger = 'pure/policy/src/usage-ledger.ts';
+const charges = 'pure/policy/src/evaluation.ts';
 
 /** Leaves of every organization count in every other one. */
 const sharedLeaves = `
@@ -156,6 +158,85 @@ const CONTROLS: readonly Control[] = [
     parts: [{ file: 'pure/protocol/src/sealed.ts', name: 'openMessage', body: 'return sealed.bytes;' }],
     succeeds: ['P9', 'P10', 'P13'],
   },
+  {
+    off: 'a decision reserves',
+    parts: [{ file: 'enclave/policy/src/usage.ts', name: 'reserve', body: 'return;' }],
+    succeeds: ['L1', 'L2', 'L5', 'L8', 'L16', 'L19', 'L23', 'L27', 'L30'],
+  },
+  {
+    off: 'fees and allowances count',
+    parts: [
+      {
+        file: charges,
+        name: 'chargesOf',
+        body: 'effects = effects && { ...effects, maxFee: null, grants: [] };',
+      },
+    ],
+    succeeds: ['L15', 'L16'],
+  },
+  {
+    off: 'everything that leaves counts',
+    parts: [
+      {
+        file: charges,
+        name: 'chargesOf',
+        body: 'effects = effects && { ...effects, outflows: effects.outflows.slice(0, 1) };',
+      },
+    ],
+    succeeds: ['L17'],
+  },
+  {
+    off: 'no price denies',
+    parts: [
+      {
+        file: 'pure/policy/src/pricing.ts',
+        name: 'priceOf',
+        body: "return { known: true, scaled: 1n, why: '' };",
+      },
+    ],
+    succeeds: ['L21'],
+  },
+  {
+    off: 'a counter is that of its assets',
+    parts: [{ file: 'pure/policy/src/limits.ts', name: 'digestOf', body: "return '';" }],
+    succeeds: ['L26'],
+  },
+  {
+    off: 'what waits for approval is bounded for each key',
+    parts: [{ file: 'enclave/policy/src/approvals.ts', name: 'dropExpired', body: 'return [];' }],
+    succeeds: ['L29'],
+  },
+  {
+    off: 'sums do not wrap',
+    parts: [
+      {
+        file: ledger,
+        name: 'ledgerTotal',
+        body: 'return BigInt.asUintN(256, open.find((rows) => rows.length > 0)?.at(-1)[1] ?? 0n);',
+      },
+    ],
+    succeeds: ['L4'],
+  },
+  {
+    off: 'rows stand in order of time',
+    parts: [{ file: ledger, name: 'ledgerTime', body: 'return -1;' }],
+    succeeds: ['L20'],
+  },
+  {
+    off: 'windows have exact beginnings',
+    parts: [
+      { file: 'pure/policy/src/window.ts', name: 'windowStart', body: 'return now - 86_400_000;' },
+      { file: 'pure/policy/src/calendar.ts', name: 'calendarStart', body: 'return now - 86_400_000;' },
+    ],
+    succeeds: ['L5', 'L6', 'L7'],
+  },
+  {
+    off: 'values round up',
+    parts: [
+      { file: 'pure/policy/src/pricing.ts', name: 'microDollars', body: 'return (amount * scaled) / scale;' },
+    ],
+    succeeds: ['L22'],
+  },
 ];
 
 /** Attacks on requests and stamps that no single function holds off, and where their control stands instead. */
@@ -232,10 +313,10 @@ describe('with one defence off', { concurrency: 2 }, () => {
     });
 });
 
-it('every attack on requests and stamps has a control here, or a reason why it stands elsewhere', () => {
+it('every attack on requests, stamps and limits has a control here, or a reason why it stands elsewhere', () => {
   const here = new Set(CONTROLS.flatMap(({ succeeds }) => succeeds));
   const ids = new Set(attackTests().map(({ id }) => id));
-  const missing = [...ids].filter((id) => /^[AB]/.test(id) && !here.has(id) && ELSEWHERE[id] === undefined);
+  const missing = [...ids].filter((id) => /^[ABL]/.test(id) && !here.has(id) && ELSEWHERE[id] === undefined);
   assert.deepEqual(missing, []);
 });
 

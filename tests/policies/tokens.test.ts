@@ -82,6 +82,8 @@ test('L26: a token is its contract: one that calls itself the same has a budget 
   const transfer = token.encodeFunctionData('transfer', [SPENDER, 100n]);
   assert.equal((await calls(scene, agent, NAMESAKE, transfer, 0)).body?.code, 'spending-limit-exceeded');
   assert.equal((await calls(scene, agent, TOKEN, transfer, 1)).status, 200);
+  const few = token.encodeFunctionData('transfer', [SPENDER, 5n]);
+  assert.equal((await calls(scene, agent, NAMESAKE, few, 2)).status, 200);
 });
 
 test('L27: one wallet has one budget, whichever way it is asked', async () => {
