@@ -109,7 +109,7 @@ export interface AttackTest {
 export function attackTests(): AttackTest[] {
   const title = /\b(?:test|it|describe)\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|`([^`]*)`)/g;
   const named = /^((?:(?:[A-Z]\d{1,2}|row \d{1,2})(?:, |(?=:? )))+):? (.+)$/;
-  return globSync('{tests,pure,enclave,host,stack,client}/**/*.test.ts', {
+  return globSync('{tests,pure/policy,enclave,host,stack,client}/**/*.test.ts', {
     cwd: ROOT,
     exclude: (path) => path.includes('node_modules'),
   })
