@@ -44,7 +44,7 @@ async function bundleDigests(root: string): Promise<BundleDigests> {
     }),
   );
   return {
-    node: hex((await measureNode()).digest),
+    node: hex(measureNode().digest),
     flags: nodeFlags,
     seccomp: hex(sha384(seccompFilter())),
     programs: Object.fromEntries(programs) as BundleDigests['programs'],

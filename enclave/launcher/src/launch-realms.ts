@@ -13,7 +13,7 @@ import { DevelopmentFile } from './unlock/development-file.ts';
 export async function launchRealms(config: RealmsConfig, report: Report, signal: AbortSignal): Promise<void> {
   const byName = <T>(value: (realm: RealmsConfig['realms'][number]) => T) =>
     Object.fromEntries(config.realms.map((realm) => [realm.name, value(realm)]));
-  const sandbox = await Sandbox.prepare({
+  const sandbox = Sandbox.prepare({
     home: config.home,
     bundles: byName(() => config.bundle),
     isolation: { parts: config.parts, userIds: byName(({ userId }) => userId) },

@@ -22,7 +22,7 @@ const certificateRenewal = 6 * 60 * 60 * 1000;
  */
 export async function launch(config: LauncherConfig, report: Report, signal: AbortSignal): Promise<void> {
   const existing = readGenesis(config.home);
-  const sandbox = await Sandbox.prepare(config);
+  const sandbox = Sandbox.prepare(config);
   const unlock = await openUnlock(config, existing !== undefined, report);
   const surroundings = {
     settings: JSON.stringify(config.settings),

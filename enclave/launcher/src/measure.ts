@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { type MeasuredProgram, measurementPreimage } from '@keystead/protocol/measurement';
 import type { BundleConfig } from './config.ts';
 import { LaunchError } from './launch-error.ts';
@@ -43,15 +43,13 @@ export interface MeasuredNode {
   isAt(path: string): boolean;
 }
 
-export async function measureNode(path: string = process.execPath): Promise<MeasuredNode> {
+export function measureNode(path: string = process.execPath): MeasuredNode {
   const identify = (at: string) => {
     const { dev, ino, size, mtimeNs } = statSync(at, { bigint: true });
     return [dev, ino, size, mtimeNs].join(' ');
   };
   const identity = identify(path);
-  const hash = createHash('sha384');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  const digest = new Uint8Array(hash.digest());
+  const digest = sha384OfFile(path);
   const isAt = (at: string) => identify(at) === identity;
   return {
     path,
@@ -62,4 +60,20 @@ export async function measureNode(path: string = process.execPath): Promise<Meas
         throw new LaunchError(`the Node binary ${path} was replaced while it ran`, 'start Keystead again');
     },
   };
+}
+
+/** By one buffer: what a stream reads such a large file into would stay in memory for good. */
+function sha384OfFile(path: string): Uint8Array {
+  const hash = createHash('sha384');
+  const buffer = new Uint8Array(1 << 20);
+  const descriptor = openSync(path, 'r');
+  try {
+    for (let length = -1; length !== 0; ) {
+      length = readSync(descriptor, buffer);
+      hash.update(buffer.subarray(0, length));
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+  return new Uint8Array(hash.digest());
 }

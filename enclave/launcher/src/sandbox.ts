@@ -55,11 +55,11 @@ export class Sandbox {
   }
 
   /** Throws LaunchError with exit code 78 that names the part that this machine cannot give. */
-  static async prepare(config: SandboxConfig, machine: Machine = thisMachine()): Promise<Sandbox> {
+  static prepare(config: SandboxConfig, machine: Machine = thisMachine()): Sandbox {
     const { parts } = config.isolation;
     const missing = missingPart(parts, machine) ?? refusedSandbox(parts, machine);
     if (missing !== undefined) throw refusal(missing.part, missing.detail, missing.hint);
-    return new Sandbox(config, machine, await measureNode());
+    return new Sandbox(config, machine, measureNode());
   }
 
   /** Measures what would run as a role. Throws LaunchError when bundle or Node are not the expected ones. */
