@@ -207,6 +207,16 @@ const CONTROLS: readonly Control[] = [
     succeeds: ['L29'],
   },
   {
+    off: 'what excludes each other is proven by the bytes',
+    parts: [{ file: 'pure/policy/src/exclusive.ts', name: 'placesOf', body: "return ['one'];" }],
+    succeeds: ['L11', 'L12', 'L13'],
+  },
+  {
+    off: 'a group counts once',
+    parts: [{ file: 'enclave/policy/src/places.ts', name: 'takenByGroup', body: 'return 0n;' }],
+    succeeds: ['L12', 'L13'],
+  },
+  {
     off: 'sums do not wrap',
     parts: [
       {

@@ -8,6 +8,13 @@ import { keypair, type TestStack } from '../with-stack.ts';
 export const SOL = 'solana/slip44:501';
 const SOLANA_PATH = "m/44'/501'/0'/0'";
 const ETHEREUM_PATH = "m/44'/60'/0'/0/0";
+const BITCOIN_PATH = "m/84'/0'/0'/0/0";
+
+const DERIVATIONS = {
+  solana: { derivationPath: SOLANA_PATH, curve: 'Ed25519', addressFormat: 'Solana' },
+  ethereum: { derivationPath: ETHEREUM_PATH, curve: 'Secp256k1', addressFormat: 'Ethereum' },
+  bitcoin: { derivationPath: BITCOIN_PATH, curve: 'Secp256k1', addressFormat: 'BitcoinSegwit' },
+};
 /** Lamports of a transaction's one signature. */
 export const FEE = 5000;
 
@@ -67,13 +74,43 @@ export class Scene {
       .serialize({ requireAllSignatures: false, verifySignatures: false });
   }
 
+  /** Transfers of one durable nonce: its value stays the same as long as none of them lands. */
+  durableTransfer(lamports: number): Buffer {
+    const from = new PublicKey(this.address('Solana'));
+    const nonce = new PublicKey(new Uint8Array(32).fill(5));
+    return new Transaction({ feePayer: from, recentBlockhash: nonce.toBase58() })
+      .add(SystemProgram.nonceAdvance({ noncePubkey: nonce, authorizedPubkey: from }))
+      .add(SystemProgram.transfer({ fromPubkey: from, toPubkey: nonce, lamports }))
+      .serialize({ requireAllSignatures: false, verifySignatures: false });
+  }
+
   body(by: RawClient, transaction: Buffer): Uint8Array {
     return by.body('signTransaction', {
       organizationId: this.organizationId,
       walletId: this.wallet.walletId,
       transaction: transaction.toString('base64url'),
-      derivationInfo: { derivationPath: SOLANA_PATH, curve: 'Ed25519', addressFormat: 'Solana' },
+      derivationInfo: DERIVATIONS.solana,
     });
+  }
+
+  /** Bytes of a Solana transaction, or what another chain's is called on the wire. */
+  signs(by: RawClient, transaction: Buffer | object, chain: keyof typeof DERIVATIONS): Promise<Answer> {
+    return by.rpc('signTransaction', {
+      organizationId: this.organizationId,
+      walletId: this.wallet.walletId,
+      transaction: Buffer.isBuffer(transaction) ? transaction.toString('base64url') : transaction,
+      derivationInfo: DERIVATIONS[chain],
+    });
+  }
+
+  async bitcoinAccount(): Promise<{ readonly address: string; readonly publicKey: Buffer }> {
+    const { organizationId, wallet } = this;
+    const [account] = await this.root.call<{ address: string; publicKey: string }[]>('getAccounts', {
+      organizationId,
+      walletId: wallet.walletId,
+      accounts: [DERIVATIONS.bitcoin],
+    });
+    return { address: account!.address, publicKey: Buffer.from(account!.publicKey, 'hex') };
   }
 
   sends(by: RawClient, lamports: number): Promise<Answer> {
@@ -91,12 +128,7 @@ export class Scene {
       maxFeePerGas: 1_000_000_000n,
       maxPriorityFeePerGas: 1n,
     }).unsignedSerialized;
-    return by.rpc('signTransaction', {
-      organizationId: this.organizationId,
-      walletId: this.wallet.walletId,
-      transaction: { kind: 'RLP_ENCODED', bytes: unsigned },
-      derivationInfo: { derivationPath: ETHEREUM_PATH, curve: 'Secp256k1', addressFormat: 'Ethereum' },
-    });
+    return this.signs(by, { kind: 'RLP_ENCODED', bytes: unsigned }, 'ethereum');
   }
 
   statePrices(
@@ -116,7 +148,8 @@ export class Scene {
 
 const wire = (policy: object): object => ('type' in policy ? policy : { type: 'POLICY', policy });
 
-const signing = { id: 'signs', effect: 'allow', on: ['sign-transaction'], when: { constant: true } };
+/** Lets every transaction pass that limits let pass. */
+export const signing = { id: 'signs', effect: 'allow', on: ['sign-transaction'], when: { constant: true } };
 
 /** A policy that lets transactions pass within limits. */
 export function limited(...limits: readonly object[]): object {

@@ -5,7 +5,9 @@ import { domainHash } from '@keystead/protocol/domain';
 import { checkpointInterval } from '@keystead/protocol/entry';
 import type { Json } from '@keystead/protocol/schema';
 import type { UserPolicy } from '@keystead/protocol/parameters/user';
-import type { PlainRow, QuoteCell, UsageCell } from './usage.ts';
+import type { PlaceCell } from './places.ts';
+import type { PlainRow } from './plain-row.ts';
+import type { QuoteCell, UsageCell } from './usage.ts';
 
 /** spec/state.md §3: the cells of an organization's state map. Values are canonical JSON (RFC 8785). */
 
@@ -97,6 +99,7 @@ export interface CellTypes {
   policy: PolicyCell;
   usage: UsageCell;
   'usage-segment': readonly PlainRow[];
+  place: PlaceCell;
   price: QuoteCell;
   organization: OrganizationCell;
   approvals: ApprovalsCell;

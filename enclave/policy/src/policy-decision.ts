@@ -3,6 +3,7 @@ import { canonicalizeWithAmounts } from '@keystead/crypto/canonical-json';
 import { Recent } from '@keystead/crypto/recent';
 import { type CompiledPolicy, compilePolicy } from '@keystead/policy/compile-policy';
 import { decide, type PolicyDecision } from '@keystead/policy/decide';
+import { placesOf } from '@keystead/policy/exclusive';
 import { policyDocument } from '@keystead/policy/language/read-document';
 import { grantDocument, policyName, userPolicyDocument } from '@keystead/policy/presets';
 import type { PolicyRequest } from '@keystead/policy/request';
@@ -18,7 +19,7 @@ import type { PolicyCell, WalletCell } from './cells.ts';
 import type { Draft } from './draft.ts';
 import type { Use } from './key-use.ts';
 import type { Pending } from './pending.ts';
-import { reserve, usageOf } from './usage.ts';
+import { type Reserving, reserve, usageOf } from './usage.ts';
 
 /** A decision, and what it takes up when it becomes an entry. */
 export interface AppliedPolicy {
@@ -130,25 +131,26 @@ export function decideOn(
   now: number,
 ): AppliedPolicy {
   const standing = standingPolicies(draft, caller, use, actionClassOf(pending.request.method));
+  const places = use?.effects == null ? [] : placesOf(use.effects);
   const decision = decide(
     standing.map(({ policy }) => policy),
     policyRequestOf(pending, draft, caller, use),
-    usageOf((policy) => standing[policy]!.home),
+    usageOf((policy) => standing[policy]!.home, places),
     now,
   );
   return {
     decision,
     reserve(of, time) {
-      const taken: Reservation[] = [];
+      const taken: Reserving[] = [];
       const seen = new Set<string>();
       for (const { policy, scope, asset, amount } of decision.reservations) {
         // One counter of several policies takes one row.
         if (standing[policy]!.home !== of || seen.has(scope)) continue;
         seen.add(scope);
-        reserve(of, scope, time, amount);
-        taken.push({ scope, asset, amount: amount.toString() });
+        taken.push({ scope, asset, amount });
       }
-      return taken;
+      reserve(of, places, time, taken);
+      return taken.map(({ scope, asset, amount }) => ({ scope, asset, amount: amount.toString() }));
     },
   };
 }

@@ -1,30 +1,26 @@
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
+import { type Credit, creditedAfter, withCredits } from '@keystead/policy/exclusive';
 import type { Usage } from '@keystead/policy/limits';
 import type { QuoteRecord } from '@keystead/policy/pricing';
-import {
-  appendRow,
-  emptyLedger,
-  type LedgerHead,
-  type LedgerRow,
-  spentAfter,
-} from '@keystead/policy/usage-ledger';
+import { appendRow, emptyLedger, type LedgerHead, spentAfter } from '@keystead/policy/usage-ledger';
 import { domainHash } from '@keystead/protocol/domain';
 import { KmsError } from '@keystead/protocol/errors';
 import type { Draft } from './draft.ts';
+import { groupAt, joinGroup, takenByGroup } from './places.ts';
+import { type PlainRow, plainRow, rowOf } from './plain-row.ts';
 
 /**
  * Counters of limits as cells of the state (spec/state.md §3.1). A counter belongs to its scope: no policy, and no change of
  * one, stands in its name.
  */
 
-/** Rows as JSON holds them. */
-export type PlainRow = readonly [time: number, total: string];
-
 export interface UsageCell {
   readonly scope: string;
   readonly open: readonly (readonly PlainRow[])[];
   readonly sealed: readonly number[];
+  /** Of rows that count no more or in part, oldest first; absent without any. */
+  readonly credits?: readonly PlainRow[];
 }
 
 export interface QuoteCell {
@@ -42,30 +38,37 @@ export function counterName(scope: string): string {
   return hexEncode(domainHash('keystead/usage/v1', utf8Encode(scope)).subarray(0, 16));
 }
 
-const rowOf = ([time, total]: PlainRow): LedgerRow => [time, BigInt(total)];
-const plainRow = ([time, total]: LedgerRow): PlainRow => [time, total.toString()];
-
 function headOf(cell: UsageCell | undefined): LedgerHead {
   return cell === undefined
     ? emptyLedger
     : { open: cell.open.map((rows) => rows.map(rowOf)), sealed: cell.sealed };
 }
 
-/** Usage as it stands in drafts; `home` says in which organization a policy's counters are. Throws NeedRows. */
-export function usageOf(home: (policy: number) => Draft): Usage {
+/**
+ * Usage as it stands in drafts; `home` says in which organization a policy's counters are, and `places` what a transaction
+ * takes that no other one that lands can take. Throws NeedRows.
+ */
+export function usageOf(home: (policy: number) => Draft, places: readonly string[]): Usage {
   return {
+    ...(places.length === 0
+      ? {}
+      : {
+          shared: (scope: string, after: number, policy: number) =>
+            takenByGroup(groupAt(home(policy), places)?.group, scope, after),
+        }),
     spent(scope, after, policy) {
       const draft = home(policy);
       const name = counterName(scope);
       const cell = draft.cell('usage', name);
       if (cell === undefined) return 0n;
-      return spentAfter(headOf(cell), after, (level, index) => {
+      const spent = spentAfter(headOf(cell), after, (level, index) => {
         const rows = draft.cell('usage-segment', `${name}/${level}/${index}`);
         // The head says that it is there: a counter without its past is nothing to decide by.
         if (rows === undefined)
           throw new KmsError('organization-locked', { detail: 'a segment of a counter is missing' });
         return rows.map(rowOf);
       });
+      return cell.credits === undefined ? spent : spent - creditedAfter(cell.credits.map(rowOf), after);
     },
     quotes: (asset, policy) => quotesIn(home(policy), asset),
   };
@@ -92,15 +95,42 @@ export function writeQuotes(draft: Draft, asset: string, record: QuoteRecord): v
   });
 }
 
-/** Adds a row to a counter. */
-export function reserve(draft: Draft, scope: string, time: number, amount: bigint): void {
+/** One row to add: CAIP-19 asset, `usd` or `count`, as the decision says it. */
+export interface Reserving {
+  readonly scope: string;
+  readonly asset: string;
+  readonly amount: bigint;
+}
+
+/** Adds a row to each counter; that of a transaction that takes places joins its group. Throws NeedRows. */
+export function reserve(
+  draft: Draft,
+  places: readonly string[],
+  time: number,
+  reserving: readonly Reserving[],
+): void {
+  // A count is of requests, whatever becomes of them.
+  const spending = places.length === 0 ? [] : reserving.filter(({ asset }) => asset !== 'count');
+  const credits = spending.length === 0 ? undefined : joinGroup(draft, places, time, spending);
+  for (const { scope, amount } of reserving) addRow(draft, scope, time, amount, credits?.get(scope) ?? []);
+}
+
+/** Adds a row to a counter, and takes credits off the rows before it. */
+function addRow(draft: Draft, scope: string, time: number, amount: bigint, credits: readonly Credit[]): void {
   const name = counterName(scope);
-  const { head, sealed } = appendRow(headOf(draft.cell('usage', name)), time, amount);
+  const cell = draft.cell('usage', name);
+  const { head, sealed } = appendRow(headOf(cell), time, amount);
   for (const { level, index, rows } of sealed)
     draft.write('usage-segment', `${name}/${level}/${index}`, rows.map(plainRow));
   draft.write('usage', name, {
     scope,
     open: head.open.map((rows) => rows.map(plainRow)),
     sealed: head.sealed,
+    ...creditsOf(cell, credits),
   });
+}
+
+function creditsOf(cell: UsageCell | undefined, more: readonly Credit[]): Pick<UsageCell, 'credits'> {
+  if (more.length === 0) return cell?.credits === undefined ? {} : { credits: cell.credits };
+  return { credits: withCredits((cell?.credits ?? []).map(rowOf), more).map(plainRow) };
 }

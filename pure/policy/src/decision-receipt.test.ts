@@ -12,7 +12,11 @@ test('a receipt is decided again to the same bytes, and one that was changed is 
     const request = requestOf(random);
     const now = random.pick(moments);
     const quotes = quotesOf(random, now);
-    const usage: Usage = { spent: (scope) => BigInt(scope.length % 3), quotes: (asset) => quotes.get(asset) };
+    const usage: Usage = {
+      spent: (scope) => BigInt(scope.length % 3),
+      ...(seed % 2 === 0 ? { shared: (scope: string) => BigInt(scope.length % 2) } : {}),
+      quotes: (asset) => quotes.get(asset),
+    };
     const text = receiptText(decideWithReceipt(policies, request, usage, now));
     assert.equal(verifyReceipt(text), true, `seed ${seed}`);
     const other = text.includes('"outcome":"allow"')

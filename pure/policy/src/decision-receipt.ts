@@ -30,6 +30,8 @@ export interface DecisionReceipt {
       readonly after: number;
       readonly policy: number;
       readonly sum: bigint;
+      /** What of the sum the request replaces; absent when that is nothing. */
+      readonly shared?: bigint;
     }[];
     readonly quotes: readonly {
       readonly asset: string;
@@ -54,6 +56,12 @@ export function decideWithReceipt(
       const sum = usage.spent(scope, after, policy);
       spent.set(`${policy} ${after} ${scope}`, { scope, after, policy, sum });
       return sum;
+    },
+    shared(scope, after, policy) {
+      const shared = usage.shared?.(scope, after, policy) ?? 0n;
+      const name = `${policy} ${after} ${scope}`;
+      if (shared > 0n) spent.set(name, { ...spent.get(name)!, shared });
+      return shared;
     },
     quotes(asset, policy) {
       const record = usage.quotes(asset, policy);
@@ -83,14 +91,16 @@ export function receiptText(receipt: DecisionReceipt): string {
 /** Decides again from the text of a receipt; true when the same bytes come out. Throws KmsError for what is no receipt. */
 export function verifyReceipt(text: string): boolean {
   const given = readReceipt(text);
+  const spentOf = (scope: string, after: number, policy: number) => {
+    const found = given.usage.spent.find(
+      (each) => each.scope === scope && each.after === after && each.policy === policy,
+    );
+    if (found === undefined) throw malformed('usage.spent', `lacks ${scope}`);
+    return found;
+  };
   const usage: Usage = {
-    spent(scope, after, policy) {
-      const found = given.usage.spent.find(
-        (each) => each.scope === scope && each.after === after && each.policy === policy,
-      );
-      if (found === undefined) throw malformed('usage.spent', `lacks ${scope}`);
-      return found.sum;
-    },
+    spent: (scope, after, policy) => spentOf(scope, after, policy).sum,
+    shared: (scope, after, policy) => spentOf(scope, after, policy).shared ?? 0n,
     quotes(asset, policy) {
       const found = given.usage.quotes.find((each) => each.asset === asset && each.policy === policy);
       if (found === undefined) throw malformed('usage.quotes', `lacks ${asset}`);
@@ -155,7 +165,11 @@ function readReceipt(text: string): DecisionReceipt {
     })),
     request: readPolicyRequest(given.request),
     usage: {
-      spent: given.usage.spent.map((each) => ({ ...each, sum: integer(each.sum) })),
+      spent: given.usage.spent.map(({ shared, ...each }) => ({
+        ...each,
+        sum: integer(each.sum),
+        ...(shared === undefined ? {} : { shared: integer(shared) }),
+      })),
       quotes: given.usage.quotes.map(({ record, ...each }) => ({
         ...each,
         record:

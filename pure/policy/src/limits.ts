@@ -24,6 +24,11 @@ export interface Usage {
    * set of the policy that asks: policies of two organizations have counters of their own.
    */
   spent(scope: string, after: number, policy: number): bigint;
+  /**
+   * What of that sum the group of transactions takes up that this request joins (spec/policy.md §6.5). Absent where the
+   * request excludes no other.
+   */
+  readonly shared?: (scope: string, after: number, policy: number) => bigint;
   /** Quotes of an asset as the organization of that policy has them, or undefined. */
   quotes(asset: string, policy: number): QuoteRecord | undefined;
 }
@@ -158,7 +163,7 @@ export function checkLimit(
   if ('why' in counters) return counters;
   const after = windowStart(limit.document.window, context.now);
   for (const { scope, asset, amount } of counters) {
-    const used = limit.document.window.kind === 'transaction' ? 0n : usage.spent(scope, after, policy);
+    const used = usedBefore(limit, scope, amount, after, usage, policy);
     if (used + amount <= limit.max) continue;
     const why =
       amount >= infinite
@@ -174,6 +179,23 @@ export function checkLimit(
   return counters;
 }
 
+/** What a counter holds in the window without what the request replaces: of both at most one lands. */
+function usedBefore(
+  { document }: CompiledLimit,
+  scope: string,
+  amount: bigint,
+  after: number,
+  usage: Usage,
+  policy: number,
+): bigint {
+  if (document.window.kind === 'transaction') return 0n;
+  const spent = usage.spent(scope, after, policy);
+  // A count is of requests, whatever becomes of them.
+  if (usage.shared === undefined || document.meter === 'count') return spent;
+  const shared = usage.shared(scope, after, policy);
+  return spent - (shared < amount ? shared : amount);
+}
+
 /** The most that one of a limit's counters would hold after the request, or undefined when that cannot be said. */
 export function usedAfter(
   limit: CompiledLimit,
@@ -186,7 +208,7 @@ export function usedAfter(
   const after = windowStart(limit.document.window, context.now);
   let most = 0n;
   for (const { scope, amount } of counters) {
-    const used = limit.document.window.kind === 'transaction' ? 0n : usage.spent(scope, after, policy);
+    const used = usedBefore(limit, scope, amount, after, usage, policy);
     if (used + amount > most) most = used + amount;
   }
   return most > infinite ? infinite : most;

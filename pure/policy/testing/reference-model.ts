@@ -22,6 +22,8 @@ const beyond = 2n ** 256n;
 export interface ReferenceFacts {
   readonly request: PolicyRequest;
   readonly rows: readonly UsageRow[];
+  /** Whether a row is of a transaction that the request excludes. */
+  readonly replaces: (row: UsageRow) => boolean;
   readonly quotes: ReadonlyMap<string, QuoteRecord>;
   readonly now: number;
 }
@@ -78,7 +80,7 @@ export function referenceDecision(
       const counters = countersOf(limit, document, facts);
       if (counters === null) return denied;
       for (const [scope, amount] of counters) {
-        if (usedBy(limit, scope, facts) + amount > BigInt(limit.max)) return denied;
+        if (usedWith(limit, scope, amount, facts) > BigInt(limit.max)) return denied;
         if (limit.window.kind !== 'transaction') reservations.add(`${scope} ${amount}`);
       }
     }
@@ -225,7 +227,7 @@ function read(path: string, document: PolicyDocument, facts: ReferenceFacts, ite
     if (counters === null) return missing;
     let most = 0n;
     for (const [scope, amount] of counters) {
-      const total = usedBy(limit, scope, facts) + amount;
+      const total = usedWith(limit, scope, amount, facts);
       if (total > most) most = total;
     }
     return most > beyond ? beyond : most;
@@ -426,31 +428,39 @@ function priceOf(record: QuoteRecord | undefined, document: PolicyDocument, now:
   return candidates.reduce((most, each) => (each > most ? each : most));
 }
 
-function usedBy(limit: LimitDocument, scope: string, { rows, now }: ReferenceFacts): bigint {
+/** With the request: of it and of what it replaces, the larger counts. */
+function usedWith(limit: LimitDocument, scope: string, amount: bigint, facts: ReferenceFacts): bigint {
+  const inside = rowsInside(limit, scope, facts);
+  const sum = (rows: readonly UsageRow[]) => rows.reduce((total, row) => total + row.amount, 0n);
+  if (limit.meter === 'count') return sum(inside) + amount;
+  const replaced = sum(inside.filter(facts.replaces));
+  const others = sum(inside.filter((row) => !facts.replaces(row)));
+  return others + (replaced > amount ? replaced : amount);
+}
+
+function rowsInside(limit: LimitDocument, scope: string, { rows, now }: ReferenceFacts): UsageRow[] {
   const { window } = limit;
-  return rows
-    .filter((row) => {
-      if (row.scope !== scope) return false;
-      switch (window.kind) {
-        case 'transaction':
-          return false;
-        case 'lifetime':
-          return true;
-        case 'rolling':
-          return now - row.time < window.seconds * 1000;
-        case 'fixed': {
-          const period = (time: number) =>
-            Math.floor((time - Date.parse(window.anchor)) / (window.seconds * 1000));
-          return period(row.time) === period(now);
-        }
-        default:
-          return (
-            localPeriod(row.time, window.unit, window.timeZone) ===
-            localPeriod(now, window.unit, window.timeZone)
-          );
+  return rows.filter((row) => {
+    if (row.scope !== scope) return false;
+    switch (window.kind) {
+      case 'transaction':
+        return false;
+      case 'lifetime':
+        return true;
+      case 'rolling':
+        return now - row.time < window.seconds * 1000;
+      case 'fixed': {
+        const period = (time: number) =>
+          Math.floor((time - Date.parse(window.anchor)) / (window.seconds * 1000));
+        return period(row.time) === period(now);
       }
-    })
-    .reduce((total, { amount }) => total + amount, 0n);
+      default:
+        return (
+          localPeriod(row.time, window.unit, window.timeZone) ===
+          localPeriod(now, window.unit, window.timeZone)
+        );
+    }
+  });
 }
 
 /** The local day, week or month of a moment as text. */

@@ -6,6 +6,7 @@ import { formatPolicy } from '@keystead/policy/language/format';
 import { policyJsonSchema } from '@keystead/policy/language/read-document';
 import type { WindowDocument } from '@keystead/policy/language/document';
 import { priceOf, scaledPrice, withQuote } from '@keystead/policy/pricing';
+import { type Credit, type OpenRow, withCredits, withMember, withNeed } from '@keystead/policy/exclusive';
 import { appendRow, emptyLedger, spentAfter } from '@keystead/policy/usage-ledger';
 import { windowStart } from '@keystead/policy/window';
 import { moments, policyOf, quotesOf, Random, requestOf } from './generate.ts';
@@ -60,6 +61,22 @@ export function policyVectors(): Plain {
     after,
     sum: spentAfter(head, after, (level, index) => segments.get(`${level}/${index}`) as never),
   }));
+  let group: readonly OpenRow[] = [];
+  let credits: readonly Credit[] = [];
+  const members = (
+    [
+      [1000, 70n],
+      [1000, 20n],
+      [2000, 100n],
+      [3000, 40n],
+    ] as const
+  ).map(([time, amount]) => {
+    const joined = withMember(group, time, amount);
+    group = joined.rows;
+    credits = withCredits(credits, joined.credits);
+    return { time, amount, rows: group, credits };
+  });
+  const settled = withNeed(group, 70n);
   const first = withQuote(undefined, { source: 'a', time: 3_600_000, scaled: scaledPrice(2_000_000n, 6) });
   const second = withQuote(first, { source: 'b', time: 7_200_000, scaled: scaledPrice(1_960_000n, 6) });
   const rules = { maximumAgeSeconds: 7200, maximumDeviation: 500, sources: 1 };
@@ -79,6 +96,7 @@ export function policyVectors(): Plain {
         after: windowStart(window, Date.parse(now)),
       })),
     ),
+    group: { members, needed: 70n, rows: settled.rows, credits: settled.credits },
     ledger: { head, segments: [...segments], sums: ledgerSums },
     prices: [first, second].map((record) => ({
       record,

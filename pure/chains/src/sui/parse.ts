@@ -33,10 +33,8 @@ export function parseTransaction(
     throw new ChainError('transaction-not-ours', 'our address is neither sender nor gas owner', 'sender');
   }
   const { outflows, unresolved, calls } = readCommands(transaction, ours, steps, context);
-  const references = transaction.inputs.flatMap((input) =>
-    input.kind === 'owned' || input.kind === 'receiving' ? [input.reference] : [],
-  );
-  const versions = [...transaction.gas.payment, ...references].map(
+  // Other objects may be immutable, and then any number of transactions use them at the same version.
+  const gasCoins = transaction.gas.payment.map(
     (reference) => `${addressText(reference.id)}@${reference.version}`,
   );
   return {
@@ -51,7 +49,7 @@ export function parseTransaction(
       outflows,
       grants: [],
       takeovers: [],
-      validity: { uniqueness: 'object-version', key: versions.join(','), notBefore: null, notAfter: null },
+      validity: { uniqueness: 'object-version', key: gasCoins.join(','), notBefore: null, notAfter: null },
       unresolved,
       calls,
     }),
