@@ -35,8 +35,8 @@ const SOUND: Record<string, string> = {
   'enclave/policy/src/main.ts': "import '@keystead/enclave-runtime/boot';\nimport 'node:crypto';\n",
   'enclave/signer/package.json': manifest('enclave-signer', ['@keystead/enclave-runtime']),
   'enclave/signer/src/main.ts': "// import '@keystead/enclave-policy/main' stands only in a comment\n",
-  'host/gateway/package.json': manifest('host-gateway', ['@keystead/protocol', 'fastify']),
-  'host/gateway/src/server.ts': "import fastify from 'fastify';\nimport 'node:http';\nexport { fastify };\n",
+  'host/gateway/package.json': manifest('host-gateway', ['@keystead/protocol']),
+  'host/gateway/src/server.ts': "import '@keystead/protocol/entry';\nimport 'node:http';\n",
   'client/sdk/package.json': manifest('sdk', ['@keystead/protocol']),
   'client/sdk/src/client.ts': "import '@keystead/protocol/entry';\n",
 };
@@ -65,7 +65,7 @@ describe('floors', () => {
       'a host that imports enclave source',
       'zone',
       {
-        'host/gateway/package.json': manifest('host-gateway', ['@keystead/enclave-policy', 'fastify']),
+        'host/gateway/package.json': manifest('host-gateway', ['@keystead/enclave-policy']),
         'host/gateway/src/server.ts': "const policy = await import('@keystead/enclave-policy/main');\n",
       },
     ],

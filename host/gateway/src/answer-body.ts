@@ -1,10 +1,10 @@
-import { base64urlEncode } from '@keystead/crypto/base64url';
 import { errorBody, KmsError } from '@keystead/protocol/errors';
 import type { Answer } from './waiting.ts';
 
 export interface HttpAnswer {
   readonly status: number;
-  readonly body: Uint8Array;
+  /** One character per byte: together with the head it leaves in one write. */
+  readonly body: string;
   /** base64url of the answer signature, for answers without an envelope. */
   readonly signature?: string;
 }
@@ -19,22 +19,22 @@ export function retryAfter(status: number): string | undefined {
 /** An enclave's answer as HTTP. The bytes of a result are put into the envelope as the enclave wrote them. */
 export function httpAnswer(answer: Answer, requestId: string, bare: boolean): HttpAnswer {
   const { status, body, submission } = answer;
-  const signature = answer.signature.length === 0 ? undefined : base64urlEncode(answer.signature);
+  const signature =
+    answer.signature.length === 0 ? undefined : bufferOf(answer.signature).toString('base64url');
   if (status !== 200) return refusal(answer, requestId, signature);
-  if (bare) return { status, body, ...(signature === undefined ? {} : { signature }) };
-  const parts: Uint8Array[] = [Buffer.from('{"result":'), body];
-  if (signature !== undefined) parts.push(Buffer.from(`,"signature":"${signature}"`));
-  if (submission !== undefined)
-    parts.push(Buffer.from(`,"rpc_submission_result":${JSON.stringify(submission)}`));
-  parts.push(Buffer.from('}'));
-  return { status, body: Buffer.concat(parts) };
+  const result = bufferOf(body).toString('latin1');
+  if (bare) return { status, body: result, ...(signature === undefined ? {} : { signature }) };
+  const stated = signature === undefined ? '' : `,"signature":"${signature}"`;
+  const submitted =
+    submission === undefined ? '' : `,"rpc_submission_result":${bytesOfText(JSON.stringify(submission))}`;
+  return { status, body: `{"result":${result}${stated}${submitted}}` };
 }
 
 /** An enclave's error body with the two members that the host adds. */
 function refusal({ status, body }: Answer, requestId: string, signature: string | undefined): HttpAnswer {
   let stated: unknown;
   try {
-    stated = JSON.parse(Buffer.from(body).toString('utf8'));
+    stated = JSON.parse(bufferOf(body).toString('utf8'));
   } catch {
     stated = undefined;
   }
@@ -42,10 +42,19 @@ function refusal({ status, body }: Answer, requestId: string, signature: string 
   if (!isError || typeof stated !== 'object' || stated === null || Array.isArray(stated))
     return errorAnswer(new KmsError('internal', {}), requestId);
   const added = { ...stated, requestId, ...(signature === undefined ? {} : { signature }) };
-  return { status, body: Buffer.from(JSON.stringify(added)) };
+  return { status, body: bytesOfText(JSON.stringify(added)) };
 }
 
 /** An error of the gateway itself. */
 export function errorAnswer(error: KmsError, requestId: string): HttpAnswer {
-  return { status: error.status, body: Buffer.from(JSON.stringify(errorBody(error, requestId))) };
+  return { status: error.status, body: bytesOfText(JSON.stringify(errorBody(error, requestId))) };
+}
+
+/** The UTF-8 bytes of a text, one character per byte. */
+export function bytesOfText(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
 }

@@ -1,5 +1,3 @@
-import type { ServerResponse } from 'node:http';
-
 /** Headers that published clients and our SDK send. */
 const allowedHeaders = [
   'content-type',
@@ -25,17 +23,14 @@ const allowedHeaders = [
   'keystead-seen',
 ].join(', ');
 
-/**
- * Any page may call: a request carries its stamp and no cookie, so a browser adds no authority of its own
- * (docs/threat-model.md). Which origins a key may be used from is what its stamp says.
- */
-export function allowAnyOrigin(response: ServerResponse): void {
-  response.setHeader('access-control-allow-origin', '*');
-  response.setHeader('access-control-expose-headers', 'x-request-id, keystead-signature, retry-after');
-}
-
-export function answerPreflight(response: ServerResponse, methods: string): void {
-  response.setHeader('access-control-allow-methods', methods);
-  response.setHeader('access-control-allow-headers', allowedHeaders);
-  response.setHeader('access-control-max-age', '600');
+/** Headers of the answer to a preflight, names and values in turn. */
+export function preflightHeaders(methods: string): readonly string[] {
+  return [
+    'access-control-allow-methods',
+    methods,
+    'access-control-allow-headers',
+    allowedHeaders,
+    'access-control-max-age',
+    '600',
+  ];
 }

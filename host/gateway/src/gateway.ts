@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { openSqliteStore } from '@keystead/host-storage/sqlite/store-sqlite';
 import type { Store } from '@keystead/host-storage/store';
@@ -11,7 +10,7 @@ import { Metrics } from './metrics.ts';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { reopeningStore } from './reopening-store.ts';
 import type { Report } from './report.ts';
-import { createServer, type ServerTimeouts } from './server.ts';
+import { HttpServer, type ServerTimeouts } from './server.ts';
 
 export interface Gateway {
   readonly port: number;
@@ -47,7 +46,7 @@ export async function startGateway(environment: Environment, options: GatewayOpt
     ...(patience === undefined ? {} : { patience }),
     ...(window === undefined ? {} : { window }),
   });
-  const app = createServer({
+  const server = new HttpServer({
     pipeline,
     links,
     metrics,
@@ -65,20 +64,21 @@ export async function startGateway(environment: Environment, options: GatewayOpt
     await links.close();
     await store.close();
   };
+  let port: number;
   try {
     await links.listen(environment.socket, pipeline);
-    await app.listen({ host: '127.0.0.1', port: environment.port });
+    port = await server.listen(environment.port, '127.0.0.1');
   } catch (error) {
     await close();
     throw error;
   }
   return {
-    port: (app.server.address() as AddressInfo).port,
+    port,
     async stop(drainPatience) {
-      const closed = app.close();
+      const closed = server.close();
       await pipeline.drain(drainPatience);
       // Answers that were just given are written before the connections go.
-      const grace = setTimeout(() => app.server.closeAllConnections(), 500);
+      const grace = setTimeout(() => server.closeAllConnections(), 500);
       await closed;
       clearTimeout(grace);
       await close();

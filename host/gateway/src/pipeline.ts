@@ -18,9 +18,9 @@ import { type EnclaveLinks, type LinkEvents, roles } from './enclave-links.ts';
 import type { Metrics } from './metrics.ts';
 import { FairQueue, type QueuedRequest } from './fair-queue.ts';
 import { nameOf, type Report } from './report.ts';
-import { keyOf, Senders } from './senders.ts';
+import { Senders } from './senders.ts';
 import { keptRows, RollingForward, rowsFor, storeBatch } from './store-rows.ts';
-import { type Answer, type Caller, unavailable, Waiting, type WaitingLimits } from './waiting.ts';
+import { type Caller, type Settle, unavailable, Waiting, type WaitingLimits } from './waiting.ts';
 
 type PolicyBatch = Extract<FromPolicy, { type: 'batch' }>;
 type HeadQuestion = Extract<FromPolicy, { type: 'queryHead' }>;
@@ -172,34 +172,34 @@ export class Pipeline implements LinkEvents {
   }
 
   /**
-   * Hands one request to policy engine and signer. Rejects with KmsError `overloaded` (shed before anything was done)
-   * or `unavailable` (no answer came; identical bytes may be sent again).
+   * Hands one request to policy engine and signer. `settle` is called once, later or at once: with KmsError
+   * `overloaded` (shed before anything was done) or `unavailable` (no answer came; identical bytes may be sent again)
+   * where there is no answer. `key` is the one that its stamp names.
    */
-  async submit(request: RawRequest): Promise<Answer> {
-    if (!this.#accepts) throw unavailable();
-    const key = keyOf(request);
+  submit(request: RawRequest, key: string | undefined, settle: Settle): void {
+    if (!this.#accepts) return void settle(unavailable());
     const line = this.#senders.lineOf(key);
     if (this.#waiting.isFull) {
       const dropped = this.#line.dropFor(line);
-      if (dropped !== undefined) this.#waiting.settle(dropped.ref, overloaded);
+      if (dropped === undefined) return void settle(overloaded);
+      this.#waiting.settle(dropped.ref, overloaded);
+      if (this.#waiting.isFull) return void settle(overloaded);
     }
     const encoded = RawRequest.encode(request);
-    const { caller, answered } = this.#waiting.add(request);
-    const { ref, arrived } = caller;
+    const { ref, arrived } = this.#waiting.add(request, (outcome) => {
+      this.#underWay.delete(ref);
+      if (this.#line.size > 0) this.#schedule();
+      if (!(outcome instanceof KmsError)) {
+        this.#answers += 1;
+        this.#metrics.answerSeconds.add((performance.now() - arrived) / 1000);
+        if (outcome.status === 200) this.#senders.note(key);
+      }
+      settle(outcome);
+    });
     this.#line.add(line, { ref, request: encoded, arrived });
     if (line !== this.#lastLine && this.#lastLine !== undefined) this.#sharedAt = arrived;
     this.#lastLine = line;
     this.#schedule();
-    try {
-      const answer = await answered;
-      this.#answers += 1;
-      this.#metrics.answerSeconds.add((performance.now() - arrived) / 1000);
-      if (answer.status === 200) this.#senders.note(key);
-      return answer;
-    } finally {
-      this.#underWay.delete(ref);
-      if (this.#line.size > 0) this.#schedule();
-    }
   }
 
   /** Accepts nothing more; resolves when all callers are answered, or fails them after `patience` milliseconds. */

@@ -56,6 +56,16 @@ export function readHead(message: IncomingMessage): Partial<Pick<RawRequest, Sta
   return stamp;
 }
 
+/** RFC 9112 §3.2: a request of HTTP/1.1 has exactly one Host header. */
+export function namesOneHost({ httpVersion, rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  return hosts === 1 || (hosts === 0 && httpVersion === '1.0');
+}
+
 /** The request as the enclaves get it: nothing parsed, nothing added. */
 export function rawRequest(
   route: EnclaveRoute,

@@ -20,10 +20,15 @@ export const enclaveRoutes: ReadonlyMap<string, EnclaveRoute> = new Map([
   ['/v1/wallets/simulations', { surface: surfaceCompatibility, route: routeSimulations, bare: true }],
 ]);
 
-export const readRoutes = ['/healthz', '/readyz', '/metrics', '/openapi.json', '/v1/deployment'] as const;
+export const readPaths = ['/healthz', '/readyz', '/metrics', '/openapi.json', '/v1/deployment'] as const;
+export type ReadPath = (typeof readPaths)[number];
+
+export function isReadPath(path: string): path is ReadPath {
+  return (readPaths as readonly string[]).includes(path);
+}
 
 /** Methods that a path takes, or undefined when it is no route. */
 export function allowedMethods(path: string): string | undefined {
   if (enclaveRoutes.has(path)) return 'POST, OPTIONS';
-  return (readRoutes as readonly string[]).includes(path) ? 'GET, HEAD, OPTIONS' : undefined;
+  return isReadPath(path) ? 'GET, HEAD, OPTIONS' : undefined;
 }

@@ -31,9 +31,11 @@ export interface WaitingLimits {
   readonly bytes: number;
 }
 
+/** Called once with what came of a request: its answer, or why there is none. */
+export type Settle = (outcome: Answer | KmsError) => void;
+
 interface Waiter extends Caller {
-  readonly resolve: (answer: Answer) => void;
-  readonly reject: (error: KmsError) => void;
+  readonly settle: Settle;
 }
 
 export const unavailable = (detail?: string) =>
@@ -63,16 +65,15 @@ export class Waiting {
     return this.#waiters.size >= this.#limits.callers || this.#bytes >= this.#limits.bytes;
   }
 
-  /** Throws KmsError `overloaded`. The promise rejects with nothing but KmsError. */
-  add(request: RawRequest): { caller: Caller; answered: Promise<Answer> } {
+  /** Throws KmsError `overloaded`. */
+  add(request: RawRequest, settle: Settle): Caller {
     if (this.isFull) throw new KmsError('overloaded', {});
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const ref = this.#nextRef++;
     const arrived = performance.now();
-    const waiter: Waiter = { ref, request, arrived, identity: undefined, sending: false, resolve, reject };
+    const waiter: Waiter = { ref, request, arrived, identity: undefined, sending: false, settle };
     this.#waiters.set(ref, waiter);
     this.#bytes += request.body.length;
-    return { caller: waiter, answered: promise };
+    return waiter;
   }
 
   /**
@@ -109,11 +110,8 @@ export class Waiting {
   }
 
   /** Answers a caller; nothing happens when it has gone. */
-  settle(ref: number, answer: Answer | KmsError): void {
-    const waiter = this.#take(ref);
-    if (waiter === undefined) return;
-    if (answer instanceof KmsError) waiter.reject(answer);
-    else waiter.resolve(answer);
+  settle(ref: number, outcome: Answer | KmsError): void {
+    this.#take(ref)?.settle(outcome);
   }
 
   /** Fails every caller for which `concerns` holds and whose answer is not there yet. Returns how many. */
