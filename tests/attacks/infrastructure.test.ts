@@ -3,6 +3,8 @@ import { withStack } from '../with-stack.ts';
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
+import { bundleEnclave, type EnclaveProgram } from '@keystead/stack/bundle';
+import type { Plugin } from 'esbuild';
 import {
   chmodSync,
   globSync,
@@ -799,19 +801,36 @@ const patched = {
 console.log(JSON.stringify(Object.keys(patched).filter((name) => patched[name])));
 `;
 
-test('H16 patching globals, prototypes or functions inside an enclave changes nothing: intrinsics are frozen, no code comes from text', () => {
-  const patchedUnder = (flags: readonly string[]) =>
-    JSON.parse(
-      execFileSync(process.execPath, flags, {
-        input: PATCHES,
-        env: {},
-        stdio: ['pipe', 'pipe', 'ignore'],
-      }).toString(),
-    ) as string[];
-  assert.deepEqual(patchedUnder(nodeFlags), []);
-  // The control: the same program without the three flags that are the defence.
-  const defence = ['--frozen-intrinsics', '--disable-proto=throw', '--disallow-code-generation-from-strings'];
-  assert.ok(patchedUnder(nodeFlags.filter((flag) => !defence.includes(flag))).length === 12);
+test('H16 patching globals, prototypes or functions inside an enclave changes nothing: intrinsics are frozen, no code comes from text', async () => {
+  // A module that every bundle has, taken over: the patches run when it is loaded.
+  const takenOver: Plugin = {
+    name: 'taken-over',
+    setup: (build) =>
+      build.onLoad({ filter: /pure\/crypto\/src\/bytes\.ts$/ }, ({ path }) => ({
+        contents: `${readFileSync(path, 'utf8')}\n{${PATCHES}\nprocess.exit(0);}`,
+        loader: 'ts',
+      })),
+  };
+  const withoutFreezing: Plugin = {
+    name: 'without-freezing',
+    setup: (build) =>
+      build.onLoad({ filter: /frozen-intrinsics\.ts$/ }, () => ({ contents: '', loader: 'ts' })),
+  };
+  const patchedIn = async (name: EnclaveProgram, flags: readonly string[], plugins: Plugin[]) => {
+    const { code } = await bundleEnclave(name, undefined, plugins);
+    const output = execFileSync(process.execPath, flags, {
+      input: code,
+      env: {},
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    return JSON.parse(output.toString()) as string[];
+  };
+  for (const name of ['policy', 'signer', 'certifier', 'realm'] as const)
+    assert.deepEqual(await patchedIn(name, nodeFlags, [takenOver]), [], name);
+  // The control: the same program without freezing, and without the two flags that are the rest of the defence.
+  const defence = ['--disable-proto=throw', '--disallow-code-generation-from-strings'];
+  const flags = nodeFlags.filter((flag) => !defence.includes(flag));
+  assert.equal((await patchedIn('policy', flags, [takenOver, withoutFreezing])).length, 12);
 });
 
 test('H17 reading keys, rows or records as another user is refused by the modes of all files, and credentials that others may read are not used', () => {

@@ -1,3 +1,4 @@
+import '@keystead/enclave-runtime/frozen-intrinsics';
 import { runEnclave } from '@keystead/enclave-runtime/run-enclave';
 import { FromCertifier, ToCertifier } from '@keystead/protocol/frames';
 import { createCertifier } from './program.ts';

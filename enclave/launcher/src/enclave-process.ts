@@ -17,7 +17,6 @@ const answerPatience = 20_000;
 export const nodeFlags = [
   '--permission',
   '--disable-proto=throw',
-  '--frozen-intrinsics',
   '--disallow-code-generation-from-strings',
   '--no-addons',
   '--no-experimental-sqlite',

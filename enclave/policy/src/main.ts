@@ -1,3 +1,4 @@
+import '@keystead/enclave-runtime/frozen-intrinsics';
 import { runEnclave } from '@keystead/enclave-runtime/run-enclave';
 import { FromPolicy, ToPolicy } from '@keystead/protocol/frames';
 import { createPolicyEngine } from './program.ts';

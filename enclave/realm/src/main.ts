@@ -1,3 +1,4 @@
+import '@keystead/enclave-runtime/frozen-intrinsics';
 import { runMeasured } from '@keystead/enclave-runtime/run-enclave';
 import { FromRealm, ToRealm } from '@keystead/protocol/realm-frames';
 import { createRealmBoot } from './boot.ts';

@@ -1,3 +1,4 @@
+import '@keystead/enclave-runtime/frozen-intrinsics';
 import { runEnclave } from '@keystead/enclave-runtime/run-enclave';
 import { FromSigner, ToSigner } from '@keystead/protocol/frames';
 import { createSigner } from './program.ts';
