@@ -217,6 +217,33 @@ const CONTROLS: readonly Control[] = [
     succeeds: ['L12', 'L13'],
   },
   {
+    off: 'two operators agree on an outcome',
+    parts: [
+      {
+        file: 'enclave/policy/src/methods/stateOutcomes.ts',
+        name: 'agreed',
+        body: 'return statements.at(-1).outcome;',
+      },
+    ],
+    succeeds: ['L10'],
+  },
+  {
+    off: 'an outcome is possible for its transaction',
+    parts: [{ file: 'enclave/policy/src/methods/stateOutcomes.ts', name: 'assertPossible', body: 'return;' }],
+    succeeds: ['L10', 'L11'],
+  },
+  {
+    off: 'of what failed the fee stays spent',
+    parts: [
+      {
+        file: 'enclave/policy/src/release.ts',
+        name: 'release',
+        body: 'reservations = reservations.map((each) => ({ ...each, keeps: 0n }));',
+      },
+    ],
+    succeeds: ['L14'],
+  },
+  {
     off: 'sums do not wrap',
     parts: [
       {

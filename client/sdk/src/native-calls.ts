@@ -429,6 +429,27 @@ export interface NativeCalls {
     result: OrganizationPolicies;
   };
   getPolicies: { params: InOrganization; result: OrganizationPolicies };
+  stateOutcomes: {
+    params: InOrganization & {
+      readonly outcomes: readonly {
+        /** Of the entry that let the transaction be signed. */
+        readonly position: number;
+        readonly outcome: 'landed' | 'failed' | 'replaced' | 'expired';
+        /** Id of the transaction that was included, its own or the other one's. */
+        readonly by?: string;
+      }[];
+    };
+    result: InOrganization & {
+      readonly source: string;
+      readonly outcomes: readonly {
+        readonly position: number;
+        readonly outcome: string;
+        readonly by?: string;
+        /** Whether two operators agree: then it is final. */
+        readonly stands: boolean;
+      }[];
+    };
+  };
   statePrices: {
     params: InOrganization & {
       readonly prices: readonly {

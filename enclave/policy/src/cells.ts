@@ -4,6 +4,7 @@ import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
 import { domainHash } from '@keystead/protocol/domain';
 import { checkpointInterval } from '@keystead/protocol/entry';
 import type { Json } from '@keystead/protocol/schema';
+import type { Outcome } from '@keystead/protocol/methods/stateOutcomes';
 import type { UserPolicy } from '@keystead/protocol/parameters/user';
 import type { PlaceCell } from './places.ts';
 import type { PlainRow } from './plain-row.ts';
@@ -95,11 +96,26 @@ export interface PolicyCell {
   readonly policy: Json;
 }
 
+/** What sources say became of the transaction of an entry (spec/policy.md §6.6). */
+export interface OutcomeCell {
+  /** The newest of each operator. */
+  readonly statements: readonly {
+    readonly operator: string;
+    readonly source: string;
+    readonly outcome: Outcome;
+    readonly by: string;
+    readonly time: number;
+  }[];
+  /** The outcome on which they agreed: it is final. */
+  readonly stands?: Outcome;
+}
+
 export interface CellTypes {
   policy: PolicyCell;
   usage: UsageCell;
   'usage-segment': readonly PlainRow[];
   place: PlaceCell;
+  outcome: OutcomeCell;
   price: QuoteCell;
   organization: OrganizationCell;
   approvals: ApprovalsCell;

@@ -9,6 +9,7 @@ import type { Pending } from './pending.ts';
 /** What a method of kind `change` has before it: the authority part is decided, its cells and its answer are not. */
 export interface ChangeContext<M extends MethodName> {
   readonly request: ParsedRequestOf<M>;
+  readonly pending: Pending;
   readonly draft: Draft;
   /** The receiving organization of a transfer. */
   readonly counterpart: Draft | null;

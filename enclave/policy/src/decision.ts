@@ -185,6 +185,7 @@ function allowed(
   if (request.kind === 'change') {
     const context = {
       request,
+      pending,
       draft,
       counterpart,
       caller,

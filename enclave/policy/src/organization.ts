@@ -141,7 +141,7 @@ export class Organization {
   decidedAt(identity: Uint8Array, time: number): number | undefined {
     this.#noteRequestsSince(time - decisionWindowMilliseconds);
     return this.#requests.find(this.id, identity, (position) => {
-      const decided = this.#identityAt(position);
+      const decided = this.identityAt(position);
       return decided !== undefined && equalBytes(decided, identity);
     });
   }
@@ -167,7 +167,7 @@ export class Organization {
   }
 
   /** Identity of the request that an entry of the tail decided. Throws NeedRows. */
-  #identityAt(position: number): Uint8Array | undefined {
+  identityAt(position: number): Uint8Array | undefined {
     if (position > this.tail.position) return undefined;
     const known = this.#trail.identity(position);
     if (known !== undefined) return known;

@@ -1,6 +1,6 @@
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
-import { type Credit, takenAfter, withMember } from '@keystead/policy/exclusive';
+import { type Credit, takenAfter, withMember, withNeed } from '@keystead/policy/exclusive';
 import { domainHash } from '@keystead/protocol/domain';
 import type { Draft } from './draft.ts';
 import { type PlainRow, plainRow, rowOf } from './plain-row.ts';
@@ -29,20 +29,66 @@ const placeName = (place: string): string =>
   hexEncode(domainHash('keystead/place/v1', utf8Encode(place)).subarray(0, 16));
 
 /** The group that a transaction at these places would join. Throws NeedRows. */
-export function groupAt(
-  draft: Draft,
-  places: readonly string[],
-): { readonly name: string; readonly group: GroupCell } | undefined {
+export function groupAt(draft: Draft, places: readonly string[]): FoundGroup | undefined {
   for (const place of places) {
-    const name = placeName(place);
-    const cell = draft.cell('place', name);
-    if (cell === undefined) continue;
-    const home = 'at' in cell ? cell.at : name;
-    const group = 'at' in cell ? draft.cell('place', home) : cell;
-    if (group === undefined || 'at' in group || group.members.length >= maximumMembers) continue;
-    if (group.places.includes(name)) return { name: home, group };
+    const found = standingAt(draft, placeName(place));
+    if (found === undefined || found.group.members.length >= maximumMembers) continue;
+    if (found.group.places.includes(placeName(place))) return found;
   }
   return undefined;
+}
+
+interface FoundGroup {
+  readonly name: string;
+  readonly group: GroupCell;
+}
+
+/** The group that stands at a place, or of which the place was one when it began. */
+function standingAt(draft: Draft, name: string): FoundGroup | undefined {
+  const cell = draft.cell('place', name);
+  if (cell === undefined) return undefined;
+  if (!('at' in cell)) return { name, group: cell };
+  const group = draft.cell('place', cell.at);
+  return group === undefined || 'at' in group ? undefined : { name: cell.at, group };
+}
+
+/** The group whose member an entry's transaction is. Throws NeedRows. */
+export function memberOf(draft: Draft, places: readonly string[], position: number): FoundGroup | undefined {
+  for (const place of places) {
+    const found = standingAt(draft, placeName(place));
+    if (found?.group.members.some((member) => member.position === position)) return found;
+  }
+  return undefined;
+}
+
+/** Lowers what a member needs; gives what that takes off the rows of the group, by counter. */
+export function settleMember(
+  draft: Draft,
+  { name, group }: FoundGroup,
+  position: number,
+  settled: readonly { readonly scope: string; readonly keeps: bigint }[],
+): ReadonlyMap<string, readonly Credit[]> {
+  const keeps = new Map(settled.map(({ scope, keeps }) => [scope, keeps.toString()]));
+  const members = group.members.map((member) =>
+    member.position === position
+      ? {
+          ...member,
+          amounts: member.amounts.map(([scope, amount]) => [scope, keeps.get(scope) ?? amount] as const),
+        }
+      : member,
+  );
+  const credits = new Map<string, readonly Credit[]>();
+  const rows = group.rows.map(([scope, open]): GroupCell['rows'][number] => {
+    if (!keeps.has(scope)) return [scope, open];
+    const needed = members
+      .flatMap(({ amounts }) => amounts.filter(([of]) => of === scope).map(([, amount]) => BigInt(amount)))
+      .reduce((most, amount) => (amount > most ? amount : most), 0n);
+    const left = withNeed(open.map(rowOf), needed);
+    credits.set(scope, left.credits);
+    return [scope, left.rows.map(plainRow)];
+  });
+  draft.write('place', name, { places: group.places, members, rows });
+  return credits;
 }
 
 /** What a group takes up of a counter after a time. */

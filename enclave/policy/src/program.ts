@@ -7,7 +7,7 @@ import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program'
 import { authenticate, type Caller } from '@keystead/protocol/authenticate';
 import { type Entry, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
-import type { FromPolicy, RowQuery, Sealed, ToPolicy } from '@keystead/protocol/frames';
+import type { FromPolicy, Sealed, ToPolicy } from '@keystead/protocol/frames';
 import { formatUuid } from '@keystead/protocol/ids';
 import {
   AdvanceOrder,
@@ -31,12 +31,13 @@ import { Foundings } from './foundings.ts';
 import { madeResult } from './made.ts';
 import { inMessages, noRows, nodesAhead, ticketFields } from './messages.ts';
 import { readMethods } from './method-dispatch.ts';
-import { type KnownEntry, locked, openEntry, type Organization } from './organization.ts';
+import { type KnownEntry, locked, type Organization } from './organization.ts';
 import { Organizations } from './organizations.ts';
 import { buildOutcome } from './outcome.ts';
 import { NeedMade, NeedOrganization, NeedOwner, type Pending } from './pending.ts';
 import { applyPolicy } from './policy-decision.ts';
 import { queryName, RowQueries } from './row-queries.ts';
+import { storedEntry } from './stored-entry.ts';
 import { NeedRows, NodeCache } from './rows.ts';
 import { type OwnerEntry, plannedTicket, repeatedTicket } from './tickets.ts';
 
@@ -408,21 +409,10 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       else this.#join(waiting, pending);
       return;
     }
-    const known = this.#storedEntry(pending, organization, position);
+    const known = storedEntry(pending, organization, position, pending.identity);
     const other = this.#ownerEntryOf(known, pending);
     this.#counters.repeats += 1;
     this.#repeats.push({ known, other, pending, organization });
-  }
-
-  /** The entry that decided a request, from the store. Throws NeedRows; KmsError `organization-locked` for another one. */
-  #storedEntry(pending: Pending, organization: Organization, position: number): KnownEntry {
-    const query: RowQuery = { kind: 'entries', organization: organization.id, from: position, limit: 1 };
-    const row = pending.rows?.get(queryName(query));
-    if (row === undefined) throw new NeedRows([query]);
-    const known = openEntry(organization.keys, row);
-    if (!equalBytes(known.entry.identity, pending.identity) || known.entry.position !== position)
-      throw locked('the row of a decided request is another entry');
-    return known;
   }
 
   // Waiting
@@ -623,7 +613,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     const position = organization.exists ? organization.decidedAt(pending.identity, now) : undefined;
     if (position === undefined || position > organization.certified.position)
       throw new KmsError('unavailable', { detail: 'the owner has moved on; sign a new request' });
-    return { organization, known: this.#storedEntry(pending, organization, position) };
+    return { organization, known: storedEntry(pending, organization, position, pending.identity) };
   }
 
   #giveUpLate(): void {

@@ -56,22 +56,23 @@ export function usageOf(home: (policy: number) => Draft, places: readonly string
           shared: (scope: string, after: number, policy: number) =>
             takenByGroup(groupAt(home(policy), places)?.group, scope, after),
         }),
-    spent(scope, after, policy) {
-      const draft = home(policy);
-      const name = counterName(scope);
-      const cell = draft.cell('usage', name);
-      if (cell === undefined) return 0n;
-      const spent = spentAfter(headOf(cell), after, (level, index) => {
-        const rows = draft.cell('usage-segment', `${name}/${level}/${index}`);
-        // The head says that it is there: a counter without its past is nothing to decide by.
-        if (rows === undefined)
-          throw new KmsError('organization-locked', { detail: 'a segment of a counter is missing' });
-        return rows.map(rowOf);
-      });
-      return cell.credits === undefined ? spent : spent - creditedAfter(cell.credits.map(rowOf), after);
-    },
+    spent: (scope, after, policy) => spentOf(home(policy), counterName(scope), after),
     quotes: (asset, policy) => quotesIn(home(policy), asset),
   };
+}
+
+/** What the rows of a counter after a time still count. */
+function spentOf(draft: Draft, name: string, after: number): bigint {
+  const cell = draft.cell('usage', name);
+  if (cell === undefined) return 0n;
+  const spent = spentAfter(headOf(cell), after, (level, index) => {
+    const rows = draft.cell('usage-segment', `${name}/${level}/${index}`);
+    // The head says that it is there: a counter without its past is nothing to decide by.
+    if (rows === undefined)
+      throw new KmsError('organization-locked', { detail: 'a segment of a counter is missing' });
+    return rows.map(rowOf);
+  });
+  return cell.credits === undefined ? spent : spent - creditedAfter(cell.credits.map(rowOf), after);
 }
 
 export function quotesIn(draft: Draft, asset: string): QuoteRecord | undefined {
@@ -128,6 +129,18 @@ function addRow(draft: Draft, scope: string, time: number, amount: bigint, credi
     sealed: head.sealed,
     ...creditsOf(cell, credits),
   });
+}
+
+/** Takes credits off rows of a counter; never more than the rows at that time still count. Throws NeedRows. */
+export function credit(draft: Draft, scope: string, credits: readonly Credit[]): void {
+  const name = counterName(scope);
+  for (const [time, amount] of credits) {
+    const cell = draft.cell('usage', name);
+    const counted = spentOf(draft, name, time - 1) - spentOf(draft, name, time);
+    const given = amount < counted ? amount : counted;
+    if (cell === undefined || given <= 0n) continue;
+    draft.write('usage', name, { ...cell, ...creditsOf(cell, [[time, given]]) });
+  }
 }
 
 function creditsOf(cell: UsageCell | undefined, more: readonly Credit[]): Pick<UsageCell, 'credits'> {

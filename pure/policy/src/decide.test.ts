@@ -93,6 +93,7 @@ const table: Readonly<Record<MethodName, string>> = {
   transferOrganizationWallet: 'y---',
   updatePolicy: 'y---',
   statePrices: 'y---',
+  stateOutcomes: 'y---',
   getPolicies: 'yyy-',
   approve: 'yyy-',
   getApprovals: 'yyy-',

@@ -73,6 +73,7 @@ export function userPolicyDocument(policy: UserPolicy, at: string): PolicyDocume
               'change-grants',
               'change-policies',
               'state-prices',
+              'state-outcomes',
               'change-authenticators',
               'freeze',
               'unfreeze',

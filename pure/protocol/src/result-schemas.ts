@@ -150,6 +150,15 @@ export const approvalList = answered({ approvals: list(approvalState) });
 /** Prices that one source stated. */
 export const stated = answered({ organizationId: uuid, source: text, prices: { type: 'integer' } });
 
+/** What one source stated, and whether the outcome stands with it. */
+export const statedOutcomes = answered({
+  organizationId: uuid,
+  source: text,
+  outcomes: list(
+    answered({ position: { type: 'integer' }, outcome: text, by: text, stands: { type: 'boolean' } }, ['by']),
+  ),
+});
+
 export const organizationPolicies = answered({
   organizationId: uuid,
   policies: list(answered({ policyName: text, walletId: uuid, policy: { type: 'object' } }, ['walletId'])),
