@@ -9,6 +9,7 @@ import type { Environment } from './environment.ts';
 import { Metrics } from './metrics.ts';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { reopeningStore } from './reopening-store.ts';
+import type { HoldLimits } from './held-refusals.ts';
 import type { Report } from './report.ts';
 import { HttpServer, type ServerTimeouts } from './server.ts';
 
@@ -23,6 +24,7 @@ export interface GatewayOptions extends Pick<PipelineOptions, 'limits' | 'patien
   readonly report: Report;
   readonly openStore?: () => Store;
   readonly timeouts?: Partial<ServerTimeouts>;
+  readonly hold?: Partial<HoldLimits>;
 }
 
 /** Opens the store, listens for enclaves, then for callers on 127.0.0.1. Rejects when one of them cannot be. */
@@ -57,6 +59,7 @@ export async function startGateway(environment: Environment, options: GatewayOpt
     report,
     version: productVersion(),
     ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
+    ...(options.hold === undefined ? {} : { hold: options.hold }),
   });
 
   const close = async () => {

@@ -51,13 +51,19 @@ export class Metrics {
   }
 
   /** Prometheus text, version 0.0.4. */
-  text(state: { readonly waiting: number; readonly ready: boolean; readonly links: EnclaveLinks }): string {
+  text(state: {
+    readonly waiting: number;
+    readonly held: number;
+    readonly ready: boolean;
+    readonly links: EnclaveLinks;
+  }): string {
     const { links } = state;
     return `${[
       ...counter('keystead_gateway_requests_total', 'Answers by route and status.', this.#requests),
       ...counter('keystead_gateway_events_total', 'What happened to the gateway.', this.#events),
       ...counter('keystead_gateway_broadcasts_total', 'Transactions sent, by outcome.', this.#broadcasts),
       ...gauge('keystead_gateway_waiting', 'Callers that wait for an answer.', [['', state.waiting]]),
+      ...gauge('keystead_gateway_held', 'Refusals that are held back for a moment.', [['', state.held]]),
       ...gauge('keystead_gateway_ready', 'Whether requests are accepted.', [['', state.ready ? 1 : 0]]),
       ...gauge(
         'keystead_enclave_answering',

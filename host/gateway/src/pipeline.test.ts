@@ -612,7 +612,7 @@ describe('failure', () => {
   /** Requests as they leave; each is answered when the test says so. */
   async function floodable(context: TestContext, options: { window: number; callers?: number }) {
     const { window, callers = 2000 } = options;
-    const running = await runGateway(context, { window, limits: { callers } });
+    const running = await runGateway(context, { window, limits: { callers }, hold: { refusals: 0 } });
     const { policy } = running;
     const left: string[] = [];
     const answers = new Map<string, () => void>();

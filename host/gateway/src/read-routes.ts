@@ -26,8 +26,11 @@ type ReadRoute = () => ReadAnswer | Promise<ReadAnswer>;
 
 const text = 'text/plain; charset=utf-8';
 
-/** What is read with GET, by path. A route throws KmsError. */
-export function readAnswers(options: ReadRoutesOptions): Readonly<Record<ReadPath, ReadRoute>> {
+/** What is read with GET, by path; `held` are refusals that are held back. A route throws KmsError. */
+export function readAnswers(
+  options: ReadRoutesOptions,
+  held: { readonly size: number },
+): Readonly<Record<ReadPath, ReadRoute>> {
   const { pipeline, links, metrics, deployment } = options;
   const state = (holds: () => boolean) => () => {
     if (!holds()) throw new KmsError('unavailable', {});
@@ -39,7 +42,9 @@ export function readAnswers(options: ReadRoutesOptions): Readonly<Record<ReadPat
     '/readyz': state(() => pipeline.isReady),
     '/metrics': () => ({
       type: 'text/plain; version=0.0.4; charset=utf-8',
-      body: bytesOfText(metrics.text({ waiting: pipeline.waiting, ready: pipeline.isReady, links })),
+      body: bytesOfText(
+        metrics.text({ waiting: pipeline.waiting, held: held.size, ready: pipeline.isReady, links }),
+      ),
     }),
     '/openapi.json': () => ({ type: json, body: document }),
     '/v1/deployment': async () => {

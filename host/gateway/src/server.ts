@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { createServer as createHttpServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { KmsError } from '@keystead/protocol/errors';
-import { errorAnswer, type HttpAnswer } from './answer-body.ts';
+import { errorAnswer, type HttpAnswer, preparedErrorAnswer } from './answer-body.ts';
 import { Connections, type Response } from './connections.ts';
 import { preflightHeaders } from './cors.ts';
 import { takeEnclaveRequest } from './enclave-requests.ts';
+import { HeldRefusals, type HoldLimits } from './held-refusals.ts';
 import { namesOneHost } from './raw-request.ts';
 import { readAnswers, type ReadRoutesOptions } from './read-routes.ts';
 import { json, type Reply, reply } from './reply.ts';
@@ -15,6 +16,7 @@ import { allowedMethods, enclaveRoutes, isReadPath } from './routes.ts';
 export interface ServerOptions extends ReadRoutesOptions {
   readonly report: Report;
   readonly timeouts?: Partial<ServerTimeouts>;
+  readonly hold?: Partial<HoldLimits>;
 }
 
 /** Milliseconds. */
@@ -30,18 +32,23 @@ export interface ServerTimeouts {
 const defaultTimeouts: ServerTimeouts = { headers: 5000, request: 15_000, idle: 60_000 };
 const maximumHeaderBytes = 48 * 1024;
 const mostConnections = 4096;
+/** The longest body that is read and dropped while the refusal of its request is held back; no other is. */
+const mostDroppedBytes = 16 * 1024;
+const overloadedAnswer = preparedErrorAnswer(new KmsError('overloaded', {}));
 
 /** The HTTP interfaces (decision 0022). */
 export class HttpServer {
   readonly #options: ServerOptions;
   readonly #reads: ReturnType<typeof readAnswers>;
   readonly #connections = new Connections();
+  readonly #held: HeldRefusals;
   readonly #server: Server;
   #closing = false;
 
   constructor(options: ServerOptions) {
     this.#options = options;
-    this.#reads = readAnswers(options);
+    this.#held = new HeldRefusals(options.hold);
+    this.#reads = readAnswers(options, this.#held);
     const timeouts = { ...defaultTimeouts, ...options.timeouts };
     this.#server = createHttpServer(
       {
@@ -80,6 +87,7 @@ export class HttpServer {
   /** Takes no new connection, closes idle ones, and resolves when the others have had their answers. */
   close(): Promise<void> {
     this.#closing = true;
+    this.#held.clear();
     return new Promise((resolve) => this.#server.close(() => resolve()));
   }
 
@@ -96,7 +104,8 @@ export class HttpServer {
     // Servers in a row may disagree where a request behind one of these begins, or whose it is.
     if (!hasOneHost || request.headers['transfer-encoding'] !== undefined) this.#connections.end(response);
     const done = (answer: HttpAnswer | Error) => {
-      if (answer instanceof Error) this.#refuse(response, path, requestId, answer);
+      if (answer instanceof KmsError && answer.code === 'overloaded') this.#shed(response, path, requestId);
+      else if (answer instanceof Error) this.#refuse(response, path, requestId, answer);
       else this.#reply(response, path, { requestId, ...answer });
     };
     const methods = allowedMethods(path);
@@ -122,17 +131,34 @@ export class HttpServer {
     error: Error,
     headers: readonly string[] = [],
   ): void {
-    const { metrics, report } = this.#options;
+    const { report } = this.#options;
     const known = error instanceof KmsError ? error : new KmsError('internal', { cause: error });
-    if (known.code === 'overloaded') metrics.event('shed');
     if (known.code === 'internal') report('error', 'internal', { requestId, reason: nameOf(error) });
+    this.#beforeBody(response, () =>
+      this.#reply(response, path, { requestId, ...errorAnswer(known, requestId), headers }),
+    );
+  }
+
+  /** Refuses for little more than the price of reading a head. Thousands of these a second are no news for the log. */
+  #shed(response: Response, path: string, requestId: string): void {
+    this.#options.metrics.event('shed');
     const refuse = () =>
-      this.#reply(response, path, { requestId, ...errorAnswer(known, requestId), headers });
-    if (response.req.complete) return void refuse();
+      this.#beforeBody(response, () =>
+        this.#reply(response, path, { requestId, ...overloadedAnswer(requestId) }),
+      );
+    const { req } = response;
+    const isShort = Number(req.headers['content-length'] ?? 0) <= mostDroppedBytes;
+    if (isShort && !this.#closing && this.#held.hold(refuse)) req.resume();
+    else refuse();
+  }
+
+  /** Answers a request whose body may not have been read. */
+  #beforeBody(response: Response, answer: () => void): void {
+    if (response.req.complete) return void answer();
     // A body that came together with its head is over then. What is left of another is not read as a next request.
     setImmediate(() => {
       if (!response.req.complete) this.#connections.end(response);
-      refuse();
+      answer();
     });
   }
 
