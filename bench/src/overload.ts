@@ -1,6 +1,10 @@
-import { HttpConnection, type Reply } from './http-connection.ts';
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { Flood, Flooded } from './flood.ts';
+import { HttpConnection } from './http-connection.ts';
 import { type Measured, measure, median, type Prepared, quantile } from './load.ts';
 import { BenchStamper, type BenchWallet, prepareWallet } from './product.ts';
+import { separate } from './processors.ts';
 import { solanaRequests } from './requests.ts';
 import { startProduct } from './start-product.ts';
 import { say, table } from './table.ts';
@@ -9,11 +13,11 @@ import { say, table } from './table.ts';
 const excess = 5;
 const repeats = 3;
 const loadSeconds = 5;
-/** Connections of the flood: above them its requests would not be offered at all. */
-const floodConnections = 1024;
+/** The most connections of the flood: fewer than the gateway takes, and more than it has a refusal for. */
+const floodConnections = 3500;
 /** The tenant that does nothing wrong. */
 const otherConnections = 4;
-const otherRequests = 200;
+const otherRequests = 500;
 const warmUp = 4000;
 
 interface Tenant {
@@ -21,22 +25,10 @@ interface Tenant {
   readonly wallet: BenchWallet;
 }
 
-interface Offered {
-  readonly offered: number;
-  /** Until the last answer. */
-  readonly seconds: number;
-  readonly answered: number;
-  /** 429 or 503 with Retry-After. */
-  readonly shed: number;
-  /** Anything else: a wrong status, no Retry-After, a connection that broke. */
-  readonly wrong: number;
-  readonly latencies: readonly number[];
-}
-
 interface Round {
   /** What the product carries at 64 connections. */
   readonly best: Measured;
-  readonly flooded: Offered;
+  readonly flooded: Flooded;
   /** The other tenant before the flood, and in it. */
   readonly quiet: Measured;
   readonly during: Measured;
@@ -59,13 +51,13 @@ export async function overload(directory: string): Promise<unknown> {
     };
     const [flooder, other] = [await tenant(), await tenant()];
     const of = ({ stamper, wallet }: Tenant, count: number) => solanaRequests(stamper, wallet, count);
+    const separated = separate(processes.values());
     await measure({ port, connections: 64, requests: of(flooder, warmUp), processes });
-
     const rounds: Round[] = [];
     for (let round = 0; round < repeats; round += 1) {
       const best = await measure({ port, connections: 64, requests: of(flooder, 2000), processes });
       const rate = best.perSecond * excess;
-      const flood = of(flooder, Math.ceil(rate * loadSeconds));
+      const excessive = of(flooder, Math.ceil(rate * loadSeconds));
       const quietRequests = of(other, otherRequests);
       const floodedRequests = of(other, otherRequests);
       const quiet = await measure({
@@ -75,7 +67,7 @@ export async function overload(directory: string): Promise<unknown> {
         processes,
       });
       const [flooded, during] = await Promise.all([
-        offer(port, flood, rate),
+        flood(port, excessive, rate),
         // The flood has filled its line by then.
         new Promise((resolve) => setTimeout(resolve, 1000)).then(() =>
           measure({ port, connections: otherConnections, requests: floodedRequests, processes }),
@@ -88,6 +80,8 @@ export async function overload(directory: string): Promise<unknown> {
     const result = {
       bestPerSecond: middle(({ best }) => best.perSecond),
       offeredPerSecond: middle(({ flooded }) => flooded.offered / loadSeconds),
+      offeredTimes: middle(({ flooded, best }) => flooded.offered / loadSeconds / best.perSecond),
+      floodConnections: Math.max(...rounds.map(({ flooded }) => flooded.connections)),
       goodput: middle(
         ({ best, flooded, during }) =>
           (flooded.answered + during.requests - during.failed) / flooded.seconds / best.perSecond,
@@ -100,45 +94,26 @@ export async function overload(directory: string): Promise<unknown> {
       floodedP99: middle(({ during }) => during.p99),
       otherRatio: middle(({ quiet, during }) => during.p99 / quiet.p99),
     };
-    tell(result);
-    return { repeats, excess, loadSeconds, ...result };
+    tell(separated, result);
+    return { repeats, excess, loadSeconds, separated, ...result };
   } finally {
     await stack.stop();
   }
 }
 
-/** Sends requests at a steady rate, as far as connections are free, whatever becomes of those before. */
-async function offer(port: number, requests: Prepared, perSecond: number): Promise<Offered> {
-  const free = Array.from({ length: floodConnections }, () => new HttpConnection(port));
-  const open = [...free];
-  const latencies: number[] = [];
-  let [sent, shed, wrong] = [0, 0, 0];
-  const take = (reply: Reply, at: number) => {
-    if (reply.status === 200) latencies.push(performance.now() - at);
-    else if ((reply.status === 503 || reply.status === 429) && reply.retryAfter) shed += 1;
-    else wrong += 1;
-  };
-  const started = performance.now();
-  const underWay = new Set<Promise<void>>();
-  for (let elapsed = 0; elapsed < loadSeconds * 1000; elapsed = performance.now() - started) {
-    const due = Math.min(requests.length, Math.floor((elapsed * perSecond) / 1000));
-    while (sent < due && free.length > 0) {
-      const connection = free.pop()!;
-      const at = performance.now();
-      const answered = connection.send(requests[sent++]).then((reply) => {
-        take(reply, at);
-        free.push(connection);
-        underWay.delete(answered);
-      });
-      underWay.add(answered);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-  await Promise.all(underWay);
-  const seconds = (performance.now() - started) / 1000;
-  for (const connection of open) connection.close();
-  latencies.sort((a, b) => a - b);
-  return { offered: sent, seconds, answered: latencies.length, shed, wrong, latencies };
+/** Floods from a thread of its own. */
+async function flood(port: number, requests: Prepared, perSecond: number): Promise<Flooded> {
+  let end = 0;
+  const ends = requests.map(({ length }) => (end += length));
+  const bytes = new Uint8Array(Buffer.concat(requests));
+  const worker = new Worker(new URL('./flood.ts', import.meta.url));
+  const connections = floodConnections;
+  worker.postMessage({ port, bytes, ends, perSecond, seconds: loadSeconds, connections } satisfies Flood, [
+    bytes.buffer,
+  ]);
+  const [flooded] = (await once(worker, 'message')) as [Flooded];
+  await worker.terminate();
+  return flooded;
 }
 
 /** Seconds from the end of the flood until ten requests in a row are answered as fast as before it. */
@@ -160,26 +135,31 @@ async function secondsUntilNormal(port: number, requests: Prepared, quietP99: nu
   return normal;
 }
 
-function tell(result: {
-  readonly bestPerSecond: number;
-  readonly offeredPerSecond: number;
-  readonly goodput: number;
-  readonly shed: number;
-  readonly wrong: number;
-  readonly p99OfAnswered: number;
-  readonly recoverySeconds: number;
-  readonly quietP99: number;
-  readonly floodedP99: number;
-  readonly otherRatio: number;
-}): void {
-  say(
-    `Load generator and product share the machine: what the generator uses for the excess is missing in the goodput. Medians of ${repeats} rounds of ${loadSeconds} s.`,
-  );
+function tell(
+  separated: string,
+  result: {
+    readonly bestPerSecond: number;
+    readonly offeredPerSecond: number;
+    readonly offeredTimes: number;
+    readonly floodConnections: number;
+    readonly goodput: number;
+    readonly shed: number;
+    readonly wrong: number;
+    readonly p99OfAnswered: number;
+    readonly recoverySeconds: number;
+    readonly quietP99: number;
+    readonly floodedP99: number;
+    readonly otherRatio: number;
+  },
+): void {
+  say(`${separated} Medians of ${repeats} rounds of ${loadSeconds} s.`);
   table(
     ['', 'measured', 'bound'],
     [
       ['carried, per second', result.bestPerSecond.toFixed(0), ''],
-      ['offered, per second', result.offeredPerSecond.toFixed(0), `${excess} x`],
+      ['offered, per second', result.offeredPerSecond.toFixed(0), ''],
+      ['offered, of what is carried', result.offeredTimes.toFixed(1), `${excess} x`],
+      ['over connections', String(result.floodConnections), ''],
       ['goodput, of what is carried', `${(result.goodput * 100).toFixed(0)} %`, '80 %'],
       ['shed with Retry-After', String(result.shed), ''],
       ['other answers', String(result.wrong), '0'],
