@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { build, type BuildOptions, type Plugin } from 'esbuild';
 
 /** The measured programs, each in `enclave/<name>/src/main.ts`. */
 export const ENCLAVE_PROGRAMS = ['policy', 'signer', 'certifier', 'realm', 'launcher'] as const;
@@ -29,6 +29,28 @@ export type EnclaveBundle = {
 /** Real path, so that the output does not depend on a link on the way to the repository. */
 const ROOT = realpathSync(join(import.meta.dirname, '../..'));
 
+const options = {
+  bundle: true,
+  write: false,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  conditions: ['node'],
+  mainFields: ['module', 'main'],
+  external: ['node:*'],
+  // A program with one character beyond Latin-1 would take twice the memory.
+  charset: 'ascii',
+  legalComments: 'none',
+  minifyIdentifiers: false,
+  minifySyntax: false,
+  treeShaking: true,
+  sourcemap: false,
+  metafile: true,
+  logLevel: 'silent',
+  // A tsconfig found on the way up could change the output; nothing of ours may depend on one.
+  tsconfigRaw: { compilerOptions: { target: 'es2024', verbatimModuleSyntax: true } },
+} as const satisfies BuildOptions;
+
 /**
  * Bundles one enclave program. The same sources give the same bytes in whatever folder the repository lies. Tests of what
  * happens without a defence change sources by `plugins`; such a program has another measurement.
@@ -41,31 +63,14 @@ export async function bundleEnclave(
   plugins: Plugin[] = [],
 ): Promise<EnclaveBundle> {
   const result = await build({
+    ...options,
     absWorkingDir: root,
     plugins,
     entryPoints: [`enclave/${name}/src/main.ts`],
     outfile: `enclave-${name}.mjs`,
-    bundle: true,
-    write: false,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    conditions: ['node'],
-    mainFields: ['module', 'main'],
-    external: ['node:*'],
     // An enclave is one ES module: a package that would load more at run time finds nothing to do it with.
     define: { require: 'undefined' },
-    charset: 'utf8',
-    legalComments: 'none',
     minifyWhitespace: true,
-    minifyIdentifiers: false,
-    minifySyntax: false,
-    treeShaking: true,
-    sourcemap: false,
-    metafile: true,
-    logLevel: 'silent',
-    // A tsconfig found on the way up could change the output; nothing of ours may depend on one.
-    tsconfigRaw: { compilerOptions: { target: 'es2024', verbatimModuleSyntax: true } },
   });
   const code = result.outputFiles[0]!.contents;
   const inputs = Object.keys(result.metafile.inputs).sort();
@@ -80,4 +85,19 @@ export async function bundleEnclave(
       })),
     ),
   };
+}
+
+/**
+ * One program of the host zone, which ends together with the process that started it, as one ES module (decision 0024).
+ * `entry` is an absolute path, or one relative to the repository. Rejects as `bundleEnclave` does.
+ */
+export async function bundleHost(entry: string): Promise<Uint8Array> {
+  const result = await build({
+    ...options,
+    absWorkingDir: ROOT,
+    entryPoints: [entry],
+    inject: [join(import.meta.dirname, 'end-with-parent.ts')],
+    outfile: 'host.mjs',
+  });
+  return result.outputFiles[0]!.contents;
 }

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findSandboxTools } from '@keystead/enclave-launcher/sandbox-tools';
 import { hostCommand } from './host-users.ts';
@@ -17,6 +18,7 @@ const launcherFlags = [
 export type ErrorOutput = 'inherit' | number;
 
 export interface HostProcessOptions {
+  /** Path of its bundle. */
   readonly program: string;
   /** Undefined for this process's own user. */
   readonly user: number | undefined;
@@ -37,12 +39,12 @@ export function hostProcess({
     '--disable-warning=ExperimentalWarning',
     // V8 marks a small heap anew all the time when the young generation is larger than what is left below its limit.
     '--max-semi-space-size=8',
-    '--import',
-    join(import.meta.dirname, 'end-with-parent.ts'),
     program,
   ];
   const [file, ...rest] =
-    user === undefined ? [process.execPath, ...words] : hostCommand(user, words, data, findSandboxTools());
+    user === undefined
+      ? [process.execPath, ...words]
+      : hostCommand(user, words, [program, ...data], findSandboxTools());
   // In its own session: a Ctrl-C at the terminal reaches the stack alone, which stops the others in order.
   return (environment) =>
     spawn(file, rest, {
@@ -52,8 +54,13 @@ export function hostProcess({
     });
 }
 
-export function hostProgram(name: 'gateway' | 'heads' | 'realm'): string {
-  return join(import.meta.dirname, `../../host/${name}/src/main.ts`);
+/** Keeps the bundle of a host program where other users than this process's own can read it. Returns its path. */
+export function keepProgram(folder: string, name: 'gateway' | 'heads' | 'realm', code: Uint8Array): string {
+  const path = join(folder, `${name}.mjs`);
+  rmSync(path, { force: true });
+  writeFileSync(path, code, { flag: 'wx' });
+  chmodSync(path, 0o644);
+  return path;
 }
 
 /** A launcher, which takes `config` as its first line. Its events are on its standard output. */

@@ -21,6 +21,8 @@ export interface Home {
   readonly path: string;
   /** Where the bundles of this start lie. */
   readonly bundles: string;
+  /** Where the bundles of host programs lie: for everybody to read, for nobody else to write. */
+  readonly programs: string;
   /** Where the unix sockets lie: each server owns the folder of its own. */
   readonly sockets: { readonly gateway: string; readonly heads: string; readonly operator: string };
   readonly release: () => void;
@@ -37,7 +39,7 @@ export function holdHome(path: string): Home {
     const release = lock(path);
     const bundles = join(path, 'run');
     mkdirSync(bundles, { recursive: true, mode: 0o700 });
-    return { path, bundles, sockets: foldersOf(socketsOf(path)), release };
+    return { path, bundles, programs: programsOf(path), sockets: foldersOf(socketsOf(path)), release };
   } catch (error) {
     if (error instanceof StackError) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
@@ -97,6 +99,16 @@ function foldersOf(sockets: string): Home['sockets'] {
     return path;
   };
   return { gateway: folder('gateway'), heads: folder('heads'), operator: folder('operator') };
+}
+
+function programsOf(home: string): string {
+  const path = join(home, 'programs');
+  mkdirSync(path, { recursive: true });
+  const found = lstatSync(path);
+  if (!found.isDirectory() || found.uid !== userInfo().uid)
+    throw new StackError(`${path} belongs to somebody else`, `remove it: ${path}`);
+  chmodSync(path, 0o755);
+  return path;
 }
 
 /** In the home, or, where its path is too long for a socket, in a directory of this user named after it. */

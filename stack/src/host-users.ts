@@ -93,17 +93,11 @@ function giveTree(path: string, user: number): void {
   if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) giveTree(join(path, name), user);
 }
 
-const root = realpathSync(join(import.meta.dirname, '../..'));
-/** What of the repository the host processes load. */
-const loaded = ['host', 'pure', 'stack', 'node_modules'].map((name) => join(root, name));
-
-/** Throws StackError with exit code 78 when another user than its owner cannot read the repository or run Node. */
-export function assertReadable(): void {
-  const unreadable = [...loaded, realpathSync(process.execPath)].find(
-    (path) => (statSync(path).mode & 0o005) !== 0o005,
-  );
-  if (unreadable !== undefined)
-    throw refusal(`${unreadable} is not readable for other users`, `chmod -R o+rX ${unreadable}`);
+/** Throws StackError with exit code 78 when another user than its owner cannot run Node. */
+export function assertNodeRuns(): void {
+  const node = realpathSync(process.execPath);
+  if ((statSync(node).mode & 0o005) !== 0o005)
+    throw refusal(`${node} cannot be run by other users`, `chmod o+rx ${node}`);
 }
 
 /**
@@ -118,7 +112,7 @@ export function hostCommand(
   tools: { readonly unshare?: string; readonly setpriv?: string },
 ): readonly [file: string, ...words: string[]] {
   const node = realpathSync(process.execPath);
-  const needed = [...new Set([...loaded, ...data, node].map((path) => resolve(path)))];
+  const needed = [...new Set([...data, node].map((path) => resolve(path)))];
   const closed = [...new Set(needed.map(closedFolder).filter((path) => path !== undefined))];
   // One below another is covered with it.
   const covered = closed.filter((path) => !closed.some((other) => other !== path && isBelow(path, other)));

@@ -5,18 +5,18 @@ import type { IsolationPart } from '@keystead/enclave-launcher/isolation-part';
 import type { LauncherEvent } from '@keystead/enclave-launcher/report';
 import { missingPart } from '@keystead/enclave-launcher/sandbox-tools';
 import { stop as endBundler } from 'esbuild';
-import { bundleEnclave } from './bundle.ts';
+import { bundleEnclave, bundleHost } from './bundle.ts';
 import {
   type ErrorOutput,
   hostProcess,
-  hostProgram,
+  keepProgram,
   launcherProcess,
   signalProcess,
 } from './child-processes.ts';
 import { defaultUserIdBase } from './environment.ts';
 import { freePort } from './free-port.ts';
 import { type Home, holdHome } from './home.ts';
-import { assertReadable, settleRealmUsers } from './host-users.ts';
+import { assertNodeRuns, settleRealmUsers } from './host-users.ts';
 import { readLauncherEvents } from './launcher-events.ts';
 import { StackError } from './stack-error.ts';
 import { SupervisedProcess } from './supervised-process.ts';
@@ -152,9 +152,11 @@ class StartedRealms implements Realms {
         { exitCode: 78 },
       );
     const hasUsers = parts.includes('uid');
-    if (hasUsers) assertReadable();
+    if (hasUsers) assertNodeRuns();
     const bundle = await bundleEnclave('realm');
     const launcher = await bundleEnclave('launcher');
+    const keeperCode = await bundleHost('host/heads/src/main.ts');
+    const hostCode = await bundleHost('host/realm/src/main.ts');
     await endBundler();
     const configured = [];
     for (const place of this.#options.realms) {
@@ -182,7 +184,7 @@ class StartedRealms implements Realms {
       settleRealmUsers(users, { home: place.home, data, heads: place.heads, sockets: held.sockets });
       const headsSocket = join(held.sockets.heads, 'heads.sock');
       const keeper = hostProcess({
-        program: hostProgram('heads'),
+        program: keepProgram(held.programs, 'heads', keeperCode),
         user: users?.heads,
         data: [place.heads, held.sockets.heads],
         stderr,
@@ -191,7 +193,7 @@ class StartedRealms implements Realms {
         keeper({ KEYSTEAD_HEADS: place.heads, KEYSTEAD_HEADS_SOCKET: headsSocket }),
       );
       const host = hostProcess({
-        program: hostProgram('realm'),
+        program: keepProgram(held.programs, 'realm', hostCode),
         user: users?.host,
         data: [data, held.sockets.gateway],
         stderr,

@@ -4,11 +4,11 @@ import { join, resolve } from 'node:path';
 import type { LauncherEvent } from '@keystead/enclave-launcher/report';
 import { missingPart } from '@keystead/enclave-launcher/sandbox-tools';
 import { stop as endBundler } from 'esbuild';
-import { bundleEnclave } from './bundle.ts';
+import { bundleEnclave, bundleHost } from './bundle.ts';
 import { inputDigests } from './bundle-digests.ts';
 import { defaultUserIdBase, headsOf, type StackOptions } from './environment.ts';
-import { hostProcess, hostProgram, launcherProcess, signalProcess } from './child-processes.ts';
-import { assertReadable, settleHostUsers } from './host-users.ts';
+import { hostProcess, keepProgram, launcherProcess, signalProcess } from './child-processes.ts';
+import { assertNodeRuns, settleHostUsers } from './host-users.ts';
 import { freePort } from './free-port.ts';
 import { type Home, holdHome } from './home.ts';
 import { readLauncherEvents } from './launcher-events.ts';
@@ -136,9 +136,9 @@ class RunningStack implements Stack {
         { exitCode: 78 },
       );
     const base = this.#options.userIdBase ?? defaultUserIdBase;
-    if (parts.includes('uid')) assertReadable();
+    if (parts.includes('uid')) assertNodeRuns();
     this.#home = holdHome(this.home);
-    const { sockets } = this.#home;
+    const { sockets, programs } = this.#home;
     const port = await freePort(this.#options.port ?? 0);
     this.api = `http://127.0.0.1:${port}`;
     const headsSocket = join(sockets.heads, 'heads.sock');
@@ -154,8 +154,13 @@ class RunningStack implements Stack {
       sockets,
       rpc: this.#options.rpc,
     });
+    const [keeper, gateway] = await Promise.all([
+      bundleHost('host/heads/src/main.ts'),
+      bundleHost(this.#options.substitutes?.gateway ?? 'host/gateway/src/main.ts'),
+    ]);
+    if (this.#stopped !== undefined) return;
     const spawnKeeper = hostProcess({
-      program: hostProgram('heads'),
+      program: keepProgram(programs, 'heads', keeper),
       user: users?.heads,
       data: [this.#heads, sockets.heads],
       stderr,
@@ -163,9 +168,8 @@ class RunningStack implements Stack {
     this.#supervise('heads', () =>
       spawnKeeper({ KEYSTEAD_HEADS: this.#heads, KEYSTEAD_HEADS_SOCKET: headsSocket }),
     );
-    const gateway = this.#options.substitutes?.gateway ?? hostProgram('gateway');
     const spawnGateway = hostProcess({
-      program: gateway,
+      program: keepProgram(programs, 'gateway', gateway),
       user: users?.gateway,
       data: [this.home, sockets.gateway],
       stderr,

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSqliteStore } from '@keystead/host-storage/sqlite/store-sqlite';
 import type { Store } from '@keystead/host-storage/store';
@@ -11,6 +10,7 @@ import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { reopeningStore } from './reopening-store.ts';
 import type { HoldLimits } from './held-refusals.ts';
 import type { Report } from './report.ts';
+import manifest from '../package.json' with { type: 'json' };
 import { HttpServer, type ServerTimeouts } from './server.ts';
 
 export interface Gateway {
@@ -57,7 +57,7 @@ export async function startGateway(environment: Environment, options: GatewayOpt
       networks: broadcaster.networks,
     }),
     report,
-    version: productVersion(),
+    version: manifest.version,
     ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
     ...(options.hold === undefined ? {} : { hold: options.hold }),
   });
@@ -87,9 +87,4 @@ export async function startGateway(environment: Environment, options: GatewayOpt
       await close();
     },
   };
-}
-
-function productVersion(): string {
-  const file = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(file) as { version: string }).version;
 }
