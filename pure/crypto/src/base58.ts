@@ -25,8 +25,24 @@ export function base58Encode(bytes: Uint8Array): string {
     throw new RangeError(`base58Encode takes at most ${BASE58_MAX_BYTES} bytes`);
   let zeros = 0;
   while (zeros < bytes.length && bytes[zeros] === 0) zeros++;
+  const limbs = bytes.length === KEY_BYTES ? limbsOfKey(bytes) : limbsOf(bytes, zeros);
+  let digits = '';
+  for (let i = limbs.length - 1; i >= 0; i--) {
+    // Below 2^30: whole numbers to the processor too.
+    const limb = limbs[i]! | 0;
+    const high = (limb / PAIR) | 0;
+    const top = (high / PAIR) | 0;
+    digits += ALPHABET[top]! + PAIRS[high - top * PAIR]! + PAIRS[limb - high * PAIR]!;
+  }
+  let skip = 0;
+  while (skip < digits.length && digits.charCodeAt(skip) === 0x31) skip++;
+  return '1'.repeat(zeros) + digits.slice(skip);
+}
+
+/** The bytes from `start` on as a number, five base-58 digits to a limb, least significant first. */
+function limbsOf(bytes: Uint8Array, start: number): number[] {
   const limbs: number[] = [];
-  for (let at = zeros; at < bytes.length; ) {
+  for (let at = start; at < bytes.length; ) {
     const pair = at + 1 < bytes.length;
     let carry = pair ? (bytes[at]! << 8) | bytes[at + 1]! : bytes[at]!;
     const scale = pair ? 0x10000 : 0x100;
@@ -48,17 +64,43 @@ export function base58Encode(bytes: Uint8Array): string {
       carry = Math.floor(carry / LIMB);
     }
   }
-  let digits = '';
-  for (let i = limbs.length - 1; i >= 0; i--) {
-    const limb = limbs[i]!;
-    const low = limb % PAIR;
-    const high = (limb - low) / PAIR;
-    const middle = high % PAIR;
-    digits += ALPHABET[(high - middle) / PAIR]! + PAIRS[middle]! + PAIRS[low]!;
+  return limbs;
+}
+
+// Keys and block hashes of 32 bytes are what is written most: 58^45 is above 2^256.
+const KEY_BYTES = 32;
+const KEY_LIMBS = 9;
+
+/** The limbs of 2^(16 i), one row of nine after the other. */
+const POWERS = new Float64Array((KEY_BYTES / 2) * KEY_LIMBS);
+for (let i = 0; i < KEY_BYTES / 2; i++) {
+  const power = new Uint8Array(2 * i + 1);
+  power[0] = 1;
+  POWERS.set(limbsOf(power, 0), i * KEY_LIMBS);
+}
+
+const keyLimbs = new Float64Array(KEY_LIMBS);
+
+/**
+ * `limbsOf` 32 bytes, with zeros on top where the number is small: each limb is one sum, and the carries come once at the
+ * end. The same array each time.
+ */
+function limbsOfKey(bytes: Uint8Array): Float64Array {
+  keyLimbs.fill(0);
+  for (let i = 0; i < KEY_BYTES / 2; i++) {
+    const at = KEY_BYTES - 2 - 2 * i;
+    const word = (bytes[at]! << 8) | bytes[at + 1]!;
+    const row = i * KEY_LIMBS;
+    // Sixteen products of 16 and 30 bits: below 2^50.
+    for (let j = 0; j < KEY_LIMBS; j++) keyLimbs[j] = keyLimbs[j]! + word * POWERS[row + j]!;
   }
-  let skip = 0;
-  while (skip < digits.length && digits.charCodeAt(skip) === 0x31) skip++;
-  return '1'.repeat(zeros) + digits.slice(skip);
+  let carry = 0;
+  for (let j = 0; j < KEY_LIMBS; j++) {
+    const sum = keyLimbs[j]! + carry;
+    carry = Math.floor(sum / LIMB);
+    keyLimbs[j] = sum - carry * LIMB;
+  }
+  return keyLimbs;
 }
 
 /**

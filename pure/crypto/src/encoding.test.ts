@@ -126,6 +126,14 @@ test('base58 agrees with another implementation and keeps leading zeros', () => 
   assert.deepEqual(base58Decode(base58Encode(packet)), packet);
 });
 
+test('base58 of 32 bytes, which has a way of its own, agrees with another implementation', () => {
+  const agrees = (bytes: Uint8Array) => assert.equal(base58Encode(bytes), base58.encode(bytes));
+  fc.assert(fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), agrees), { numRuns: 2000 });
+  for (let zeros = 0; zeros <= 32; zeros++) {
+    for (const byte of [1, 0x7f, 0x80, 0xff]) agrees(new Uint8Array(32).fill(byte, zeros));
+  }
+});
+
 test('base58 refuses other characters and results that are too long', () => {
   for (const text of ['0', 'O', 'I', 'l', ' 1', '1\n', '1é']) {
     assert.throws(() => base58Decode(text), { code: 'base58-malformed' });
