@@ -161,18 +161,25 @@ export class PackReader {
   bytes(length: number): Uint8Array {
     const at = this.#take(length);
     // The engine keeps up to 64 bytes inside the object, which makes a copy as cheap as a view.
-    if (this.#shared && length > 64)
-      return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + at, length);
-    // Not slice(): on a Buffer that would be a view.
+    if (length > 64) {
+      const view = this.#view8(at, length);
+      return this.#shared ? view : new Uint8Array(view);
+    }
     const out = new Uint8Array(length);
-    out.set(this.#bytes.subarray(at, at + length));
+    const bytes = this.#bytes;
+    for (let i = 0; i < length; i++) out[i] = bytes[at + i]!;
     return out;
+  }
+
+  // subarray() asks for the species first, which costs more than the view.
+  #view8(at: number, length: number): Uint8Array {
+    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + at, length);
   }
 
   text(length: number): string {
     const at = this.#take(length);
     try {
-      return utf8Decode(this.#bytes.subarray(at, at + length));
+      return utf8Decode(this.#view8(at, length));
     } catch {
       throw new PackFault('not UTF-8');
     }
