@@ -12,7 +12,7 @@ import { inMemoryDeployment } from '@keystead/enclave-runtime/in-memory-deployme
 import type { EnclaveContext } from '@keystead/enclave-runtime/program';
 import { openMemoryStore } from '@keystead/host-storage/memory/store-memory';
 import type { StoreBatch } from '@keystead/host-storage/store';
-import { AnswerSignature, answerRolePolicy, answerRoleSigner } from '@keystead/protocol/answer';
+import { answerRolePolicy, answerRoleSigner } from '@keystead/protocol/answer';
 import { resultDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
 import type { Role } from '@keystead/protocol/deployment';
 import { RawRequest } from '@keystead/protocol/frames';
@@ -91,7 +91,7 @@ function stated(
       time: context.clock(),
     },
   ]);
-  return { status: 200, body, signature: AnswerSignature.encode(signature!), identity: identityOf(raw) };
+  return { status: 200, body, signature: signature!, identity: identityOf(raw) };
 }
 
 /** What our own client makes of an answer to a method of kind `use`. */

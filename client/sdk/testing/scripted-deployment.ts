@@ -144,7 +144,7 @@ export class ScriptedDeployment {
         time: options.time ?? this.clock(),
       },
     ]);
-    return AnswerSignature.encode(signature!);
+    return signature!;
   }
 
   headAt(organizationId: string, position: number): Uint8Array {

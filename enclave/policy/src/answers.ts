@@ -2,7 +2,7 @@ import { utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
 import type { JsonValue } from '@keystead/crypto/strict-json';
 import type { EnclaveContext } from '@keystead/enclave-runtime/program';
-import { AnswerSignature, answerRolePolicy } from '@keystead/protocol/answer';
+import { answerRolePolicy } from '@keystead/protocol/answer';
 import { canonicalDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
 import { errorBody, KmsError, toKmsError } from '@keystead/protocol/errors';
 import type { FromPolicy } from '@keystead/protocol/frames';
@@ -151,7 +151,7 @@ export class Answers {
     for (const [index, { refs, identity, status, body }] of stated.entries())
       answers.push({
         refs: [...refs],
-        answer: { identity, status, body, signature: AnswerSignature.encode(signatures[index]!) },
+        answer: { identity, status, body, signature: signatures[index]! },
       });
     const sizeOf = ({ answer }: Answer) => answer.body.length + answer.signature.length + 8192;
     for (const part of inMessages(answers, sizeOf, answersPerMessage))

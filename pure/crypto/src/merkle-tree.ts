@@ -9,23 +9,30 @@ import { sha256 } from './sha256.ts';
 
 const HASH_LENGTH = 32;
 
+// A hash reads its input once: most inputs need no array of their own. What is hashed here is no secret.
+const scratch = new Uint8Array(1024);
+
 /** Hash of a leaf's data. */
 export function leafHash(data: Uint8Array): Uint8Array {
   assertBytes('data', data);
-  const input = new Uint8Array(data.length + 1);
-  input.set(data, 1);
-  return sha256(input);
+  if (data.length >= scratch.length) {
+    const input = new Uint8Array(data.length + 1);
+    input.set(data, 1);
+    return sha256(input);
+  }
+  scratch[0] = 0;
+  scratch.set(data, 1);
+  return sha256(scratch.subarray(0, data.length + 1));
 }
 
 /** Hash of an inner node over its two children's hashes. */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   assertBytes('left', left, HASH_LENGTH);
   assertBytes('right', right, HASH_LENGTH);
-  const input = new Uint8Array(65);
-  input[0] = 1;
-  input.set(left, 1);
-  input.set(right, 33);
-  return sha256(input);
+  scratch[0] = 1;
+  scratch.set(left, 1);
+  scratch.set(right, 33);
+  return sha256(scratch.subarray(0, 65));
 }
 
 /** Root of the empty tree: SHA-256 of nothing. */
@@ -138,7 +145,7 @@ export function consistencyProof(leaves: readonly Uint8Array[], size1: number): 
 /** Root of a tree of at least one leaf hash, and the inclusion proof of each: as `rootOf` and `inclusionProof`, each node once. */
 export function provenTree(leaves: readonly Uint8Array[]): {
   readonly root: Uint8Array;
-  readonly proofs: readonly (readonly Uint8Array[])[];
+  readonly proofs: readonly Uint8Array[][];
 } {
   if (leaves.length === 0) throw new RangeError('a tree without leaves proves nothing');
   const proofs: Uint8Array[][] = leaves.map(() => []);

@@ -10,7 +10,7 @@ import { AnswerSignature, answerRolePolicy, answerRoleSigner, type Statement } f
 import {
   type AnswerToVerify,
   resultDigestOf,
-  signStatements,
+  signStatements as signEncoded,
   statementVersion,
   verifyAnswer,
 } from './answer-signature.ts';
@@ -46,6 +46,9 @@ function statement(index: number, body: JsonValue, changes: Partial<Statement> =
     ...changes,
   };
 }
+
+const signStatements = (...given: Parameters<typeof signEncoded>): AnswerSignature[] =>
+  signEncoded(...given).map((encoded) => AnswerSignature.decode(encoded));
 
 function toVerify(signature: AnswerSignature, index: number, body: JsonValue, status = 200): AnswerToVerify {
   const encoded = AnswerSignature.encode(signature);

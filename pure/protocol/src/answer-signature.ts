@@ -5,7 +5,13 @@ import { leafHash, nodeHash, provenTree } from '@keystead/crypto/merkle-tree';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { sha256 } from '@keystead/crypto/sha256';
 import type { JsonValue } from '@keystead/crypto/strict-json';
-import { AnswerSignature, answerRolePolicy, answerRoleSigner, Statement } from './answer.ts';
+import {
+  AnswerSignature,
+  AnswerSignatureOfEncoded,
+  answerRolePolicy,
+  answerRoleSigner,
+  Statement,
+} from './answer.ts';
 import { type DeploymentKeys, deploymentIdOf } from './deployment.ts';
 import { domainPrefix } from './domain.ts';
 import { KmsError } from './errors.ts';
@@ -38,20 +44,23 @@ function withoutRequestId(body: JsonValue): JsonValue {
   return stated;
 }
 
-/** One answer signature per statement, in order, under one Ed25519 signature of `signSeed`. */
-export function signStatements(signSeed: SecretBytes, statements: readonly Statement[]): AnswerSignature[] {
+/** One encoded AnswerSignature per statement, in order, under one Ed25519 signature of `signSeed`. */
+export function signStatements(signSeed: SecretBytes, statements: readonly Statement[]): Uint8Array[] {
   if (statements.length === 0) return [];
-  const leaves = statements.map((statement) => leafHash(Statement.encode(statement)));
-  const { root, proofs } = provenTree(leaves);
+  const encoded = statements.map((statement) => Statement.encode(statement));
+  const { root, proofs } = provenTree(encoded.map(leafHash));
   const signature = ed25519.keyOf(signSeed).sign(signedRoot(root));
-  return statements.map((statement, index) => ({
-    statement,
-    index,
-    size: leaves.length,
-    path: [...proofs[index]!],
-    signature,
-    inclusion: undefined,
-  }));
+  const size = statements.length;
+  return encoded.map((statement, index) =>
+    AnswerSignatureOfEncoded.encode({
+      statement,
+      index,
+      size,
+      path: proofs[index]!,
+      signature,
+      inclusion: undefined,
+    }),
+  );
 }
 
 export interface AnswerToVerify {

@@ -22,9 +22,7 @@ export const Statement = struct({
 });
 export type Statement = Static<typeof Statement>;
 
-/** The envelope's `signature` field: base64url of this. One Ed25519 signature per tick, over a tree of statements. */
-export const AnswerSignature = struct({
-  statement: Statement,
+const provenBy = {
   index: u53,
   size: u53,
   path: list(fixed(32), 32),
@@ -39,7 +37,13 @@ export const AnswerSignature = struct({
       checkpoint: text(4096),
     }),
   ),
-});
+};
+
+/** The envelope's `signature` field: base64url of this. One Ed25519 signature per tick, over a tree of statements. */
+export const AnswerSignature = struct({ statement: Statement, ...provenBy });
+
+/** The same bytes from a statement that is encoded already: none of its fields has a length of its own. */
+export const AnswerSignatureOfEncoded = struct({ statement: fixed(Statement.minimum), ...provenBy });
 export type AnswerSignature = Static<typeof AnswerSignature>;
 
 /** One finished answer inside a frame: to which waiting request, with which status and body. */
