@@ -1,15 +1,10 @@
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
-import { bytesName, Recent } from '@keystead/crypto/recent';
+import { Recent } from '@keystead/crypto/recent';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { JsonValue } from '@keystead/crypto/strict-json';
 import type { Clock } from '@keystead/enclave-runtime/program';
-import {
-  AnswerSignature,
-  answerRoleSigner,
-  type FinishedAnswer,
-  type Statement,
-} from '@keystead/protocol/answer';
+import { answerRoleSigner, type FinishedAnswer, type Statement } from '@keystead/protocol/answer';
 import { canonicalDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
 import { zeroHash } from '@keystead/protocol/entry';
 import { errorBody, type KmsError } from '@keystead/protocol/errors';
@@ -60,8 +55,7 @@ export class Answers {
   }
 
   /** Answers with what was answered to this entry before, if that is remembered; returns whether it is. */
-  repeat({ hash }: CommittedEntry): boolean {
-    const key = bytesName(hash);
+  repeat({ name: key }: CommittedEntry): boolean {
     const unstated = this.#unstated.get(key);
     if (unstated !== undefined) {
       this.#waiting.push({ ...unstated, entryHash: undefined });
@@ -74,8 +68,7 @@ export class Answers {
   }
 
   result(committed: CommittedEntry, result: JsonValue): void {
-    const { entry, hash } = committed;
-    const entryHash = bytesName(hash);
+    const { entry, name: entryHash } = committed;
     const body = utf8Encode(canonicalize(result));
     const waiting: Waiting = {
       identity: entry.identity,
@@ -115,7 +108,7 @@ export class Answers {
       this.#waiting.map(({ statement }) => statement),
     );
     for (const [index, { identity, status, body, entryHash }] of this.#waiting.entries()) {
-      const answer = { identity, status, body, signature: AnswerSignature.encode(signatures[index]!) };
+      const answer = { identity, status, body, signature: signatures[index]! };
       this.#finished.push(answer);
       if (entryHash !== undefined) this.#remember(entryHash, answer);
     }

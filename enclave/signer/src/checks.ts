@@ -1,5 +1,4 @@
 import { equalBytes } from '@keystead/crypto/bytes';
-import { sha256 } from '@keystead/crypto/sha256';
 import { type Approval, approvalsOf, rootApprovers } from '@keystead/protocol/approval';
 import { assertInForce, callerOf, type Caller } from '@keystead/protocol/authenticate';
 import {
@@ -15,7 +14,7 @@ import type { MethodName } from '@keystead/protocol/method-table';
 import type { ParsedRequest } from '@keystead/protocol/request';
 import { assertFresh, verifyStamp } from '@keystead/protocol/stamp';
 import type { Ticket } from '@keystead/protocol/ticket';
-import type { Display } from './display.ts';
+import type { DisplayOf } from './display.ts';
 import type { CommittedEntry, FreshReceipt, SeenHeads } from './history.ts';
 import { refusal, within } from './refusal.ts';
 import { type HeldRequest, parseHeld } from './requests.ts';
@@ -44,7 +43,7 @@ export function authenticatedRequest(options: {
   const { held, receipt, witness, deploymentId } = options;
   const { entry } = options.committed;
   const { stamp, raw } = held;
-  if (!equalBytes(entry.bodyDigest, sha256(raw.body)) || entry.surface !== raw.surface)
+  if (!equalBytes(entry.bodyDigest, stamp.bodyDigest) || entry.surface !== raw.surface)
     throw refusal('body', 'The entry was decided on another body or surface.');
   if (stamp.kind === 'native' && !equalBytes(stamp.deployment, deploymentId))
     throw refusal('deployment', 'The stamp is for another deployment.');
@@ -157,7 +156,7 @@ export function ownerEntryOf(options: {
   readonly receipt: FreshReceipt;
   readonly heads: SeenHeads;
   readonly witness: Witness;
-  readonly display: Display;
+  readonly display: DisplayOf;
 }): Entry {
   const { ticket, entry, keyUse, request } = options;
   if (equalBytes(keyUse.owner, entry.organization)) {
@@ -182,7 +181,7 @@ export function ownerEntryOf(options: {
   )
     throw refusal('grant', 'The entry of the owner is of another use than the one of the requester.');
   const named = 'policyName' in request.params ? request.params.policyName : null;
-  const key = grantLeafKey(keyUse.walletId, entry.organization, named ?? options.display.grant ?? '');
+  const key = grantLeafKey(keyUse.walletId, entry.organization, named ?? options.display().grant ?? '');
   const leaf = within('grant', () => options.witness.reader(owner.authorityAfter)(key));
   if (
     leaf?.leaf !== 'grant' ||

@@ -16,6 +16,8 @@ const maximumRemembered = 131_072;
 export interface CommittedEntry {
   readonly entry: Entry;
   readonly hash: Uint8Array;
+  /** `bytesName` of the hash. */
+  readonly name: string;
 }
 
 /** The highest head seen of each organization in the last moments. */
@@ -57,7 +59,7 @@ export class SeenHeads {
   }
 }
 
-/** A receipt of the last 5 seconds, with its items by organization and position. Throws `receipt-age`. */
+/** A receipt of the last 5 seconds, with its items by the hash of their entry. Throws `receipt-age`. */
 export class FreshReceipt {
   readonly time: number;
   readonly #items = new Map<string, ReceiptItem>();
@@ -69,15 +71,20 @@ export class FreshReceipt {
     if (Math.abs(receipt.time - now) > receiptLifetimeMilliseconds)
       throw refusal('receipt-age', 'The receipt is more than 5 s from the time of the signer.');
     this.time = receipt.time;
-    for (const item of receipt.items) this.#items.set(itemKey(item.organization, item.position), item);
+    for (const item of receipt.items) this.#items.set(bytesName(item.hash), item);
   }
 
   /** The entry, when this receipt shows it to be history that still may be signed. */
   committed(encoded: Uint8Array, heads: SeenHeads): CommittedEntry {
     const entry = within('receipt-item', () => Entry.decode(encoded));
     const hash = entryHash(encoded);
-    const item = this.#items.get(itemKey(entry.organization, entry.position));
-    if (item === undefined || !equalBytes(item.hash, hash))
+    const name = bytesName(hash);
+    const item = this.#items.get(name);
+    if (
+      item === undefined ||
+      !equalBytes(item.organization, entry.organization) ||
+      item.position !== entry.position
+    )
       throw refusal('receipt-item', 'The receipt does not contain the entry.');
     if (
       !equalBytes(item.authorityBefore, entry.authorityBefore) ||
@@ -90,9 +97,6 @@ export class FreshReceipt {
     heads.assertNotBehind(entry.organization, head);
     if (entry.position < head.floor)
       throw refusal('floor', 'A later change of the organization took back what the entry permits.');
-    return { entry, hash };
+    return { entry, hash, name };
   }
 }
-
-const itemKey = (organization: Uint8Array, position: number): string =>
-  `${bytesName(organization)}/${position}`;

@@ -65,7 +65,7 @@ export class Maker {
 
   /** The caller's own request, of the organization that the policy engine names. */
   #request({ identity, organization }: Make): ParsedRequest {
-    const held = this.#requests.find(identity);
+    const held = this.#requests.find(identity)?.request;
     if (held === undefined) throw refused('The signer did not get this request.');
     const { stamp } = held;
     if (held.selfVerified === false) throw new KmsError('stamp-invalid', {});

@@ -3,7 +3,7 @@ import type { Random } from '@keystead/enclave-runtime/program';
 import type { KeyUse } from '@keystead/protocol/entry';
 import type { MethodName } from '@keystead/protocol/method-table';
 import type { ParsedRequestOf } from '@keystead/protocol/request';
-import type { Display } from './display.ts';
+import type { DisplayOf } from './display.ts';
 import type { ImportEnvelopes } from './import-envelope.ts';
 import type { OpenWallet } from './open-wallet.ts';
 import type { SigningBackend } from './signing-backend.ts';
@@ -28,14 +28,14 @@ export interface UseContext<M extends MethodName> {
   readonly organization: Uint8Array;
   /** Time of the entry, milliseconds. */
   readonly time: number;
-  readonly display: Display;
+  readonly display: DisplayOf;
 }
 
 /** The open wallet of a use. */
 export interface WalletUse {
   readonly keyUse: KeyUse;
   readonly wallet: OpenWallet;
-  readonly display: Display;
+  readonly display: DisplayOf;
 }
 
 export type WalletUseContext<M extends MethodName> = UseContext<M> & WalletUse;

@@ -1,6 +1,6 @@
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
-import { hexEncode } from '@keystead/crypto/hex';
+import { bytesName } from '@keystead/crypto/recent';
 import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
 import { type KmsError, toKmsError } from '@keystead/protocol/errors';
 import type { FromSigner, ToSigner } from '@keystead/protocol/frames';
@@ -15,7 +15,7 @@ import {
   ownerEntryOf,
   walletLeafOf,
 } from './checks.ts';
-import { parseDisplay } from './display.ts';
+import { displayOf } from './display.ts';
 import { type CommittedEntry, FreshReceipt, SeenHeads } from './history.ts';
 import { ImportEnvelopes } from './import-envelope.ts';
 import { Maker } from './maker.ts';
@@ -23,7 +23,7 @@ import type { Answer, SignerTools } from './method.ts';
 import { signs, usesWallet, useNoWallet, useWallet } from './method-table.ts';
 import { type CheckName, checkNames, refusal, within } from './refusal.ts';
 import { OpenWallets } from './open-wallet.ts';
-import { RequestTable } from './requests.ts';
+import { type HeldRequest, RequestTable } from './requests.ts';
 import { portableBackend, type SigningBackend } from './signing-backend.ts';
 import { Vault } from './vault.ts';
 import { WalletPublicKeys } from './wallet-public-keys.ts';
@@ -79,7 +79,7 @@ class Signer implements Program<ToSigner, FromSigner> {
   receive(message: ToSigner): void {
     switch (message.type) {
       case 'requests':
-        for (const { request } of message.items) this.#requests.hold(request);
+        this.#requests.hold(message.items.map(({ request }) => request));
         return;
       case 'make':
         this.#make(message);
@@ -126,9 +126,10 @@ class Signer implements Program<ToSigner, FromSigner> {
       );
       return;
     }
-    const rows = new Map(message.secrets.map(({ hash, sealed }) => [hexEncode(hash), sealed]));
+    const rows = new Map<string, Uint8Array>();
+    for (const { hash, sealed } of message.secrets) rows.set(bytesName(hash), sealed);
     for (const ticket of batch.tickets) {
-      const row = ticket.secret === undefined ? undefined : rows.get(hexEncode(ticket.secret));
+      const row = ticket.secret === undefined ? undefined : rows.get(bytesName(ticket.secret));
       this.#ticket(ticket, receipt, row);
     }
   }
@@ -162,12 +163,13 @@ class Signer implements Program<ToSigner, FromSigner> {
       const found = receipt.committed(ticket.entry, this.#heads);
       assertDecision(found.entry, ticket.identity);
       committed = found;
-      if (!this.#requests.has(ticket.identity))
-        throw refusal('request', 'The signer did not get this request.');
+      const held = this.#requests.find(ticket.identity);
+      if (held === undefined) throw neverGot();
       if (this.#answers.repeat(committed)) return;
-      const answer = this.#use({ ticket, committed, receipt, row });
+      if (held.request === undefined) throw neverGot();
+      const answer = this.#use({ ticket, committed, held: held.request, receipt, row });
       this.#answers.result(committed, answer);
-      this.#requests.answered(ticket.identity);
+      this.#requests.answered(held);
     } catch (thrown) {
       const error = toKmsError(thrown);
       this.#countRefusal(error);
@@ -176,25 +178,24 @@ class Signer implements Program<ToSigner, FromSigner> {
     }
   }
 
-  /** Checks 8 to 22, then the use. */
+  /** Checks 9 to 24, then the use. */
   #use(options: {
     readonly ticket: Ticket;
     readonly committed: CommittedEntry;
+    readonly held: HeldRequest;
     readonly receipt: FreshReceipt;
     readonly row: Uint8Array | undefined;
   }): Answer {
-    const { ticket, committed, receipt, row } = options;
+    const { ticket, committed, held, receipt, row } = options;
     const { entry } = committed;
     const { identity } = ticket;
     const tools = this.#tools;
     const heads = this.#heads;
-    const held = this.#requests.find(identity);
-    if (held === undefined) throw refusal('request', 'The signer did not get this request.');
     const witness = new Witness(ticket.witness, this.#proven);
     const { deploymentId } = tools;
     const authenticated = authenticatedRequest({ committed, held, receipt, witness, deploymentId });
     const { request } = authenticated;
-    const display = within('key-use', () => parseDisplay(ticket.display));
+    const display = displayOf(ticket.display);
     const use = { request, tools, organization: entry.organization, time: entry.time, display };
     if (!usesWallet(request)) {
       assertCeiling(authenticated, null);
@@ -248,3 +249,5 @@ class Signer implements Program<ToSigner, FromSigner> {
     );
   }
 }
+
+const neverGot = (): KmsError => refusal('request', 'The signer did not get this request.');

@@ -21,8 +21,9 @@ export interface HeldRequest {
   readonly receivedAt: number;
 }
 
-/** What the table keeps: of a request that was answered only that it was here. */
-interface Held {
+/** What the table keeps. */
+export interface Held {
+  /** Undefined once it was answered: whoever sends it again has it delivered again. */
   request: HeldRequest | undefined;
   readonly receivedAt: number;
 }
@@ -42,10 +43,17 @@ export class RequestTable {
     return this.#held.size;
   }
 
-  /** Keeps a request that has the form of one; drops everything else, which the policy engine answers. */
-  hold(encoded: Uint8Array): void {
-    const request = readRequest(encoded, this.#clock());
-    if (request === undefined) return;
+  /**
+   * Keeps the requests that have the form of one; drops everything else, which the policy engine answers. All are read before the
+   * first stamp is verified: the processor then has the code of either at hand.
+   */
+  hold(encoded: readonly Uint8Array[]): void {
+    const now = this.#clock();
+    for (const request of encoded.map((each) => readRequest(each, now)))
+      if (request !== undefined) this.#hold(request);
+  }
+
+  #hold(request: ReadRequest): void {
     const key = bytesName(request.identity);
     const held = this.#held.peek(key);
     const known = held?.request;
@@ -59,22 +67,15 @@ export class RequestTable {
     this.#trim();
   }
 
-  /** Whether the request arrived a moment ago, answered or not. */
-  has(identity: Uint8Array): boolean {
+  /** The request, answered or not, when it arrived a moment ago. */
+  find(identity: Uint8Array): Held | undefined {
     this.#trim();
-    return this.#held.peek(bytesName(identity)) !== undefined;
+    return this.#held.peek(bytesName(identity));
   }
 
-  /** The request, unless it was answered: whoever sends it again has it delivered again. */
-  find(identity: Uint8Array): HeldRequest | undefined {
-    this.#trim();
-    return this.#held.peek(bytesName(identity))?.request;
-  }
-
-  /** The request was answered, and the answer is remembered: its bytes are not needed any more. */
-  answered(identity: Uint8Array): void {
-    const held = this.#held.peek(bytesName(identity));
-    if (held?.request === undefined) return;
+  /** Its bytes are not needed any more: it was answered, and the answer is remembered. */
+  answered(held: Held): void {
+    if (held.request === undefined) return;
     this.#bytes -= held.request.raw.body.length;
     held.request = undefined;
   }
@@ -90,9 +91,9 @@ export class RequestTable {
     }
   }
 
-  #drop(key: string, { request }: Held): void {
+  #drop(key: string, held: Held): void {
     this.#held.delete(key);
-    this.#bytes -= request?.raw.body.length ?? 0;
+    this.answered(held);
   }
 }
 

@@ -39,7 +39,8 @@ export function walletAnswer(
   },
 ): Answer {
   assertSignsNothing(context);
-  const { display, keyUse, wallet: open } = context;
+  const { keyUse, wallet: open } = context;
+  const display = context.display();
   const told = accountsOf(open, options.accounts ?? display.accounts ?? defaultAccounts);
   const wallet = {
     walletId: formatUuid(keyUse.walletId),

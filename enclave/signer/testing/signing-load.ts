@@ -3,6 +3,7 @@ import { base58Decode } from '@keystead/crypto/base58';
 import { base64Encode } from '@keystead/crypto/base64';
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { utf8Encode } from '@keystead/crypto/bytes';
+import { canonicalize, canonicalizeWithAmounts } from '@keystead/crypto/canonical-json';
 import { sha256 } from '@keystead/crypto/sha256';
 import { buildTransaction1559 } from '@keystead/chains/ethereum/parse';
 import {
@@ -14,6 +15,7 @@ import {
   walletLeafKey,
   walletMnemonic,
 } from '@keystead/protocol/authority';
+import { outcomeAllow } from '@keystead/protocol/entry';
 import { FromSigner, RawRequest, routeRpc, surfaceNative, ToSigner } from '@keystead/protocol/frames';
 import { formatUuid, walletIdOf } from '@keystead/protocol/ids';
 import { type ParsedRequest, parseRequest } from '@keystead/protocol/request';
@@ -164,10 +166,11 @@ function use(wallet: BenchWallet, own: ReturnType<typeof account>, chain: string
     derivationInfo: { derivationPath, curve, addressFormat },
   });
   const request = parseRequest('native', 'rpc', call.body) as ParsedRequest as SigningRequestOf;
-  const { inputs } = signingRequest(request, own as never);
+  const { inputs, effects } = signingRequest(request, own as never);
   return {
     call,
     wallet,
+    effects: utf8Encode(canonicalizeWithAmounts(effects)),
     keyUse: { derivationPath, curve, addressFormat, bytesDigest: signedBytesDigest(inputs) },
   };
 }
@@ -181,10 +184,10 @@ function turn(uses: readonly ReturnType<typeof use>[], number: number): Uint8Arr
     request: RawRequest.encode(call.raw),
   }));
   const tickets: Ticket[] = [];
-  const entries = uses.map(({ call, wallet, keyUse }) => {
+  const entries = uses.map(({ call, wallet, keyUse, effects }) => {
     const entry = bench.entry(call, {
       keyUse: bench.keyUse(wallet, keyUse),
-      changes: { authenticator: keyHash, effects: sha256(call.body) },
+      changes: { authenticator: keyHash, effects, decision },
     });
     const encoded = organization.append(entry);
     tickets.push({
@@ -193,7 +196,7 @@ function turn(uses: readonly ReturnType<typeof use>[], number: number): Uint8Arr
       ownerEntry: undefined,
       witness: witnessOf(wallet),
       secret: wallet.secret,
-      display: utf8Encode('{}'),
+      display: displayOf(wallet),
     });
     return { entry, encoded };
   });
@@ -207,7 +210,6 @@ function turn(uses: readonly ReturnType<typeof use>[], number: number): Uint8Arr
     items: entries.map(({ entry, encoded }) => itemOf(organization, entry, encoded)),
     refused: [],
   };
-  const rows = new Map(uses.map(({ wallet }) => [wallet, { hash: wallet.secret, sealed: wallet.row }]));
   return [
     ToSigner.encode({ type: 'requests', items: requests }),
     ToSigner.encode({
@@ -218,10 +220,26 @@ function turn(uses: readonly ReturnType<typeof use>[], number: number): Uint8Arr
         TicketBatch.encode({ boot, batch: number, tickets }),
       ),
       receipt: certifier.seal('certifier-to-signer', 'receipt', Receipt.encode(receipt)),
-      secrets: [...rows.values()],
+      secrets: uses.map(({ wallet }) => ({ hash: wallet.secret, sealed: wallet.row })),
     }),
   ];
 }
+
+/** What the policy engine writes besides: as a signature that the root user's preset allows. */
+const decision = { outcome: outcomeAllow, code: '', rule: 'ROOT/root', trace: ['ROOT/root: pass'] };
+
+const displayOf = (wallet: BenchWallet): Uint8Array =>
+  utf8Encode(
+    canonicalize({
+      accounts: wallet.told.accounts!.map(({ curve, derivationPath, addressFormat }) => ({
+        curve,
+        derivationPath: derivationPath!,
+        addressFormat,
+      })),
+      tags: [],
+      walletName: 'wallet',
+    }),
+  );
 
 const witnesses = new Map<BenchWallet, Uint8Array[]>();
 function witnessOf(wallet: BenchWallet): Uint8Array[] {
