@@ -32,6 +32,8 @@ export interface WithStackOptions {
   /** Starts anvil as Sepolia and LiteSVM as Solana devnet, and names them to the gateway. */
   readonly chains?: boolean;
   readonly settings?: StackSettings;
+  /** Another program in the place of the gateway's. */
+  readonly gateway?: string;
 }
 
 /** An organization with one root user, made by a raw client. */
@@ -70,6 +72,7 @@ export class TestStack {
 
   async #boot(stderr: number, settings: StackSettings = {}): Promise<void> {
     const rpc = this.#rpc;
+    const { gateway } = this.#options;
     const bundles = await weakenedBundles(join(this.#directory, 'weakened'));
     try {
       this.#stack = await startStack({
@@ -77,7 +80,9 @@ export class TestStack {
         heads: this.heads,
         stderr,
         ...(rpc === undefined ? {} : { rpc }),
-        ...(bundles === undefined ? {} : { substitutes: { bundles } }),
+        ...(bundles === undefined && gateway === undefined
+          ? {}
+          : { substitutes: { ...(bundles && { bundles }), ...(gateway && { gateway }) } }),
         settings: { ...this.#options.settings, ...settings },
       });
     } catch (error) {

@@ -161,7 +161,7 @@ const CONTROLS: readonly Control[] = [
   {
     off: 'a decision reserves',
     parts: [{ file: 'enclave/policy/src/usage.ts', name: 'reserve', body: 'return;' }],
-    succeeds: ['L1', 'L2', 'L5', 'L8', 'L16', 'L19', 'L23', 'L27', 'L30'],
+    succeeds: ['L1', 'L2', 'L5', 'L8', 'L16', 'L19', 'L23', 'L24', 'L27', 'L30'],
   },
   {
     off: 'fees and allowances count',
@@ -173,6 +173,24 @@ const CONTROLS: readonly Control[] = [
       },
     ],
     succeeds: ['L15', 'L16'],
+  },
+  {
+    off: 'text has the form that its field asks for',
+    parts: [
+      { file: schema, within: 'string', name: 'parse', body: "if (typeof value === 'string') return value;" },
+    ],
+    succeeds: ['L3'],
+  },
+  {
+    off: 'what is own is proven',
+    parts: [
+      {
+        file: charges,
+        name: 'chargesOf',
+        body: 'resource = { ...resource, ownAddresses: { has: () => true } };',
+      },
+    ],
+    succeeds: ['L18'],
   },
   {
     off: 'everything that leaves counts',
@@ -281,6 +299,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   A7: 'headers are read by the gateway’s own process; the test sends the same request with one stamp',
   A8: 'lengths and chunks are read by the HTTP server of Node',
   A10: 'bodies are read by the gateway’s own process; the test sends the same body uncompressed',
+  L25: 'rows come back by the gateway’s own process; the test shows that the backup lacked them',
+  L28: 'a bound on cost, not an attack that something stands against',
   B6: 'the key stands in the leaf and in the identity; the test shows a root who registers the crafted key',
 };
 

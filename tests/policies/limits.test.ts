@@ -1,5 +1,7 @@
 import { withStack } from '../with-stack.ts';
 import assert from 'node:assert/strict';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Answer } from '../raw-client.ts';
 import { FEE, lamports, limited, Scene, SOL } from './scene.ts';
@@ -39,6 +41,29 @@ test('L2: what remains is allowed to the last unit, and one unit more is not; th
   ]);
   assert.equal((await scene.sends(agent, 100_000 - FEE)).status, 200);
   assert.equal((await scene.sends(agent, 0)).status, 400);
+});
+
+test('L3: amounts are exact up to 2^256 - 1, and every other spelling of a number is refused', async () => {
+  const scene = await Scene.of(running);
+  const most = 2n ** 256n - 1n;
+  const agent = await scene.user('agent', limited(lamports(0, { max: String(most) })));
+  const spellings = ['', '-1', '1e3', '0x10', ' 1', '1 ', '01', '1.0', '+1', 'NaN', '١', String(most + 1n)];
+  for (const max of [...spellings, 1, 1.5, null, true]) {
+    const refused = scene.change('agent', limited(lamports(0, { max })));
+    await assert.rejects(refused, { code: 'parameter-invalid' }, String(max));
+  }
+  // Nothing has changed: a nonce for each, since of one nonce the dearest counts.
+  const GAS = 21_000n * 1_000_000_000n;
+  let used = 0n;
+  for (const [nonce, wei] of [0n, 1n, 2n ** 64n - 1n, 2n ** 64n, 2n ** 255n].entries()) {
+    assert.equal((await scene.sendsEther(agent, wei, nonce)).status, 200, String(wei));
+    used += wei + GAS;
+  }
+  const over = await scene.sendsEther(agent, most - used - GAS + 1n, 9);
+  assert.equal(over.body?.code, 'spending-limit-exceeded');
+  assert.equal((over.body?.limit as { used: string }).used, String(used));
+  assert.equal((await scene.sendsEther(agent, most - used - GAS, 9)).status, 200);
+  assert.equal((await scene.sendsEther(agent, 0n, 10)).body?.code, 'spending-limit-exceeded');
 });
 
 test('L5: what has left the rolling window counts no more', async () => {
@@ -159,4 +184,31 @@ test('L23: when the second of two limits fails, neither is used up', async () =>
   await scene.root.native('updatePolicy', { organizationId, policyName: 'everybody', policy: null });
   assert.equal((await scene.sends(scene.root, 1)).status, 200);
   assert.equal((await scene.sends(agent, 1)).body?.rule, 'user/wallet');
+});
+
+const databaseOf = (directory: string) =>
+  readdirSync(directory).filter((name) => name.startsWith('store.sqlite'));
+
+function copyDatabase(from: string, to: string): void {
+  for (const name of databaseOf(to)) rmSync(join(to, name));
+  for (const name of databaseOf(from)) cpSync(join(from, name), join(to, name));
+}
+
+test('L25: a backup of the database from before the last spending brings no budget back', async () => {
+  const scene = await Scene.of(running);
+  const { home } = running;
+  const backup = join(home, '..', 'backup');
+  const agent = await scene.user('agent', limited(lamports(2 * (FEE + 1))));
+  assert.equal((await scene.sends(agent, 1)).status, 200);
+  await running.restart(() => cpSync(home, backup, { recursive: true }));
+  const spent = async (by = running.client(agent.key)) => scene.sends(by, 1);
+  assert.equal((await spent()).status, 200);
+  const entries = running.entries(scene.organizationId);
+  // The log of heads has what the backup lacks, and the chain is whole again.
+  await running.restart(() => {
+    copyDatabase(backup, home);
+    assert.ok(running.entries(scene.organizationId) < entries);
+  });
+  assert.match(running.logged(), /"event":"rolled-forward"/);
+  assert.equal((await spent()).body?.code, 'spending-limit-exceeded');
 });

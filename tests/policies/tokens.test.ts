@@ -1,12 +1,24 @@
 import { withStack } from '../with-stack.ts';
 import assert from 'node:assert/strict';
+import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { Keypair, PublicKey, SystemProgram, Transaction, TransactionInstruction } from '@solana/web3.js';
 import { Transaction as EthereumTransaction, Interface, MaxUint256 } from 'ethers';
+import { runCommandLine } from '@keystead/cli/command-line';
+import { readSurroundings } from '@keystead/cli/surroundings';
 import { createClient } from '@keystead/sdk/client';
-import { newStampKey, type Answer, type RawClient } from '../raw-client.ts';
+import { newCredentials, writeCredentials } from '@keystead/sdk/node/credentials';
+import type { Answer, RawClient, StampKey } from '../raw-client.ts';
 import { FEE, lamports, limited, Scene } from './scene.ts';
 
 const running = withStack();
+
+const TOKEN_PROGRAM = new PublicKey('TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA');
+const ASSOCIATED_TOKEN_PROGRAM = new PublicKey('ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL');
+const WRAPPED_SOL = new PublicKey('So11111111111111111111111111111111111111112');
 
 const TOKEN = `0x${'11'.repeat(20)}`;
 /** Another contract that calls itself the same. */
@@ -73,6 +85,44 @@ test('L17: transfers inside a batch are added up', async () => {
   assert.equal((await calls(scene, agent, TOKEN, batch(40n, 40n, 20n), 1)).status, 200);
 });
 
+test('L18: wrapping SOL into the own token account spends the fee only; closing that account to somebody else has no bound', async () => {
+  const scene = await Scene.of(running);
+  const own = (excludeOwn: boolean) => ({ ...lamports(FEE + 1), ...(excludeOwn ? { excludeOwn } : {}) });
+  const agent = await scene.user('agent', limited(own(true)));
+  const us = new PublicKey(scene.address('Solana'));
+  const them = Keypair.generate().publicKey;
+  const tokens = (owner: PublicKey) =>
+    PublicKey.findProgramAddressSync(
+      [owner.toBuffer(), TOKEN_PROGRAM.toBuffer(), WRAPPED_SOL.toBuffer()],
+      ASSOCIATED_TOKEN_PROGRAM,
+    )[0];
+  const runs = (...instructions: TransactionInstruction[]) => {
+    const recentBlockhash = Keypair.generate().publicKey.toBase58();
+    const transaction = new Transaction({ feePayer: us, recentBlockhash });
+    for (const each of instructions) transaction.add(each);
+    const bytes = transaction.serialize({ requireAllSignatures: false, verifySignatures: false });
+    return scene.signs(agent, bytes, 'solana');
+  };
+  const ofTokens = (data: number[], ...accounts: PublicKey[]) =>
+    new TransactionInstruction({
+      programId: TOKEN_PROGRAM,
+      data: Buffer.from(data),
+      keys: accounts.map((pubkey) => ({ pubkey, isSigner: pubkey.equals(us), isWritable: true })),
+    });
+  const wraps = (account: PublicKey) => [
+    SystemProgram.transfer({ fromPubkey: us, toPubkey: account, lamports: 1_000_000_000 }),
+    ofTokens([17], account),
+  ];
+  const elsewhere = await runs(...wraps(tokens(them)));
+  assert.equal(elsewhere.body?.code, 'spending-limit-exceeded');
+  assert.equal((await runs(...wraps(tokens(us)))).status, 200);
+  const closes = await runs(ofTokens([9], tokens(us), them, us));
+  assert.deepEqual([closes.body?.code, closes.body?.rule], ['transaction-blocked', 'effects-unbounded']);
+  // A policy that does not leave out what is its own counts it.
+  await scene.change('agent', limited(own(false)));
+  assert.equal((await runs(...wraps(tokens(us)))).body?.code, 'spending-limit-exceeded');
+});
+
 test('L26: a token is its contract: one that calls itself the same has a budget of its own', async () => {
   const scene = await Scene.of(running);
   const agent = await scene.user(
@@ -86,11 +136,28 @@ test('L26: a token is its contract: one that calls itself the same has a budget 
   assert.equal((await calls(scene, agent, NAMESAKE, few, 2)).status, 200);
 });
 
-test('L27: one wallet has one budget, whichever way it is asked', async () => {
+test('L27: one wallet has one budget, whichever way it is asked', async (t) => {
   const scene = await Scene.of(running);
   const { organizationId, wallet } = scene;
-  const key = newStampKey();
-  const agent = await scene.user('agent', limited(lamports(2 * (FEE + 1))), key);
+  const { walletId } = wallet;
+  await scene.root.native('updatePolicy', {
+    organizationId,
+    policyName: 'everybody',
+    policy: limited(lamports(3 * (FEE + 1))),
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'keystead-budget-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const credentials = newCredentials({
+    api: running.api,
+    deploymentId: running.stack.deploymentId,
+    organizationId,
+    walletId,
+    username: 'clerk',
+  });
+  const path = join(folder, 'clerk.json');
+  writeCredentials(path, credentials);
+  const key = stampKeyOf(credentials.privateKey.expose());
+  const clerk = await scene.user('clerk', { type: 'CEL', preset: 'LEGACY_USER_ROLE' }, key);
   const client = createClient({
     baseUrl: running.api,
     root: running.stack.deploymentId,
@@ -99,13 +166,37 @@ test('L27: one wallet has one budget, whichever way it is asked', async () => {
   const bySdk = () =>
     client.call('signTransaction', {
       organizationId,
-      walletId: wallet.walletId,
+      walletId,
       chain: 'solana',
       transaction: scene.transfer(1).toString('base64url'),
       derivationInfo: "m/44'/501'/0'/0'",
     });
-  assert.equal((await scene.sends(agent, 1)).status, 200, 'as published clients ask');
+  const byCommand = async (): Promise<string> => {
+    const file = join(folder, 'transaction');
+    writeFileSync(file, `0x${scene.transfer(1).toString('hex')}`);
+    let printed = '';
+    const given = ['sign', 'transaction', file, '--chain', 'solana', '--credentials', path, '--json'];
+    const surroundings = { ...readSurroundings(), say: (line: string) => void (printed += line) };
+    await runCommandLine(given, surroundings, (text) => (printed += text));
+    return printed;
+  };
+  assert.equal((await scene.sends(clerk, 1)).status, 200, 'as published clients ask');
   await bySdk();
+  assert.match(await byCommand(), /"signature":/);
   await assert.rejects(bySdk(), { code: 'spending-limit-exceeded' });
-  assert.equal((await scene.sends(agent, 1)).body?.code, 'spending-limit-exceeded');
+  assert.equal((await scene.sends(clerk, 1)).body?.code, 'spending-limit-exceeded');
+  assert.match(await byCommand(), /spending-limit-exceeded/);
 });
+
+/** The Ed25519 key of a seed (RFC 8410). */
+function stampKeyOf(seed: Uint8Array): StampKey {
+  const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
+  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  const publicKeyBytes = Buffer.from(createPublicKey(privateKey).export({ format: 'jwk' }).x!, 'base64url');
+  return {
+    algorithm: 'Ed25519',
+    publicKeyBytes,
+    publicKey: publicKeyBytes.toString('base64url'),
+    sign: (message) => sign(null, message, privateKey),
+  };
+}
