@@ -48,6 +48,7 @@ export function arrived(context: EnclaveContext, ref: number, encoded: Uint8Arra
     organization,
     organizationId: formatUuid(organization),
     arrived: context.clock(),
+    selfVerified: undefined,
     made: undefined,
     refusal: undefined,
     owner: undefined,

@@ -17,7 +17,7 @@ function organizationNamed(number: number): Organization {
   return new Organization(
     id,
     organizationKeys(seed, id),
-    new NodeCache(10_000),
+    new NodeCache(10_000, 0),
     noRequests(),
     zeroHash,
     emptyHead,

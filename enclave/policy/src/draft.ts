@@ -12,7 +12,7 @@ export class Draft {
   readonly organization: Organization;
   readonly #cells = new Map<string, Uint8Array | undefined>();
   readonly #authority = new Map<string, AuthorityWriteOf>();
-  readonly #reads = new Map<string, Uint8Array>();
+  readonly #reads = new Set<Uint8Array>();
 
   constructor(organization: Organization) {
     this.organization = organization;
@@ -31,7 +31,7 @@ export class Draft {
 
   /** Leaf as it stands before the decision; remembered, so that the certifier can be shown the same. */
   leaf = (key: Uint8Array): AuthorityLeaf | undefined => {
-    this.#reads.set(bytesName(key), key);
+    this.#reads.add(key);
     return this.organization.leaf(key);
   };
 
@@ -73,7 +73,7 @@ export class Draft {
   } {
     const map = this.organization.authorityMap();
     withAllNodes([
-      ...[...this.#reads.values()].map((key) => () => map.get(key)),
+      ...[...this.#reads].map((key) => () => map.get(key)),
       ...this.authorityWrites().map(({ key, value }) => () => {
         if (value === undefined) map.delete(key);
         else map.set(key, value);

@@ -23,7 +23,7 @@ const id = new Uint8Array(16).fill(1);
 const keys = organizationKeys(seed, id);
 
 /** An organization to which entries are appended one by one. */
-function growing(nodes = new NodeCache(10_000_000)) {
+function growing(nodes = new NodeCache(10_000_000, 0)) {
   const organization = new Organization(id, keys, nodes, noRequests(), zeroHash, emptyHead);
   const entries = new Map<number, KnownEntry>();
   const append = (changes: Partial<Entry> = {}) => {
@@ -97,7 +97,7 @@ describe('an organization in memory', () => {
   });
 
   it('looks for a request as far back as a fresh stamp reaches, and no further', () => {
-    const nodes = new NodeCache(10_000_000);
+    const nodes = new NodeCache(10_000_000, 0);
     const { organization, append, entries } = growing(nodes);
     const identity = new Uint8Array(32).fill(3);
     const { time } = emptyEntry();
@@ -111,7 +111,7 @@ describe('an organization in memory', () => {
       return cold;
     };
     assert.equal(loaded(nodes).decidedAt(identity, time + decisionWindowMilliseconds), 1);
-    const empty = new NodeCache(10_000);
+    const empty = new NodeCache(10_000, 0);
     assert.throws(() => loaded(empty).decidedAt(identity, time + decisionWindowMilliseconds), NeedRows);
     assert.equal(loaded(empty).decidedAt(identity, time + decisionWindowMilliseconds + 1), undefined);
   });
@@ -125,7 +125,7 @@ describe('an organization in memory', () => {
     const loaded = new Organization(
       id,
       keys,
-      new NodeCache(10_000_000),
+      new NodeCache(10_000_000, 0),
       noRequests(),
       stateRoot!,
       organization.tail,
@@ -141,7 +141,7 @@ describe('an organization in memory', () => {
   });
 
   it('comes to the same roots with nodes in memory and without', () => {
-    const nodes = new NodeCache(10_000_000);
+    const nodes = new NodeCache(10_000_000, 0);
     const { append, entries } = growing(nodes);
     for (let i = 0; i < 320; i += 1)
       append({

@@ -1,7 +1,7 @@
 import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
 import { hmacSha256 } from '@keystead/crypto/hmac';
 import { hkdfSha256 } from '@keystead/crypto/hkdf';
-import { type MerkleMap, MissingNodeError, type StoredNode } from '@keystead/crypto/merkle-map';
+import { type MerkleMap, MissingNodeError } from '@keystead/crypto/merkle-map';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import type { AuthorityLeaf } from '@keystead/protocol/authority';
@@ -45,6 +45,8 @@ export function organizationKeys(seed: SecretBytes, organization: Uint8Array): O
 }
 
 const sealBytes = 32;
+/** Leaves that one organization keeps at hand, for the few keys that most of its requests need. */
+const maximumOwnLeaves = 32;
 let organizationsMade = 0;
 
 /** An entry row: the entry's bytes and a MAC under the organization's row key (spec/state.md §6). */
@@ -91,6 +93,9 @@ export class Organization {
   readonly #trail = new EntryTrail();
   /** Names this tail: cells of one that was given up are not those of the next. */
   readonly #tailName = `${(organizationsMade += 1)} `;
+  /** Leaves under one authority root by their keys, which are the same arrays each time (pure/protocol/src/authority.ts). */
+  readonly #leaves = new Map<Uint8Array, AuthorityLeaf>();
+  #leavesOf: Uint8Array = zeroHash;
   /** The state map that the newest call of `checkpoint` led to. */
   #computed: MerkleMap | undefined;
 
@@ -131,7 +136,12 @@ export class Organization {
 
   cellBytes(name: string): Uint8Array | undefined {
     if (this.#overlay.has(name)) return this.#overlay.get(name);
-    return this.#withNodes(() => this.#nodes.map(this.#stateRoot).peek(cellKey(name)));
+    try {
+      const value = this.#nodes.value(this.#stateRoot, cellKey(name));
+      return value === undefined ? undefined : value.slice();
+    } catch (cause) {
+      throw missingRow(cause);
+    }
   }
 
   /**
@@ -184,7 +194,21 @@ export class Organization {
 
   /** Leaf of the tail's authority set. Throws NeedRows. */
   leaf(key: Uint8Array): AuthorityLeaf | undefined {
-    return this.#withNodes(() => this.#nodes.leaf(this.tail.authority, key));
+    const { authority } = this.tail;
+    if (this.#leavesOf !== authority || this.#leaves.size >= maximumOwnLeaves) {
+      this.#leaves.clear();
+      this.#leavesOf = authority;
+    }
+    const known = this.#leaves.get(key);
+    if (known !== undefined) return known;
+    let leaf: AuthorityLeaf | undefined;
+    try {
+      leaf = this.#nodes.leaf(authority, key);
+    } catch (cause) {
+      throw missingRow(cause);
+    }
+    if (leaf !== undefined) this.#leaves.set(key, leaf);
+    return leaf;
   }
 
   /** Asks at once for all that is missing on the way to these leaves. Throws NeedRows. */
@@ -198,9 +222,13 @@ export class Organization {
     return this.#nodes.map(root).fork();
   }
 
-  /** Nodes that prove what stands under keys of an authority root of this organization. Throws NeedRows. */
-  authorityWitness(root: Uint8Array, keys: readonly Uint8Array[]): readonly StoredNode[] {
-    return this.#nodes.witness(root, keys);
+  /** Nodes that prove what stands under keys of an authority root of this organization; `keys` are remembered. Throws NeedRows. */
+  authorityWitness(
+    root: Uint8Array,
+    keys: readonly Uint8Array[],
+    more?: readonly Uint8Array[],
+  ): readonly Uint8Array[] {
+    return this.#nodes.witness(root, keys, more);
   }
 
   /** Hash of one of the newest entries of the tail; undefined when it is not known any more. */
@@ -265,17 +293,17 @@ export class Organization {
     this.#trail.forgetUpTo(this.certified.position);
   }
 
-  #withNodes<T>(read: () => T): T {
+  /** Runs a read or write of an authority map; a missing node becomes a row query. */
+  withNodes<T>(read: () => T): T {
     try {
       return read();
     } catch (cause) {
-      if (cause instanceof MissingNodeError) throw new NeedRows([{ kind: 'node', hash: cause.hash }]);
-      throw cause;
+      throw missingRow(cause);
     }
   }
+}
 
-  /** Runs a read or write of an authority map; a missing node becomes a row query. */
-  withNodes<T>(read: () => T): T {
-    return this.#withNodes(read);
-  }
+/** NeedRows for a node that is not at hand; any other cause as it is. */
+function missingRow(cause: unknown): unknown {
+  return cause instanceof MissingNodeError ? new NeedRows([{ kind: 'node', hash: cause.hash }]) : cause;
 }

@@ -18,6 +18,8 @@ export interface Pending {
   readonly organization: Uint8Array;
   readonly organizationId: string;
   readonly arrived: number;
+  /** True when its stamp verified under the stamp's own key: it does so again however often the decision starts anew. */
+  selfVerified: true | undefined;
   /** What the signer made or derived for it. */
   made: MadeResult | undefined;
   /** Why the signer would not make or derive it. */

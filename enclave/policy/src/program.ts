@@ -74,7 +74,7 @@ export function createPolicyEngine(context: EnclaveContext): Program<ToPolicy, F
 class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   send: (message: FromPolicy) => void = () => {};
   readonly #context: EnclaveContext;
-  readonly #nodes = new NodeCache(bytesOfNodes);
+  readonly #nodes: NodeCache;
   readonly #requests: DecidedRequests;
   readonly #foundings: Foundings;
   readonly #rowQueries: RowQueries;
@@ -104,6 +104,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
 
   constructor(context: EnclaveContext) {
     this.#context = context;
+    this.#nodes = new NodeCache(bytesOfNodes, seedOf(context.random(4)));
     this.#requests = new DecidedRequests(context.random);
     this.#foundings = new Foundings(context.settings);
     this.#answers = new Answers(context);
@@ -282,8 +283,12 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     assertStampedSince(pending, this.#organizations.since);
 
     let caller: Caller | null = null;
-    if (organization.exists) caller = authenticate((key) => organization.leaf(key), stamp, raw.body, now);
-    else if (!verifySelfStamp(stamp, raw.body)) throw new KmsError('stamp-invalid', {});
+    if (organization.exists) {
+      const { selfVerified } = pending;
+      caller = authenticate((key) => organization.leaf(key), stamp, raw.body, now, selfVerified);
+      // What a passkey signs is judged by its leaf too.
+      if (!stamp.webauthn) pending.selfVerified = true;
+    } else if (!verifySelfStamp(stamp, raw.body)) throw new KmsError('stamp-invalid', {});
 
     if (request.kind === 'read') {
       if (caller === null) throw new KmsError('authenticator-unknown', {});
@@ -683,6 +688,8 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     };
   }
 }
+
+const seedOf = ([a, b, c, d]: Uint8Array): number => (a! << 24) | (b! << 16) | (c! << 8) | d!;
 
 /** Request and signature: only bytes that stand or fall with the same stamp wait together. */
 function parkedAs({ identityHex, raw }: Pending): string {

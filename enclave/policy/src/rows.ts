@@ -1,9 +1,11 @@
-import { concatBytes } from '@keystead/crypto/bytes';
+import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
 import { MerkleMap, MissingNodeError, type StoredNode } from '@keystead/crypto/merkle-map';
+import { readPath } from '@keystead/crypto/merkle-path';
 import { bytesName, Recent } from '@keystead/crypto/recent';
 import { AuthorityLeaf } from '@keystead/protocol/authority';
 import type { RowQuery } from '@keystead/protocol/frames';
 import type { CellTypes } from './cells.ts';
+import { NodeStore } from './node-store.ts';
 
 /**
  * Rows come from an untrusted store, later than they are asked for. A decision that lacks one stops with `NeedRows`,
@@ -45,51 +47,49 @@ function missingIn(cause: unknown): Uint8Array[] {
   });
 }
 
-/** Maps whose read nodes stay in memory, and the nodes that one of them may hold before it starts anew. */
+/** Maps that changes begin from, whose read nodes stay in memory, and the nodes that one of them may hold before it starts anew. */
 const maximumMaps = 32;
 const nodesPerMap = 4096;
-const maximumWitnesses = 2048;
 /** Decoded leaves and cells of all organizations. */
 const maximumLeaves = 32_768;
 const maximumCells = 16_384;
-/** What a node takes besides its bytes: name, places in two tables, array and its buffer. */
-const nodeOverhead = 480;
-
 /**
  * Nodes of authority and state maps, by hash, and what was read from them. All of it is addressed by content: what was true
  * under a root stays true.
  */
 export class NodeCache {
-  readonly #nodes = new Recent<Uint8Array>(Number.MAX_SAFE_INTEGER);
-  readonly #limit: number;
-  #bytes = 0;
+  readonly #nodes: NodeStore;
+  /** What is put was hashed by who puts it. */
+  readonly hashes = true;
   readonly #maps = new Recent<MerkleMap>(maximumMaps);
   readonly #leaves = new Recent<AuthorityLeaf>(maximumLeaves);
   /** Decoded cells, by a name that no two states share. */
   readonly cells = new Recent<CellTypes[keyof CellTypes]>(maximumCells);
-  readonly #witnesses = new Recent<readonly StoredNode[]>(maximumWitnesses);
+  /** By the array of the root. */
+  readonly #ways = new WeakMap<
+    Uint8Array,
+    { readonly keys: readonly Uint8Array[]; readonly paths: readonly StoredNode[][] }
+  >();
 
-  /** `limit`: bytes of memory for nodes, about. */
-  constructor(limit: number) {
-    this.#limit = limit;
+  /** `limit`: bytes of memory for nodes, about. `seed`: as `NodeStore` takes it. */
+  constructor(limit: number, seed: number) {
+    this.#nodes = new NodeStore(limit, seed);
   }
 
-  node(hash: Uint8Array): Uint8Array | undefined {
-    return this.#nodes.get(bytesName(hash));
-  }
+  /** A view, to be read at once: it keeps what lies beside it in memory. */
+  readonly node = (hash: Uint8Array): Uint8Array | undefined => this.#nodes.get(hash);
 
+  /** `hash` is that of `bytes`, which are copied. */
   put(hash: Uint8Array, bytes: Uint8Array): void {
-    const name = bytesName(hash);
-    if (this.#nodes.peek(name) === undefined) this.#bytes += bytes.length + nodeOverhead;
-    this.#nodes.set(name, bytes);
-    while (this.#bytes > this.#limit) {
-      const { name: oldest, value } = this.#nodes.oldest!;
-      this.#nodes.delete(oldest);
-      this.#bytes -= value.length + nodeOverhead;
-    }
+    this.#nodes.put(hash, bytes);
   }
 
-  /** The map under a root, for `peek` and `fork`: others read the same one. */
+  /** What stands under a key of a map, to be read at once. Throws MissingNodeError. */
+  value(root: Uint8Array, key: Uint8Array): Uint8Array | undefined {
+    return readPath(root, key, this.node);
+  }
+
+  /** The map under a root, for `fork`: others read the same one. */
   map(root: Uint8Array): MerkleMap {
     const name = bytesName(root);
     const known = this.#maps.get(name);
@@ -104,7 +104,7 @@ export class NodeCache {
     const name = bytesName(root) + bytesName(key);
     const known = this.#leaves.get(name);
     if (known !== undefined) return known;
-    const bytes = this.map(root).peek(key);
+    const bytes = this.value(root, key);
     // What is absent is not remembered: anybody can ask for keys that nobody has.
     if (bytes === undefined) return undefined;
     const leaf = AuthorityLeaf.decode(bytes);
@@ -119,16 +119,55 @@ export class NodeCache {
     this.#maps.set(bytesName(map.root()), map);
   }
 
-  /** Nodes that prove what stands under `keys`, or that nothing does. Throws NeedRows. */
-  witness(root: Uint8Array, keys: readonly Uint8Array[]): readonly StoredNode[] {
-    const name =
-      keys.length > 64 ? [root, ...keys].map(bytesName).join('') : bytesName(concatBytes(root, ...keys));
-    const known = this.#witnesses.get(name);
-    if (known !== undefined) return known;
-    const map = this.map(root).fork();
-    withAllNodes(keys.map((key) => () => map.get(key)));
-    const witness = map.witness();
-    this.#witnesses.set(name, witness);
-    return witness;
+  /**
+   * Nodes that prove what stands under `keys` and `more`, or that nothing does. The ways to `keys` are remembered as long as the
+   * root's array is: they are those of who stamps, again and again. Throws NeedRows.
+   */
+  witness(root: Uint8Array, keys: readonly Uint8Array[], more: readonly Uint8Array[] = []): Uint8Array[] {
+    let known = this.#ways.get(root);
+    if (known === undefined || !isSameList(known.keys, keys)) {
+      known = { keys, paths: ownCopies(this.#paths(root, keys)) };
+      this.#ways.set(root, known);
+    }
+    const paths = more.length === 0 ? known.paths : [...known.paths, ...this.#paths(root, more)];
+    const nodes: Uint8Array[] = [];
+    // Two ways are one up to where they part.
+    for (const [index, path] of paths.entries()) {
+      let shared = 0;
+      for (let earlier = 0; earlier < index; earlier += 1)
+        while (isSame(path[shared], paths[earlier]![shared])) shared += 1;
+      for (let at = shared; at < path.length; at += 1) nodes.push(path[at]!.bytes);
+    }
+    return nodes;
   }
+
+  #paths(root: Uint8Array, keys: readonly Uint8Array[]): StoredNode[][] {
+    const paths: StoredNode[][] = [];
+    withAllNodes(
+      keys.map((key) => () => {
+        const path: StoredNode[] = [];
+        readPath(root, key, this.node, (hash, bytes) => path.push({ hash, bytes }));
+        paths.push(path);
+      }),
+    );
+    return paths;
+  }
+}
+
+function isSame(a: StoredNode | undefined, b: StoredNode | undefined): boolean {
+  return a !== undefined && b !== undefined && equalBytes(a.hash, b.hash);
+}
+
+function isSameList(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {
+  return a.length === b.length && a.every((bytes, index) => bytes === b[index]);
+}
+
+/** Copies of all that is in them, in one array: views would keep alive what lies beside them. */
+function ownCopies(paths: readonly StoredNode[][]): StoredNode[][] {
+  const all = concatBytes(...paths.flat().flatMap(({ hash, bytes }) => [hash, bytes]));
+  let at = 0;
+  const next = (length: number): Uint8Array => all.subarray(at, (at += length));
+  return paths.map((path) =>
+    path.map(({ hash, bytes }) => ({ hash: next(hash.length), bytes: next(bytes.length) })),
+  );
 }

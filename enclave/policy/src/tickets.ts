@@ -1,5 +1,5 @@
 import { equalBytes } from '@keystead/crypto/bytes';
-import type { StoredNode } from '@keystead/crypto/merkle-map';
+import { mapNodeHash } from '@keystead/crypto/merkle-map';
 import { bytesName } from '@keystead/crypto/recent';
 import type { Caller } from '@keystead/protocol/authenticate';
 import {
@@ -160,24 +160,22 @@ function ticketWitness(
     organizationLeafKey,
     ...approverKeys(organization, entry, approvals),
   ];
-  const usesOwnWallet = owner === null && !equalBytes(keyUse.walletId, new Uint8Array(16));
-  if (owner === null && (!usesOwnWallet || equalBytes(entry.authorityBefore, entry.authorityAfter))) {
-    const keys = usesOwnWallet ? [...stamped, walletKey] : stamped;
-    return organization.authorityWitness(entry.authorityBefore, keys).map(({ bytes }) => bytes);
-  }
-  const seen = new Map<string, Uint8Array>();
-  const add = (nodes: readonly StoredNode[]): void => {
-    for (const { hash, bytes } of nodes) seen.set(bytesName(hash), bytes);
-  };
-  add(organization.authorityWitness(entry.authorityBefore, stamped));
-  if (owner !== null)
-    add(
-      owner.organization.authorityWitness(owner.entry.authorityAfter, [
-        walletKey,
-        owner.grantKey,
-        organizationLeafKey,
-      ]),
-    );
-  else add(organization.authorityWitness(entry.authorityAfter, [walletKey]));
-  return [...seen.values()];
+  const usesOwnWallet = owner === null && !equalBytes(keyUse.walletId, noWallet);
+  if (owner === null && (!usesOwnWallet || equalBytes(entry.authorityBefore, entry.authorityAfter)))
+    return [
+      ...organization.authorityWitness(entry.authorityBefore, stamped, usesOwnWallet ? [walletKey] : []),
+    ];
+  const nodes = [
+    organization.authorityWitness(entry.authorityBefore, stamped),
+    owner === null
+      ? organization.authorityWitness(entry.authorityAfter, [walletKey])
+      : owner.organization.authorityWitness(owner.entry.authorityAfter, [
+          walletKey,
+          owner.grantKey,
+          organizationLeafKey,
+        ]),
+  ].flat();
+  return [...new Map(nodes.map((bytes) => [bytesName(mapNodeHash(bytes)), bytes])).values()];
 }
+
+const noWallet = new Uint8Array(16);

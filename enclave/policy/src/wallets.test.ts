@@ -14,7 +14,7 @@ const keys = organizationKeys(SecretBytes.take(new Uint8Array(32)), id);
 
 function withWallets(...names: string[]): Draft {
   const draft = new Draft(
-    new Organization(id, keys, new NodeCache(10_000), noRequests(), zeroHash, emptyHead),
+    new Organization(id, keys, new NodeCache(10_000, 0), noRequests(), zeroHash, emptyHead),
   );
   draft.write('organization', '', { name: 'A', tags: [], createdAtMs: 0, wallets: 0, users: [] });
   for (const name of names) addToWallets(draft, name, wallet('shared', name));

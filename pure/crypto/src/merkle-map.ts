@@ -34,10 +34,10 @@ export class MissingNodeError extends Error {
   }
 }
 
-const KEY_LENGTH = 32;
-const HASH_LENGTH = 32;
-const LEAF = 0;
-const BRANCH = 1;
+export const KEY_LENGTH = 32;
+export const HASH_LENGTH = 32;
+export const LEAF = 0;
+export const BRANCH = 1;
 
 // "keystead/map/v1\n": separates these hashes from all others in the system.
 const DOMAIN = Uint8Array.of(107, 101, 121, 115, 116, 101, 97, 100, 47, 109, 97, 112, 47, 118, 49, 10);
@@ -366,13 +366,13 @@ function assertBelow(parent: Branch, side: 0 | 1, child: Node): void {
   }
 }
 
-// Bit 0 is the most significant bit of the first byte.
-function bitAt(bytes: Uint8Array, bit: number): 0 | 1 {
+/** Bit 0 is the most significant bit of the first byte. */
+export function bitAt(bytes: Uint8Array, bit: number): 0 | 1 {
   return ((bytes[bit >> 3]! >> (7 - (bit & 7))) & 1) as 0 | 1;
 }
 
-// Index of the first of `length` bits in which the two differ; `length` when none does.
-function firstDifference(a: Uint8Array, b: Uint8Array, length: number): number {
+/** Index of the first of `length` bits in which the two differ; `length` when none does. */
+export function firstDifference(a: Uint8Array, b: Uint8Array, length: number): number {
   const count = (length + 7) >> 3;
   for (let i = 0; i < count; i++) {
     const difference = a[i]! ^ b[i]!;

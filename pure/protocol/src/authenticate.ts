@@ -20,11 +20,17 @@ export interface Caller {
  * Who stamped the request, by the authority set alone: the same rule in policy engine, certifier and signer.
  * Throws KmsError authenticator-unknown, authenticator-expired, user-expired, user-frozen, stamp-kind-not-allowed,
  * stamp-invalid.
- * `time` is in milliseconds.
+ * `time` is in milliseconds. `selfVerified`: as `verifyStamp` takes it.
  */
-export function authenticate(read: AuthorityReader, stamp: Stamp, body: Uint8Array, time: number): Caller {
+export function authenticate(
+  read: AuthorityReader,
+  stamp: Stamp,
+  body: Uint8Array,
+  time: number,
+  selfVerified?: boolean,
+): Caller {
   const caller = callerOf(read, stamp.keyHash);
-  verifyStamp(stamp, body, caller.authenticator);
+  verifyStamp(stamp, body, caller.authenticator, selfVerified);
   assertInForce(caller, time);
   return caller;
 }
