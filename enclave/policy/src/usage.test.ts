@@ -27,7 +27,7 @@ class CountedDraft extends Draft {
 
 /** A draft over a state in which one counter has so many rows of 1, `step` milliseconds apart. */
 function stateWith(rows: number, step: number): CountedDraft {
-  const nodes = new NodeCache(1_000_000_000);
+  const nodes = new NodeCache(1_000_000_000, 0);
   const map = new MerkleMap(zeroHash, nodes);
   const name = counterName(scope);
   let head: LedgerHead = emptyLedger;
