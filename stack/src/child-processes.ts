@@ -6,6 +6,7 @@ import { hostCommand } from './host-users.ts';
 
 /** Flags of a launcher's own process. */
 const launcherFlags = [
+  '--max-semi-space-size=2',
   '--disable-proto=throw',
   '--frozen-intrinsics',
   '--disallow-code-generation-from-strings',
@@ -38,7 +39,7 @@ export function hostProcess({
   const words = [
     '--disable-warning=ExperimentalWarning',
     // V8 marks a small heap anew all the time when the young generation is larger than what is left below its limit.
-    '--max-semi-space-size=8',
+    '--max-semi-space-size=4',
     program,
   ];
   const [file, ...rest] =

@@ -1,4 +1,4 @@
-import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
+import { equalBytes } from '@keystead/crypto/bytes';
 import { CryptoError } from '@keystead/crypto/crypto-error';
 import { hmacSha256 } from '@keystead/crypto/hmac';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
@@ -16,7 +16,7 @@ export function headsKey(seed: SecretBytes): SecretBytes {
 type Domain = 'keystead/heads-record/v1' | 'keystead/heads-snapshot/v1';
 
 function macOf(key: SecretBytes, domain: Domain, body: Uint8Array): Uint8Array {
-  return hmacSha256(key.expose(), concatBytes(domainPrefix(domain), body));
+  return hmacSha256(key.expose(), domainPrefix(domain), body);
 }
 
 function authenticated(key: SecretBytes, domain: Domain, body: Uint8Array) {

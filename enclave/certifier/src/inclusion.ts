@@ -1,5 +1,7 @@
 import { type Frontier, nodeHash } from '@keystead/crypto/merkle-tree';
 
+const slabBytes = 16 * 1024;
+
 /**
  * Inclusion proofs (RFC 6962 §2.1.1) of leaves that were just appended, from the frontier before them alone: to the
  * left of a new leaf every whole old subtree of its path is a peak of that frontier, and everything else is new.
@@ -12,7 +14,10 @@ export class AppendedLeaves {
   readonly #leaves: readonly Uint8Array[];
   /** Peaks of the frontier before, by their first leaf. */
   readonly #peaks = new Map<number, Uint8Array>();
-  readonly #nodes = new Map<string, Uint8Array>();
+  /** Whole subtrees of new leaves, by what `nameOf` says. */
+  readonly #nodes = new Map<number, Uint8Array>();
+
+  #slab = new Uint8Array(0);
 
   /** `leaves` are leaf hashes, 32 bytes each. `before` stays as it is. */
   constructor(before: Frontier, leaves: readonly Uint8Array[]) {
@@ -29,8 +34,8 @@ export class AppendedLeaves {
     this.root = this.after.root();
   }
 
-  /** Siblings of the leaf at `index`, a new one, from the leaf to the root. */
-  proof(index: number): Uint8Array[] {
+  /** Siblings of the leaf at `index`, a new one, from the leaf to the root, 32 bytes each. */
+  proof(index: number): Uint8Array {
     if (index < this.#first || index >= this.after.size) throw new RangeError('not a new leaf');
     const path: Uint8Array[] = [];
     let start = 0;
@@ -45,13 +50,23 @@ export class AppendedLeaves {
         start = middle;
       }
     }
-    return path.reverse();
+    const proof = this.#room(path.length * 32);
+    for (const [at, hash] of path.reverse().entries()) proof.set(hash, at * 32);
+    return proof;
+  }
+
+  /** Proofs of one record lie in few arrays: one for each costs more than the proof. */
+  #room(length: number): Uint8Array {
+    if (this.#slab.length < length) this.#slab = new Uint8Array(Math.max(length, slabBytes));
+    const room = this.#slab.subarray(0, length);
+    this.#slab = this.#slab.subarray(length);
+    return room;
   }
 
   #subtree(start: number, end: number): Uint8Array {
     if (end <= this.#first) return this.#peaks.get(start)!;
     if (end - start === 1) return this.#leaves[start - this.#first]!;
-    const name = `${start}-${end}`;
+    const name = nameOf(start, end);
     const known = this.#nodes.get(name);
     if (known !== undefined) return known;
     const middle = start + splitOf(end - start);
@@ -59,6 +74,11 @@ export class AppendedLeaves {
     this.#nodes.set(name, hash);
     return hash;
   }
+}
+
+/** A subtree is whole or goes to the end of the tree: where it begins and its height say which one it is. */
+function nameOf(start: number, end: number): number {
+  return start * 64 + Math.ceil(Math.log2(end - start));
 }
 
 function largestPowerAtMost(count: number): number {

@@ -1,3 +1,4 @@
+import { equalBytes } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
 import { checkpointInterval, entryHash } from '@keystead/protocol/entry';
 import { KeptRow } from '@keystead/protocol/frames';
@@ -16,31 +17,24 @@ export function keptRows(
   accepted: readonly RecordedAdvance[],
 ): readonly Uint8Array[] {
   if (accepted.length === 0) return [];
-  const places = new Map<string, string>();
+  const places = new Map<string, { readonly organization: Uint8Array; readonly position: number }>();
   for (const { organization, to, entries } of accepted)
     for (const [index, { hash }] of entries.entries())
-      places.set(hexEncode(hash), placeOf(organization, to.position - entries.length + 1 + index));
+      places.set(hexEncode(hash), { organization, position: to.position - entries.length + 1 + index });
   return rows.filter((encoded) => {
     const row = decoded(encoded);
     if (row?.row !== 'entry') return row !== undefined;
     const { organization, position, bytes, checkpoint } = row;
-    return (
-      bytes.length > rowMacBytes &&
-      places.get(hexEncode(entryHash(bytes.subarray(0, bytes.length - rowMacBytes)))) ===
-        placeOf(organization, position) &&
-      checkpoint === (position % checkpointInterval === 0)
-    );
+    if (bytes.length <= rowMacBytes || checkpoint !== (position % checkpointInterval === 0)) return false;
+    const place = places.get(hexEncode(entryHash(bytes.subarray(0, bytes.length - rowMacBytes))));
+    return place?.position === position && equalBytes(place.organization, organization);
   });
 }
 
 function decoded(row: Uint8Array): KeptRow | undefined {
   try {
-    return KeptRow.decode(row);
+    return KeptRow.decodeShared(row);
   } catch {
     return undefined;
   }
-}
-
-function placeOf(organization: Uint8Array, position: number): string {
-  return `${hexEncode(organization)} ${position}`;
 }

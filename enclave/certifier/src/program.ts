@@ -234,8 +234,8 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     switch (message.type) {
       case 'advance':
         this.#opened('advance-order', message.order, (bytes) => {
-          const order = AdvanceOrder.decode(bytes);
-          const rows = [...this.#rowsAhead, ...message.rows];
+          const order = AdvanceOrder.decodeShared(bytes);
+          const rows = this.#rowsAhead.length === 0 ? message.rows : [...this.#rowsAhead, ...message.rows];
           this.#rowsAhead = [];
           this.#rowsAheadBytes = 0;
           this.#asked.push({

@@ -28,7 +28,7 @@ const key = testKey(1);
 const founding = engine.founding(key);
 const organization = engine.organizationOf(founding);
 const give = async (frame: Uint8Array) => {
-  certifier.receive(ToCertifier.decode(frame));
+  certifier.receive(ToCertifier.decodeShared(frame));
   certifier.turn();
   await turn();
 };

@@ -553,7 +553,10 @@ describe('order', () => {
     for (const number of [1, 2]) policy.send(batchFor([], randomHash(), number));
     await certifier.next('advance');
     await certifier.next('advance');
-    certifier.send({ ...receiptFor(1), inclusions: [{ organization, position: 1, index: 1, proof: [] }] });
+    certifier.send({
+      ...receiptFor(1),
+      inclusions: [{ organization, position: 1, index: 1, proof: new Uint8Array(0) }],
+    });
     await policy.next('receipt');
     // What is not history yet may be replaced, and what is may come again as it was.
     policy.sendTogether([changed(2), batchFor([], randomHash(), 1)]);

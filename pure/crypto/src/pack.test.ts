@@ -6,9 +6,10 @@ import { hexDecode, hexEncode } from './hex.ts';
 import {
   bool,
   bytes,
-  type Codec,
   choice,
+  type Codec,
   fixed,
+  fixedList,
   list,
   mapped,
   option,
@@ -140,6 +141,23 @@ test('refuses to encode what the type does not hold', () => {
   );
   const { note: _, ...without } = value;
   assert.throws(() => entry.encode(without as typeof value), /^TypeError: note: must be a string$/);
+});
+
+test('a list of fixed items as one byte string has the bytes and the bounds of the list', () => {
+  const joined = fixedList(4, 3);
+  const separate = list(fixed(4), 3);
+  const items = [Uint8Array.of(1, 2, 3, 4), Uint8Array.of(5, 6, 7, 8)];
+  assert.deepEqual(joined.encode(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)), separate.encode(items));
+  assert.deepEqual(joined.decode(separate.encode(items)), Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+  assert.deepEqual(joined.decode(separate.encode([])), new Uint8Array(0));
+  for (const codec of [joined, separate]) {
+    refused(codec, '0000000400000000000000000000000000000000', 'more than 3 items');
+    refused(codec, '0000000201020304050607', 'truncated');
+    refused(codec, '00000001010203040506', 'trailing bytes');
+  }
+  assert.throws(() => joined.encode(new Uint8Array(7)), RangeError);
+  assert.throws(() => joined.encode(new Uint8Array(16)), RangeError);
+  assert.throws(() => joined.encode([] as never), TypeError);
 });
 
 test('refuses two names for one tag and field names that the language reorders', () => {

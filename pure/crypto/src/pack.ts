@@ -237,6 +237,28 @@ export function list<T>(item: Codec<T>, maximum: number): Codec<T[]> {
   );
 }
 
+/** The encoding of `list(fixed(length), maximum)`, with all items in one byte string in code: for lists that few read. */
+export function fixedList(length: number, maximum: number): Codec<Uint8Array> {
+  assertLimit('length', length);
+  assertLimit('maximum', maximum);
+  return codec(
+    4,
+    (writer, value) => {
+      if (!(value instanceof Uint8Array)) throw new PackFault('must be a Uint8Array', 'type');
+      const count = value.length / length;
+      if (!Number.isInteger(count)) throw new PackFault(`must have a multiple of ${length} bytes`, 'range');
+      if (count > maximum) throw new PackFault(`more than ${maximum} items`, 'range');
+      writer.u32(count);
+      writer.bytes(value);
+    },
+    (reader) => {
+      const count = reader.u32();
+      if (count > maximum) throw new PackFault(`more than ${maximum} items`);
+      return reader.bytes(count * length);
+    },
+  );
+}
+
 /** Byte 0 for undefined; byte 1, then the item. The item itself must not be undefined. */
 export function option<T>(item: Codec<T>): Codec<T | undefined> {
   return codec<T | undefined>(

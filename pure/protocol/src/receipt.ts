@@ -1,4 +1,15 @@
-import { bool, bytes, fixed, list, option, type Static, struct, text, u53 } from '@keystead/crypto/pack';
+import {
+  bool,
+  bytes,
+  fixed,
+  fixedList,
+  list,
+  option,
+  type Static,
+  struct,
+  text,
+  u53,
+} from '@keystead/crypto/pack';
 import { Head } from './entry.ts';
 
 /**
@@ -88,7 +99,8 @@ export const Inclusion = struct({
   organization: fixed(16),
   position: u53,
   index: u53,
-  proof: list(fixed(32), 63),
+  /** Siblings from the leaf to the root, 32 bytes each, one after the other. */
+  proof: fixedList(32, 63),
 });
 export type Inclusion = Static<typeof Inclusion>;
 

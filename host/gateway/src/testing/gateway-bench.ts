@@ -101,7 +101,7 @@ certifier.react = (message) => {
       organization,
       position: last - index,
       index: last,
-      proof: Array.from({ length: 20 }, () => new Uint8Array(32)),
+      proof: new Uint8Array(20 * 32),
     })),
   });
 };
