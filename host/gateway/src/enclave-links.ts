@@ -133,6 +133,15 @@ export class EnclaveLinks {
     return pong !== undefined && performance.now() - pong.at < pongPatience;
   }
 
+  /** Sends a ping and returns its id: what arrives before the pong was sent before the enclave had read the ping. */
+  ping(role: Role): number {
+    const id = this.#nextPing++;
+    const link = this.#links.get(role);
+    if (link !== undefined) link.unanswered += 1;
+    this.send(role, { type: 'ping', id });
+    return id;
+  }
+
   pong(role: Role): Pong | undefined {
     return this.#links.get(role)?.pong;
   }
@@ -247,8 +256,6 @@ export class EnclaveLinks {
   }
 
   #ping(role: Role, link: Link): void {
-    if (link.unanswered >= mostUnansweredPings) return;
-    link.unanswered += 1;
-    this.send(role, { type: 'ping', id: this.#nextPing++ });
+    if (link.unanswered < mostUnansweredPings) this.ping(role);
   }
 }

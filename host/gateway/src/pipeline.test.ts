@@ -778,6 +778,46 @@ describe('failure', () => {
     assert.equal((await fetch(`${running.url}/readyz`)).status, 200);
   });
 
+  it('takes nothing to the certifier that the policy engine decided before it read of a commit that failed', async (context) => {
+    let fails = false;
+    const running = await runGateway(context, {
+      wrapStore: (store: Store) => ({
+        ...bound(store),
+        commit: async (batches) => {
+          if (fails) throw new StoreError('store-full', 'no room');
+          await store.commit(batches);
+        },
+      }),
+    });
+    const { policy, certifier } = running;
+    const both = [running.post(compatibility, 'x'), running.post(compatibility, 'y')];
+    const items: { ref: number; request: Uint8Array }[] = [];
+    while (items.length < 2) items.push(...(await policy.next('requests')).items);
+    const refOf = (body: string) => items.find((item) => bodyOf(item) === body)!.ref;
+    policy.answersPings = false;
+    fails = true;
+    policy.send(batchFor([refOf('x')], identityOf('x')));
+    await policy.next('resync');
+    fails = false;
+    // Under way when the resync was sent.
+    policy.send(batchFor([refOf('y')], identityOf('y'), 2));
+    for (const answer of both) {
+      const { status, code } = {
+        status: (await answer).status,
+        ...((await (await answer).json()) as { code: string }),
+      };
+      assert.deepEqual([status, code], [503, 'unavailable']);
+    }
+    assert.equal(certifier.messages.length, 0);
+    policy.send({ type: 'pong', id: policy.ping, metrics: new Uint8Array(0) });
+    policy.answersPings = true;
+    policy.send(batchFor([], randomHash(), 3));
+    assert.equal(
+      Buffer.from((await certifier.next('advance')).order.bytes.subarray(16)).toString(),
+      'order 3',
+    );
+  });
+
   it('drops an enclave whose bytes are no frames of its role', async (context) => {
     const running = await runGateway(context);
     running.policy.socket.write(Buffer.from([0, 0, 0, 1, 250]));

@@ -67,9 +67,13 @@ const mostFrameBytes = 12 * 1024 * 1024;
 const mostKeptBytes = 8 * 1024 * 1024;
 const mostKeptRows = 65_536;
 
-/** What the policy engine sends on to the certifier, with the number of resyncs before it arrived. */
+/**
+ * What the policy engine sends on to the certifier, with the number of resyncs that had been sent, and that it had read
+ * for sure, when this arrived.
+ */
 interface Queued {
   readonly resyncs: number;
+  readonly read: number;
   readonly message: PolicyBatch | HeadQuestion;
 }
 
@@ -120,6 +124,9 @@ export class Pipeline implements LinkEvents {
   readonly #orphaned = new Set<string>();
   #resyncOwed = false;
   #resyncs = 0;
+  /** Those that the policy engine has read: it has answered the ping that went ahead of the last one. */
+  #resyncsRead = 0;
+  #resyncPing = 0;
   readonly #certified = new CertifiedPositions();
   #tailKept = false;
   #rolling: RollingForward;
@@ -313,6 +320,7 @@ export class Pipeline implements LinkEvents {
         else this.#enqueue(message);
         return;
       case 'pong':
+        if (message.id === this.#resyncPing) this.#resyncsRead = this.#resyncs;
         return;
     }
   }
@@ -335,7 +343,7 @@ export class Pipeline implements LinkEvents {
   }
 
   #enqueue(message: Queued['message']): void {
-    this.#queue.push({ resyncs: this.#resyncs, message });
+    this.#queue.push({ resyncs: this.#resyncs, read: this.#resyncsRead, message });
     // The other batches of this turn are read first: they share one commit.
     this.#passingOn ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.#passOn());
   }
@@ -367,8 +375,10 @@ export class Pipeline implements LinkEvents {
    * False for what the policy engine sent before a resync that it will get or has got: it has forgotten it then, and
    * reads heads and decides anew. Its order must not come after those heads.
    */
-  #isCurrent({ resyncs }: Queued): boolean {
-    return !this.#resyncOwed && resyncs === this.#resyncs;
+  #isCurrent({ resyncs, read, message }: Queued): boolean {
+    // A question that is asked in vain costs nothing; one that is not asked would be waited for.
+    const known = message.type === 'batch' ? read : resyncs;
+    return !this.#resyncOwed && known === this.#resyncs;
   }
 
   /** Whether the batches may go on: all of their rows are durable, and none took the place of history. */
@@ -646,6 +656,7 @@ export class Pipeline implements LinkEvents {
     if (!this.#resyncOwed || !this.#tailKept || !roles.every((role) => this.#links.isOpen(role))) return;
     this.#resyncOwed = false;
     this.#resyncs += 1;
+    this.#resyncPing = this.#links.ping('policy');
     this.#metrics.event('resync');
     this.#report('warn', 'resync');
     this.#links.send('policy', { type: 'resync' });

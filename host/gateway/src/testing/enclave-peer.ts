@@ -33,6 +33,8 @@ export class EnclavePeer<R extends PeerRole> {
   /** Called for every message but pings. */
   react: (message: Received[R]) => void = () => {};
   answersPings = true;
+  /** Id of the last ping. */
+  ping = 0;
   readonly socket: Socket;
   readonly #role: R;
   readonly #waiting: { type: string; resolve: (message: never) => void }[] = [];
@@ -84,6 +86,7 @@ export class EnclavePeer<R extends PeerRole> {
 
   #receive(message: Received[R]): void {
     if (message.type === 'ping') {
+      this.ping = message.id;
       const metrics = Buffer.from(JSON.stringify({ 'peer.pings': message.id }));
       if (this.answersPings) this.send({ type: 'pong', id: message.id, metrics } as unknown as Sent[R]);
       return;
