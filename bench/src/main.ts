@@ -4,17 +4,19 @@ import { compare } from './compare.ts';
 import { decode } from './decode.ts';
 import { growth } from './growth.ts';
 import { overload } from './overload.ts';
+import { restart } from './restart.ts';
 import { soak } from './soak.ts';
 import { say } from './table.ts';
 
 /**
- * `npm run bench [-- compare | growth | overload | soak | decode]`: tables on standard error, one JSON object on standard output (bench/README.md).
+ * `npm run bench [-- compare | growth | overload | restart | soak | decode]`: tables on standard error, one JSON object on standard output (bench/README.md).
  */
 const suites: Readonly<Record<string, (directory: string, words: readonly string[]) => Promise<unknown>>> = {
   compare,
   decode,
   growth,
   overload,
+  restart,
   soak,
 };
 
