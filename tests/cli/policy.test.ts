@@ -97,10 +97,12 @@ test('policy check --never proves, or shows a request that the policy allows', a
     'effects.outflows.exists(o, o.amount > 5)',
   );
   assert.equal(possible.code, 1);
-  const [answer] = (JSON.parse(possible.out) as { never: { request: unknown; result: string }[] }).never;
+  const [answer] = (JSON.parse(possible.out) as { never: { receipt: unknown; result: string }[] }).never;
   assert.equal(answer!.result, 'counterexample');
-  const replayed = await keystead('explain', policy, '--request', file('found.json', answer!.request));
-  assert.equal(replayed.out.split('\n')[0], 'allow');
+  const { decision } = answer!.receipt as { decision: { outcome: string } };
+  assert.equal(decision.outcome, 'allow');
+  const replayed = await keystead('explain', '--receipt', file('found.json', answer!.receipt));
+  assert.deepEqual([replayed.code, replayed.out.trim()], [0, 'the same decision, byte for byte']);
 });
 
 test('policy test decides the cases of a file, and fails when one comes out otherwise', async () => {

@@ -91,6 +91,12 @@ export function receiptText(receipt: DecisionReceipt): string {
 /** Decides again from the text of a receipt; true when the same bytes come out. Throws KmsError for what is no receipt. */
 export function verifyReceipt(text: string): boolean {
   const given = readReceipt(text);
+  const again = decideWithReceipt(given.policies, given.request, usageOfReceipt(given), given.now);
+  return receiptText(again) === canonicalize(JSON.parse(text) as JsonValue);
+}
+
+/** The usage that a receipt holds; asked for more than the decision read, it throws KmsError. */
+export function usageOfReceipt(given: DecisionReceipt): Usage {
   const spentOf = (scope: string, after: number, policy: number) => {
     const found = given.usage.spent.find(
       (each) => each.scope === scope && each.after === after && each.policy === policy,
@@ -98,7 +104,7 @@ export function verifyReceipt(text: string): boolean {
     if (found === undefined) throw malformed('usage.spent', `lacks ${scope}`);
     return found;
   };
-  const usage: Usage = {
+  return {
     spent: (scope, after, policy) => spentOf(scope, after, policy).sum,
     shared: (scope, after, policy) => spentOf(scope, after, policy).shared ?? 0n,
     quotes(asset, policy) {
@@ -107,8 +113,6 @@ export function verifyReceipt(text: string): boolean {
       return found.record ?? undefined;
     },
   };
-  const again = decideWithReceipt(given.policies, given.request, usage, given.now);
-  return receiptText(again) === canonicalize(JSON.parse(text) as JsonValue);
 }
 
 /** A request as JSON holds it, for tests of policies and for receipts. */

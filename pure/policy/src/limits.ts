@@ -88,7 +88,7 @@ export function compileLimit(document: LimitDocument, lists: Lists, pricing: Pri
   const per = [...(document.per ?? [])].sort();
   const across = scopeKeys.flatMap((key) => {
     const given = document.across?.[key];
-    return given === undefined ? [] : [{ key, values: valuesOf(key, given, lists) }];
+    return given === undefined ? [] : [{ key, values: valuesOfKey(key, given, lists) }];
   });
   const acrossText = across.map(({ key, values }) => ` ${key} in ${digestOf(values)}`).join('');
   const tail = `${acrossText}${document.excludeOwn === true ? ' excluding own' : ''}`;
@@ -257,7 +257,8 @@ function scopeValue(
   }
 }
 
-function valuesOf(key: ScopeKey, given: ListReference, lists: Lists): ReadonlySet<string> {
+/** Values of a key as requests hold them. */
+export function valuesOfKey(key: ScopeKey, given: ListReference, lists: Lists): ReadonlySet<string> {
   const values = 'list' in given ? lists[given.list]! : given;
   const canonical =
     key === 'asset'

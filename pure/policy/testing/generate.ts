@@ -301,6 +301,13 @@ export function policyOf(random: Random): PolicyDocument {
   };
 }
 
+/** A policy and what it is asked whether it ever allows. */
+export function questionOf(random: Random): { readonly document: PolicyDocument; readonly never: Condition } {
+  const document = policyOf(random);
+  const scope = { lists: document.lists ?? {}, limits: [], effects: random.chance(80), item: null };
+  return { document, never: condition(random, scope, 2) };
+}
+
 function withoutAccepts({ accepts: _, ...rule }: RuleDocument): RuleDocument {
   return rule;
 }

@@ -1,3 +1,4 @@
+import { receiptText } from '@keystead/policy/decision-receipt';
 import { checkCondition } from '@keystead/policy/language/check-condition';
 import { formatCondition, formatPolicy } from '@keystead/policy/language/format';
 import { parseCondition } from '@keystead/policy/language/parse-text';
@@ -32,17 +33,30 @@ export const policyCheck: Command = {
       });
       return { never: formatCondition(condition), ...checkNever(document, condition) };
     });
-    const shown = JSON.parse(JSON.stringify({ document, never: answers }, plain)) as object;
+    // A counterexample is a receipt: `policy explain --receipt` decides it again.
+    const never = answers.map((answer) =>
+      answer.result === 'counterexample'
+        ? { ...answer, receipt: JSON.parse(receiptText(answer.receipt)) as object }
+        : answer,
+    );
     const lines = answers.map((answer) => {
       if (answer.result === 'proven') return `never ${answer.never}: proven`;
       if (answer.result === 'unknown') return `never ${answer.never}: not decided: ${answer.why}`;
-      const { request, now } = answer;
-      return `never ${answer.never}: allowed, for example\n${JSON.stringify({ now: new Date(now).toISOString(), request }, plain, 2)}`;
+      const { request, now, usage } = answer.receipt;
+      const spent = usage.spent.filter(({ sum }) => sum > 0n);
+      // What is used up already and what things cost only where the answer depends on it.
+      const facts = {
+        now: new Date(now).toISOString(),
+        request,
+        ...(spent.length === 0 ? {} : { spent }),
+        ...(usage.quotes.length === 0 ? {} : { quotes: usage.quotes }),
+      };
+      return `never ${answer.never}: allowed, for example\n${JSON.stringify(facts, plain, 2)}`;
     });
     const counts = `${document.rules.length} rules, ${document.limits?.length ?? 0} limits`;
     const failed = answers.find(({ result }) => result !== 'proven');
     return {
-      json: shown,
+      json: { document, never },
       text: [given.flag('format') ? formatPolicy(document).trimEnd() : `ok: ${counts}`, ...lines].join('\n'),
       ...(failed === undefined
         ? {}

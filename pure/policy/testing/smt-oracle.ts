@@ -1,0 +1,43 @@
+/** `checkNever` beside an independent solver (z3), on questions by seed. */
+import { checkNever } from '@keystead/policy/never';
+import { init } from 'z3-solver';
+import { questionOf, Random } from './generate.ts';
+import { smtOf } from './smt-model.ts';
+
+/** Elements of each list in the world about which both are asked. */
+const largestList = 2;
+
+export interface Agreement {
+  readonly proven: number;
+  readonly counterexamples: number;
+}
+
+/**
+ * Throws an Error that names the seed as soon as the two answers differ, or one of them has none. The solver is called
+ * synchronously: its own bindings run every check in a thread of its own, whose end they sometimes miss.
+ */
+export async function agreementOn(firstSeed: number, cases: number): Promise<Agreement> {
+  const { Context, setParam, em } = await init();
+  const check = (em as { _Z3_solver_check(context: unknown, solver: unknown): number })._Z3_solver_check;
+  // The older arithmetic decides these formulas in two thirds of the time.
+  setParam('auto_config', false);
+  setParam('smt.arith.solver', 2);
+  const context = Context('questions');
+  const seen = { proven: 0, counterexamples: 0 };
+  for (let seed = firstSeed; seed < firstSeed + cases; seed += 1) {
+    const { document, never } = questionOf(new Random(seed));
+    const { result } = checkNever(document, never, { largestList });
+    const solver = new context.Solver();
+    solver.fromString(smtOf(document, never, largestList));
+    const answer = check(context.ptr, solver.ptr);
+    if (result === 'proven' && answer === isUnsatisfiable) seen.proven += 1;
+    else if (result === 'counterexample' && answer === isSatisfiable) seen.counterexamples += 1;
+    else throw new Error(`seed ${seed}: checkNever says ${result}, z3 says ${answer}`);
+    solver.release();
+  }
+  return seen;
+}
+
+/** Z3_lbool; 0 is neither. */
+const isSatisfiable = 1;
+const isUnsatisfiable = -1;
