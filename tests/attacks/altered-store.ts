@@ -65,6 +65,7 @@ export function alteredStore(): AlteredStore {
     newestCheckpoint: (...asked) => store.newestCheckpoint(...asked),
     node: async (hash) => given(`node ${hex(hash)}`, await store.node(hash)),
     secret: async (hash) => given(`secret ${hex(hash)}`, await store.secret(hash)),
+    secrets: (after, limit) => store.secrets(after, limit),
     ownerOf: async (walletId) => given(`owner ${walletId}`, await store.ownerOf(walletId)),
     organizations: (...asked) => store.organizations(...asked),
     usage: () => store.usage(),

@@ -895,16 +895,17 @@ describe('row 23: a fallen signer', () => {
 });
 
 describe('row 23: a fallen launcher, or root of the host', () => {
-  it('is everything: the root seeds that it reads make the contexts of all roles', async () => {
+  it('is everything: the root seeds and wallet keys that it reads make the contexts of all roles', async () => {
     const { world, tenant } = await opened();
     const { deployment, settings } = world.contexts.policy;
     for (const role of ['policy', 'certifier', 'signer'] as const) {
-      const { seed } = world.contexts[role];
+      const { seed, walletKeys } = world.contexts[role];
       const clock = () => world.now;
       world.contexts[role] = createContext({
         role,
         profile: 'production',
         seed,
+        walletKeys,
         deployment,
         settings,
         clock,

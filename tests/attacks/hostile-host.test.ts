@@ -13,7 +13,8 @@ import { MerkleMap } from '@keystead/crypto/merkle-map';
 import { systemRandom } from '@keystead/enclave-runtime/context';
 import { inMemoryDeployment } from '@keystead/enclave-runtime/in-memory-deployment';
 import { agreeSecretOf } from '@keystead/enclave-runtime/role-keys';
-import { rowHash, Vault } from '@keystead/enclave-signer/vault';
+import { Vault } from '@keystead/enclave-signer/vault';
+import { sealedRowHash } from '@keystead/protocol/sealed-row';
 import { AuthorityLeaf, walletLeafKey, walletMnemonic } from '@keystead/protocol/authority';
 import { type Edge, edgeKey } from '@keystead/protocol/deployment';
 import {
@@ -293,7 +294,7 @@ describe('a host that edits, moves, hides and restores rows', () => {
       const { authority } = world.headOf(tenant.organizationId);
       const map = new MerkleMap(authority, { node: (hash) => world.nodes.get(hexEncode(hash)) });
       const walletId = idBytes(tenant.wallet.walletId);
-      const secret = rowHash(sealed);
+      const secret = sealedRowHash(sealed);
       map.set(
         walletLeafKey(walletId),
         AuthorityLeaf.encode({
@@ -325,7 +326,7 @@ describe('a host that edits, moves, hides and restores rows', () => {
     };
     assert.equal((await named(foreign!.sealed)).check, 'row');
     // The signer's key seals it for this wallet, and it signs.
-    const vault = new Vault(world.contexts.signer.seed, systemRandom);
+    const vault = new Vault(world.contexts.signer.walletKeys, systemRandom);
     const secret = vault.open(idBytes(other.wallet.walletId), foreign!.sealed)!;
     const resealed = vault.seal(idBytes(tenant.wallet.walletId), secret);
     const control = await named(resealed);

@@ -6,7 +6,8 @@ import type { Effects } from '@keystead/chains/effects';
 import { KeyConstraints, signatureBreaks, unconstrained } from '@keystead/protocol/key-constraints';
 import type { RawRequest } from '@keystead/protocol/frames';
 import { systemRandom } from '@keystead/enclave-runtime/context';
-import { rowHash, Vault } from '@keystead/enclave-signer/vault';
+import { Vault } from '@keystead/enclave-signer/vault';
+import { sealedRowHash, wrappingBytes } from '@keystead/protocol/sealed-row';
 import { Transaction } from 'ethers';
 import * as transport from '../methods/hpke-secrets.ts';
 import { errorOf, HostileWorld, idBytes, signingParams, type Tenant, type Wallet } from './hostile-world.ts';
@@ -66,7 +67,9 @@ async function exporting(world: HostileWorld, tenant: Tenant): Promise<RawReques
 /** The sealed row of a wallet, which names it after its version. */
 function rowOf(world: HostileWorld, { wallet }: Tenant): { hash: Uint8Array; sealed: Uint8Array } {
   const id = Buffer.from(idBytes(wallet.walletId));
-  return sealedRows(world).find(({ sealed }) => id.equals(sealed.subarray(1, 17)))!;
+  return sealedRows(world).find(({ sealed }) =>
+    id.equals(sealed.subarray(wrappingBytes + 1, wrappingBytes + 17)),
+  )!;
 }
 
 const withStolenKeys = (world: HostileWorld, tenant: Tenant, raw: RawRequest) =>
@@ -136,18 +139,19 @@ describe('a fallen policy engine and the constraints that are sealed with a wall
     const { sealed } = rowOf(world, tenant);
     const from = KeyConstraints.encode({ ...unconstrained, signs: 'TRANSACTIONS' });
     const to = KeyConstraints.encode(unconstrained);
-    // Version, wallet id and kind stand before them.
-    assert.deepEqual(sealed.slice(18, 18 + from.length), from);
-    const lifted = Uint8Array.from([...sealed.slice(0, 18), ...to, ...sealed.slice(18 + from.length)]);
+    // The wrapping, version, wallet id and kind stand before them.
+    const at = wrappingBytes + 18;
+    assert.deepEqual(sealed.slice(at, at + from.length), from);
+    const lifted = Uint8Array.from([...sealed.slice(0, at), ...to, ...sealed.slice(at + from.length)]);
     // Even where a wallet leaf named the altered row: it opens for nobody.
-    const vault = new Vault(world.contexts.signer.seed, systemRandom);
+    const vault = new Vault(world.contexts.signer.walletKeys, systemRandom);
     const walletId = idBytes(tenant.wallet.walletId);
     assert.equal(vault.open(walletId, lifted), undefined);
     assert.notEqual(vault.open(walletId, sealed), undefined);
     const raw = solanaMessage(world, tenant);
     const attack = await useWithPolicyKeys(world, tenant, raw, {
-      secret: rowHash(lifted),
-      secrets: [{ hash: rowHash(lifted), sealed: lifted }],
+      secret: sealedRowHash(lifted),
+      secrets: [{ hash: sealedRowHash(lifted), sealed: lifted }],
     });
     assert.equal(attack.check, 'row');
     // The control: the row as it was opens, and then its constraints hold.

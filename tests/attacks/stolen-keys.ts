@@ -329,12 +329,14 @@ export function useWithBothKeys(
 
 /** Fallen signer: opens a sealed row and signs whatever is wanted; undefined when the key does not open it. */
 export function signWithVaultKey(
-  signer: Pick<EnclaveContext, 'seed'>,
+  fallen: Pick<EnclaveContext, 'seed' | 'walletKeys'>,
   walletId: string,
   row: Uint8Array,
   message: string,
 ): Uint8Array | undefined {
-  const secret = new Vault(signer.seed, systemRandom).open(idBytes(walletId), row);
+  // Who has no wallet key tries the root seed that it has.
+  const keys = fallen.walletKeys.length > 0 ? fallen.walletKeys : [{ generation: 1, key: fallen.seed }];
+  const secret = new Vault(keys, systemRandom).open(idBytes(walletId), row);
   if (secret === undefined) return undefined;
   const account = openAccount(secret, solana as Parameters<typeof openAccount>[1]);
   const [signature] = signInputs(account, [{ algorithm: 'ed25519', bytes: Buffer.from(message) }] as never);

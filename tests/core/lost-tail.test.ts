@@ -41,6 +41,7 @@ function recordingStore(): Store & {
     newestCheckpoint: (...given) => store.newestCheckpoint(...given),
     node: (hash) => store.node(hash),
     secret: (hash) => store.secret(hash),
+    secrets: (after, limit) => store.secrets(after, limit),
     ownerOf: (walletId) => store.ownerOf(walletId),
     organizations: (...given) => store.organizations(...given),
     usage: () => store.usage(),

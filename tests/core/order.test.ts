@@ -45,6 +45,7 @@ function gatedStore(gate: Gate): Store {
     newestCheckpoint: (...given) => store.newestCheckpoint(...given),
     node: (hash) => store.node(hash),
     secret: (hash) => store.secret(hash),
+    secrets: (after, limit) => store.secrets(after, limit),
     ownerOf: (walletId) => store.ownerOf(walletId),
     organizations: (...given) => store.organizations(...given),
     usage: () => store.usage(),

@@ -45,6 +45,7 @@ class Enclave {
       answer: (message) => this.answers.push(FromEnclave.decode(FromEnclave.encode(message))),
       unlocked: (context) => {
         this.context = context;
+        return {};
       },
     });
   }

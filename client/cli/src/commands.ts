@@ -16,6 +16,7 @@ import { init } from './commands/init.ts';
 import { ledgerVerify } from './commands/ledger/verify.ts';
 import { operatorFound } from './commands/operator/found.ts';
 import { operatorRotate } from './commands/operator/rotate.ts';
+import { operatorRetireWalletKey, operatorRotateWalletKey } from './commands/operator/wallet-key.ts';
 import { operatorStatus } from './commands/operator/status.ts';
 import { operatorUnlock } from './commands/operator/unlock.ts';
 import { orgCreate } from './commands/org/create.ts';
@@ -94,6 +95,8 @@ export const commands: readonly Command[] = [
   operatorFound,
   operatorUnlock,
   operatorRotate,
+  operatorRotateWalletKey,
+  operatorRetireWalletKey,
   operatorStatus,
   realmServe,
   realmTenant,

@@ -6,7 +6,7 @@ import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { LoadedHeads } from '@keystead/enclave-runtime/heads-port';
 import { zeroHash } from '@keystead/protocol/entry';
 import type { OrganizationState } from './advance-rules.ts';
-import { type RecordBody, recordVersion } from '@keystead/protocol/heads-record';
+import { type RecordBody, type RecordedGenerations, recordVersion } from '@keystead/protocol/heads-record';
 import { bytesOf } from '@keystead/protocol/kept-rows';
 import { openRecord, openSnapshot, sealSnapshot } from './heads-record.ts';
 import { RecentEntries } from './recent-entries.ts';
@@ -50,6 +50,7 @@ export class History {
   #mark = 0;
   #epoch = 0;
   #since = 0;
+  #generations: RecordedGenerations = { newest: 0, oldest: 0 };
 
   constructor(deploymentId: Uint8Array) {
     this.deploymentId = deploymentId;
@@ -85,6 +86,11 @@ export class History {
     return this.#since;
   }
 
+  /** Of the wallet key, as the signer stated them last; zeros before the first time. */
+  get generations(): RecordedGenerations {
+    return this.#generations;
+  }
+
   stateOf(organization: Uint8Array): OrganizationState | undefined {
     return this.#organizations.get(hexEncode(organization));
   }
@@ -99,6 +105,7 @@ export class History {
       this.#epoch = body.epoch;
       this.#since = body.time;
     }
+    if (body.generations !== undefined) this.#generations = body.generations;
     for (const { organization, to, time, identity } of body.advances) {
       this.#organizations.set(hexEncode(organization), { head: to, time, epoch: this.#epoch });
       if (identity !== undefined) this.#identities.set(hexEncode(identity), body.time);
@@ -125,6 +132,7 @@ export class History {
       mark: this.#mark,
       epoch: this.#epoch,
       since: this.#since,
+      generations: this.#generations,
       size: this.#frontier.size,
       peaks: this.#frontier.snapshot(),
       organizations: [...this.#organizations].map(([name, { head, time, epoch }]) => ({
@@ -153,6 +161,7 @@ export class History {
     history.#mark = body.mark;
     history.#epoch = body.epoch;
     history.#since = body.since;
+    history.#generations = body.generations;
     return history;
   }
 }

@@ -7,6 +7,7 @@ import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { formatCheckpoint, type NoteSigner, noteSigner } from '@keystead/crypto/signed-note';
 import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
 import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
+import { type Generations, isNewer } from '@keystead/enclave-runtime/wallet-keys';
 import { domainHash } from '@keystead/protocol/domain';
 import type { FromCertifier, Sealed, ToCertifier } from '@keystead/protocol/frames';
 import { bytesOf, inParts } from '@keystead/protocol/kept-rows';
@@ -76,7 +77,10 @@ type Asked =
   | { readonly kind: 'head'; readonly query: Static<typeof HeadQuery> };
 
 /** What is told in this order when one record is durable. */
-type Told = Exclude<Asked, { kind: 'order' }> | { readonly kind: 'judged'; readonly judged: Judged };
+type Told =
+  | Exclude<Asked, { kind: 'order' }>
+  | { readonly kind: 'judged'; readonly judged: Judged }
+  | { readonly kind: 'generations'; readonly kept: () => void };
 
 /** A record on its way to the keeper. */
 interface InFlight {
@@ -161,6 +165,9 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   #mark = 0;
   #epoch = 0;
   #since = 0;
+  /** Of the wallet key: durable once `#generationsKept` has resolved. */
+  #generations: Generations = { newest: 0, oldest: 0 };
+  #generationsKept: Promise<boolean> = Promise.resolve(true);
 
   #snapshotting = false;
   #snapshotSequence = 0;
@@ -188,6 +195,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     this.#chain = history.chain;
     this.#frontier = history.frontier;
     this.#mark = history.mark;
+    this.#generations = history.generations;
     this.#snapshotSequence = loaded.snapshotSequence;
     this.#snapshotBytes = loaded.snapshot?.length ?? 0;
     this.#recordBytes = loaded.records.reduce(
@@ -210,7 +218,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     this.#since = begins === undefined ? history.since : this.#now();
     if (begins !== undefined)
       this.#context.log('reanchored', { epoch: begins, organizations: history.organizations });
-    this.#append({ told: [] }, [], this.#bootLeaf(), [], begins);
+    this.#append({ told: [] }, [], this.#bootLeaf(), [], { epoch: begins });
     for (const message of this.#early.splice(0)) this.receive(message);
     this.turn();
   }
@@ -310,6 +318,23 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     }
   }
 
+  recordGenerations(stated: Generations): Promise<boolean> | undefined {
+    if (this.#history === undefined) return undefined;
+    const known = this.#generations;
+    if (isNewer(known, stated)) {
+      this.#context.log('generations-rolled-back', { ...stated, newestKnown: known.newest });
+      return Promise.resolve(false);
+    }
+    if (isNewer(stated, known)) {
+      this.#generations = stated;
+      this.#generationsKept = new Promise((resolve) => {
+        const told: Told[] = [{ kind: 'generations', kept: () => resolve(true) }];
+        this.#append({ told }, [], undefined, [], { generations: stated });
+      });
+    }
+    return this.#generationsKept;
+  }
+
   /** The certifier's time never goes back: the later of its clock and the newest mark. */
   #now(): number {
     return Math.max(this.#context.clock(), this.#mark);
@@ -395,7 +420,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     advances: RecordedAdvance[],
     boot: Uint8Array | undefined,
     rows: Uint8Array[],
-    epoch?: number,
+    { epoch, generations }: Pick<Partial<RecordBody>, 'epoch' | 'generations'> = {},
   ): void {
     const leaves = leavesOf({ boot, advances });
     const tree = new AppendedLeaves(this.#frontier, leaves.map(leafHash));
@@ -407,6 +432,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
       time: this.#now(),
       boot,
       epoch,
+      generations,
       advances,
       size: tree.after.size,
       root: tree.root,
@@ -440,6 +466,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
 
   #tell(told: Told, tree: AppendedLeaves | undefined): void {
     if (told.kind === 'judged') this.#answerOrder(told.judged, tree);
+    else if (told.kind === 'generations') told.kept();
     else if (told.kind === 'query') this.#answerQuery(told.query);
     else this.#answerHead(told.query);
   }

@@ -14,6 +14,12 @@ export type GenesisRecords = Readonly<Record<Role, Uint8Array>>;
 export const genesisDirectoryOf = (home: string) => join(home, 'genesis');
 const fileOf = (directory: string, role: Role) => join(directory, `${role}.record`);
 
+/** The file of one role's record. */
+export const genesisRecordOf = (home: string, role: Role) => fileOf(genesisDirectoryOf(home), role);
+
+export const readGenesisRecord = (home: string, role: Role): Uint8Array =>
+  new Uint8Array(readFileSync(genesisRecordOf(home, role)));
+
 /**
  * The records of this deployment, or undefined when it has never been founded. Throws LaunchError when only some
  * are there, or none although the deployment was founded: making new keys would orphan everything stored.

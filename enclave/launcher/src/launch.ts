@@ -5,13 +5,14 @@ import type { LauncherConfig } from './config.ts';
 import { deploymentIdText, keepDeploymentFile } from './deployment-file.ts';
 import type { EnclaveProcess } from './enclave-process.ts';
 import { found } from './genesis.ts';
-import { readGenesis, writeGenesis } from './genesis-files.ts';
+import { readGenesis, readGenesisRecord, writeGenesis } from './genesis-files.ts';
 import { LaunchError } from './launch-error.ts';
 import type { Report } from './report.ts';
 import { Sandbox } from './sandbox.ts';
 import { SeedHolders } from './seed-holders.ts';
 import { type Ready, Supervisor } from './supervisor.ts';
 import { openUnlock } from './unlock/unlock.ts';
+import { walletKeysOf } from './wallet-keys.ts';
 
 /** Certificates of what runs hold for a day. */
 const certificateRenewal = 6 * 60 * 60 * 1000;
@@ -52,12 +53,16 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
     const founding = existing === undefined ? await untilAborted(unlock.found(), signal) : undefined;
     const secret = await untilAborted(unlock.secret(), signal);
     const enclaves = await startAll(supervisors);
-    const records = existing ?? (await found(enclaves, secret));
-    if (founding !== undefined) writeGenesis(config.home, records, founding.record);
+    if (founding !== undefined) writeGenesis(config.home, await found(enclaves, secret), founding.record);
+    await unlock.serve(walletKeysOf(config.home, holders));
     const deployed = agreement(config, report, existing === undefined);
     await Promise.all(
       roles.map((role) =>
-        supervisors[role].keep(records[role], enclaves[role], (ready) => deployed(role, ready)),
+        supervisors[role].keep(
+          () => readGenesisRecord(config.home, role),
+          enclaves[role],
+          (ready) => deployed(role, ready),
+        ),
       ),
     );
   } catch (error) {

@@ -2,12 +2,16 @@ import { publicKey } from '@keystead/crypto/ed25519';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { issueCertificate, maximumValidity } from '@keystead/protocol/certificate';
 import { deploymentIdOf, type Role } from '@keystead/protocol/deployment';
-import type { Approved } from '@keystead/enclave-runtime/seed-halves';
+import { type Approved, keptHalves } from '@keystead/enclave-runtime/seed-halves';
 import { systemRandom } from '@keystead/enclave-runtime/context';
 import { roles } from '@keystead/enclave-runtime/genesis-record';
 import { certifyRunning } from './certificates-file.ts';
 import { EnclaveFailure, type EnclaveProcess, EnclaveWithheld } from './enclave-process.ts';
+import { LaunchError } from './launch-error.ts';
 import type { Ready } from './supervisor.ts';
+
+/** Pause before a certifier that has not loaded its log is asked again, in milliseconds. */
+const generationsPause = 20;
 
 /** What goes to an enclave with its keys. */
 export interface Surroundings {
@@ -44,6 +48,11 @@ export class SeedHolders {
     this.launcher = publicKey(this.#key.expose());
   }
 
+  /** The open enclave of a role. */
+  process(role: Role): EnclaveProcess | undefined {
+    return this.#open.get(role);
+  }
+
   /** Whether all three are open. */
   get complete(): boolean {
     return this.#open.size === roles.length;
@@ -59,6 +68,8 @@ export class SeedHolders {
     });
     for (const wake of this.#changed.splice(0)) wake();
     this.#settling = this.#settling.then(() => this.#settle());
+    // The certifier may have to load a long log first, or to wait for an operator.
+    if (role !== 'policy') void this.useGenerations();
     return this.#settling;
   }
 
@@ -129,6 +140,48 @@ export class SeedHolders {
     }
   }
 
+  /**
+   * Has the certifier record which wallet keys the signer has, and the signer use them. False when one of the two is not open
+   * or ends meanwhile: then this is called again. Rejects with LaunchError when the log knows newer ones.
+   */
+  async useGenerations(): Promise<boolean> {
+    for (;;) {
+      const signer = this.#open.get('signer');
+      const certifier = this.#open.get('certifier');
+      if (signer === undefined || certifier === undefined) return false;
+      try {
+        const { isUsed, stated } = await signer.ask({ type: 'stateGenerations' }, 'generations');
+        if (isUsed) return true;
+        const { recorded } = await certifier.ask({ type: 'recordGenerations', stated }, 'recorded');
+        await signer.ask({ type: 'useGenerations', recorded }, 'used');
+        return true;
+      } catch (error) {
+        if (error instanceof EnclaveWithheld && error.code === 'rolled-back')
+          throw new LaunchError(
+            'genesis/signer.record is older than the heads log: it lacks the newest wallet key, or has one that was retired',
+            'put the newest record back from a backup of the home',
+          );
+        if (error instanceof EnclaveFailure && error.code === 'ended') return false;
+        if (!(error instanceof EnclaveWithheld || error instanceof EnclaveFailure)) throw error;
+        if (error.code !== 'not-loaded') this.#options.log('wallet-keys-not-used', { detail: error.message });
+        await new Promise((resolve) => setTimeout(resolve, generationsPause));
+      }
+    }
+  }
+
+  /**
+   * Replaces every half that the others hold of every seed: they keep two of each. Rejects with EnclaveFailure or
+   * EnclaveWithheld when one is not kept.
+   */
+  async distributeAnew(): Promise<void> {
+    if (!this.#options.keepsHalves) return;
+    const distributed = this.#settling.then(async () => {
+      for (let kept = 0; kept < keptHalves; kept++) await this.#distributeOf('signer');
+    });
+    this.#settling = distributed.catch(() => {});
+    await distributed;
+  }
+
   #othersOf(role: Role): EnclaveProcess[] {
     return roles.filter((other) => other !== role).flatMap((other) => this.#open.get(other) ?? []);
   }
@@ -141,15 +194,24 @@ export class SeedHolders {
   /** Every open role splits its seed anew. Whoever ends meanwhile is distributed to when it is back. */
   async #distribute(): Promise<void> {
     if (!this.complete) return;
-    for (const [role, enclave] of this.#open) {
+    for (const role of this.#open.keys()) {
       try {
-        const { halves } = await enclave.ask({ type: 'split' }, 'halves');
-        for (const { holder, sealed } of halves)
-          await this.#open.get(holder)?.ask({ type: 'keep', role, sealed }, 'kept');
+        await this.#distributeOf(role);
       } catch (error) {
         if (!(error instanceof EnclaveWithheld || error instanceof EnclaveFailure)) throw error;
         this.#options.log('halves-not-kept', { role, detail: error.message });
       }
+    }
+  }
+
+  async #distributeOf(role: Role): Promise<void> {
+    const enclave = this.#open.get(role);
+    if (enclave === undefined) throw new EnclaveFailure('ended', `${role} ended`);
+    const { halves } = await enclave.ask({ type: 'split' }, 'halves');
+    for (const { holder, sealed } of halves) {
+      const keeper = this.#open.get(holder);
+      if (keeper === undefined) throw new EnclaveFailure('ended', `${holder} ended`);
+      await keeper.ask({ type: 'keep', role, sealed }, 'kept');
     }
   }
 }

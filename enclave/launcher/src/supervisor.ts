@@ -108,8 +108,15 @@ export class Supervisor {
     }
   }
 
-  /** Starts again, measured anew, whatever ends; returns when the launcher stops. `first` is started already. */
-  async keep(record: Uint8Array, first: EnclaveProcess, deployed: (ready: Ready) => void): Promise<void> {
+  /**
+   * Starts again, measured anew, whatever ends; returns when the launcher stops. `first` is started already. `record` reads the
+   * genesis record, which operators can renew.
+   */
+  async keep(
+    record: () => Uint8Array,
+    first: EnclaveProcess,
+    deployed: (ready: Ready) => void,
+  ): Promise<void> {
     const { role, report, signal, holders } = this.#options;
     let pause = firstPause;
     let deployment: Uint8Array | undefined;
@@ -119,7 +126,7 @@ export class Supervisor {
       let enclave: EnclaveProcess | undefined = next;
       try {
         enclave ??= await this.start();
-        const ready = await this.#open(enclave, record);
+        const ready = await this.#open(enclave, record());
         const keys = DeploymentKeys.encode(ready.deployment);
         if (deployment !== undefined && !equalBytes(keys, deployment))
           throw new LaunchError(`${role} names another deployment than before`, 'start again');

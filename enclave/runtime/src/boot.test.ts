@@ -18,7 +18,10 @@ function enclave(role: Role) {
     role,
     log: () => {},
     answer: (message) => answers.push(message),
-    unlocked: (context) => contexts.push(context),
+    unlocked: (context) => {
+      contexts.push(context);
+      return {};
+    },
   });
   return {
     answers,
@@ -166,7 +169,7 @@ describe('the boot of an enclave', () => {
       role: 'signer',
       log: () => {},
       answer: () => {},
-      unlocked: () => {},
+      unlocked: () => ({}),
     });
     boot.receive(frame);
     assert.deepEqual(frame, new Uint8Array(frame.length));

@@ -1,3 +1,4 @@
+import { fixed, struct, u32 } from '@keystead/crypto/pack';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { Role } from '@keystead/protocol/deployment';
 import { deploymentIdOf } from '@keystead/protocol/deployment';
@@ -7,10 +8,11 @@ import { publicKey as x25519PublicKey } from '@keystead/crypto/x25519';
 import { createContext, systemRandom } from './context.ts';
 import { type FromEnclave, ToEnclave } from './control.ts';
 import { type Genesis, openGenesisRecord, sealGenesisRecord } from './genesis-record.ts';
-import type { Clock, EnclaveContext, Random } from './program.ts';
+import type { Clock, EnclaveContext, Random, Rotation } from './program.ts';
 import { roleKeysOf, signSeedOf } from './role-keys.ts';
 import { type Approved, joinHalves, SeedHolder, Withheld } from './seed-halves.ts';
 import { parseSettings } from './settings.ts';
+import { WalletKeyRenewal } from './wallet-key-renewal.ts';
 
 export interface BootOptions {
   readonly role: Role;
@@ -19,8 +21,8 @@ export interface BootOptions {
   readonly clock?: Clock;
   /** Writes one message to the launcher. */
   answer(message: FromEnclave): void;
-  /** Called once, before `ready` is answered. An exception of it ends the process. */
-  unlocked(context: EnclaveContext): void;
+  /** Called once, before `ready` is answered, and gives the program. An exception of it ends the process. */
+  unlocked(context: EnclaveContext): Rotation;
 }
 
 /** The enclave's side of the control pipe. */
@@ -31,6 +33,9 @@ export interface Boot {
   readonly holdsHalves: boolean;
 }
 
+/** What signer and certifier tell each other; `boot` is of the signer's start. */
+const StatedGenerations = struct({ boot: fixed(16), newest: u32, oldest: u32 });
+
 type Unlocking = Extract<ToEnclave, { type: 'unlock' | 'resume' }>;
 
 /**
@@ -40,7 +45,17 @@ type Unlocking = Extract<ToEnclave, { type: 'unlock' | 'resume' }>;
 export function createBoot(options: BootOptions): Boot {
   const { role, random = systemRandom, clock = Date.now } = options;
   let setupKey: SecretBytes | undefined;
-  let open: { holder: SeedHolder; genesis: Genesis; approved: Approved } | undefined;
+  let open:
+    | {
+        readonly holder: SeedHolder;
+        readonly genesis: Genesis;
+        readonly approved: Approved;
+        readonly context: EnclaveContext;
+        readonly program: Rotation;
+        /** The signer's wallet keys. */
+        readonly renewal: WalletKeyRenewal | undefined;
+      }
+    | undefined;
   let made: { seed: SecretBytes; unlockKey: SecretBytes } | undefined;
   let phase: 'locked' | 'generated' | 'pinned' | 'setup' | 'unlocked' = 'locked';
 
@@ -61,7 +76,9 @@ export function createBoot(options: BootOptions): Boot {
       const { seed, unlockKey } = made!;
       made = undefined;
       try {
-        const record = sealGenesisRecord(role, { seed, deployment }, unlockKey, random);
+        const walletKeys = role === 'signer' ? [{ generation: 1, key: SecretBytes.take(random(32)) }] : [];
+        const record = sealGenesisRecord(role, { seed, deployment, walletKeys }, unlockKey, random);
+        for (const { key } of walletKeys) key.wipe();
         options.answer({ type: 'sealed', record });
       } catch (error) {
         throw new BootError('pin-refused', 'the keys to pin contradict the generated one', { cause: error });
@@ -100,9 +117,9 @@ export function createBoot(options: BootOptions): Boot {
 
   /** What a process that is open does for the others. Throws Withheld. */
   const services = {
-    split: (_: unknown, { holder }: NonNullable<typeof open>): FromEnclave => ({
+    split: (_: unknown, { holder, renewal }: NonNullable<typeof open>): FromEnclave => ({
       type: 'halves',
-      halves: holder.split(),
+      halves: holder.split(renewal?.keys ?? []),
     }),
     keep: (message: ToEnclave & { type: 'keep' }, { holder }: NonNullable<typeof open>): FromEnclave => {
       holder.keep(message.role, message.sealed);
@@ -140,40 +157,116 @@ export function createBoot(options: BootOptions): Boot {
       signSeed.wipe();
       return { type: 'certified', certificate };
     },
+    renew: (
+      message: ToEnclave & { type: 'renew' },
+      { genesis, program, renewal }: NonNullable<typeof open>,
+    ): FromEnclave => {
+      const unlockKey = SecretBytes.take(message.unlockKey);
+      try {
+        const { record, retire } = message;
+        const isComplete = program.rewrapping?.isComplete === true;
+        const renewed = signersOwn(renewal).renew({ record, retire, isComplete, unlockKey, genesis });
+        return { type: 'renewed', ...renewed };
+      } finally {
+        unlockKey.wipe();
+      }
+    },
+    adopt: (_: unknown, { renewal }: NonNullable<typeof open>): FromEnclave => {
+      signersOwn(renewal).adopt();
+      return { type: 'adopted' };
+    },
+    stateGenerations: (_: unknown, { context, program, renewal }: NonNullable<typeof open>): FromEnclave => {
+      const { generations, isUsed } = signersOwn(renewal);
+      const { isComplete, rewrapped } = program.rewrapping ?? { isComplete: false, rewrapped: 0 };
+      const stated = context.seal(
+        'signer-to-certifier',
+        'generations-stated',
+        StatedGenerations.encode({ boot: context.boot, ...generations }),
+      );
+      return { type: 'generations', generations, isComplete, rewrapped, isUsed, stated };
+    },
+    recordGenerations: (
+      { stated }: ToEnclave & { type: 'recordGenerations' },
+      { context, program }: NonNullable<typeof open>,
+    ): Promise<FromEnclave> => {
+      if (program.recordGenerations === undefined) throw new Withheld('not-the-certifier');
+      const bytes = fromRole(() => context.open('signer-to-certifier', 'generations-stated', stated));
+      const { newest, oldest } = StatedGenerations.decode(bytes);
+      const recording = program.recordGenerations({ newest, oldest });
+      if (recording === undefined) throw new Withheld('not-loaded');
+      return recording.then((isNewest) => {
+        if (!isNewest) throw new Withheld('rolled-back');
+        const recorded = context.seal('certifier-to-signer', 'generations-recorded', bytes);
+        return { type: 'recorded', recorded };
+      });
+    },
+    useGenerations: (
+      { recorded }: ToEnclave & { type: 'useGenerations' },
+      { context, program, renewal }: NonNullable<typeof open>,
+    ): FromEnclave => {
+      const bytes = fromRole(() => context.open('certifier-to-signer', 'generations-recorded', recorded));
+      const { boot, newest, oldest } = StatedGenerations.decode(bytes);
+      if (!equalBytes(boot, context.boot)) throw new Withheld('another-start');
+      program.useWalletKeys?.(signersOwn(renewal).use({ newest, oldest }));
+      signersOwn(renewal).wipeSuperseded();
+      return { type: 'used' };
+    },
   };
 
-  function serve(message: ToEnclave & { type: keyof typeof services }): FromEnclave {
+  function serve(message: ToEnclave & { type: keyof typeof services }): void {
     if (open === undefined) throw new BootError('boot-order', `not in phase ${phase}`);
+    type Service = (message: ToEnclave, at: NonNullable<typeof open>) => FromEnclave | Promise<FromEnclave>;
+    const withheld = (error: unknown) => {
+      if (!(error instanceof Withheld)) throw error;
+      options.answer({ type: 'withheld', code: error.code });
+    };
     try {
       // The type of the message picked the function of that type.
-      return (services[message.type] as (message: ToEnclave, at: NonNullable<typeof open>) => FromEnclave)(
-        message,
-        open,
-      );
+      const answer = (services[message.type] as Service)(message, open);
+      if (answer instanceof Promise) void answer.then(options.answer).catch(withheld);
+      else options.answer(answer);
     } catch (error) {
-      if (!(error instanceof Withheld)) throw error;
-      return { type: 'withheld', code: error.code };
+      withheld(error);
+    }
+  }
+
+  function signersOwn(renewal: WalletKeyRenewal | undefined): WalletKeyRenewal {
+    if (renewal === undefined) throw new Withheld('not-the-signer');
+    return renewal;
+  }
+
+  /** What another role wrote, and the launcher carried. */
+  function fromRole(openIt: () => Uint8Array): Uint8Array {
+    try {
+      return openIt();
+    } catch {
+      throw new Withheld('forged');
     }
   }
 
   function goOn(message: Unlocking, genesis: Genesis): void {
     const { approved, launcher } = message;
+    const { seed, deployment, walletKeys } = genesis;
     const context = createContext({
       role,
+      seed,
+      deployment,
+      // The program gets them when the certifier knows of them.
+      walletKeys: [],
       profile: message.profile,
       measurement: message.measurement,
       settings: settingsOf(message),
       random,
       log: options.log,
-      ...genesis,
     });
     open = {
-      holder: new SeedHolder({ role, approved, launcher, random, clock, ...genesis }),
+      holder: new SeedHolder({ role, approved, launcher, random, clock, seed, deployment }),
       genesis,
       approved,
+      context,
+      renewal: role === 'signer' ? new WalletKeyRenewal(walletKeys, random) : undefined,
+      program: options.unlocked(context),
     };
-    options.unlocked(context);
-    const { deployment } = context;
     options.answer({ type: 'ready', deploymentId: deploymentIdOf(deployment), deployment });
   }
 
@@ -234,7 +327,7 @@ export function createBoot(options: BootOptions): Boot {
         case 'configureRealm':
           throw new BootError('boot-role', `this is ${role}, no realm`);
         default:
-          options.answer(serve(message));
+          return serve(message);
       }
     },
     get holdsHalves() {

@@ -44,6 +44,7 @@ export function createContext(options: ContextOptions): EnclaveContext {
     role,
     profile: options.profile,
     seed,
+    walletKeys: options.walletKeys,
     signSeed: signSeedOf(role, seed),
     deployment,
     deploymentId,

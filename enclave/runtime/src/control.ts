@@ -1,8 +1,21 @@
-import { bool, bytes, choice, fixed, list, type Static, struct, text, variant } from '@keystead/crypto/pack';
+import {
+  bool,
+  bytes,
+  choice,
+  fixed,
+  list,
+  type Static,
+  struct,
+  text,
+  u53,
+  variant,
+} from '@keystead/crypto/pack';
 import { DeploymentKeys, RoleKeys } from '@keystead/protocol/deployment';
+import { Sealed } from '@keystead/protocol/frames';
 import { maximumCertificateBytes } from '@keystead/protocol/certificate';
 import { maximumRecordBytes, RoleTag } from './genesis-record.ts';
 import { Approved } from './seed-halves.ts';
+import { Generations } from './wallet-keys.ts';
 
 /** spec/boot.md §3: what launcher and enclave say to each other on the control pipe, one message per frame. */
 
@@ -55,6 +68,17 @@ export const ToEnclave = variant('type', {
   ],
   /** To the certifier: state what runs as a role. */
   certify: [10, struct({ role: RoleTag, measurement: fixed(48) })],
+  /**
+   * To the signer (spec/unlock.md §7): add a wallet key to the record, or take all but the newest out of it. It is in use
+   * after `adopt`, once the record is on disk, and after `useGenerations`.
+   */
+  renew: [11, struct({ unlockKey: fixed(32), record: bytes(maximumRecordBytes), retire: bool })],
+  adopt: [12, struct({})],
+  /** Which generations the signer has; answered with `generations`. */
+  stateGenerations: [13, struct({})],
+  /** To the certifier, what the signer stated; and back, once it is in the heads log. */
+  recordGenerations: [14, struct({ stated: Sealed })],
+  useGenerations: [15, struct({ recorded: Sealed })],
   /** A realm's genesis: make id and root seed, sealed under the unlock key (spec/realm.md §12). */
   makeRealm: [20, struct({ unlockKey: fixed(32) })],
   unlockRealm: [
@@ -95,6 +119,14 @@ export const FromEnclave = variant('type', {
   certified: [12, struct({ certificate })],
   /** Unasked: its stream to the gateway has ended; it serves nobody any more, and still holds halves. */
   orphaned: [13, struct({ reason: text(64) })],
+  renewed: [14, struct({ record: bytes(maximumRecordBytes), generations: Generations })],
+  adopted: [15, struct({})],
+  generations: [
+    16,
+    struct({ generations: Generations, isComplete: bool, rewrapped: u53, isUsed: bool, stated: Sealed }),
+  ],
+  recorded: [17, struct({ recorded: Sealed })],
+  used: [18, struct({})],
   /** A realm is unlocked, or configured anew. The key is of the newest Noise generation. */
   realm: [20, struct({ realmId: fixed(16), publicKey: fixed(32) })],
 });

@@ -5,6 +5,7 @@ import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { DeploymentKeys, type Role } from '@keystead/protocol/deployment';
 import type { Random } from './program.ts';
 import { roleKeysOf } from './role-keys.ts';
+import { PackedWalletKeys, packedWalletKeys, takeWalletKeys, type WalletKey } from './wallet-keys.ts';
 
 /** The three roles in the order in which documents and files list them. */
 export const roles = ['policy', 'signer', 'certifier'] as const satisfies readonly Role[];
@@ -12,15 +13,23 @@ export const roles = ['policy', 'signer', 'certifier'] as const satisfies readon
 /** One byte on the wire: policy 1, signer 2, certifier 3. */
 export const RoleTag = choice({ policy: 1, signer: 2, certifier: 3 });
 
-const recordVersion = 1;
+const recordVersion = 2;
 const nonceBytes = 12;
 
-const Record = struct({ version: u8, role: RoleTag, seed: fixed(32), deployment: DeploymentKeys });
+const Record = struct({
+  version: u8,
+  role: RoleTag,
+  seed: fixed(32),
+  deployment: DeploymentKeys,
+  walletKeys: PackedWalletKeys,
+});
 
 /** What a role carries over from genesis: its root seed and the pinned public keys of all three. */
 export interface Genesis {
   readonly seed: SecretBytes;
   readonly deployment: DeploymentKeys;
+  /** The signer's, those that are not retired, oldest first; none of another role. */
+  readonly walletKeys: readonly WalletKey[];
 }
 
 /** Upper bound of a sealed record, in bytes. */
@@ -32,7 +41,7 @@ function associatedData(role: Role): Uint8Array {
 
 /**
  * The genesis record under a 32-byte unlock key: nonce ‖ ChaCha20-Poly1305 (spec/boot.md §3).
- * Throws TypeError when the pinned keys are not those of `seed`, or two roles share a key.
+ * Throws TypeError when the pinned keys are not those of `seed`, two roles share a key, or the signer has no wallet key.
  */
 export function sealGenesisRecord(
   role: Role,
@@ -46,6 +55,7 @@ export function sealGenesisRecord(
     role,
     seed: genesis.seed.expose(),
     deployment: genesis.deployment,
+    walletKeys: packedWalletKeys(genesis.walletKeys),
   });
   const nonce = random(nonceBytes);
   const sealed = chacha20Poly1305Seal(unlockKey.expose(), nonce, associatedData(role), plaintext);
@@ -68,12 +78,18 @@ export function openGenesisRecord(role: Role, record: Uint8Array, unlockKey: Sec
   plaintext.fill(0);
   if (read.version !== recordVersion) throw new TypeError(`genesis record of version ${read.version}`);
   if (read.role !== role) throw new TypeError(`genesis record of ${read.role}`);
-  const genesis = { seed: SecretBytes.take(read.seed), deployment: read.deployment };
+  const genesis = {
+    seed: SecretBytes.take(read.seed),
+    deployment: read.deployment,
+    walletKeys: takeWalletKeys(read.walletKeys),
+  };
   assertConsistent(role, genesis);
   return genesis;
 }
 
-function assertConsistent(role: Role, { seed, deployment }: Genesis): void {
+function assertConsistent(role: Role, { seed, deployment, walletKeys }: Genesis): void {
+  if (walletKeys.length > 0 !== (role === 'signer'))
+    throw new TypeError('the signer has wallet keys, and nobody else');
   const own = roleKeysOf(role, seed);
   const pinned = deployment[role];
   if (!equalBytes(own.sign, pinned.sign) || !equalBytes(own.agree, pinned.agree))

@@ -1,5 +1,5 @@
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
-import type { DeploymentKeys, Role } from '@keystead/protocol/deployment';
+import { branch, type DeploymentKeys, type Role } from '@keystead/protocol/deployment';
 import { createContext, systemRandom } from './context.ts';
 import type { Clock, EnclaveContext, EnclaveSettings, Random } from './program.ts';
 import { roleKeysOf } from './role-keys.ts';
@@ -12,6 +12,10 @@ export interface InMemoryOptions {
   readonly settings?: Partial<EnclaveSettings>;
   readonly log?: EnclaveContext['log'];
 }
+
+/** Of a genesis it is random; here the seeds alone make a deployment. */
+const inMemoryWalletKey = (seed: SecretBytes): SecretBytes =>
+  branch(seed, 'keystead/in-memory-wallet-key/v1');
 
 /**
  * The contexts of the three roles of a new deployment in one process: the rung `inproc`, for unit tests.
@@ -35,6 +39,7 @@ export function inMemoryDeployment(options: InMemoryOptions = {}): Record<Role, 
       role,
       profile: 'development',
       seed: seeds[role],
+      walletKeys: role === 'signer' ? [{ generation: 1, key: inMemoryWalletKey(seeds.signer) }] : [],
       deployment,
       settings,
       random,

@@ -2,6 +2,7 @@ import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { DeploymentKeys, Edge, Role } from '@keystead/protocol/deployment';
 import type { Sealed } from '@keystead/protocol/frames';
 import type { SealedKind } from '@keystead/protocol/sealed';
+import type { Generations, WalletKey } from './wallet-keys.ts';
 
 /** Milliseconds since 1970. Enclaves use the later of this and the newest time mark they have seen. */
 export type Clock = () => number;
@@ -17,6 +18,8 @@ export interface EnclaveContext {
   readonly seed: SecretBytes;
   /** The role's own Ed25519 signing seed. */
   readonly signSeed: SecretBytes;
+  /** The signer's, oldest first. None before `useWalletKeys`, and none of another role. */
+  readonly walletKeys: readonly WalletKey[];
   readonly deployment: DeploymentKeys;
   readonly deploymentId: Uint8Array;
   /** 16 random bytes that name this start of the process. */
@@ -51,11 +54,33 @@ export interface EnclaveSettings {
   readonly reanchorEpoch: number;
 }
 
+/** How far the rows are under the newest wallet key, as the host says. */
+export interface Rewrapping {
+  /** Whether a whole pass, begun after no request from before was under way any more, found no older one. */
+  readonly isComplete: boolean;
+  /** Rows wrapped anew since the start. */
+  readonly rewrapped: number;
+}
+
+/** What a program does when wallet keys change (spec/unlock.md §7); each role has its part, or none. */
+export interface Rotation {
+  /**
+   * The signer's: these are the wallet keys, and the certifier knows of them. Before the first call it serves nobody.
+   */
+  useWalletKeys?(keys: readonly WalletKey[]): void;
+  readonly rewrapping?: Rewrapping;
+  /**
+   * The certifier's: makes generations part of the heads log. False when the log knows newer ones; undefined while the log is
+   * not loaded.
+   */
+  recordGenerations?(generations: Generations): Promise<boolean> | undefined;
+}
+
 /**
  * A program is a state machine: messages in, messages out. The runtime turns both into frames and writes once per
  * turn. `receive` never throws for bad input; an exception ends the process.
  */
-export interface Program<Incoming, Outgoing> {
+export interface Program<Incoming, Outgoing> extends Rotation {
   receive(message: Incoming): void;
   /** Called once after all messages of one turn: the place where batches are closed. */
   turn(): void;

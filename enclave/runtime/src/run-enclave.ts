@@ -7,7 +7,7 @@ import { FromEnclave } from './control.ts';
 import type { HeadsPort } from './heads-port.ts';
 import { openHeadsStream } from './heads-stream.ts';
 import { probe } from './probe.ts';
-import type { EnclaveContext, Program, Random } from './program.ts';
+import type { EnclaveContext, Program, Random, Rotation } from './program.ts';
 import { reduceGlobals } from './reduce-globals.ts';
 import { FrameStream } from './stream.ts';
 
@@ -58,7 +58,7 @@ export interface BootPorts<Incoming, Outgoing, Prepared = undefined> {
   /** Writes one message to the launcher. */
   answer(message: FromEnclave): void;
   /** Makes the program and begins to read from the gateway; called once, after unlock. */
-  run(create: (ports: EnclavePorts<Prepared>) => Program<Incoming, Outgoing>): void;
+  run(create: (ports: EnclavePorts<Prepared>) => Program<Incoming, Outgoing>): Rotation;
 }
 
 export interface MeasuredBoot {
@@ -153,6 +153,7 @@ export function runMeasured<Incoming, Outgoing, Prepared = undefined>(
       },
       () => orphan('gateway-closed'),
     );
+    return running;
   };
 
   /** Without the gateway there is nobody to serve. What other roles need of this memory stays until the launcher ends it. */

@@ -2,8 +2,9 @@ import { chacha20Poly1305Open, chacha20Poly1305Seal } from '@keystead/crypto/aea
 import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
 import * as hpke from '@keystead/crypto/hpke';
-import { fixed, list, type Static, struct, u8 } from '@keystead/crypto/pack';
+import { bytes, fixed, list, type Static, struct, u8 } from '@keystead/crypto/pack';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { sha256 } from '@keystead/crypto/sha256';
 import { CertificateError, verifyCertificate } from '@keystead/protocol/certificate';
 import {
   branch,
@@ -17,18 +18,32 @@ import { domainPrefix } from '@keystead/protocol/domain';
 import { type Genesis, RoleTag, roles } from './genesis-record.ts';
 import type { Clock, Random } from './program.ts';
 import { agreeSecretOf, roleKeysOf } from './role-keys.ts';
+import {
+  maximumGenerations,
+  PackedWalletKeys,
+  packedWalletKeys,
+  takeWalletKeys,
+  type WalletKey,
+} from './wallet-keys.ts';
 
-/** spec/unlock.md §6: each role's root seed, held 2-of-2 by the memories of the other two. */
+/** spec/unlock.md §6: each role's root seed, and the signer's wallet keys, held 2-of-2 by the memories of the other two. */
 
-const halfVersion = 1;
+const halfVersion = 2;
 const nonceBytes = 12;
-const keptHalves = 2;
+/** Halves that a holder keeps of one role. */
+export const keptHalves = 2;
+
+/** What is split. */
+const SplitSecret = struct({ seed: fixed(32), walletKeys: PackedWalletKeys });
+const maximumSplitBytes = 32 + 4 + maximumGenerations * 36;
 
 const SeedHalf = struct({
   version: u8,
   role: RoleTag,
   split: fixed(16),
-  half: fixed(32),
+  half: bytes(maximumSplitBytes),
+  /** Of what was split: one holder alone cannot change a bit of it. */
+  commitment: fixed(32),
   deployment: DeploymentKeys,
 });
 type SeedHalf = Static<typeof SeedHalf>;
@@ -39,7 +54,7 @@ const SeedHalves = list(SeedHalf, keptHalves);
 export const Approved = struct({ policy: fixed(48), signer: fixed(48), certifier: fixed(48) });
 export type Approved = Static<typeof Approved>;
 
-export interface SeedHalvesOptions extends Genesis {
+export interface SeedHalvesOptions extends Omit<Genesis, 'walletKeys'> {
   readonly role: Role;
   readonly approved: Approved;
   /** Ed25519 public key of the launcher's certificates. */
@@ -76,12 +91,15 @@ export class SeedHolder {
     return this.#kept.size > 0;
   }
 
-  /** A fresh splitting of the own seed: one sealed half for each holder. */
-  split(): { holder: Role; sealed: Uint8Array }[] {
+  /** A fresh splitting of the own seed and wallet keys: one sealed half for each holder. */
+  split(walletKeys: readonly WalletKey[]): { holder: Role; sealed: Uint8Array }[] {
     const { role, seed, deployment, random } = this.#options;
+    const secret = SplitSecret.encode({ seed: seed.expose(), walletKeys: packedWalletKeys(walletKeys) });
+    const commitment = commitmentOf(secret);
     const split = random(16);
-    const first = random(32);
-    const second = seed.expose().map((byte, index) => byte ^ first[index]!);
+    const first = random(secret.length);
+    const second = secret.map((byte, index) => byte ^ first[index]!);
+    secret.fill(0);
     const halves = [first, second];
     const agreeSecret = agreeSecretOf(role, seed);
     try {
@@ -93,6 +111,7 @@ export class SeedHolder {
             role,
             split,
             half: halves[index]!,
+            commitment,
             deployment,
           });
           const key = this.#halfKey(agreeSecret, holder, `${role}-to-${holder}` as Edge);
@@ -215,16 +234,34 @@ export function joinHalves(role: Role, setupKey: SecretBytes, released: readonly
       if (match === undefined || half.role !== role || match.role !== role) continue;
       const { deployment } = half;
       if (!equalBytes(DeploymentKeys.encode(deployment), DeploymentKeys.encode(match.deployment))) continue;
-      const seed = SecretBytes.take(half.half.map((byte, index) => byte ^ match.half[index]!));
+      if (!equalBytes(half.commitment, match.commitment) || half.half.length !== match.half.length) continue;
+      const joined = half.half.map((byte, index) => byte ^ match.half[index]!);
+      if (!equalBytes(commitmentOf(joined), half.commitment)) {
+        joined.fill(0);
+        continue;
+      }
+      const secret = SplitSecret.decode(joined);
+      joined.fill(0);
+      const seed = SecretBytes.take(secret.seed);
+      const walletKeys = takeWalletKeys(secret.walletKeys);
       const { sign, agree } = roleKeysOf(role, seed);
       if (equalBytes(sign, deployment[role].sign) && equalBytes(agree, deployment[role].agree))
-        return { seed, deployment };
+        return { seed, deployment, walletKeys };
       seed.wipe();
+      for (const { key } of walletKeys) key.wipe();
     }
   } finally {
     for (const half of [...one!, ...other!]) half.half.fill(0);
   }
   throw new TypeError('the holders have no half of one splitting');
+}
+
+/** The secret has 256 bits and more of its own: the hash tells nothing of it. */
+function commitmentOf(secret: Uint8Array): Uint8Array {
+  const input = concatBytes(domainPrefix('keystead/split-secret/v1'), secret);
+  const commitment = sha256(input);
+  input.fill(0);
+  return commitment;
 }
 
 const noBytes = new Uint8Array(0);

@@ -19,7 +19,7 @@ import type { CommittedEntry, FreshReceipt, SeenHeads } from './history.ts';
 import { refusal, within } from './refusal.ts';
 import { type HeldRequest, parseHeld } from './requests.ts';
 import { pathsOf, walletIdNamed } from './request-facts.ts';
-import { rowHash } from './vault.ts';
+import { sealedRowHash } from '@keystead/protocol/sealed-row';
 import type { Witness } from './witness.ts';
 
 /** spec/signer.md §3, in its order. Each function makes the checks that its docstring names, or throws their refusal. */
@@ -232,7 +232,7 @@ export function walletLeafOf(options: {
   if (leaf.frozen) throw refusal('frozen', 'The wallet is frozen.');
   assertThawed(witness, owner.authorityAfter);
   if (row === undefined) throw refusal('row', 'The sealed row of the wallet was not attached.');
-  if (!equalBytes(rowHash(row), leaf.secret))
+  if (!equalBytes(sealedRowHash(row), leaf.secret))
     throw refusal('row', 'The sealed row is not the one of the wallet.');
   return leaf;
 }

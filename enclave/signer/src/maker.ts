@@ -6,6 +6,7 @@ import type { Clock } from '@keystead/enclave-runtime/program';
 import { KmsError, toKmsError } from '@keystead/protocol/errors';
 import { walletIdOf } from '@keystead/protocol/ids';
 import type { ParsedRequest } from '@keystead/protocol/request';
+import { sealedRowHash } from '@keystead/protocol/sealed-row';
 import type { Made, Make } from '@keystead/protocol/ticket';
 import type { AddressFormat, Curve } from '@keystead/chains/chain';
 import type { Derivation } from '@keystead/protocol/parameters/derivation';
@@ -17,7 +18,7 @@ import { makeFor } from './method-table.ts';
 import { OpenWallet, SecretAccounts } from './open-wallet.ts';
 import { pathsOf } from './request-facts.ts';
 import { parseHeld, type RequestTable } from './requests.ts';
-import { type KeyPair, rowHash, type Vault } from './vault.ts';
+import type { KeyPair, Vault } from './vault.ts';
 import { wipeSecret } from './wallet-secret.ts';
 
 /** spec/signer.md §6. */
@@ -44,6 +45,11 @@ export class Maker {
     this.#vault = options.vault;
     this.#tools = options.tools;
     this.#clock = options.clock;
+  }
+
+  /** What was made is made again when it is asked for: rows under an older wallet key are not given out any more. */
+  forgetRows(): void {
+    this.#made.clear();
   }
 
   /** Never throws: what cannot be made is a refusal that the policy engine reads. */
@@ -105,7 +111,7 @@ export class Maker {
         organization,
         walletId,
         refusal: new Uint8Array(0),
-        secret: rowHash(sealed),
+        secret: sealedRowHash(sealed),
         sealed,
         accounts,
       };
@@ -121,7 +127,7 @@ export class Maker {
   /** Accounts of a wallet that exists; nothing but public figures of accounts that the request names. */
   #tell(make: Make, request: ParsedRequest, sealed: Uint8Array | undefined): Uint8Array {
     if (request.kind !== 'use' && request.kind !== 'make') throw refused('The method uses no wallet.');
-    if (sealed === undefined || make.secret === undefined || !equalBytes(rowHash(sealed), make.secret))
+    if (sealed === undefined || make.secret === undefined || !equalBytes(sealedRowHash(sealed), make.secret))
       throw refused('The attached row is not the one that is named.');
     const asked = pathsOf(request);
     const paths = make.paths.map(derivationOf);
@@ -131,7 +137,7 @@ export class Maker {
       !paths.every((path) => asked.some((other) => sameAccount(path, other)))
     )
       throw refused('The request does not ask for these accounts.');
-    const row = this.#vault.openRow(make.walletId, sealed);
+    const row = this.#vault.openRow(make.walletId, sealed, make.secret);
     if (row === undefined) throw refused('The row is not of that wallet.');
     const { backend, publicKeys } = this.#tools;
     const wallet = new OpenWallet(row, { backend, known: publicKeys.of(make.secret) });

@@ -125,7 +125,7 @@ export class OpenWallets {
     const name = bytesName(walletId) + bytesName(hash);
     const known = this.#open.get(name);
     if (known !== undefined) return known;
-    const opened = this.#vault.openRow(walletId, row);
+    const opened = this.#vault.openRow(walletId, row, hash);
     if (opened === undefined) return undefined;
     if (this.#open.size >= maximumOpen) this.close();
     const wallet = new OpenWallet(opened, this.#options(hash));

@@ -2,6 +2,7 @@ import { utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
 import { bytesName } from '@keystead/crypto/recent';
 import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
+import { generationsOf, type WalletKey } from '@keystead/enclave-runtime/wallet-keys';
 import { type KmsError, toKmsError } from '@keystead/protocol/errors';
 import type { FromSigner, ToSigner } from '@keystead/protocol/frames';
 import { Noted, Receipt } from '@keystead/protocol/receipt';
@@ -24,6 +25,7 @@ import { signs, usesWallet, useNoWallet, useWallet } from './method-table.ts';
 import { type CheckName, checkNames, refusal, within } from './refusal.ts';
 import { OpenWallets } from './open-wallet.ts';
 import { type HeldRequest, RequestTable } from './requests.ts';
+import { Rewrapping } from './rewrapping.ts';
 import { portableBackend, type SigningBackend } from './signing-backend.ts';
 import { Vault } from './vault.ts';
 import { WalletPublicKeys } from './wallet-public-keys.ts';
@@ -50,18 +52,26 @@ class Signer implements Program<ToSigner, FromSigner> {
   readonly #tools: SignerTools;
   readonly #maker: Maker;
   readonly #answers: Answers;
+  readonly #vault: Vault;
+  /** Messages that came before the wallet keys. */
+  readonly #early: ToSigner[] = [];
+  readonly rewrapping: Rewrapping;
+  #isOpen: boolean;
   /** Receipts from before may belong to floors that this start has not seen. */
   readonly #started: number;
   #signatures = 0;
   readonly #refused = new Map<CheckName | 'make-mac' | 'other', number>();
 
   constructor(context: EnclaveContext, backend: SigningBackend) {
-    const { seed, random, clock, deploymentId, signSeed, settings } = context;
+    const { seed, random, clock, deploymentId, signSeed, settings, walletKeys } = context;
     this.#context = context;
     this.#started = clock();
     this.#requests = new RequestTable(clock);
     this.#heads = new SeenHeads(clock);
-    const vault = new Vault(seed, random);
+    this.#isOpen = walletKeys.length > 0;
+    const vault = new Vault(walletKeys, random);
+    this.#vault = vault;
+    this.rewrapping = new Rewrapping(vault, clock);
     this.#tools = {
       deploymentId,
       random,
@@ -76,7 +86,23 @@ class Signer implements Program<ToSigner, FromSigner> {
     this.#answers = new Answers({ deploymentId, signSeed, clock });
   }
 
+  /** Takes the wallet keys of now; with the first ones, what came before them. */
+  useWalletKeys(keys: readonly WalletKey[]): void {
+    this.#wallets.close();
+    this.#vault.use(keys);
+    this.#maker.forgetRows();
+    this.#isOpen = true;
+    const generations = generationsOf(keys);
+    this.rewrapping.begin(generations);
+    this.send({ type: 'walletKeys', ...generations });
+    for (const message of this.#early.splice(0)) this.receive(message);
+  }
+
   receive(message: ToSigner): void {
+    if (!this.#isOpen) {
+      this.#early.push(message);
+      return;
+    }
     switch (message.type) {
       case 'requests':
         this.#requests.hold(message.items.map(({ request }) => request));
@@ -86,6 +112,12 @@ class Signer implements Program<ToSigner, FromSigner> {
         return;
       case 'tickets':
         this.#tickets(message);
+        return;
+      case 'rewrap':
+        this.send({ type: 'rewrapped', id: message.id, rows: this.rewrapping.rewrap(message.rows) });
+        return;
+      case 'rewrapPass':
+        this.rewrapping.notePass(message);
         return;
       case 'ping':
         this.send({ type: 'pong', id: message.id, metrics: this.#metrics() });
@@ -244,6 +276,11 @@ class Signer implements Program<ToSigner, FromSigner> {
         requestsHeld: this.#requests.size,
         answersRemembered: this.#answers.remembered,
         rowsMade: this.#maker.rows,
+        rowsRewrapped: this.rewrapping.rewrapped,
+        // Nobody is answered before there are wallet keys.
+        walletKeyNewest: this.#vault.generations.newest,
+        walletKeyOldest: this.#vault.generations.oldest,
+        walletKeyComplete: this.rewrapping.isComplete ? 1 : 0,
         libraries: Object.fromEntries(this.#tools.backend.libraries.map((name) => [name, 1])),
       }),
     );

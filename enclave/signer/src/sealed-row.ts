@@ -5,9 +5,9 @@ import type { Curve } from '@keystead/chains/chain';
 import { domainHash } from '@keystead/protocol/domain';
 import { KeyConstraints } from '@keystead/protocol/key-constraints';
 
-/** spec/signer.md §5: the bytes of a sealed wallet row. */
+/** spec/signer.md §5: the body of a sealed wallet row; its wrapping is in @keystead/protocol/sealed-row. */
 
-export const rowVersion = 3;
+export const bodyVersion = 4;
 
 /** Accounts that are sealed beside the secret, so that signing opens nothing but the key it needs. */
 export const maximumSealedAccounts = 16;
@@ -18,20 +18,17 @@ const nonceBytes = 12;
 const accountCiphertextBytes = 32 + 65 + 16;
 const accountBytes = labelBytes + nonceBytes + accountCiphertextBytes;
 
-export const SealedRow = struct({
+export const SealedBody = struct({
   version: u8,
   walletId: fixed(16),
   kind: u8,
   constraints: KeyConstraints,
-  keyNonce: fixed(12),
-  /** The data key and a tag. */
-  wrappedKey: fixed(48),
   nonce: fixed(12),
   ciphertext: bytes(256),
   /** `SealedAccount`s one after the other. */
   accounts: bytes(maximumSealedAccounts * accountBytes),
 });
-export type SealedRow = Static<typeof SealedRow>;
+export type SealedBody = Static<typeof SealedBody>;
 
 export interface SealedAccount {
   /** 16 bytes, `accountLabel`. */

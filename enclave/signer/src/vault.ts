@@ -2,20 +2,28 @@ import type { Curve } from '@keystead/chains/chain';
 import { aes256GcmOpen, aes256GcmSeal } from '@keystead/crypto/aead';
 import { concatBytes, equalBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { hkdfSha256 } from '@keystead/crypto/hkdf';
-import { bytes, choice, fixed, struct, variant } from '@keystead/crypto/pack';
+import { bytes, choice, fixed, struct, u32, variant } from '@keystead/crypto/pack';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { Random } from '@keystead/enclave-runtime/program';
-import { branch } from '@keystead/protocol/deployment';
-import { domainHash, domainPrefix } from '@keystead/protocol/domain';
-import { KeyConstraints, unconstrained } from '@keystead/protocol/key-constraints';
+import { type Generations, generationsOf, type WalletKey } from '@keystead/enclave-runtime/wallet-keys';
+import { domainPrefix } from '@keystead/protocol/domain';
+import { type KeyConstraints, unconstrained } from '@keystead/protocol/key-constraints';
+import {
+  sealedBodyHash,
+  sealedRowHash,
+  wrapRow,
+  wrappingBytes,
+  Wrapping,
+  wrappingVersion,
+} from '@keystead/protocol/sealed-row';
 import {
   accountLabel,
+  bodyVersion,
   encodeSealedAccounts,
   findSealedAccount,
   maximumSealedAccounts,
-  rowVersion,
   type SealedAccount,
-  SealedRow,
+  SealedBody,
 } from './sealed-row.ts';
 import { kindOf, type WalletSecret, wipeSecret } from './wallet-secret.ts';
 
@@ -44,19 +52,27 @@ export interface KeyPair {
   readonly publicKey: Uint8Array;
 }
 
-/** Hash by which wallet leaf, ticket and store name a row. */
-export function rowHash(row: Uint8Array): Uint8Array {
-  return domainHash('keystead/sealed-row-hash/v1', row);
-}
-
-/** Seals and opens wallet rows; holds the key-encryption key. */
+/** Seals and opens wallet rows; holds the wallet keys (key-encryption keys), the newest last. */
 export class Vault {
-  readonly #kek: SecretBytes;
+  #keys: readonly WalletKey[];
   readonly #random: Random;
 
-  constructor(seed: SecretBytes, random: Random) {
-    this.#kek = branch(seed, 'keystead/signer/wallet-kek/v1');
+  constructor(keys: readonly WalletKey[], random: Random) {
+    this.#keys = keys;
     this.#random = random;
+  }
+
+  /** From now on these are the wallet keys: the newest seals, and no other opens. */
+  use(keys: readonly WalletKey[]): void {
+    this.#keys = keys;
+  }
+
+  get generations(): Generations {
+    return generationsOf(this.#keys);
+  }
+
+  get #newest(): WalletKey {
+    return this.#keys.at(-1)!;
   }
 
   /**
@@ -72,32 +88,57 @@ export class Vault {
     const kind = kindOf(secret);
     const plaintext = encodeSecret(secret);
     const dataKey = this.#random(32);
-    const wrappingKey = this.#wrappingKey(walletId);
     try {
-      const keyNonce = this.#random(12);
       const nonce = this.#random(12);
-      return SealedRow.encode({
-        version: rowVersion,
+      const body = SealedBody.encode({
+        version: bodyVersion,
         walletId,
         kind,
         constraints,
-        keyNonce,
-        wrappedKey: aes256GcmSeal(
-          wrappingKey.expose(),
-          keyNonce,
-          keyContext(walletId, kind, constraints),
-          dataKey,
-        ),
         nonce,
         ciphertext: aes256GcmSeal(dataKey, nonce, rowContext(walletId, kind), plaintext),
         accounts: encodeSealedAccounts(
           pairs.slice(0, maximumSealedAccounts).map((pair) => this.#sealPair(dataKey, walletId, kind, pair)),
         ),
       });
+      return this.#wrap(walletId, dataKey, body);
     } finally {
       plaintext.fill(0);
       dataKey.fill(0);
+    }
+  }
+
+  /** The row of this body, its data key under the newest wallet key. */
+  #wrap(walletId: Uint8Array, dataKey: Uint8Array, body: Uint8Array): Uint8Array {
+    const { generation, key } = this.#newest;
+    const wrappingKey = wrappingKeyOf(key, walletId);
+    try {
+      const nonce = this.#random(12);
+      const context = keyContext(generation, sealedBodyHash(body));
+      const wrappedKey = aes256GcmSeal(wrappingKey.expose(), nonce, context, dataKey);
+      return wrapRow({ generation, nonce, wrappedKey }, body);
+    } finally {
       wrappingKey.wipe();
+    }
+  }
+
+  /**
+   * The same row under the newest wallet key: its body stays byte for byte, and nothing of it is opened but the data key.
+   * Undefined when the row is not one that this signer sealed, or its wallet key was retired.
+   */
+  rewrap(row: Uint8Array): Uint8Array | undefined {
+    let walletId: Uint8Array;
+    try {
+      ({ walletId } = SealedBody.decode(row.subarray(wrappingBytes)));
+    } catch {
+      return undefined;
+    }
+    const opened = this.openRow(walletId, row);
+    if (opened === undefined) return undefined;
+    try {
+      return this.#wrap(walletId, opened.dataKey.expose(), row.subarray(wrappingBytes));
+    } finally {
+      opened.wipe();
     }
   }
 
@@ -123,26 +164,27 @@ export class Vault {
     }
   }
 
-  /** A row whose data key is open; undefined when the row is not one that this signer sealed for this wallet id. */
-  openRow(walletId: Uint8Array, row: Uint8Array): OpenRow | undefined {
-    const wrappingKey = this.#wrappingKey(walletId);
+  /**
+   * A row whose data key is open; undefined when the row is not one that this signer sealed for this wallet id, or its
+   * wallet key was retired. `hash` is that of the row, where the caller has it.
+   */
+  openRow(walletId: Uint8Array, row: Uint8Array, hash = sealedRowHash(row)): OpenRow | undefined {
+    let wrappingKey: SecretBytes | undefined;
     try {
-      const sealed = SealedRow.decode(row);
-      if (sealed.version !== rowVersion || !equalBytes(sealed.walletId, walletId)) return undefined;
-      const context = keyContext(walletId, sealed.kind, sealed.constraints);
-      return new OpenRow(
-        sealed,
-        SecretBytes.take(aes256GcmOpen(wrappingKey.expose(), sealed.keyNonce, context, sealed.wrappedKey)),
-      );
+      const sealed = SealedBody.decode(row.subarray(wrappingBytes));
+      const { version, generation, nonce, wrappedKey } = Wrapping.decode(row.subarray(0, wrappingBytes));
+      if (version !== wrappingVersion || sealed.version !== bodyVersion) return undefined;
+      if (!equalBytes(sealed.walletId, walletId)) return undefined;
+      const known = this.#keys.find((each) => each.generation === generation);
+      if (known === undefined) return undefined;
+      wrappingKey = wrappingKeyOf(known.key, walletId);
+      const dataKey = aes256GcmOpen(wrappingKey.expose(), nonce, keyContext(generation, hash), wrappedKey);
+      return new OpenRow(sealed, SecretBytes.take(dataKey));
     } catch {
       return undefined;
     } finally {
-      wrappingKey.wipe();
+      wrappingKey?.wipe();
     }
-  }
-
-  #wrappingKey(walletId: Uint8Array): SecretBytes {
-    return SecretBytes.take(hkdfSha256(this.#kek.expose(), walletId, wrappingInfo, 32));
   }
 }
 
@@ -150,14 +192,14 @@ export class Vault {
 export class OpenRow {
   readonly kind: number;
   readonly constraints: KeyConstraints;
-  readonly #sealed: SealedRow;
-  readonly #dataKey: SecretBytes;
+  readonly dataKey: SecretBytes;
+  readonly #sealed: SealedBody;
 
-  constructor(sealed: SealedRow, dataKey: SecretBytes) {
+  constructor(sealed: SealedBody, dataKey: SecretBytes) {
     this.kind = sealed.kind;
     this.constraints = sealed.constraints;
     this.#sealed = sealed;
-    this.#dataKey = dataKey;
+    this.dataKey = dataKey;
   }
 
   /** What the wallet is made of; undefined when that is of another kind than the row says, or not what was sealed. */
@@ -166,7 +208,7 @@ export class OpenRow {
     let plaintext: Uint8Array | undefined;
     let secret: WalletSecret;
     try {
-      plaintext = aes256GcmOpen(this.#dataKey.expose(), nonce, rowContext(walletId, kind), ciphertext);
+      plaintext = aes256GcmOpen(this.dataKey.expose(), nonce, rowContext(walletId, kind), ciphertext);
       secret = decodeSecret(plaintext);
     } catch {
       return undefined;
@@ -188,7 +230,7 @@ export class OpenRow {
     if (sealed === undefined) return undefined;
     const { label, nonce, ciphertext } = sealed;
     const context = accountContext(walletId, kind, label);
-    const plaintext = aes256GcmOpen(this.#dataKey.expose(), nonce, context, ciphertext);
+    const plaintext = aes256GcmOpen(this.dataKey.expose(), nonce, context, ciphertext);
     const publicKey = plaintext.slice(32, curve === 'Ed25519' ? 64 : 97);
     const privateKey = new SecretBytes(plaintext.subarray(0, 32));
     plaintext.fill(0);
@@ -196,20 +238,18 @@ export class OpenRow {
   }
 
   wipe(): void {
-    this.#dataKey.wipe();
+    this.dataKey.wipe();
   }
 }
 
 const wrappingInfo = utf8Encode('keystead/signer/wallet-wrap/v1');
 
-/** Nobody but the signer can pair a data key with other constraints. */
-const keyContext = (walletId: Uint8Array, kind: number, constraints: KeyConstraints): Uint8Array =>
-  concatBytes(
-    domainPrefix('keystead/wrapped-key/v2'),
-    walletId,
-    Uint8Array.of(kind),
-    KeyConstraints.encode(constraints),
-  );
+const wrappingKeyOf = (key: SecretBytes, walletId: Uint8Array): SecretBytes =>
+  SecretBytes.take(hkdfSha256(key.expose(), walletId, wrappingInfo, 32));
+
+/** Nobody but the signer can pair a data key with another body, or say that it is of another generation. */
+const keyContext = (generation: number, hash: Uint8Array): Uint8Array =>
+  concatBytes(domainPrefix('keystead/wrapped-key/v3'), u32.encode(generation), hash);
 
 const rowContext = (walletId: Uint8Array, kind: number): Uint8Array =>
   concatBytes(domainPrefix('keystead/sealed-row/v2'), walletId, Uint8Array.of(kind));

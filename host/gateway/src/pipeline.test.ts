@@ -3,10 +3,10 @@ import { describe, it, type TestContext } from 'node:test';
 import type { Store } from '@keystead/host-storage/store';
 import { StoreError } from '@keystead/host-storage/store-error';
 import { mapNodeHash } from '@keystead/crypto/merkle-map';
-import { domainHash } from '@keystead/protocol/domain';
 import { checkpointInterval, zeroHash } from '@keystead/protocol/entry';
 import { KeptRow } from '@keystead/protocol/frames';
 import { formatUuid } from '@keystead/protocol/ids';
+import { sealedRowHash, wrapRow } from '@keystead/protocol/sealed-row';
 import { EnclavePeer } from './testing/enclave-peer.ts';
 import {
   bodyOf,
@@ -379,8 +379,9 @@ describe('rows', () => {
     ]);
     const wallet = Buffer.alloc(16, 9);
     const nodes = ['node', 'other node'].map((text) => Buffer.from(text));
-    const secret = Buffer.from('sealed row');
-    const secretHash = domainHash('keystead/sealed-row-hash/v1', secret);
+    const wrapping = { generation: 1, nonce: Buffer.alloc(12), wrappedKey: Buffer.alloc(48) };
+    const secret = wrapRow(wrapping, Buffer.from('sealed row'));
+    const secretHash = sealedRowHash(secret);
     running.certifier.close();
     while ((await fetch(`${running.url}/readyz`)).status === 200) await new Promise(setImmediate);
     const certifier = await EnclavePeer.connect('certifier', running.socket);
@@ -408,7 +409,7 @@ describe('rows', () => {
     assert.equal(await store.newestCheckpoint(organization, checkpointInterval), checkpointInterval);
     assert.equal(Buffer.from((await store.node(mapNodeHash(nodes[0]!)))!).toString(), 'node');
     assert.equal(await store.node(mapNodeHash(nodes[1]!)), undefined);
-    assert.equal(Buffer.from((await store.secret(secretHash))!).toString(), 'sealed row');
+    assert.deepEqual(await store.secret(secretHash), secret);
     assert.deepEqual(Buffer.from((await store.ownerOf(formatUuid(wallet)))!), organization);
     await running.policy.next('resync');
   });
@@ -858,6 +859,7 @@ function bound(store: Store): Store {
     newestCheckpoint: (...given) => store.newestCheckpoint(...given),
     node: (hash) => store.node(hash),
     secret: (hash) => store.secret(hash),
+    secrets: (after, limit) => store.secrets(after, limit),
     ownerOf: (walletId) => store.ownerOf(walletId),
     organizations: (...given) => store.organizations(...given),
     usage: () => store.usage(),

@@ -18,6 +18,7 @@ import { type EnclaveLinks, type LinkEvents, roles } from './enclave-links.ts';
 import type { Metrics } from './metrics.ts';
 import { FairQueue, type QueuedRequest } from './fair-queue.ts';
 import { nameOf, type Report } from './report.ts';
+import { Rewrapper } from './rewrapper.ts';
 import { Senders } from './senders.ts';
 import { keptRows, RollingForward, rowsFor, storeBatch } from './store-rows.ts';
 import { type Caller, type Settle, unavailable, Waiting, type WaitingLimits } from './waiting.ts';
@@ -133,6 +134,7 @@ export class Pipeline implements LinkEvents {
   #tail: Promise<void> = Promise.resolve();
   /** Counts the certifier's links: a tail of an earlier one says nothing about the present one. */
   #certifierLink = 0;
+  readonly #rewrapper: Rewrapper;
   #storeFailing = false;
   #draining = false;
   #stopped = false;
@@ -147,6 +149,11 @@ export class Pipeline implements LinkEvents {
     this.#patience = options.patience ?? defaultPatience;
     this.#window = options.window ?? defaultWindow;
     this.#waiting = new Waiting({ ...defaultLimits, ...options.limits });
+    this.#rewrapper = new Rewrapper({
+      store: options.store,
+      report: options.report,
+      send: (message) => options.links.send('signer', message),
+    });
     this.#sweep = setInterval(() => this.#expire(), sweepInterval);
   }
 
@@ -223,6 +230,7 @@ export class Pipeline implements LinkEvents {
     this.#draining = true;
     this.#stopped = true;
     clearInterval(this.#sweep);
+    this.#rewrapper.stop();
     this.#waiting.fail(unavailable);
   }
 
@@ -549,6 +557,12 @@ export class Pipeline implements LinkEvents {
         for (const answer of message.answers)
           this.#answer(this.#waiting.boundTo(hex(answer.identity)), answer);
         return;
+      case 'walletKeys':
+        this.#rewrapper.walletKeys(message);
+        return;
+      case 'rewrapped':
+        this.#rewrapper.rewrapped(message.id, message.rows);
+        return;
       case 'pong':
         return;
     }
@@ -638,6 +652,7 @@ export class Pipeline implements LinkEvents {
       this.#committed.clear();
       this.#orphaned.clear();
     }
+    if (role === 'signer') this.#rewrapper.stop();
     if (role === 'policy') {
       this.#queue = [];
       for (const name of this.#committed.keys()) this.#orphaned.add(name);

@@ -26,6 +26,7 @@ export function reopeningStore(open: () => Store): Store {
     newestCheckpoint: (organization, atMost) => use((store) => store.newestCheckpoint(organization, atMost)),
     node: (hash) => use((store) => store.node(hash)),
     secret: (hash) => use((store) => store.secret(hash)),
+    secrets: (after, limit) => use((store) => store.secrets(after, limit)),
     ownerOf: (walletId) => use((store) => store.ownerOf(walletId)),
     organizations: (after, limit) => use((store) => store.organizations(after, limit)),
     usage: () => use((store) => store.usage()),

@@ -2,9 +2,9 @@ import { mapNodeHash } from '@keystead/crypto/merkle-map';
 import type { StoreBatch } from '@keystead/host-storage/store';
 import type { Store } from '@keystead/host-storage/store';
 import { StoreError } from '@keystead/host-storage/store-error';
-import { domainHash } from '@keystead/protocol/domain';
 import { KeptRow, type RowQuery, type StoreRows } from '@keystead/protocol/frames';
 import { formatUuid } from '@keystead/protocol/ids';
+import { sealedRowHash, wrappingOf } from '@keystead/protocol/sealed-row';
 
 /** Bytes of rows that one answer carries: a frame has room for it. What is missing is asked for again. */
 const mostAnswerBytes = 8 * 1024 * 1024;
@@ -136,7 +136,7 @@ export class RollingForward {
           if (!isSame(await orNone(() => store.node(row.hash)), row.bytes)) missing.nodes.push(row);
           break;
         case 'secret':
-          if (!isSame(await orNone(() => store.secret(row.hash)), row.bytes)) missing.secrets.push(row);
+          if (!holds(await orNone(() => store.secret(row.hash)), row)) missing.secrets.push(row);
           break;
         case 'owner': {
           // The newest hint of a wallet stands.
@@ -178,9 +178,15 @@ function namedRow(encoded: Uint8Array): KeptRow | undefined {
     return undefined;
   }
   if (row.row === 'node' && !isSame(mapNodeHash(row.bytes), row.hash)) return undefined;
-  if (row.row === 'secret' && !isSame(domainHash('keystead/sealed-row-hash/v1', row.bytes), row.hash))
-    return undefined;
+  if (row.row === 'secret' && !isSame(sealedRowHash(row.bytes), row.hash)) return undefined;
   return row;
+}
+
+/** Whether the store has this secret, whole and under this wallet key or a newer one. */
+function holds(kept: Uint8Array | undefined, row: { readonly hash: Uint8Array; readonly bytes: Uint8Array }) {
+  if (kept === undefined || !isSame(sealedRowHash(kept), row.hash)) return false;
+  const wrapping = wrappingOf(kept);
+  return wrapping !== undefined && wrapping.generation >= (wrappingOf(row.bytes)?.generation ?? 0);
 }
 
 function isSame(a: Uint8Array | undefined, b: Uint8Array): boolean {

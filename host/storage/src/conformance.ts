@@ -80,6 +80,30 @@ export function storeConformance(name: string, target: StoreTarget): void {
     );
 
     it(
+      'pages through secrets in ascending order of hash, and keeps the later of two under one hash',
+      inFreshStore(async (store) => {
+        const hashes = ['c', 'a', 'e', 'b', 'd'].map(hash);
+        const first = hashes.map((each) => ({ hash: each, bytes: text('first') }));
+        await store.commit([batch({ secrets: first })]);
+        await store.commit([batch({ secrets: [{ hash: hash('b'), bytes: text('second') }] })]);
+        const ascending = hashes.sort((a, b) => Buffer.compare(a, b));
+        const paged: { hash: Uint8Array; bytes: Uint8Array }[] = [];
+        for (;;) {
+          const page = await store.secrets(paged.at(-1)?.hash, 2);
+          if (page.length === 0) break;
+          assert.ok(page.length <= 2);
+          paged.push(...page);
+        }
+        assert.deepEqual(
+          paged.map((row) => Buffer.from(row.hash)),
+          ascending.map((each) => Buffer.from(each)),
+        );
+        for (const row of paged)
+          assertBytes(row.bytes, text(Buffer.compare(row.hash, hash('b')) === 0 ? 'second' : 'first'));
+      }),
+    );
+
+    it(
       'answers entries in ascending order of position, from a position, up to a limit',
       inFreshStore(async (store) => {
         const positions = [300, 2, 10, 1, 256, 255, 65536, 9];

@@ -53,6 +53,8 @@ export interface Store {
   newestCheckpoint(organization: Uint8Array, atMost: number): Promise<number | undefined>;
   node(hash: Uint8Array): Promise<Uint8Array | undefined>;
   secret(hash: Uint8Array): Promise<Uint8Array | undefined>;
+  /** Rows of secrets, ascending by hash, those after `after`, at most `limit`. */
+  secrets(after: Uint8Array | undefined, limit: number): Promise<HashedRow[]>;
   ownerOf(walletId: string): Promise<Uint8Array | undefined>;
   /** Organizations that have an entry, ascending by bytes, those after `after`, at most `limit`. */
   organizations(after: Uint8Array | undefined, limit: number): Promise<Uint8Array[]>;

@@ -9,6 +9,7 @@ import {
   text,
   u8,
   u16,
+  u32,
   u53,
   variant,
 } from '@keystead/crypto/pack';
@@ -173,6 +174,10 @@ export const FromCertifier = variant('type', {
 });
 export type FromCertifier = Static<typeof FromCertifier>;
 
+/** Rows of one `rewrap`. */
+export const maximumRewrapped = 256;
+const HashedSecret = struct({ hash: fixed(32), bytes: bytes(4096) });
+
 /** Gateway to signer. */
 export const ToSigner = variant('type', {
   requests: [1, struct({ items: list(RequestItem, 4096) })],
@@ -186,6 +191,10 @@ export const ToSigner = variant('type', {
       secrets: list(struct({ hash: fixed(32), sealed: bytes(4096) }), 4096),
     }),
   ],
+  /** Rows to be wrapped under the newest wallet key (spec/signer.md §9). */
+  rewrap: [4, struct({ id: u53, rows: list(HashedSecret, maximumRewrapped) })],
+  /** A pass over all rows begins, or has ended and met so many of an older generation that could not be wrapped anew. */
+  rewrapPass: [5, struct({ newest: u32, ended: bool, older: u53 })],
   ping: [8, struct({ id: u53 })],
 });
 export type ToSigner = Static<typeof ToSigner>;
@@ -195,6 +204,10 @@ export const FromSigner = variant('type', {
   made: [1, struct({ made: Sealed })],
   answers: [2, struct({ answers: list(FinishedAnswer, 4096) })],
   noted: [3, struct({ noted: Sealed })],
+  /** Which generations of the wallet key open rows; the newest wraps. Told at start and when they change. */
+  walletKeys: [4, struct({ newest: u32, oldest: u32 })],
+  /** Rows that did not open are left out. */
+  rewrapped: [5, struct({ id: u53, rows: list(HashedSecret, maximumRewrapped) })],
   pong: [8, struct({ id: u53, metrics: bytes(65536) })],
 });
 export type FromSigner = Static<typeof FromSigner>;

@@ -1,11 +1,11 @@
-import { bytes, fixed, list, option, type Static, struct, u8, u53 } from '@keystead/crypto/pack';
+import { bytes, fixed, list, option, type Static, struct, u8, u32, u53 } from '@keystead/crypto/pack';
 import { Head } from './entry.ts';
 import { maximumKeptRowBytes } from './frames.ts';
 import { leafBytes } from './receipt.ts';
 
 /** spec/heads.md §7: what the certifier writes into its log. Whoever may read the log can read it. */
 
-export const recordVersion = 1;
+export const recordVersion = 2;
 
 /** Rows of one record. */
 export const maximumRecordRows = 65536;
@@ -23,6 +23,10 @@ export const RecordedAdvance = struct({
 });
 export type RecordedAdvance = Static<typeof RecordedAdvance>;
 
+/** Newest and oldest generation of the wallet key; zeros before the first. */
+export const RecordedGenerations = struct({ newest: u32, oldest: u32 });
+export type RecordedGenerations = Static<typeof RecordedGenerations>;
+
 export const RecordBody = struct({
   version: u8,
   deployment: fixed(32),
@@ -35,6 +39,8 @@ export const RecordBody = struct({
   boot: option(fixed(leafBytes)),
   /** The epoch that begins with this record: the operators anchored the log anew (spec/heads.md §8). */
   epoch: option(u53),
+  /** Which generations of the wallet key the signer has from this record on (spec/unlock.md §7). */
+  generations: option(RecordedGenerations),
   advances: list(RecordedAdvance, 65536),
   /** The tree after this record. */
   size: u53,
@@ -54,6 +60,7 @@ export const SnapshotBody = struct({
   epoch: u53,
   /** When the epoch began, milliseconds; 0 in the first. */
   since: u53,
+  generations: RecordedGenerations,
   size: u53,
   peaks: list(fixed(32), 64),
   organizations: list(struct({ organization: fixed(16), head: Head, time: u53, epoch: u53 }), 0xffffffff),

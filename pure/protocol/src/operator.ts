@@ -1,4 +1,5 @@
 import {
+  bool,
   bytes,
   choice,
   fixed,
@@ -8,6 +9,8 @@ import {
   struct,
   text,
   u8,
+  u32,
+  u53,
   variant,
 } from '@keystead/crypto/pack';
 
@@ -34,11 +37,29 @@ export const ToLauncher = variant('type', {
   rotateShares: [8, struct({ threshold: u8, shares: u8 })],
   /** Whether they have: answered with what is still missing, or with `shares` to be confirmed. */
   rotated: [9, struct({})],
+  /**
+   * Begins to replace the wallet key, or to retire the older ones (§7); the operators of now have to agree, and `rotated` tells.
+   * With a development file it is done at once.
+   */
+  rotateWalletKey: [10, struct({ retire: bool })],
 });
 export type ToLauncher = Static<typeof ToLauncher>;
 
 /** `rotating`: open, and operators are asked to agree to other shares or another password. */
 export const LauncherState = choice({ founding: 1, locked: 2, open: 3, rotating: 4 });
+
+/** Generations of the wallet key in the signer, and how far the rows are (spec/unlock.md §7). */
+export const WalletKeyStatus = struct({
+  newest: u32,
+  oldest: u32,
+  /** Whether the heads log has these generations, so that they are in use. */
+  isUsed: bool,
+  /** Whether every row is under the newest one. */
+  isComplete: bool,
+  /** Rows wrapped anew since the signer's start. */
+  rewrapped: u53,
+});
+export type WalletKeyStatus = Static<typeof WalletKeyStatus>;
 
 export const FromLauncher = variant('type', {
   status: [
@@ -51,11 +72,14 @@ export const FromLauncher = variant('type', {
       threshold: u8,
       shares: u8,
       given: list(u8, 16),
+      walletKey: option(WalletKeyStatus),
     }),
   ],
   shares: [2, struct({ shares: list(bytes(64), 16) })],
   /** `missing`: how many more shares are needed; 0 when the enclaves open. */
   done: [3, struct({ missing: u8 })],
+  /** The wallet key was replaced, or the older ones were retired. */
+  walletKey: [5, struct({ newest: u32, oldest: u32 })],
   refused: [4, struct({ code: text(64), detail: text(512), hint: text(512) })],
 });
 export type FromLauncher = Static<typeof FromLauncher>;

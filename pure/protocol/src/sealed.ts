@@ -15,7 +15,9 @@ export type SealedKind =
   | 'ticket-batch'
   | 'make'
   | 'made'
-  | 'noted';
+  | 'noted'
+  | 'generations-stated'
+  | 'generations-recorded';
 
 function messageMac(key: SecretBytes, kind: SealedKind, bytes: Uint8Array): Uint8Array {
   return hmacSha256(key.expose(), domainPrefix(`keystead/${kind}/v1`), bytes);

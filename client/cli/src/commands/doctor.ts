@@ -34,6 +34,7 @@ export const doctor: Command = {
     const deployment = await fetched(`${api}/v1/deployment`);
     const metrics = await fetched(`${api}/metrics`);
     const signing = signingLibraries(metrics);
+    const walletKey = walletKeyOf(metrics);
     const isolation = isolationOf(surroundings.home);
     const checks = [
       nodeCheck(),
@@ -54,6 +55,7 @@ export const doctor: Command = {
       unlock: unlockOf(surroundings.home),
       ed25519: signing.ed25519,
       secp256k1: signing.secp256k1,
+      walletKey: walletKey.state,
       sandboxTools: Object.fromEntries(
         sandboxTools.map((tool) => [tool, onPath(tool, surroundings.searchPath)]),
       ),
@@ -75,6 +77,7 @@ export const doctor: Command = {
           : ['Below isolation level process+uid nothing holds against code running in the gateway.']),
         'rollback: file (a heads log on the same machine is not rollback-resistant against the host)',
         `unlock: ${unlockSentences[facts.unlock]}`,
+        `wallet key: ${walletKey.sentence}`,
         `signing: Ed25519 by ${facts.ed25519}, secp256k1 by ${facts.secp256k1}`,
         `sandbox tools: ${sandboxTools.map((tool) => `${tool} ${facts.sandboxTools[tool] ? 'there' : 'absent'}`).join(', ')}`,
       ].join('\n'),
@@ -144,6 +147,22 @@ function signingLibraries(metrics: string | undefined): { ed25519: string; secp2
   const among = (names: readonly string[]) =>
     names.filter((name) => libraries.includes(name)).join(' and ') || 'unknown';
   return { ed25519: among(['openssl', 'libsodium']), secp256k1: among(['libsecp256k1', 'noble']) };
+}
+
+/** Which wallet keys the signer has, and whether rows may need an older one; `unknown` while it does not answer. */
+function walletKeyOf(metrics: string | undefined): { state: string; sentence: string } {
+  const figure = (of: string) =>
+    new RegExp(`^keystead_enclave_figure\\{role="signer",name="walletKey${of}"\\} ([0-9]+)$`, 'm').exec(
+      metrics ?? '',
+    )?.[1];
+  const [newest, oldest] = [figure('Newest'), figure('Oldest')];
+  if (newest === undefined || oldest === undefined)
+    return { state: 'unknown', sentence: 'the signer does not say' };
+  if (newest === oldest) return { state: 'one', sentence: `generation ${newest}, and no older one` };
+  const both = `generation ${newest}, and older ones from ${oldest}`;
+  return figure('Complete') === '1'
+    ? { state: 'to-retire', sentence: `${both} that no row needs: keystead operator retire wallet-key` }
+    : { state: 'rewrapping', sentence: `${both}, which rows may need: keystead operator status` };
 }
 
 /** Organizations whose rows do not verify, as far as the policy engine has met them since its start. */

@@ -3,7 +3,7 @@ import { equalBytes } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
 import { mapNodeHash } from '@keystead/crypto/merkle-map';
 import type { Static } from '@keystead/crypto/pack';
-import { domainHash } from '@keystead/protocol/domain';
+import { sealedRowHash, wrappingOf } from '@keystead/protocol/sealed-row';
 import { StoredNodes } from '@keystead/protocol/frames';
 import { formatUuid } from '@keystead/protocol/ids';
 import { type ChainReport, type Counterpart, verifyChain } from './verify-chain.ts';
@@ -165,9 +165,11 @@ function badSecrets(database: DatabaseSync): { count: number; bad: string[] } {
   let count = 0;
   for (const row of database.prepare('SELECT hash, bytes FROM secrets').iterate()) {
     count++;
-    const hash = domainHash('keystead/sealed-row-hash/v1', row.bytes as Uint8Array);
-    if (!equalBytes(hash, row.hash as Uint8Array))
-      bad.push(`secrets ${hexEncode(row.hash as Uint8Array)}: its content has another hash`);
+    const bytes = row.bytes as Uint8Array;
+    const name = hexEncode(row.hash as Uint8Array);
+    if (!equalBytes(sealedRowHash(bytes), row.hash as Uint8Array))
+      bad.push(`secrets ${name}: its content has another hash`);
+    else if (wrappingOf(bytes) === undefined) bad.push(`secrets ${name}: its wrapping is not whole`);
   }
   return { count, bad };
 }

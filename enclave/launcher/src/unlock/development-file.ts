@@ -6,6 +6,9 @@ import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { LauncherConfig } from '../config.ts';
 import { syncDirectory, writeNewFile } from '../durable-file.ts';
 import { exitConfiguration, LaunchError } from '../launch-error.ts';
+import type { WalletKeys } from '../wallet-keys.ts';
+import { listenForDevelopment } from './development-operators.ts';
+import type { OperatorSocket } from './operator-socket.ts';
 import type { Unlock } from './unlock.ts';
 
 const label =
@@ -16,10 +19,13 @@ export class DevelopmentFile implements Unlock {
   readonly kind = 'development-file';
   readonly given = true;
   readonly #path: string;
+  readonly #socket: string;
+  #listening: OperatorSocket | undefined;
 
   /** Throws LaunchError in the production profile unless it was chosen, and when a founded deployment has lost it. */
   constructor({ profile, unlock }: Pick<LauncherConfig, 'profile' | 'unlock'>, founded: boolean) {
     this.#path = unlock.developmentFile;
+    this.#socket = unlock.operatorSocket;
     if (profile === 'production' && unlock.kind !== 'development-file')
       throw new LaunchError(
         'the production profile does not unlock from a development file: whoever reads the disk would hold every wallet',
@@ -42,9 +48,19 @@ export class DevelopmentFile implements Unlock {
     return readKeyFile(this.#path);
   }
 
+  async serve(walletKeys: WalletKeys): Promise<void> {
+    this.#listening = await listenForDevelopment({
+      socket: this.#socket,
+      secret: () => this.secret(),
+      walletKeys,
+    });
+  }
+
   opened(): void {}
 
-  close(): void {}
+  close(): void {
+    this.#listening?.close();
+  }
 }
 
 function makeKeyFile(path: string): void {

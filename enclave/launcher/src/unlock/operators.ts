@@ -9,6 +9,7 @@ import {
 } from '@keystead/protocol/operator';
 import { systemRandom } from '@keystead/enclave-runtime/context';
 import type { Report } from '../report.ts';
+import type { WalletKeys } from '../wallet-keys.ts';
 import { OperatorRefusal } from './operator-refusal.ts';
 import { OperatorSocket, type OperatorSession } from './operator-socket.ts';
 import { openWithPassword, sealUnderPassword } from './password.ts';
@@ -38,7 +39,11 @@ interface Founding {
 /** What is to unlock from now on, and what the operators of now have given for it. */
 interface Rotation {
   readonly session: OperatorSession;
-  readonly to: { readonly password: SecretBytes } | { readonly threshold: number; readonly shares: number };
+  readonly to:
+    | { readonly password: SecretBytes }
+    | { readonly threshold: number; readonly shares: number }
+    /** Another wallet key; what unlocks stays. */
+    | { readonly retire: boolean };
   /** The unlock secret, once they have agreed. */
   agreed?: SecretBytes;
   /** The new record, once its shares are on their way to whoever began. */
@@ -50,6 +55,7 @@ export class Operators implements Unlock {
   readonly kind: OperatorsOptions['kind'];
   readonly #report: Report;
   readonly #replace: OperatorsOptions['replace'];
+  #walletKeys: WalletKeys | undefined;
   #rotation: Rotation | undefined;
   readonly #foundings = new WeakMap<OperatorSession, Founding>();
   #socket: OperatorSocket | undefined;
@@ -106,6 +112,10 @@ export class Operators implements Unlock {
     return this.#waiting;
   }
 
+  async serve(walletKeys: WalletKeys): Promise<void> {
+    this.#walletKeys = walletKeys;
+  }
+
   opened(): void {
     this.#secret?.wipe();
     this.#secret = undefined;
@@ -148,12 +158,14 @@ export class Operators implements Unlock {
         return this.#rotate({ session, to: { password: SecretBytes.take(request.password) } });
       case 'rotateShares':
         return this.#rotate({ session, to: { threshold: request.threshold, shares: request.shares } });
+      case 'rotateWalletKey':
+        return this.#rotate({ session, to: { retire: request.retire } });
       case 'rotated':
         return this.#rotated(session);
     }
   }
 
-  #status(): FromLauncher {
+  async #status(): Promise<FromLauncher> {
     const state =
       this.#founded !== undefined
         ? 'founding'
@@ -171,6 +183,7 @@ export class Operators implements Unlock {
       threshold: shares?.threshold ?? 0,
       shares: shares?.shares ?? 0,
       given: [...(this.#collection?.given ?? [])],
+      walletKey: state === 'open' || state === 'rotating' ? await this.#walletKeys?.status() : undefined,
     };
   }
 
@@ -198,7 +211,7 @@ export class Operators implements Unlock {
   /** Begins a rotation; the operators of now have not agreed yet. */
   #rotate(rotation: Rotation): FromLauncher {
     const { to } = rotation;
-    const kind = 'password' in to ? 'password' : 'shares';
+    const kind = 'password' in to ? 'password' : 'threshold' in to ? 'shares' : this.kind;
     try {
       if (this.#founded !== undefined || this.#waiting !== undefined || this.#record === undefined)
         throw new OperatorRefusal('not-open', 'this deployment is not open', 'unlock it first');
@@ -210,7 +223,7 @@ export class Operators implements Unlock {
           'wait until that command has ended',
         );
       if ('password' in to) assertPassword(to.password);
-      else assertSharing(to.threshold, to.shares);
+      else if ('threshold' in to) assertSharing(to.threshold, to.shares);
     } catch (error) {
       if ('password' in to) to.password.wipe();
       throw error;
@@ -229,6 +242,13 @@ export class Operators implements Unlock {
     if ('password' in to) {
       this.#put(await sealUnderPassword(agreed, to.password));
       return { type: 'done', missing: 0 };
+    }
+    if ('retire' in to) {
+      try {
+        return { type: 'walletKey', ...(await this.#walletKeys!.renew(agreed, to.retire)) };
+      } finally {
+        this.#endRotation();
+      }
     }
     const { record, packed } = await sealUnderShares(agreed, to.threshold, to.shares);
     rotation.record = record;

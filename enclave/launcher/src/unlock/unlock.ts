@@ -6,6 +6,7 @@ import { replaceFile } from '../durable-file.ts';
 import { genesisDirectoryOf } from '../genesis-files.ts';
 import { exitConfiguration, LaunchError } from '../launch-error.ts';
 import type { Report } from '../report.ts';
+import type { WalletKeys } from '../wallet-keys.ts';
 import { DevelopmentFile } from './development-file.ts';
 import { Operators } from './operators.ts';
 import { readUnlockRecord, type UnlockRecord, unlockRecordName } from './unlock-record.ts';
@@ -19,6 +20,8 @@ export interface Unlock {
   readonly given: boolean;
   /** The secret, when there is one: operators may take their time. Not to be kept or wiped by the caller. */
   secret(): Promise<SecretBytes>;
+  /** From now on operators can replace the wallet key. */
+  serve(walletKeys: WalletKeys): Promise<void>;
   /** All enclaves are open: what nobody needs now is wiped. */
   opened(): void;
   close(): void;

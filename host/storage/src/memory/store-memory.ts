@@ -7,7 +7,7 @@ import {
   checkPosition,
   checkWalletId,
 } from '../shape.ts';
-import type { Store, StoreBatch } from '../store.ts';
+import type { HashedRow, Store, StoreBatch } from '../store.ts';
 import { StoreError } from '../store-error.ts';
 
 interface Chain {
@@ -89,6 +89,22 @@ class MemoryStore implements Store {
     checkHash(hash);
     this.#checkOpen();
     return this.#secrets.get(key(hash))?.slice();
+  }
+
+  async secrets(after: Uint8Array | undefined, limit: number): Promise<HashedRow[]> {
+    if (after !== undefined) checkHash(after);
+    checkLimit(limit);
+    this.#checkOpen();
+    // Lower-case hexadecimal text sorts as the bytes do.
+    const floor = after === undefined ? '' : key(after);
+    return [...this.#secrets.keys()]
+      .filter((hash) => hash > floor)
+      .sort()
+      .slice(0, limit)
+      .map((hash) => ({
+        hash: new Uint8Array(Buffer.from(hash, 'hex')),
+        bytes: this.#secrets.get(hash)!.slice(),
+      }));
   }
 
   async ownerOf(walletId: string): Promise<Uint8Array | undefined> {

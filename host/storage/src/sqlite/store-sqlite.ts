@@ -11,7 +11,7 @@ import {
   checkPosition,
   checkWalletId,
 } from '../shape.ts';
-import type { Store, StoreBatch } from '../store.ts';
+import type { HashedRow, Store, StoreBatch } from '../store.ts';
 import { StoreError } from '../store-error.ts';
 import { NodeTable } from './node-table.ts';
 import { prepareSchema } from './schema-sqlite.ts';
@@ -64,6 +64,7 @@ class SqliteStore implements Store {
   readonly #newestCheckpoint: StatementSync;
   readonly #nodes: NodeTable;
   readonly #secret: StatementSync;
+  readonly #secrets: StatementSync;
   readonly #owner: StatementSync;
   readonly #firstOrganization: StatementSync;
   readonly #nextOrganization: StatementSync;
@@ -103,6 +104,7 @@ class SqliteStore implements Store {
     );
     this.#nodes = new NodeTable(database);
     this.#secret = prepare('SELECT bytes FROM secrets WHERE hash = ?');
+    this.#secrets = prepare('SELECT hash, bytes FROM secrets WHERE hash > ? ORDER BY hash LIMIT ?');
     this.#owner = prepare('SELECT organization FROM owners WHERE wallet = ?');
     // One seek for each organization: the cost does not grow with the length of the chains.
     this.#firstOrganization = prepare('SELECT organization FROM entries ORDER BY organization LIMIT 1');
@@ -175,6 +177,18 @@ class SqliteStore implements Store {
   async secret(hash: Uint8Array): Promise<Uint8Array | undefined> {
     checkHash(hash);
     return this.#read(() => this.#secret.get(hash)?.bytes as Uint8Array | undefined);
+  }
+
+  async secrets(after: Uint8Array | undefined, limit: number): Promise<HashedRow[]> {
+    if (after !== undefined) checkHash(after);
+    checkLimit(limit);
+    // No bytes come before every hash.
+    return this.#read(() =>
+      this.#secrets.all(after ?? new Uint8Array(0), limit).map((row) => ({
+        hash: row.hash as Uint8Array,
+        bytes: row.bytes as Uint8Array,
+      })),
+    );
   }
 
   async ownerOf(walletId: string): Promise<Uint8Array | undefined> {

@@ -1,0 +1,54 @@
+import type { SecretBytes } from '@keystead/crypto/secret-bytes';
+import type { FromLauncher, ToLauncher } from '@keystead/protocol/operator';
+import type { WalletKeys } from '../wallet-keys.ts';
+import { OperatorRefusal } from './operator-refusal.ts';
+import { OperatorSocket } from './operator-socket.ts';
+
+/**
+ * The operator socket of a deployment that a development file unlocks: nobody has to agree, since whoever reads the home has
+ * the unlock secret.
+ */
+export function listenForDevelopment(options: {
+  readonly socket: string;
+  readonly secret: () => Promise<SecretBytes>;
+  readonly walletKeys: WalletKeys;
+}): Promise<OperatorSocket> {
+  const { secret, walletKeys } = options;
+  let turn: Promise<unknown> = Promise.resolve();
+  const handle = async (request: ToLauncher): Promise<FromLauncher> => {
+    if (request.type === 'status')
+      return {
+        type: 'status',
+        state: 'open',
+        kind: 'development-file',
+        set: undefined,
+        threshold: 0,
+        shares: 0,
+        given: [],
+        walletKey: await walletKeys.status(),
+      };
+    if (request.type !== 'rotateWalletKey')
+      throw new OperatorRefusal(
+        'other-kind',
+        'this deployment is unlocked by a development file: it has no operators, shares or password',
+        'found one with KEYSTEAD_UNLOCK=shares in an empty home',
+      );
+    const unlockSecret = await secret();
+    try {
+      return { type: 'walletKey', ...(await walletKeys.renew(unlockSecret, request.retire)) };
+    } finally {
+      unlockSecret.wipe();
+    }
+  };
+  const answer = async (request: ToLauncher): Promise<FromLauncher> => {
+    const mine = turn.then(() => handle(request));
+    turn = mine.catch(() => {});
+    try {
+      return await mine;
+    } catch (error) {
+      if (!(error instanceof OperatorRefusal)) throw error;
+      return { type: 'refused', code: error.code, detail: error.message, hint: error.hint };
+    }
+  };
+  return OperatorSocket.listen(options.socket, answer, () => {});
+}
