@@ -20,7 +20,7 @@ import type { Pending } from './pending.ts';
  * is believed yet but that its stamp is fresh at `now`. Throws KmsError.
  */
 export function arrived(context: EnclaveContext, ref: number, encoded: Uint8Array, now: number): Pending {
-  const raw = RawRequest.decode(encoded);
+  const raw = RawRequest.decodeShared(encoded);
   const stamp = parseStamp(raw);
   const request = parseRequest(surfaceOf(raw), routeOf(raw), raw.body);
   if (stamp.kind === 'native' && !equalBytes(stamp.deployment, context.deploymentId))
@@ -46,7 +46,8 @@ export function arrived(context: EnclaveContext, ref: number, encoded: Uint8Arra
     identity,
     identityHex: hexEncode(identity),
     organization,
-    organizationId: formatUuid(organization),
+    // Its text has one form.
+    organizationId: request.organizationId ?? formatUuid(organization),
     arrived: context.clock(),
     selfVerified: undefined,
     made: undefined,

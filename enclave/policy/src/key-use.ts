@@ -144,15 +144,22 @@ export function rememberAccount(wallet: WalletInUse, draft: Draft, account: Deri
   home.write('wallet', wallet.id, { ...wallet.cell, accounts: [...wallet.cell.accounts, account] });
 }
 
-/** The key behind an account in the form that chains parse with. */
+// An account is the same object as long as its wallet's cell is.
+const signingAccounts = new WeakMap<DerivedAccount, SigningAccount>();
+
+/** The key behind an account in the form that chains parse with: the same object each time, not to be changed. */
 export function signingAccount(account: DerivedAccount): SigningAccount {
-  return {
+  const known = signingAccounts.get(account);
+  if (known !== undefined) return known;
+  const made: SigningAccount = {
     publicKey:
       account.addressFormat === 'Solana' ? base58Decode(account.publicKey) : hexDecode(account.publicKey),
     addressFormat: account.addressFormat as AddressFormat,
     address: account.address,
     derivationPath: account.derivationPath === '' ? null : account.derivationPath,
   };
+  signingAccounts.set(account, made);
+  return made;
 }
 
 export interface Use {

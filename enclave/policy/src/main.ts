@@ -5,7 +5,8 @@ import { createPolicyEngine } from './program.ts';
 
 runEnclave({
   role: 'policy',
-  incoming: ToPolicy,
+  // A payload belongs to whoever got it: what the engine keeps of one longer than a request lives, it copies.
+  incoming: { ...ToPolicy, decode: ToPolicy.decodeShared },
   outgoing: FromPolicy,
   create: (context) => createPolicyEngine(context),
 });

@@ -8,6 +8,7 @@ import type { AuthorityLeaf } from '@keystead/protocol/authority';
 import { domainPrefix } from '@keystead/protocol/domain';
 import { checkpointInterval, Entry, entryHash, type Head, zeroHash } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
+import { formatUuid } from '@keystead/protocol/ids';
 import { decisionWindowMilliseconds } from '@keystead/protocol/stamp';
 import {
   type CellTypes,
@@ -72,6 +73,8 @@ export function locked(detail: string): KmsError {
  */
 export class Organization {
   readonly id: Uint8Array;
+  /** Its id as text. */
+  readonly name: string;
   readonly keys: OrganizationKeys;
   certified: Head;
   tail: Head;
@@ -108,6 +111,7 @@ export class Organization {
     head: Head,
   ) {
     this.id = id;
+    this.name = formatUuid(id);
     this.keys = keys;
     this.#nodes = nodes;
     this.#requests = requests;

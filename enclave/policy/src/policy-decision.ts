@@ -9,7 +9,7 @@ import { grantDocument, policyName, userPolicyDocument } from '@keystead/policy/
 import type { PolicyRequest } from '@keystead/policy/request';
 import type { AddressFormat } from '@keystead/chains/chain';
 import type { Caller } from '@keystead/protocol/authenticate';
-import type { GrantLeaf } from '@keystead/protocol/authority';
+import type { AuthenticatorLeaf, GrantLeaf } from '@keystead/protocol/authority';
 import type { Reservation } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
 import { formatUuid } from '@keystead/protocol/ids';
@@ -219,6 +219,16 @@ function addressesOf(cell: WalletCell): ReadonlySet<string> {
   return addresses;
 }
 
+const authenticatorIds = new WeakMap<AuthenticatorLeaf, string>();
+
+function authenticatorIdOf({ authenticator }: Caller): string {
+  const known = authenticatorIds.get(authenticator);
+  if (known !== undefined) return known;
+  const text = formatUuid(authenticator.id);
+  authenticatorIds.set(authenticator, text);
+  return text;
+}
+
 const noTraits: Readonly<Record<string, string>> = {};
 
 /** The facts that policies see. Throws NeedRows. */
@@ -241,7 +251,7 @@ export function policyRequestOf(
       organizationId: pending.organizationId,
       username,
       root: caller === null || caller.user.root,
-      authenticatorId: caller === null ? '' : formatUuid(caller.authenticator.id),
+      authenticatorId: caller === null ? '' : authenticatorIdOf(caller),
       traits: caller === null ? noTraits : (draft.cell('user', username)?.traits ?? noTraits),
     },
     action: request.method,
@@ -253,7 +263,7 @@ export function policyRequestOf(
       network: 'submission' in params ? (params.submission?.network ?? null) : null,
       walletId,
       walletTags: wallet?.cell.tags ?? null,
-      owner: wallet === null ? null : formatUuid((wallet.granted?.owner ?? draft).organization.id),
+      owner: wallet === null ? null : (wallet.granted?.owner ?? draft).organization.name,
       derivationPaths: typeof paths === 'string' ? [paths] : paths,
       address: use?.account?.address ?? null,
       addressFormat: (use?.account?.addressFormat ?? null) as AddressFormat | null,

@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { FrameReader, frame } from '@keystead/protocol/framing';
+import { assertFits, FrameReader, frames } from '@keystead/protocol/framing';
 
 /**
  * Frames both ways over a descriptor that the process was started with (decision 0007). Opening it needs no
@@ -42,9 +42,10 @@ export class FrameStream {
     this.#socket.resume();
   }
 
-  /** Collects one payload for the next `flush`. Throws RangeError when it fits in no frame. */
+  /** Collects one payload, which must not change, for the next `flush`. Throws RangeError when it fits in no frame. */
   send(payload: Uint8Array): void {
-    this.#collected.push(frame(payload));
+    assertFits(payload);
+    this.#collected.push(payload);
   }
 
   /** Writes what was collected, in one write. */
@@ -52,7 +53,7 @@ export class FrameStream {
     if (this.#collected.length === 0) return;
     const collected = this.#collected;
     this.#collected = [];
-    this.#socket.write(collected.length === 1 ? collected[0] : Buffer.concat(collected));
+    this.#socket.write(frames(collected));
   }
 
   /** Writes what was collected and calls `written` when the kernel has all of it, or never will. */

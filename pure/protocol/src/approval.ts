@@ -116,12 +116,14 @@ function assertMayApprove({ authenticator }: Caller, field: string): void {
 
 /** Different root users besides the requester: who counts where a ceiling asks for approvals. */
 export function rootApprovers(approvals: readonly Approval[], requester: string): number {
+  if (approvals.length === 0) return 0;
   const users = approvals.filter(({ root, username }) => root && username !== requester);
   return new Set(users.map(({ username }) => username)).size;
 }
 
 /** Different users besides the requester: who counts where a policy asks for approvals. */
 export function otherApprovers(approvals: readonly Approval[], requester: string): number {
+  if (approvals.length === 0) return 0;
   return new Set(approvals.map(({ username }) => username).filter((name) => name !== requester)).size;
 }
 

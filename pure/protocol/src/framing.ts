@@ -2,13 +2,34 @@
 
 export const maximumFrameBytes = 16 * 1024 * 1024;
 
-/** One frame around `payload`. Throws RangeError when it is empty or too large. */
-export function frame(payload: Uint8Array): Uint8Array {
+/** Throws RangeError for a payload that is empty or too large for a frame. */
+export function assertFits(payload: Uint8Array): void {
   if (payload.length === 0 || payload.length > maximumFrameBytes)
     throw new RangeError(`frame payload of ${payload.length} bytes`);
-  const bytes = new Uint8Array(4 + payload.length);
-  new DataView(bytes.buffer).setUint32(0, payload.length);
-  bytes.set(payload, 4);
+}
+
+/** One frame around `payload`. Throws RangeError when it is empty or too large. */
+export function frame(payload: Uint8Array): Uint8Array {
+  return frames([payload]);
+}
+
+/** One frame around each of the payloads, one after the other. Throws as `frame` does. */
+export function frames(payloads: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const payload of payloads) {
+    assertFits(payload);
+    length += 4 + payload.length;
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const payload of payloads) {
+    bytes[at] = payload.length >>> 24;
+    bytes[at + 1] = payload.length >>> 16;
+    bytes[at + 2] = payload.length >>> 8;
+    bytes[at + 3] = payload.length;
+    bytes.set(payload, at + 4);
+    at += 4 + payload.length;
+  }
   return bytes;
 }
 

@@ -8,9 +8,8 @@ import { domainHash } from './domain.ts';
 export function signedBytesDigest(inputs: readonly SigningInput[]): Uint8Array {
   const parts: Uint8Array[] = [];
   for (const input of inputs) {
-    const length = new Uint8Array(4);
-    new DataView(length.buffer).setUint32(0, input.bytes.length);
-    parts.push(length, input.bytes);
+    const { length } = input.bytes;
+    parts.push(Uint8Array.of(length >>> 24, length >>> 16, length >>> 8, length), input.bytes);
   }
   return domainHash('keystead/signed-bytes/v1', ...parts);
 }
