@@ -285,6 +285,20 @@ interface OfUser extends InOrganization {
   readonly username: string;
 }
 
+/** A keeper of backups acts on it; by itself it releases nothing (spec/backup.md). */
+interface Permitted {
+  readonly permitted: true;
+}
+
+interface OfBackup extends InOrganization {
+  readonly session: string;
+  readonly backupName: string;
+}
+
+interface OfGeneration extends OfBackup {
+  readonly generation: string;
+}
+
 interface Between {
   readonly ownerOrganizationId: string;
   readonly targetOrganizationId: string;
@@ -381,6 +395,15 @@ export interface NativeCalls {
     params: Between & { readonly policy: GrantPolicy; readonly policyName?: string };
     result: WalletGrant;
   };
+  activateBackup: { params: OfGeneration; result: Permitted };
+  deleteBackup: { params: OfGeneration; result: Permitted };
+  getBackup: { params: OfBackup & { readonly generation?: string }; result: Permitted };
+  getRealmTokens: {
+    params: OfGeneration & { readonly scope: 'register' | 'recover' | 'delete' };
+    result: Permitted;
+  };
+  listBackups: { params: InOrganization & { readonly session: string }; result: Permitted };
+  putBackup: { params: OfGeneration & { readonly digest: string }; result: Permitted };
   initWalletImport: {
     params: InOrganization;
     result: { readonly envelope: string; readonly publicKey: string };

@@ -253,6 +253,12 @@ export function keyUseOf(
       };
     }
     case 'initWalletImport':
+    case 'putBackup':
+    case 'activateBackup':
+    case 'getBackup':
+    case 'listBackups':
+    case 'deleteBackup':
+    case 'getRealmTokens':
       return {
         keyUse: use(draft.organization.id, new Uint8Array(16), null, zeroHash),
         effects: null,

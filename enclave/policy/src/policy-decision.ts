@@ -88,6 +88,8 @@ const boundActions: ReadonlySet<ActionClass> = new Set([
   'sign-typed-data',
   'sign-transaction',
   'sign-raw-payload',
+  'use-backup',
+  'delete-backup',
 ]);
 
 /** Policies of an organization about all of its wallets, or about the one that is used. */

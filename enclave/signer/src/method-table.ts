@@ -1,15 +1,21 @@
 import type { MethodName } from '@keystead/protocol/method-table';
 import type { ParsedRequest } from '@keystead/protocol/request';
 import type { Answer, MakeContext, UseContext, WalletUseContext } from './method.ts';
+import * as activateBackup from './methods/activateBackup.ts';
 import * as completeImportWallet from './methods/completeImportWallet.ts';
 import * as createWallet from './methods/createWallet.ts';
+import * as deleteBackup from './methods/deleteBackup.ts';
 import * as ethereumSignMessage from './methods/ethereumSignMessage.ts';
 import * as ethereumSignTypedData from './methods/ethereumSignTypedData.ts';
 import * as exportWallet from './methods/exportWallet.ts';
 import * as getAccounts from './methods/getAccounts.ts';
+import * as getBackup from './methods/getBackup.ts';
 import * as getOrCreateWalletWithTag from './methods/getOrCreateWalletWithTag.ts';
+import * as getRealmTokens from './methods/getRealmTokens.ts';
 import * as getWalletWithTag from './methods/getWalletWithTag.ts';
 import * as initWalletImport from './methods/initWalletImport.ts';
+import * as listBackups from './methods/listBackups.ts';
+import * as putBackup from './methods/putBackup.ts';
 import * as signRawPayload from './methods/signRawPayload.ts';
 import * as signTransaction from './methods/signTransaction.ts';
 import * as signUtf8Message from './methods/signUtf8Message.ts';
@@ -37,6 +43,16 @@ const walletMethods = {
   signUtf8Message,
 } as const satisfies { [M in MethodName]?: { use(context: WalletUseContext<M>): Answer } };
 
+const walletlessMethods = {
+  activateBackup,
+  deleteBackup,
+  getBackup,
+  getRealmTokens,
+  initWalletImport,
+  listBackups,
+  putBackup,
+} as const satisfies { [M in MethodName]?: { use(context: UseContext<M>): Answer } };
+
 /** The secret that a request asks to make; undefined when it makes none. Throws KmsError. */
 export function makeFor(context: MakeContext<MethodName>): WalletSecret | undefined {
   const { method } = context.request;
@@ -59,8 +75,11 @@ export function useWallet(context: WalletUseContext<MethodName>): Answer {
 
 /** The answer to a request about no wallet; undefined when there is none. Throws KmsError. */
 export function useNoWallet(context: UseContext<MethodName>): Answer | undefined {
-  if (context.request.method !== 'initWalletImport') return undefined;
-  return initWalletImport.use(context as UseContext<'initWalletImport'>);
+  const { method } = context.request;
+  if (!Object.hasOwn(walletlessMethods, method)) return undefined;
+  const { use } = walletlessMethods[method as keyof typeof walletlessMethods];
+  // The method of the request picked the function of that method.
+  return (use as (context: UseContext<MethodName>) => Answer)(context);
 }
 
 /** True when answering the request signs something. */

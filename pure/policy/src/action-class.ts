@@ -23,6 +23,8 @@ export const actionClasses = [
   'sign-typed-data',
   'sign-transaction',
   'sign-raw-payload',
+  'use-backup',
+  'delete-backup',
   'unsupported',
 ] as const;
 export type ActionClass = (typeof actionClasses)[number];
@@ -68,6 +70,12 @@ const classes: Readonly<Record<MethodName, ActionClass>> = {
   ethereumSignTypedData: 'sign-typed-data',
   signTransaction: 'sign-transaction',
   signRawPayload: 'sign-raw-payload',
+  putBackup: 'use-backup',
+  activateBackup: 'use-backup',
+  getBackup: 'use-backup',
+  listBackups: 'use-backup',
+  getRealmTokens: 'use-backup',
+  deleteBackup: 'delete-backup',
   getOrCreatePhantomOrganization: 'unsupported',
   getPhantomOrganization: 'unsupported',
   completeWalletTransfer: 'unsupported',

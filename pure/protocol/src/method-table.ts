@@ -1,4 +1,5 @@
 /** Every method by name. A method is one file of methods/, under the same name in every zone it crosses. */
+import * as activateBackup from './methods/activateBackup.ts';
 import * as addUserToOrganization from './methods/addUserToOrganization.ts';
 import * as approve from './methods/approve.ts';
 import * as completeImportWallet from './methods/completeImportWallet.ts';
@@ -7,6 +8,7 @@ import * as createAuthenticator from './methods/createAuthenticator.ts';
 import * as createOrganization from './methods/createOrganization.ts';
 import * as createWallet from './methods/createWallet.ts';
 import * as deleteAuthenticator from './methods/deleteAuthenticator.ts';
+import * as deleteBackup from './methods/deleteBackup.ts';
 import * as deleteUserFromOrganization from './methods/deleteUserFromOrganization.ts';
 import * as ethereumSignMessage from './methods/ethereumSignMessage.ts';
 import * as ethereumSignTypedData from './methods/ethereumSignTypedData.ts';
@@ -14,18 +16,22 @@ import * as exportWallet from './methods/exportWallet.ts';
 import * as freeze from './methods/freeze.ts';
 import * as getAccounts from './methods/getAccounts.ts';
 import * as getApprovals from './methods/getApprovals.ts';
+import * as getBackup from './methods/getBackup.ts';
 import * as getOrCreatePhantomOrganization from './methods/getOrCreatePhantomOrganization.ts';
 import * as getOrCreateWalletWithTag from './methods/getOrCreateWalletWithTag.ts';
 import * as getOrganization from './methods/getOrganization.ts';
 import * as getOrganizationWallets from './methods/getOrganizationWallets.ts';
 import * as getPhantomOrganization from './methods/getPhantomOrganization.ts';
 import * as getPolicies from './methods/getPolicies.ts';
+import * as getRealmTokens from './methods/getRealmTokens.ts';
 import * as getWalletAccessGrants from './methods/getWalletAccessGrants.ts';
 import * as getWalletWithTag from './methods/getWalletWithTag.ts';
 import * as grantOrganizationAccess from './methods/grantOrganizationAccess.ts';
 import * as initWalletImport from './methods/initWalletImport.ts';
+import * as listBackups from './methods/listBackups.ts';
 import * as listPendingMigrations from './methods/listPendingMigrations.ts';
 import * as prepareTransaction from './methods/prepareTransaction.ts';
+import * as putBackup from './methods/putBackup.ts';
 import * as revokeOrganizationAccess from './methods/revokeOrganizationAccess.ts';
 import * as signRawPayload from './methods/signRawPayload.ts';
 import * as signTransaction from './methods/signTransaction.ts';
@@ -59,6 +65,7 @@ export interface Method<Params = unknown> {
 }
 
 export const methods = {
+  activateBackup,
   addUserToOrganization,
   approve,
   completeImportWallet,
@@ -67,6 +74,7 @@ export const methods = {
   createOrganization,
   createWallet,
   deleteAuthenticator,
+  deleteBackup,
   deleteUserFromOrganization,
   ethereumSignMessage,
   ethereumSignTypedData,
@@ -74,18 +82,22 @@ export const methods = {
   freeze,
   getAccounts,
   getApprovals,
+  getBackup,
   getOrCreatePhantomOrganization,
   getOrCreateWalletWithTag,
   getOrganization,
   getOrganizationWallets,
   getPhantomOrganization,
   getPolicies,
+  getRealmTokens,
   getWalletAccessGrants,
   getWalletWithTag,
   grantOrganizationAccess,
   initWalletImport,
+  listBackups,
   listPendingMigrations,
   prepareTransaction,
+  putBackup,
   revokeOrganizationAccess,
   signRawPayload,
   signTransaction,

@@ -159,6 +159,9 @@ export const statedOutcomes = answered({
   ),
 });
 
+/** What the signer states of a request that a keeper of backups acts on (spec/backup.md §3). */
+export const permitted = answered({ permitted: { const: true } });
+
 export const organizationPolicies = answered({
   organizationId: uuid,
   policies: list(answered({ policyName: text, walletId: uuid, policy: { type: 'object' } }, ['walletId'])),

@@ -1,0 +1,72 @@
+import { bytes, fixed, list, option, type Static, struct, text, u53, variant } from '@keystead/crypto/pack';
+import { concatBytes } from '@keystead/crypto/bytes';
+import { domainPrefix } from './domain.ts';
+import { RawRequest } from './frames.ts';
+
+/** spec/backup.md §3 to §5: what a client and a keeper of backups say to each other inside one Noise handshake. */
+
+export const generationBytes = 16;
+/** Backups that one organization has at most, and generations that wait for their deletion in one of them. */
+export const maximumBackups = 32;
+export const maximumRetired = 8;
+/** Realms that one keeper makes tokens for. */
+export const maximumRealms = 16;
+
+/** What a keeper keeps of a seed: useless without the other share. */
+export const BackupContent = struct({
+  /** One of the two Shamir shares of the key. */
+  share: bytes(64),
+  /** The seed under that key, ChaCha20-Poly1305. */
+  ciphertext: bytes(1024),
+});
+export type BackupContent = Static<typeof BackupContent>;
+
+/** A stamped request with the signer's answer to it. `content` belongs to putBackup. */
+export const BackupCall = struct({
+  request: RawRequest,
+  /** `signature` of the answer: an encoded AnswerSignature. */
+  signature: bytes(16384),
+  content: option(BackupContent),
+});
+export type BackupCall = Static<typeof BackupCall>;
+
+/** What is known of one backup besides its content. */
+export const BackupState = struct({
+  backupName: text(256),
+  /** The one in use. */
+  current: option(fixed(generationBytes)),
+  /** A new one, not in use yet. */
+  staged: option(fixed(generationBytes)),
+  /** Those that realms may still hold: to be deleted there, then here. */
+  retired: list(fixed(generationBytes), maximumRetired),
+  /** From when on the generation in use can be deleted; milliseconds since 1970. */
+  deletableAt: option(u53),
+});
+export type BackupState = Static<typeof BackupState>;
+
+export const BackupAnswer = variant('type', {
+  /** Nothing was changed. `code`: spec/backup.md §7. */
+  refused: [1, struct({ code: text(64) })],
+  /** How the backup stands after a change. */
+  state: [2, BackupState],
+  states: [3, struct({ backups: list(BackupState, maximumBackups) })],
+  content: [4, struct({ generation: fixed(generationBytes), content: BackupContent, state: BackupState })],
+  tokens: [
+    5,
+    struct({
+      /** `realmId` in hexadecimal. */
+      tokens: list(struct({ realmId: text(32), token: text(2048) }), maximumRealms),
+      /** Milliseconds since 1970. */
+      expires: u53,
+    }),
+  ],
+});
+export type BackupAnswer = Static<typeof BackupAnswer>;
+
+/** What `POST /v1/backup` carries in both directions: one message of Noise NK. */
+export const BackupEnvelope = struct({ ephemeral: fixed(32), payload: bytes(524288) });
+export type BackupEnvelope = Static<typeof BackupEnvelope>;
+
+/** Prologue of the handshake: which keeper is spoken to. */
+export const backupPrologue = (keeperId: Uint8Array): Uint8Array =>
+  concatBytes(domainPrefix('keystead/backup-session/v1'), keeperId);

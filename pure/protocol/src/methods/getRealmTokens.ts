@@ -1,0 +1,26 @@
+import { permitted } from '../result-schemas.ts';
+import { enumeration, type Schema } from '../schema.ts';
+import { generation, type GenerationParams, namedMembers } from '../parameters/backup.ts';
+import { members, type Surface } from '../surface.ts';
+
+export const name = 'getRealmTokens';
+export const kind = 'use';
+export const summary =
+  'Permits the keeper to make tokens for its realms, one per realm, for one generation of a backup.';
+
+/** What a token permits at its realm (spec/realm.md §8). */
+export const realmScopes = ['register', 'recover', 'delete'] as const;
+export type RealmScope = (typeof realmScopes)[number];
+
+export interface Params extends GenerationParams {
+  readonly scope: RealmScope;
+}
+
+const params = (surface: Surface): Schema<Params> =>
+  members(surface, {
+    required: { ...namedMembers(surface), generation, scope: enumeration(realmScopes) },
+  });
+
+export const native = params('native');
+export const compatibility = params('compatibility');
+export const result = permitted;
