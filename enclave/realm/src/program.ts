@@ -34,7 +34,7 @@ import { RateLimits } from './rate-limits.ts';
 import { type ChangedRow, RealmHeads } from './realm-heads.ts';
 import { RecordRows } from './record-rows.ts';
 import type { RealmSettings, Tenant } from './tenants.ts';
-import { judgeToken } from './token.ts';
+import { type Bearer, judgeToken, permits } from './token.ts';
 import { notRegistered, type RecordState, type Reply, transition } from './transition.ts';
 
 export interface RealmContext {
@@ -293,10 +293,11 @@ export class Realm implements Program<ToRealm, FromRealm> {
   #secretsRequest(
     id: number,
     caller: Caller,
-    { tenant, user }: { readonly tenant: Tenant; readonly user: string },
+    bearer: Bearer,
     body: Uint8Array,
     allowed?: ReadonlySet<SecretsRequest['type']>,
   ): void {
+    const { tenant, user } = bearer;
     const refuse = (refusal: Parameters<Caller['refuse']>[0]) => this.#answer(id, caller.refuse(refusal));
     let request: SecretsRequest;
     try {
@@ -306,6 +307,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
       if (!(error instanceof CryptoError)) throw error;
       return void refuse({ type: 'malformed', code: 'malformed' });
     }
+    if (!permits(bearer, request.type)) return void refuse({ type: 'unauthorized', code: 'token-scope' });
     if (allowed !== undefined && !allowed.has(request.type))
       return void refuse({ type: 'malformed', code: 'noise-session-needed' });
     if (tenant.closed && (request.type === 'Register1' || request.type === 'Register2'))

@@ -22,6 +22,8 @@ export interface Tenant {
   readonly rate: { readonly tenant: number; readonly user: number };
   /** Whether it takes no registrations any more: users recover and delete, until none depends on the realm. */
   readonly closed: boolean;
+  /** How long a token may be valid. */
+  readonly tokenSeconds: number;
 }
 
 export interface RealmSettings {
@@ -40,6 +42,7 @@ export class SettingsError extends Error {
 
 export const tenantPattern = /^(?:test-)?[a-zA-Z0-9]{1,56}$/;
 const versionPattern = /^(?:0|[1-9][0-9]{0,19})$/;
+const longestTokenSeconds = 24 * 60 * 60;
 const maximumSettingsBytes = 1 << 20;
 
 type Members = { readonly [name: string]: JsonValue };
@@ -76,7 +79,16 @@ function noiseOf(value: JsonValue | undefined): RealmSettings['noise'] {
 function tenantOf(name: string, value: JsonValue): Tenant {
   if (!tenantPattern.test(name)) throw new SettingsError('the name of a tenant is not letters and digits');
   const at = `tenants.${name}`;
-  const { keys, guesses, delays, softLock, rate, closed = false, ...unknown } = members(value, at);
+  const {
+    keys,
+    guesses,
+    delays,
+    softLock,
+    rate,
+    closed = false,
+    tokenSeconds,
+    ...unknown
+  } = members(value, at);
   if (typeof closed !== 'boolean') throw new SettingsError(`${at}.closed is no boolean`);
   refuseUnknown(unknown, at);
   const versions = Object.entries(members(keys ?? {}, `${at}.keys`));
@@ -93,6 +105,7 @@ function tenantOf(name: string, value: JsonValue): Tenant {
     rules: rulesOf(guesses, delays, softLock, at),
     rate: rateOf(rate, `${at}.rate`),
     closed,
+    tokenSeconds: integer(tokenSeconds ?? longestTokenSeconds, `${at}.tokenSeconds`, 1, longestTokenSeconds),
   };
 }
 

@@ -3,7 +3,7 @@ import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:cryp
 import { test } from 'node:test';
 import { hexEncode } from '@keystead/crypto/hex';
 import { parseRealmSettings, SettingsError } from './tenants.ts';
-import { judgeToken, type Scope } from './token.ts';
+import { judgeToken, permits, type Scope } from './token.ts';
 
 const realmId = new Uint8Array(16).fill(0x0f);
 const secret = 'a secret of the tenant';
@@ -158,4 +158,39 @@ test('settings that could be misread are refused, with the member and without it
     { tenants: {}, noise: { newest: 9, oldest: 1 } },
   ])
     assert.notEqual(refused(bad), 'accepted', JSON.stringify(bad));
+});
+
+test('a token of a narrower scope is for the requests of that scope, and one of the scope user for all', () => {
+  const requests = [
+    'Register1',
+    'Register2',
+    'Recover1',
+    'Recover2',
+    'Recover3',
+    'Status',
+    'Delete',
+  ] as const;
+  const permitted = (scope: string) => {
+    const bearer = judgeToken(token({ scope }), 'user', { tenants, realmId, now: now * 1000 });
+    assert.ok(!('refused' in bearer));
+    return requests.filter((request) => permits(bearer, request));
+  };
+  assert.deepEqual(permitted('user'), requests);
+  assert.deepEqual(permitted('register'), ['Register1', 'Register2']);
+  assert.deepEqual(permitted('recover'), ['Recover1', 'Recover2', 'Recover3', 'Status']);
+  assert.deepEqual(permitted('delete'), ['Delete']);
+  for (const scope of ['audit', 'Register', 'recover delete', '', 'constructor'])
+    assert.equal(judge(token({ scope })), 'token-scope');
+  for (const scope of ['user', 'register', 'recover', 'delete'])
+    assert.equal(judge(token({ scope }), 'audit'), 'token-scope');
+});
+
+test('a tenant can bound how long its tokens live', () => {
+  const { tenants: strict } = parseRealmSettings(
+    JSON.stringify({ tenants: { acme: { keys: { '1': secret }, tokenSeconds: 60 } } }),
+  );
+  const lives = (seconds: number) =>
+    judgeToken(token({ exp: now + seconds }), 'user', { tenants: strict, realmId, now: now * 1000 });
+  assert.ok(!('refused' in lives(60)));
+  assert.deepEqual(lives(66), { refused: 'token-lifetime' });
 });

@@ -6,6 +6,7 @@ import { verify as verifyEd25519 } from '@keystead/crypto/ed25519';
 import { hexEncode } from '@keystead/crypto/hex';
 import { hmacSha256 } from '@keystead/crypto/hmac';
 import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
+import type { SecretsRequest } from '@keystead/juicebox/messages';
 import type { Tenant, TenantKey } from './tenants.ts';
 
 /**
@@ -15,9 +16,13 @@ import type { Tenant, TenantKey } from './tenants.ts';
 
 export type Scope = 'user' | 'audit';
 
+/** The part of the scope `user` that a token is for. */
+export type UserScope = 'user' | 'register' | 'recover' | 'delete';
+
 export interface Bearer {
   readonly tenant: Tenant;
   readonly user: string;
+  readonly scope: UserScope | 'audit';
 }
 
 export interface TokenCircumstances {
@@ -29,8 +34,23 @@ export interface TokenCircumstances {
 
 const maximumTokenLength = 2048;
 const leewaySeconds = 5;
-const longestSeconds = 24 * 60 * 60;
 const kidPattern = /^([a-zA-Z0-9-]{1,64}):(0|[1-9][0-9]{0,19})$/;
+
+const scopesOf: Readonly<Record<Scope, readonly Bearer['scope'][]>> = {
+  user: ['user', 'register', 'recover', 'delete'],
+  audit: ['audit'],
+};
+
+const requestsOf: Readonly<Record<Exclude<UserScope, 'user'>, readonly SecretsRequest['type'][]>> = {
+  register: ['Register1', 'Register2'],
+  recover: ['Recover1', 'Recover2', 'Recover3', 'Status'],
+  delete: ['Delete'],
+};
+
+/** Whether a token is for a request: one of scope `user` is for every one. */
+export function permits({ scope }: Bearer, request: SecretsRequest['type']): boolean {
+  return scope === 'user' || (scope !== 'audit' && requestsOf[scope].includes(request));
+}
 
 /** Who bears the token, or the code of why nobody does. */
 export function judgeToken(
@@ -68,12 +88,13 @@ export function judgeToken(
   if (typeof sub !== 'string' || sub === '' || sub.length > 256) return refused('subject');
   const audience = Array.isArray(aud) && aud.length === 1 ? aud[0] : aud;
   if (audience !== hexEncode(circumstances.realmId)) return refused('audience');
-  if (stated === undefined ? scope !== 'user' : stated !== scope) return refused('scope');
-  const why = expiry(claims, circumstances.now / 1000);
-  return why === undefined ? { tenant, user: sub } : refused(why);
+  const found = scopesOf[scope].find((one) => one === (stated ?? 'user'));
+  if (found === undefined) return refused('scope');
+  const why = expiry(claims, circumstances.now / 1000, tenant.tokenSeconds);
+  return why === undefined ? { tenant, user: sub, scope: found } : refused(why);
 }
 
-function expiry({ exp, nbf, iat }: Members, now: number): string | undefined {
+function expiry({ exp, nbf, iat }: Members, now: number, longestSeconds: number): string | undefined {
   const isTime = (value: JsonValue | undefined) =>
     value === undefined || (typeof value === 'number' && value >= 0);
   if (typeof exp !== 'number' || !isTime(nbf) || !isTime(iat)) return 'times';
