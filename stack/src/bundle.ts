@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 
 /** The measured programs, each in `enclave/<name>/src/main.ts`. */
-export const ENCLAVE_PROGRAMS = ['policy', 'signer', 'certifier', 'realm', 'launcher'] as const;
+export const ENCLAVE_PROGRAMS = ['policy', 'signer', 'certifier', 'realm', 'backup', 'launcher'] as const;
 
 export type EnclaveProgram = (typeof ENCLAVE_PROGRAMS)[number];
 

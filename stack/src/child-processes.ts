@@ -56,7 +56,11 @@ export function hostProcess({
 }
 
 /** Keeps the bundle of a host program where other users than this process's own can read it. Returns its path. */
-export function keepProgram(folder: string, name: 'gateway' | 'heads' | 'realm', code: Uint8Array): string {
+export function keepProgram(
+  folder: string,
+  name: 'gateway' | 'heads' | 'realm' | 'backup',
+  code: Uint8Array,
+): string {
   const path = join(folder, `${name}.mjs`);
   rmSync(path, { force: true });
   writeFileSync(path, code, { flag: 'wx' });

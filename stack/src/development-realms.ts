@@ -2,12 +2,15 @@ import { join } from 'node:path';
 import type { ConfigurationDocument } from '@keystead/juicebox/configuration';
 import { headsOf } from './environment.ts';
 import { type DevelopmentTenant, developmentSettings, developmentTenant } from './realm-tenant.ts';
+import { joinBackup, type KeeperDocument } from './join-backup.ts';
 import { type Realms, startRealms } from './start-realms.ts';
 import type { Stack, StartOptions } from './start-stack.ts';
 
 export interface DevelopmentRealms extends Pick<Realms, 'failed' | 'stop'> {
   /** What the ready line tells applications: the configuration that clients take, and how to make tokens. */
   readonly juicebox: { readonly configuration: ConfigurationDocument; readonly tenant: DevelopmentTenant };
+  /** Joins deployment, keeper of backups and realms, once the deployment is there. */
+  join(): Promise<KeeperDocument>;
 }
 
 const defaultRealms = 3;
@@ -36,6 +39,11 @@ export async function startDevelopmentRealms(
         port: options.port ? gateway + 1 + position : 0,
         settings: () => developmentSettings(tenant),
       })),
+      backup: {
+        home: join(home, 'realms', 'backup'),
+        port: options.port ? gateway + 1 + count : 0,
+        settings: () => '{"deletionDelaySeconds":0}\n',
+      },
     },
     signal,
   );
@@ -48,6 +56,7 @@ export async function startDevelopmentRealms(
   return {
     failed: running.failed,
     stop: () => running.stop(),
+    join: () => joinBackup(running, home),
     juicebox: {
       configuration: {
         realms: running.realms.map(({ id, address, publicKey }) => ({ id, address, public_key: publicKey })),

@@ -69,19 +69,22 @@ export interface RealmPlaces {
   readonly home: string;
   /** Where the database lies. */
   readonly data: string;
-  readonly heads: string;
+  /** A keeper of backups has none. */
+  readonly heads: string | undefined;
   readonly sockets: { readonly gateway: string; readonly heads: string };
 }
 
-/** As `settleHostUsers`, for the host and the heads keeper of one realm. */
+/** As `settleHostUsers`, for the host and the heads keeper of one realm, or the host of a keeper of backups. */
 export function settleRealmUsers(
   users: { readonly heads: number; readonly host: number } | undefined,
   { home, data, heads, sockets }: RealmPlaces,
 ): void {
   if (process.getuid?.() !== 0) return;
-  mkdirSync(heads, { recursive: true, mode: 0o700 });
   chmodSync(home, users === undefined ? 0o700 : 0o711);
-  giveTree(heads, users?.heads ?? 0);
+  if (heads !== undefined) {
+    mkdirSync(heads, { recursive: true, mode: 0o700 });
+    giveTree(heads, users?.heads ?? 0);
+  }
   giveTree(sockets.heads, users?.heads ?? 0);
   giveTree(sockets.gateway, users?.host ?? 0);
   giveTree(data, users?.host ?? 0);

@@ -23,6 +23,21 @@ export function developmentTenant(home: string): DevelopmentTenant {
   return JSON.parse(readFileSync(path, 'utf8')) as DevelopmentTenant;
 }
 
+/** What a realm is told of a keeper of backups: the key of its tokens, which live for a minute. */
+export interface BackupTenant {
+  /** Ed25519, 32 bytes. */
+  readonly tokenKey: Uint8Array;
+}
+
+/** SubjectPublicKeyInfo of an Ed25519 key (RFC 8410), without the key. */
+const ed25519Prefix = '302a300506032b6570032100';
+
+/** The tenant of a keeper of backups, as a realm's settings name it (spec/realm.md §8). */
+export function backupTenant({ tokenKey }: BackupTenant) {
+  const data = `${ed25519Prefix}${Buffer.from(tokenKey).toString('hex')}`;
+  return { keys: { 1: { data, encoding: 'Hex', algorithm: 'Edwards25519' } }, tokenSeconds: 60 };
+}
+
 /** What a realm is told of the development tenant: wide bounds, no ladder, no rate that a test would meet. */
 export function developmentSettings({ name, version, secret }: DevelopmentTenant): string {
   const tenant = {

@@ -42,6 +42,7 @@ export async function serve(readOptions: () => StartOptions): Promise<void> {
     try {
       const first = await Promise.race([proves ? firstRun(stack) : {}, stopped, failed]);
       const realms = await Promise.race([starting, failed]);
+      const backup = stopping.signal.aborted ? undefined : await Promise.race([realms?.join(), failed]);
       if (!stopping.signal.aborted) {
         const { api, deploymentId } = stack;
         const line = {
@@ -50,7 +51,7 @@ export async function serve(readOptions: () => StartOptions): Promise<void> {
           rpc: `${api}/v1/wallets/kms/rpc`,
           deploymentId,
           ...first,
-          ...(realms === undefined ? {} : { juicebox: realms.juicebox }),
+          ...(realms === undefined ? {} : { juicebox: realms.juicebox, backup }),
         };
         process.stdout.write(`${JSON.stringify(line)}\n`);
         await Promise.race([

@@ -1,11 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { IsolationPart } from '@keystead/enclave-launcher/isolation-part';
 import type { LauncherEvent } from '@keystead/enclave-launcher/report';
 import { missingPart } from '@keystead/enclave-launcher/sandbox-tools';
 import { stop as endBundler } from 'esbuild';
-import { bundleEnclave, bundleHost } from './bundle.ts';
+import { bundleEnclave, bundleHost, type EnclaveBundle } from './bundle.ts';
 import {
   type ErrorOutput,
   hostProcess,
@@ -18,12 +18,15 @@ import { freePort } from './free-port.ts';
 import { type Home, holdHome } from './home.ts';
 import { assertNodeRuns, settleRealmUsers } from './host-users.ts';
 import { readLauncherEvents } from './launcher-events.ts';
+import { writeWhole } from './realm-tenant.ts';
 import { StackError } from './stack-error.ts';
 import { SupervisedProcess } from './supervised-process.ts';
 
-/** The realms' own processes follow those of the deployment: enclave, keeper and host of each. */
+/** The realms' own processes follow those of the deployment: enclave, keeper and host of each, then those of the keeper of backups. */
 const firstRealmUser = 5;
 const usersOfRealm = 3;
+const mostRealms = 9;
+const firstBackupUser = firstRealmUser + usersOfRealm * mostRealms;
 const startPatience = 60_000;
 const startAttempts = 6;
 const stopPatience = { host: 7000, launcher: 1500, heads: 1000 };
@@ -44,8 +47,18 @@ export interface RealmPlace {
   readonly settings: () => string;
 }
 
+/** Where a keeper of backups works (spec/backup.md). */
+export interface BackupPlace {
+  readonly home: string;
+  /** Port on 127.0.0.1; 0 takes any free one and keeps it. */
+  readonly port: number;
+  /** For a new keeper: JSON of spec/backup.md §9. */
+  readonly settings: () => string;
+}
+
 export interface RealmsOptions {
   readonly realms: readonly RealmPlace[];
+  readonly backup?: BackupPlace | undefined;
   readonly profile?: 'development' | 'production';
   readonly isolation?: readonly IsolationPart[];
   readonly userIdBase?: number;
@@ -68,16 +81,35 @@ export interface RunningRealm {
   readonly refusal: string;
 }
 
+/** A keeper of backups that answers; whether it serves depends on its settings. */
+export interface RunningBackup {
+  readonly home: string;
+  /** `http://127.0.0.1:<port>/` */
+  readonly address: string;
+  /** Hexadecimal; empty before it has stated it. */
+  readonly id: string;
+  /** Its key for clients, hexadecimal. */
+  readonly publicKey: string;
+}
+
 type Part = 'enclave' | 'host' | 'heads';
-export type RealmProcess = `realm-${number}-${Part}` | 'realm-launcher';
+type Beside = `realm-${number}` | 'backup';
+export type RealmProcess = `${Beside}-${Part}` | 'realm-launcher';
+
+/** Where the operator's settings of a realm, or of a keeper of backups, stand. */
+export const settingsFileOf = (home: string, program: 'realm' | 'backup') =>
+  join(home, program === 'realm' ? 'tenants.json' : 'settings.json');
 
 export interface Realms {
   readonly realms: readonly RunningRealm[];
+  readonly backup: RunningBackup | undefined;
   readonly processes: ReadonlyMap<RealmProcess, number>;
   readonly failed: Promise<StackError>;
   kill(name: RealmProcess, signal?: NodeJS.Signals): void;
-  /** Resolves when every realm serves, or says why it never will. Throws StackError after a minute. */
+  /** Resolves when every realm serves, or says why it never will, and the keeper of backups answers. Throws StackError after a minute. */
   settled(): Promise<void>;
+  /** Writes settings of a realm, by its home, or of the keeper of backups, and resolves when its enclave has taken them. */
+  configure(home: string, settings: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -99,6 +131,8 @@ export async function startRealms(options: RealmsOptions, signal?: AbortSignal):
 }
 
 interface Started {
+  readonly name: Beside;
+  /** 0 for the keeper of backups. */
   number: number;
   home: string;
   address: string;
@@ -107,12 +141,14 @@ interface Started {
   refusal: string;
   readonly held: Home;
   enclave: number | undefined;
+  /** How often the enclave has taken settings. */
+  configured: number;
 }
 
 class StartedRealms implements Realms {
   readonly failed: Promise<StackError>;
   readonly #options: RealmsOptions;
-  readonly #realms: Started[] = [];
+  readonly #started: Started[] = [];
   readonly #supervised = new Map<RealmProcess, SupervisedProcess>();
   #failure: StackError | undefined;
   #fail: (error: StackError) => void = () => {};
@@ -130,13 +166,17 @@ class StartedRealms implements Realms {
   }
 
   get realms(): readonly RunningRealm[] {
-    return this.#realms;
+    return this.#started.filter(({ number }) => number > 0);
+  }
+
+  get backup(): RunningBackup | undefined {
+    return this.#started.find(({ number }) => number === 0);
   }
 
   get processes(): ReadonlyMap<RealmProcess, number> {
     const running = new Map<RealmProcess, number>();
-    for (const { number, enclave } of this.#realms)
-      if (enclave !== undefined) running.set(`realm-${number}-enclave`, enclave);
+    for (const { name, enclave } of this.#started)
+      if (enclave !== undefined) running.set(`${name}-enclave`, enclave);
     for (const [name, { pid }] of this.#supervised) if (pid !== undefined) running.set(name, pid);
     return running;
   }
@@ -153,52 +193,75 @@ class StartedRealms implements Realms {
       );
     const hasUsers = parts.includes('uid');
     if (hasUsers) assertNodeRuns();
-    const bundle = await bundleEnclave('realm');
+    const { backup } = this.#options;
+    const programs = [
+      ...(this.#options.realms.length > 0 ? (['realm'] as const) : []),
+      ...(backup === undefined ? [] : (['backup'] as const)),
+    ];
+    const bundles = new Map<'realm' | 'backup', EnclaveBundle>();
+    const hostCodes = new Map<'realm' | 'backup', Uint8Array>();
+    for (const program of programs) {
+      bundles.set(program, await bundleEnclave(program));
+      hostCodes.set(program, await bundleHost(`host/${program}/src/main.ts`));
+    }
     const launcher = await bundleEnclave('launcher');
     const keeperCode = await bundleHost('host/heads/src/main.ts');
-    const hostCode = await bundleHost('host/realm/src/main.ts');
     await endBundler();
+    const places = [
+      ...this.#options.realms.map((place) => ({ ...place, program: 'realm' as const })),
+      ...(backup === undefined
+        ? []
+        : [{ ...backup, number: 0, heads: undefined, program: 'backup' as const }]),
+    ];
     const configured = [];
-    for (const place of this.#options.realms) {
+    for (const place of places) {
       if (this.#stopped !== undefined) return;
-      const held = holdHome(place.home);
-      const firstUser = base + firstRealmUser + usersOfRealm * (place.number - 1);
+      const { program, number, home } = place;
+      const name: Beside = program === 'realm' ? `realm-${number}` : 'backup';
+      const held = holdHome(home);
+      const firstUser =
+        base + (program === 'realm' ? firstRealmUser + usersOfRealm * (number - 1) : firstBackupUser);
       const users = hasUsers ? { heads: firstUser + 1, host: firstUser + 2 } : undefined;
       const started: Started = {
-        number: place.number,
-        home: place.home,
+        name,
+        number,
+        home,
         address: '',
         id: '',
         publicKey: '',
         refusal: '',
         held,
         enclave: undefined,
+        configured: 0,
       };
-      this.#realms.push(started);
+      this.#started.push(started);
       const port = await freePort(place.port);
       started.address = `http://127.0.0.1:${port}/`;
-      const data = join(place.home, 'data');
-      const settings = join(place.home, 'tenants.json');
+      const data = join(home, 'data');
+      const settings = settingsFileOf(home, program);
       mkdirSync(data, { recursive: true, mode: 0o700 });
       if (!existsSync(settings)) writeFileSync(settings, place.settings(), { mode: 0o600, flush: true });
-      settleRealmUsers(users, { home: place.home, data, heads: place.heads, sockets: held.sockets });
-      const headsSocket = join(held.sockets.heads, 'heads.sock');
-      const keeper = hostProcess({
-        program: keepProgram(held.programs, 'heads', keeperCode),
-        user: users?.heads,
-        data: [place.heads, held.sockets.heads],
-        stderr,
-      });
-      this.#supervise(`realm-${place.number}-heads`, () =>
-        keeper({ KEYSTEAD_HEADS: place.heads, KEYSTEAD_HEADS_SOCKET: headsSocket }),
-      );
+      settleRealmUsers(users, { home, data, heads: place.heads, sockets: held.sockets });
+      const headsSocket = place.heads === undefined ? undefined : join(held.sockets.heads, 'heads.sock');
+      if (place.heads !== undefined && headsSocket !== undefined) {
+        const { heads } = place;
+        const keeper = hostProcess({
+          program: keepProgram(held.programs, 'heads', keeperCode),
+          user: users?.heads,
+          data: [heads, held.sockets.heads],
+          stderr,
+        });
+        this.#supervise(`${name}-heads`, () =>
+          keeper({ KEYSTEAD_HEADS: heads, KEYSTEAD_HEADS_SOCKET: headsSocket }),
+        );
+      }
       const host = hostProcess({
-        program: keepProgram(held.programs, 'realm', hostCode),
+        program: keepProgram(held.programs, program, hostCodes.get(program)!),
         user: users?.host,
         data: [data, held.sockets.gateway],
         stderr,
       });
-      this.#supervise(`realm-${place.number}-host`, () =>
+      this.#supervise(`${name}-host`, () =>
         host({
           KEYSTEAD_PORT: String(port),
           KEYSTEAD_HOME: data,
@@ -207,16 +270,16 @@ class StartedRealms implements Realms {
         }),
       );
       configured.push({
-        name: `realm-${place.number}`,
-        home: place.home,
-        hostSocket: join(held.sockets.gateway, 'realm.sock'),
+        name,
+        home,
+        hostSocket: join(held.sockets.gateway, `${program}.sock`),
         headsSocket,
         settings,
         userId: firstUser,
       });
     }
     if (this.#stopped !== undefined) return;
-    const first = this.#realms[0]!;
+    const first = this.#started[0]!;
     const write = (name: string, code: Uint8Array) => {
       const path = join(first.held.bundles, name);
       writeFileSync(path, code, { mode: 0o600 });
@@ -224,17 +287,22 @@ class StartedRealms implements Realms {
     };
     const config = {
       kind: 'realms',
-      home: this.#realms.length === 1 ? first.home : dirname(first.home),
+      home: this.#started.length === 1 ? first.home : dirname(first.home),
       profile,
       realms: configured,
-      bundle: { path: write('realm.mjs', bundle.code), sha384: bundle.sha384 },
+      bundles: Object.fromEntries(
+        [...bundles].map(([program, { code, sha384 }]) => [
+          program,
+          { path: write(`${program}.mjs`, code), sha384 },
+        ]),
+      ),
       parts,
       developmentUnlock: this.#options.developmentUnlock ?? false,
     };
     const launcherPath = write('launcher.mjs', launcher.code);
     this.#supervise('realm-launcher', () => {
       const child = launcherProcess(launcherPath, JSON.stringify(config), stderr);
-      readLauncherEvents<`realm-${number}`>(child.stdout!, (event) => this.#take(event));
+      readLauncherEvents<Beside>(child.stdout!, (event) => this.#take(event));
       return child;
     });
   }
@@ -251,13 +319,13 @@ class StartedRealms implements Realms {
     for (;;) {
       if (this.#stopped !== undefined) throw new StackError('stopped', 'start it again');
       if (this.#failure !== undefined) throw this.#failure;
-      const states = await Promise.all(this.#realms.map((realm) => this.#look(realm)));
+      const states = await Promise.all(this.#started.map((realm) => this.#look(realm)));
       if (states.length > 0 && states.every((isSettled) => isSettled)) break;
       if (performance.now() > deadline)
         throw new StackError(
-          `realms are not ready after a minute: ${this.#realms
+          `not ready after a minute: ${this.#started
             .filter((_, index) => !states[index])
-            .map(({ number }) => number)
+            .map(({ name }) => name)
             .join(', ')}`,
           'the lines above say which process ends, and why',
         );
@@ -265,6 +333,23 @@ class StartedRealms implements Realms {
     }
     this.#wasSettled = true;
   }
+
+  readonly configure = async (home: string, settings: string): Promise<void> => {
+    const started = this.#started.find((one) => one.home === home);
+    if (started === undefined) throw new StackError(`nothing runs in ${home}`, 'name the home of a realm');
+    const path = settingsFileOf(home, started.number === 0 ? 'backup' : 'realm');
+    if (readFileSync(path, 'utf8') === settings) return;
+    const before = started.configured;
+    writeWhole(path, settings);
+    const deadline = performance.now() + startPatience;
+    while (started.configured === before) {
+      if (this.#stopped !== undefined) throw new StackError('stopped', 'start it again');
+      if (this.#failure !== undefined) throw this.#failure;
+      if (performance.now() > deadline)
+        throw new StackError(`${started.name} does not take its settings`, 'the lines above may say why');
+      await new Promise((wake) => setTimeout(wake, 20));
+    }
+  };
 
   stop(): Promise<void> {
     this.#stopped ??= this.#stopAll();
@@ -274,8 +359,8 @@ class StartedRealms implements Realms {
   async #stopAll(): Promise<void> {
     const each = (part: Part, stop: (process: SupervisedProcess) => Promise<void>) =>
       Promise.all(
-        this.#realms.map(async ({ number }) => {
-          const supervised = this.#supervised.get(`realm-${number}-${part}`);
+        this.#started.map(async ({ name }) => {
+          const supervised = this.#supervised.get(`${name}-${part}`);
           if (supervised !== undefined) await stop(supervised);
         }),
       );
@@ -283,7 +368,7 @@ class StartedRealms implements Realms {
     await each('host', (host) => host.stop((child) => child.kill('SIGTERM'), stopPatience.host));
     await this.#supervised.get('realm-launcher')?.stop((child) => child.stdin!.end(), stopPatience.launcher);
     await each('heads', (keeper) => keeper.stop((child) => child.kill('SIGTERM'), stopPatience.heads));
-    for (const { held } of this.#realms) held.release();
+    for (const { held } of this.#started) held.release();
   }
 
   #supervise(name: RealmProcess, start: () => ChildProcess): void {
@@ -298,27 +383,29 @@ class StartedRealms implements Realms {
     this.#supervised.set(name, supervised);
   }
 
-  #take(event: LauncherEvent<`realm-${number}`>): void {
+  #take(event: LauncherEvent<Beside>): void {
     if (event.event === 'fatal') {
       if (event.final) this.#fail(new StackError(event.detail, event.hint, { exitCode: event.exitCode }));
       return;
     }
     if (event.event === 'deployment' || event.event === 'locked') return;
-    const realm = this.#realms.find(({ number }) => event.role === `realm-${number}`);
+    const realm = this.#started.find(({ name }) => event.role === name);
     if (realm === undefined) return;
     if (event.event === 'started') realm.enclave = event.pid;
     if (event.event === 'ended' && realm.enclave === event.pid) realm.enclave = undefined;
     if (event.event === 'realm') {
       realm.id = event.realmId;
       realm.publicKey = event.publicKey;
+      realm.configured += 1;
     }
   }
 
-  /** Whether the realm serves, or has said that it never will. */
+  /** Whether the realm serves, or has said that it never will; whether the keeper of backups answers. */
   async #look(realm: Started): Promise<boolean> {
     if (realm.id === '') return false;
     try {
-      const response = await fetch(new URL('readyz', realm.address), {
+      const path = realm.number === 0 ? 'healthz' : 'readyz';
+      const response = await fetch(new URL(path, realm.address), {
         headers: { connection: 'close' },
         signal: AbortSignal.timeout(2000),
       });

@@ -7,7 +7,7 @@ import { Sandbox } from './sandbox.ts';
 import { DevelopmentFile } from './unlock/development-file.ts';
 
 /**
- * Starts the enclaves of realms, each with keys of its own, and keeps them running until `signal` aborts. Throws
+ * Starts the enclaves of realms and of a keeper of backups, each with keys of its own, and keeps them running until `signal` aborts. Throws
  * LaunchError for what starting again cannot mend; all of them have ended then, too.
  */
 export async function launchRealms(config: RealmsConfig, report: Report, signal: AbortSignal): Promise<void> {
@@ -15,7 +15,7 @@ export async function launchRealms(config: RealmsConfig, report: Report, signal:
     Object.fromEntries(config.realms.map((realm) => [realm.name, value(realm)]));
   const sandbox = Sandbox.prepare({
     home: config.home,
-    bundles: byName(() => config.bundle),
+    bundles: byName(({ program }) => config.bundles[program]!),
     isolation: { parts: config.parts, userIds: byName(({ userId }) => userId) },
   });
   const supervisors = config.realms.map((realm) => {

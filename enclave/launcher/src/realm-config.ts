@@ -2,15 +2,19 @@ import type { BundleConfig } from './config.ts';
 import { type IsolationPart, parseIsolation } from './isolation-part.ts';
 import { exitConfiguration, LaunchError } from './launch-error.ts';
 
+/** What runs beside a deployment: recovery realms, and a keeper of backups. */
+export type BesideProgram = 'realm' | 'backup';
+
 export interface RealmConfig {
-  /** Names its process: `realm-1`. */
+  /** Names its process: `realm-1`, or `backup`. */
   readonly name: string;
+  readonly program: BesideProgram;
   /** The realm's own directory; it exists. */
   readonly home: string;
-  /** Path of the host's socket, and of the socket of the heads keeper. */
+  /** Path of the host's socket, and of the socket of the heads keeper, which realms have. */
   readonly hostSocket: string;
-  readonly headsSocket: string;
-  /** Path of the file with tenants and key generations; read again when it changes. */
+  readonly headsSocket: string | undefined;
+  /** Path of the file with what the operator changes; read again when it changes. */
   readonly settings: string;
   readonly userId: number;
 }
@@ -22,7 +26,7 @@ export interface RealmsConfig {
   readonly home: string;
   readonly profile: 'development' | 'production';
   readonly realms: readonly RealmConfig[];
-  readonly bundle: BundleConfig;
+  readonly bundles: Readonly<Partial<Record<BesideProgram, BundleConfig>>>;
   readonly parts: readonly IsolationPart[];
   /** Whether the operator named the development file as the way to unlock. */
   readonly developmentUnlock: boolean;
@@ -38,9 +42,6 @@ export function parseRealmsConfig(json: string): RealmsConfig | undefined {
   }
   const members = object(value, 'configuration');
   if (members.kind !== 'realms') return undefined;
-  const bundle = object(members.bundle, 'bundle');
-  const sha384 = string(bundle.sha384, 'bundle.sha384');
-  if (!/^[0-9a-f]{96}$/.test(sha384)) throw refuse('bundle.sha384 is no SHA-384');
   const { profile, realms, parts, developmentUnlock } = members;
   if (profile !== 'development' && profile !== 'production') throw refuse('profile');
   if (typeof developmentUnlock !== 'boolean') throw refuse('developmentUnlock');
@@ -55,7 +56,7 @@ export function parseRealmsConfig(json: string): RealmsConfig | undefined {
     home: string(members.home, 'home'),
     profile,
     realms: parsed,
-    bundle: { path: string(bundle.path, 'bundle.path'), sha384 },
+    bundles: bundlesOf(members.bundles, parsed),
     parts: partsOf(parts),
     developmentUnlock,
   };
@@ -64,16 +65,30 @@ export function parseRealmsConfig(json: string): RealmsConfig | undefined {
 function realmOf(value: unknown, index: number): RealmConfig {
   const at = `realms[${index}]`;
   const { name, home, hostSocket, headsSocket, settings, userId } = object(value, at);
-  if (typeof name !== 'string' || !/^realm-[a-z0-9]{1,10}$/.test(name)) throw refuse(`${at}.name`);
+  if (typeof name !== 'string' || !/^(?:realm-[a-z0-9]{1,10}|backup)$/.test(name)) throw refuse(`${at}.name`);
+  const program = name === 'backup' ? 'backup' : 'realm';
   if (!Number.isSafeInteger(userId) || (userId as number) <= 0) throw refuse(`${at}.userId`);
   return {
     name,
+    program,
     home: string(home, `${at}.home`),
     hostSocket: string(hostSocket, `${at}.hostSocket`),
-    headsSocket: string(headsSocket, `${at}.headsSocket`),
+    headsSocket: program === 'realm' ? string(headsSocket, `${at}.headsSocket`) : undefined,
     settings: string(settings, `${at}.settings`),
     userId: userId as number,
   };
+}
+
+function bundlesOf(value: unknown, realms: readonly RealmConfig[]): RealmsConfig['bundles'] {
+  const members = object(value, 'bundles');
+  const bundle = (program: BesideProgram): BundleConfig => {
+    const { path, sha384 } = object(members[program], `bundles.${program}`);
+    if (typeof sha384 !== 'string' || !/^[0-9a-f]{96}$/.test(sha384))
+      throw refuse(`bundles.${program}.sha384 is no SHA-384`);
+    return { path: string(path, `bundles.${program}.path`), sha384 };
+  };
+  const programs = new Set(realms.map(({ program }) => program));
+  return Object.fromEntries([...programs].map((program) => [program, bundle(program)]));
 }
 
 function partsOf(parts: readonly unknown[]): readonly IsolationPart[] {

@@ -17,7 +17,7 @@ const firstPause = 100;
 const longestPause = 2000;
 const recoveredAfter = 5000;
 /** How often the file with the settings is looked at. A tenant's key that was retired serves at most this long. */
-const settingsInterval = 2000;
+const settingsInterval = 500;
 
 const final = new Set(['boot-order', 'boot-role', 'record-refused', 'settings-refused']);
 
@@ -32,7 +32,7 @@ export interface RealmSupervisorOptions {
 
 type Stated = Extract<FromEnclave, { type: 'realm' }>;
 
-/** Keeps one realm's enclave running. */
+/** Keeps the enclave of one realm, or of a keeper of backups, running. */
 export class RealmSupervisor {
   readonly #options: RealmSupervisorOptions;
   #running: EnclaveProcess<string> | undefined;
@@ -69,12 +69,13 @@ export class RealmSupervisor {
   async #start(): Promise<EnclaveProcess<string>> {
     const { realm, sandbox, report, signal } = this.#options;
     const program = sandbox.measure(realm.name);
-    const heads = await connectWhenThere(realm.headsSocket, signal);
+    const heads =
+      realm.headsSocket === undefined ? undefined : await connectWhenThere(realm.headsSocket, signal);
     const gateway = await connectWhenThere(realm.hostSocket, signal).catch((error) => {
-      heads.destroy();
+      heads?.destroy();
       throw error;
     });
-    const enclave = sandbox.start(program, { gateway, heads });
+    const enclave = sandbox.start(program, heads === undefined ? { gateway } : { gateway, heads });
     this.#running = enclave;
     void enclave.ended.then(({ code, signal: by }) =>
       report({ event: 'ended', role: realm.name, pid: enclave.pid, code, signal: by }),
@@ -138,7 +139,8 @@ export class RealmSupervisor {
   }
 
   async #unlockKey(): Promise<SecretBytes> {
-    return branch(await this.#options.unlock.secret(), 'keystead/unlock/realm/v1');
+    const { realm, unlock } = this.#options;
+    return branch(await unlock.secret(), `keystead/unlock/${realm.program}/v1`);
   }
 
   #state({ realmId, publicKey }: Stated, founded: boolean): void {

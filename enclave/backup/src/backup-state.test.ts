@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { maximumBackups, maximumRetired } from '@keystead/protocol/backup-messages';
+import { activate, assertScope, type Backups, put, read, remove, stateNamed } from './backup-state.ts';
+import { BackupRefusal } from './refusal.ts';
+
+const id = (value: number) => new Uint8Array(16).fill(value);
+const generation = (value: number) => ({
+  id: id(value),
+  content: { share: new Uint8Array([value]), ciphertext: new Uint8Array([value, 1]) },
+});
+const refusedWith = (code: string) => (error: unknown) =>
+  error instanceof BackupRefusal && error.code === code;
+const at = (now: number, delay = 0) => ({ now, delay });
+
+describe('backups of an organization', () => {
+  const made = activate(put([], 'a', generation(1)), 'a', id(1));
+
+  test('a new generation is beside the one in use until it is activated, and then the old one waits for its deletion', () => {
+    const staged = put(made, 'a', generation(2));
+    assert.deepEqual(read(staged, 'a', null).id, id(1));
+    assert.deepEqual(read(staged, 'a', id(2)).id, id(2));
+    const switched = activate(staged, 'a', id(2));
+    assert.deepEqual(read(switched, 'a', null).id, id(2));
+    assert.throws(() => read(switched, 'a', id(1)), refusedWith('generation-unknown'));
+    assert.deepEqual(stateNamed(switched, 'a').retired, [id(1)]);
+    assert.deepEqual(stateNamed(remove(switched, 'a', id(1), at(0)), 'a').retired, []);
+  });
+
+  test('a name of a generation is used once, and the same content under it may come again', () => {
+    const staged = put(made, 'a', generation(2));
+    assert.equal(put(staged, 'a', generation(2)), staged);
+    const other = { id: id(2), content: generation(3).content };
+    assert.throws(() => put(staged, 'a', other), refusedWith('generation-used'));
+    assert.throws(() => put(made, 'a', generation(1)), refusedWith('generation-used'));
+    assert.throws(
+      () => put(activate(staged, 'a', id(2)), 'a', generation(1)),
+      refusedWith('generation-used'),
+    );
+  });
+
+  test('tokens register what is staged, recover what can be read, delete what is not in use', () => {
+    const both = put(activate(put(made, 'a', generation(2)), 'a', id(2)), 'a', generation(3));
+    const scopes = (value: number) =>
+      (['register', 'recover', 'delete'] as const).filter((scope) => {
+        try {
+          assertScope(both, 'a', id(value), scope);
+          return true;
+        } catch (error) {
+          assert.ok(refusedWith('generation-unknown')(error));
+          return false;
+        }
+      });
+    assert.deepEqual(scopes(1), ['delete']);
+    assert.deepEqual(scopes(2), ['recover']);
+    assert.deepEqual(scopes(3), ['register', 'recover', 'delete']);
+    assert.deepEqual(scopes(4), []);
+    assert.throws(() => assertScope(both, 'b', id(1), 'delete'), refusedWith('backup-not-found'));
+  });
+
+  test('the generation in use is deleted after the delay and not before, and activating it takes that back', () => {
+    const asked = remove(made, 'a', id(1), at(1000, 500));
+    assert.equal(stateNamed(asked, 'a').deletableAt, 1500);
+    assert.deepEqual(read(asked, 'a', null).id, id(1));
+    assert.throws(() => remove(asked, 'a', id(1), at(1499, 500)), refusedWith('deletion-pending'));
+    // A shorter delay than at the first call does not count.
+    assert.throws(() => remove(asked, 'a', id(1), at(1499, 0)), refusedWith('deletion-pending'));
+    assert.equal(stateNamed(activate(asked, 'a', id(1)), 'a').deletableAt, undefined);
+    const gone = remove(asked, 'a', id(1), at(1500, 500));
+    assert.throws(() => read(gone, 'a', null), refusedWith('backup-not-found'));
+    assert.deepEqual(remove(gone, 'a', id(1), at(0)), []);
+    assert.equal(stateNamed(remove(made, 'a', id(1), at(0)), 'a').current, undefined);
+  });
+
+  test('there is a bound to backups and to what waits for deletion', () => {
+    let backups: Backups = [];
+    for (let name = 0; name < maximumBackups; name += 1) backups = put(backups, String(name), generation(1));
+    assert.throws(() => put(backups, 'one more', generation(1)), refusedWith('too-many-backups'));
+    let one: Backups = [];
+    for (let value = 0; value <= maximumRetired; value += 1) one = put(one, 'a', generation(value));
+    assert.throws(() => put(one, 'a', generation(100)), refusedWith('too-many-retired'));
+    assert.ok(put(remove(one, 'a', id(0), at(0)), 'a', generation(100)).length === 1);
+  });
+
+  test('no series of requests loses the generation in use, but a deletion of that generation', () => {
+    const step = fc.record({
+      action: fc.constantFrom('put', 'activate', 'remove'),
+      value: fc.integer({ min: 1, max: 6 }),
+      now: fc.integer({ min: 0, max: 3000 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        let backups: Backups = made;
+        for (const { action, value, now } of steps) {
+          const before = stateNamed(backups, 'a').current;
+          try {
+            if (action === 'put') backups = put(backups, 'a', generation(value));
+            else if (action === 'activate') backups = activate(backups, 'a', id(value));
+            else backups = remove(backups, 'a', id(value), at(now, 1000));
+          } catch (error) {
+            assert.ok(error instanceof BackupRefusal);
+          }
+          const { current } = stateNamed(backups, 'a');
+          if (before === undefined || current !== undefined) continue;
+          assert.equal(action, 'remove');
+          assert.deepEqual(before, id(value));
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,163 @@
+import { equalBytes } from '@keystead/crypto/bytes';
+import {
+  type BackupContent,
+  type BackupState,
+  maximumBackups,
+  maximumRetired,
+} from '@keystead/protocol/backup-messages';
+import { BackupRefusal } from './refusal.ts';
+
+/** spec/backup.md §6: the backups of one organization. Every function gives the state after, or throws BackupRefusal. */
+
+export interface Generation {
+  readonly id: Uint8Array;
+  readonly content: BackupContent;
+}
+
+export interface Backup {
+  readonly backupName: string;
+  readonly current: Generation | undefined;
+  readonly staged: Generation | undefined;
+  readonly retired: readonly Uint8Array[];
+  readonly deletableAt: number | undefined;
+}
+
+export type Backups = readonly Backup[];
+
+/** Takes a new generation beside the one in use. One that was staged before and never used has to be cleaned up. */
+export function put(backups: Backups, backupName: string, generation: Generation): Backups {
+  const backup = find(backups, backupName) ?? empty(backupName);
+  const { current, staged, retired } = backup;
+  if (staged !== undefined && equalBytes(staged.id, generation.id)) {
+    if (!isSame(staged.content, generation.content)) throw new BackupRefusal('generation-used');
+    return backups;
+  }
+  if (
+    [...retired, ...(current === undefined ? [] : [current.id])].some((id) => equalBytes(id, generation.id))
+  )
+    throw new BackupRefusal('generation-used');
+  return replace(backups, {
+    ...backup,
+    staged: generation,
+    retired: staged === undefined ? retired : retire(retired, staged.id),
+  });
+}
+
+/** Puts the staged generation in the place of the one in use. It also takes back a deletion. */
+export function activate(backups: Backups, backupName: string, generation: Uint8Array): Backups {
+  const backup = found(backups, backupName);
+  const { current, staged, retired } = backup;
+  if (current !== undefined && equalBytes(current.id, generation))
+    return replace(backups, { ...backup, deletableAt: undefined });
+  if (staged === undefined || !equalBytes(staged.id, generation))
+    throw new BackupRefusal('generation-unknown');
+  return replace(backups, {
+    ...backup,
+    current: staged,
+    staged: undefined,
+    retired: current === undefined ? retired : retire(retired, current.id),
+    deletableAt: undefined,
+  });
+}
+
+/**
+ * Forgets a retired or staged generation at once. Of the one in use the first call begins a delay, and a call after it
+ * retires the generation and forgets its content.
+ */
+export function remove(
+  backups: Backups,
+  backupName: string,
+  generation: Uint8Array,
+  { now, delay }: { readonly now: number; readonly delay: number },
+): Backups {
+  const backup = found(backups, backupName);
+  const { current, staged, retired, deletableAt } = backup;
+  if (staged !== undefined && equalBytes(staged.id, generation))
+    return replace(backups, { ...backup, staged: undefined });
+  if (retired.some((id) => equalBytes(id, generation)))
+    return replace(backups, { ...backup, retired: retired.filter((id) => !equalBytes(id, generation)) });
+  if (current === undefined || !equalBytes(current.id, generation))
+    throw new BackupRefusal('generation-unknown');
+  const from = deletableAt ?? now + delay;
+  if (now < from) {
+    if (deletableAt !== undefined) throw new BackupRefusal('deletion-pending');
+    return replace(backups, { ...backup, deletableAt: from });
+  }
+  return replace(backups, {
+    ...backup,
+    current: undefined,
+    retired: retire(retired, current.id),
+    deletableAt: undefined,
+  });
+}
+
+/** The content of a generation, of the one in use when none is named. */
+export function read(backups: Backups, backupName: string, generation: Uint8Array | null): Generation {
+  const { current, staged } = found(backups, backupName);
+  if (generation === null) {
+    if (current === undefined) throw new BackupRefusal('backup-not-found');
+    return current;
+  }
+  const kept = [current, staged].find((one) => one !== undefined && equalBytes(one.id, generation));
+  if (kept === undefined) throw new BackupRefusal('generation-unknown');
+  return kept;
+}
+
+/** Throws unless the scope fits how the generation stands: nobody can overwrite or delete at realms what is in use. */
+export function assertScope(
+  backups: Backups,
+  backupName: string,
+  generation: Uint8Array,
+  scope: 'register' | 'recover' | 'delete',
+): void {
+  const { current, staged, retired } = found(backups, backupName);
+  const is = (one: Generation | undefined) => one !== undefined && equalBytes(one.id, generation);
+  const fits = {
+    register: is(staged),
+    recover: is(staged) || is(current),
+    delete: is(staged) || retired.some((id) => equalBytes(id, generation)),
+  };
+  if (!fits[scope]) throw new BackupRefusal('generation-unknown');
+}
+
+export function stateOf({ backupName, current, staged, retired, deletableAt }: Backup): BackupState {
+  return { backupName, current: current?.id, staged: staged?.id, retired: [...retired], deletableAt };
+}
+
+/** How a backup stands; one that was forgotten altogether has nothing in it. */
+export function stateNamed(backups: Backups, backupName: string): BackupState {
+  return stateOf(find(backups, backupName) ?? empty(backupName));
+}
+
+const empty = (backupName: string): Backup => ({
+  backupName,
+  current: undefined,
+  staged: undefined,
+  retired: [],
+  deletableAt: undefined,
+});
+
+const find = (backups: Backups, backupName: string): Backup | undefined =>
+  backups.find((backup) => backup.backupName === backupName);
+
+function found(backups: Backups, backupName: string): Backup {
+  const backup = find(backups, backupName);
+  if (backup === undefined) throw new BackupRefusal('backup-not-found');
+  return backup;
+}
+
+function replace(backups: Backups, backup: Backup): Backups {
+  const { backupName, current, staged, retired } = backup;
+  const others = backups.filter((one) => one.backupName !== backupName);
+  if (current === undefined && staged === undefined && retired.length === 0) return others;
+  if (others.length >= maximumBackups) throw new BackupRefusal('too-many-backups');
+  return [...others, backup];
+}
+
+function retire(retired: readonly Uint8Array[], id: Uint8Array): readonly Uint8Array[] {
+  if (retired.length >= maximumRetired) throw new BackupRefusal('too-many-retired');
+  return [...retired, id];
+}
+
+const isSame = (one: BackupContent, other: BackupContent): boolean =>
+  equalBytes(one.share, other.share) && equalBytes(one.ciphertext, other.ciphertext);

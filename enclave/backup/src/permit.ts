@@ -1,0 +1,81 @@
+import { equalBytes } from '@keystead/crypto/bytes';
+import { answerRoleSigner } from '@keystead/protocol/answer';
+import { verifyAnswer } from '@keystead/protocol/answer-signature';
+import type { BackupCall } from '@keystead/protocol/backup-messages';
+import { routeRpc, surfaceNative } from '@keystead/protocol/frames';
+import { parseUuid } from '@keystead/protocol/ids';
+import { type ParsedRequestOf, parseRequest } from '@keystead/protocol/request';
+import { parseStamp, requestIdentity, verifySelfStamp } from '@keystead/protocol/stamp';
+import { BackupRefusal } from './refusal.ts';
+import type { BackupSettings } from './settings.ts';
+
+const methods = [
+  'putBackup',
+  'activateBackup',
+  'getBackup',
+  'listBackups',
+  'deleteBackup',
+  'getRealmTokens',
+] as const;
+export type BackupMethod = (typeof methods)[number];
+
+/** A request that the deployment's signer states to have passed every check. */
+export interface Permit {
+  readonly request: { [M in BackupMethod]: ParsedRequestOf<M> }[BackupMethod];
+  /** 16 bytes. */
+  readonly organization: Uint8Array;
+  /** Of its entry, the certifier's; milliseconds. */
+  readonly time: number;
+}
+
+/** How old an entry may be when it is acted on. */
+export const permitLifetimeMilliseconds = 60_000;
+const clockToleranceMilliseconds = 10_000;
+
+/** spec/backup.md §3: what the request says, when the signer stated it. Throws BackupRefusal. */
+export function permitOf(
+  call: BackupCall,
+  circumstances: {
+    readonly deployment: NonNullable<BackupSettings['deployment']>;
+    /** The session key that the call came with. */
+    readonly session: Uint8Array;
+    readonly now: number;
+  },
+): Permit {
+  const { deployment, session, now } = circumstances;
+  const { request: raw, signature } = call;
+  if (raw.surface !== surfaceNative || raw.route !== routeRpc) throw new BackupRefusal('permit-refused');
+  let permit: Permit;
+  try {
+    const stamp = parseStamp(raw);
+    // The signer has checked it; a passkey's takes its leaf, which is not here.
+    if (!stamp.webauthn && !verifySelfStamp(stamp, raw.body)) throw new BackupRefusal('permit-refused');
+    const statement = verifyAnswer({
+      signature,
+      deploymentKeys: deployment.keys,
+      deploymentId: deployment.id,
+      identity: requestIdentity(stamp, raw.body),
+      status: 200,
+      body: { permitted: true },
+    });
+    if (statement.role !== answerRoleSigner) throw new BackupRefusal('permit-refused');
+    const request = parseRequest('native', 'rpc', raw.body);
+    const organization = parseUuid(request.organizationId ?? '');
+    if (organization === undefined || !equalBytes(organization, statement.organization))
+      throw new BackupRefusal('permit-refused');
+    if (!isOfBackup(request)) throw new BackupRefusal('permit-refused');
+    permit = { request, organization, time: statement.time };
+  } catch (cause) {
+    if (cause instanceof BackupRefusal) throw cause;
+    throw new BackupRefusal('permit-refused', { cause });
+  }
+  if (permit.time < now - permitLifetimeMilliseconds || permit.time > now + clockToleranceMilliseconds)
+    throw new BackupRefusal('permit-expired');
+  // Whoever else has seen request and answer has another key, or a message that it cannot read the answer to.
+  if (!equalBytes(permit.request.params.session, session)) throw new BackupRefusal('session-other');
+  return permit;
+}
+
+function isOfBackup(request: { readonly method: string }): request is Permit['request'] {
+  return (methods as readonly string[]).includes(request.method);
+}

@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import { verify } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { base64urlEncode } from '@keystead/crypto/base64url';
+import { utf8Decode } from '@keystead/crypto/bytes';
+import { BackupEnvelope } from '@keystead/protocol/backup-messages';
+import { surfaceCompatibility } from '@keystead/protocol/frames';
+import { type CallOptions, content, KeeperWorld, random, settings } from '../testing/permitted-calls.ts';
+
+const generation = (value: number) => base64urlEncode(new Uint8Array(16).fill(value));
+const put = (value: number, backupName = 'main'): CallOptions => ({
+  method: 'putBackup',
+  params: { backupName, generation: generation(value) },
+  content: content(value),
+});
+const change = (method: string, value: number, more: Record<string, unknown> = {}): CallOptions => ({
+  method,
+  params: { backupName: 'main', generation: generation(value), ...more },
+});
+const get: CallOptions = { method: 'getBackup', params: { backupName: 'main' } };
+
+async function withBackup(): Promise<KeeperWorld> {
+  const world = new KeeperWorld();
+  await world.call(put(1));
+  await world.call(change('activateBackup', 1));
+  return world;
+}
+
+describe('the keeper of backups', () => {
+  test('releases what was put to a permitted request, also after a restart', async () => {
+    const world = await withBackup();
+    for (const restart of [false, true]) {
+      if (restart) world.restart();
+      const answer = await world.call(get);
+      assert.equal(answer.type, 'content');
+      if (answer.type !== 'content') return;
+      assert.deepEqual(answer.content, content(1));
+    }
+  });
+
+  test('releases nothing that the signer of its deployment did not state about exactly this request, now', async () => {
+    const world = await withBackup();
+    const refusals: [string, Partial<CallOptions>][] = [
+      ['permit-refused', { statedBy: 6 }],
+      // The policy engine's word is not enough, whichever role it writes.
+      ['permit-refused', { statedBy: 1 }],
+      ['permit-refused', { statedBy: 1, statement: { role: 1 } }],
+      ['permit-refused', { statedBy: 3 }],
+      ['permit-refused', { statement: { identity: random(32) } }],
+      ['permit-refused', { statement: { deployment: random(32) } }],
+      ['permit-refused', { statement: { status: 403 } }],
+      ['permit-refused', { statement: { resultDigest: random(32) } }],
+      ['permit-refused', { statement: { organization: random(16) } }],
+      ['permit-expired', { statement: { time: world.now - 60_001 } }],
+      ['permit-expired', { statement: { time: world.now + 10_001 } }],
+      ['permit-refused', { altered: (request) => ({ ...request, surface: surfaceCompatibility }) }],
+      ['permit-refused', { altered: (request) => ({ ...request, path: '/v1/rpc/' }) }],
+      [
+        'permit-refused',
+        {
+          altered: (request) => ({
+            ...request,
+            body: new TextEncoder().encode(utf8Decode(request.body).replace('main', 'mail')),
+          }),
+        },
+      ],
+      ['permit-refused', { method: 'getOrganization', params: {} }],
+      ['session-other', { otherSession: random(32) }],
+    ];
+    for (const [code, changed] of refusals) {
+      const answer = await world.call({ ...get, ...changed });
+      assert.deepEqual(answer, { type: 'refused', code }, JSON.stringify(Object.keys(changed)));
+    }
+    for (const time of [world.now - 59_999, world.now + 9_999])
+      assert.equal((await world.call({ ...get, statement: { time } })).type, 'content');
+  });
+
+  test('answers only into the session of the request: who repeats the bytes reads nothing', async () => {
+    const world = await withBackup();
+    const { bytes, finish } = world.message(get);
+    const first = await world.send(bytes);
+    const again = await world.send(bytes);
+    assert.notDeepEqual(first.body, again.body);
+    assert.ok(finish(BackupEnvelope.decode(first.body)).payload.length > 0);
+    const other = world.message(get);
+    assert.throws(() => other.finish(BackupEnvelope.decode(again.body)));
+  });
+
+  test('takes a content only with the request that commits to it', async () => {
+    const world = new KeeperWorld();
+    const other = base64urlEncode(random(32));
+    for (const changed of [
+      { ...put(1), params: { ...put(1).params, digest: other } },
+      { ...change('activateBackup', 1), content: content(1) },
+    ])
+      assert.deepEqual(await world.call(changed), { type: 'refused', code: 'content-other' });
+    assert.equal(world.rows.size, 0);
+    assert.equal((await world.call(put(1))).type, 'state');
+  });
+
+  test('bytes that are no call change nothing and end nothing', async () => {
+    const world = await withBackup();
+    const { bytes } = world.message(get);
+    const flipped = bytes.slice();
+    flipped[flipped.length - 1]! ^= 1;
+    for (const bad of [new Uint8Array(0), random(100), bytes.slice(0, -1), flipped])
+      assert.equal((await world.send(bad)).refusal, 'call-malformed');
+    assert.equal((await world.call(get)).type, 'content');
+  });
+
+  test('before the operator has named a deployment nothing is released, and afterwards it is', async () => {
+    const world = await withBackup();
+    world.keeper.configure({ ...settings(), deployment: undefined });
+    assert.deepEqual(await world.call(get), { type: 'refused', code: 'not-configured' });
+    world.keeper.configure(settings());
+    assert.equal((await world.call(get)).type, 'content');
+  });
+
+  test('parallel requests of one organization are done one after the other', async () => {
+    const world = new KeeperWorld();
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => world.call(put(1, `seed ${index}`))),
+    );
+    assert.deepEqual(
+      answers.map(({ type }) => type),
+      Array(8).fill('state'),
+    );
+    const listed = await world.call({ method: 'listBackups', params: {} });
+    assert.equal(listed.type === 'states' && listed.backups.length, 8);
+  });
+
+  test('a row that is older than one that was seen, altered, or of another organization is not served', async () => {
+    const world = await withBackup();
+    const [[name, old]] = [...world.rows] as [[string, Uint8Array]];
+    await world.call(put(2));
+    const newest = world.rows.get(name)!;
+    const altered = newest.slice();
+    altered[altered.length - 1]! ^= 1;
+    for (const bytes of [old, altered, undefined]) {
+      world.stored = () => bytes;
+      assert.deepEqual(await world.call(get), { type: 'refused', code: 'row-refused' });
+    }
+    world.stored = () => newest;
+    assert.equal((await world.call(get)).type, 'content');
+  });
+
+  test('rows show neither content nor name nor organization, and the same state never looks the same', async () => {
+    const world = await withBackup();
+    const one = [...world.rows.values()][0]!;
+    await world.call(change('activateBackup', 1));
+    const other = [...world.rows.values()][0]!;
+    assert.notDeepEqual(one, other);
+    for (const part of [Buffer.from('main'), content(1).share, content(1).ciphertext, Buffer.alloc(16, 7)])
+      for (const row of [one, other]) assert.ok(!Buffer.from(row).includes(part));
+  });
+
+  test('tokens are for one realm each, for one generation and one scope, and live for a minute', async () => {
+    const world = await withBackup();
+    await world.call(put(2));
+    const spki = (key: Uint8Array) => ({
+      key: Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), key]),
+      format: 'der' as const,
+      type: 'spki' as const,
+    });
+    let tokenKey: Uint8Array | undefined;
+    const send = world.keeper.send;
+    world.keeper.send = (message) => {
+      if (message.type === 'open') tokenKey = message.tokenKey;
+      else send(message);
+    };
+    world.keeper.turn();
+    const subjects = new Set<string>();
+    const ids = new Set<string>();
+    for (const value of [1, 2]) {
+      const answer = await world.call(change('getRealmTokens', value, { scope: 'recover' }));
+      assert.equal(answer.type, 'tokens');
+      if (answer.type !== 'tokens') return;
+      assert.equal(answer.expires, world.now + 60_000);
+      for (const { realmId, token } of answer.tokens) {
+        const [header, claims, signature] = token.split('.') as [string, string, string];
+        const signed = Buffer.from(`${header}.${claims}`);
+        const { createPublicKey } = await import('node:crypto');
+        assert.ok(
+          verify(null, signed, createPublicKey(spki(tokenKey!)), Buffer.from(signature, 'base64url')),
+        );
+        const stated = JSON.parse(Buffer.from(claims, 'base64url').toString());
+        assert.equal(stated.aud, realmId);
+        assert.equal(stated.scope, 'recover');
+        assert.equal(stated.exp - stated.iat, 60);
+        subjects.add(stated.sub);
+        ids.add(stated.jti);
+      }
+    }
+    assert.equal(subjects.size, 2);
+    assert.equal(ids.size, 6);
+    const refused = await world.call(change('getRealmTokens', 1, { scope: 'register' }));
+    assert.deepEqual(refused, { type: 'refused', code: 'generation-unknown' });
+  });
+
+  test("the delay before a deletion is measured by the certifier's time, not by the host's clock", async () => {
+    const world = await withBackup();
+    world.restart(settings({ deletionDelaySeconds: 50 }));
+    const asked = await world.call(change('deleteBackup', 1));
+    assert.equal(asked.type === 'state' && asked.deletableAt, world.now + 50_000);
+    const stated = world.now;
+    world.now += 55_000;
+    const early = await world.call({ ...change('deleteBackup', 1), statement: { time: stated + 49_999 } });
+    assert.deepEqual(early, { type: 'refused', code: 'deletion-pending' });
+    const gone = await world.call({ ...change('deleteBackup', 1), statement: { time: stated + 50_000 } });
+    assert.equal(gone.type === 'state' && gone.current, undefined);
+  });
+});

@@ -1,0 +1,26 @@
+/** Codes of spec/backup.md §7. */
+export type RefusalCode =
+  | 'call-malformed'
+  | 'not-configured'
+  | 'permit-refused'
+  | 'permit-expired'
+  | 'session-other'
+  | 'content-other'
+  | 'backup-not-found'
+  | 'generation-used'
+  | 'generation-unknown'
+  | 'too-many-backups'
+  | 'too-many-retired'
+  | 'deletion-pending'
+  | 'row-refused';
+
+/** Nothing was changed and nothing is released. */
+export class BackupRefusal extends Error {
+  readonly code: RefusalCode;
+
+  constructor(code: RefusalCode, options?: ErrorOptions) {
+    super(code, options);
+    this.name = 'BackupRefusal';
+    this.code = code;
+  }
+}

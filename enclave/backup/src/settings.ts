@@ -1,0 +1,112 @@
+import { base64urlDecode } from '@keystead/crypto/base64url';
+import { CryptoError } from '@keystead/crypto/crypto-error';
+import { equalBytes } from '@keystead/crypto/bytes';
+import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
+import { maximumRealms } from '@keystead/protocol/backup-messages';
+import { type DeploymentKeys, deploymentIdOf, type RoleKeys } from '@keystead/protocol/deployment';
+
+/** spec/backup.md §9: what the operator says, and how it is written down. */
+
+export interface BackupSettings {
+  /** The deployment whose signer is believed; undefined before the operator has named one: then nothing is released. */
+  readonly deployment: { readonly id: Uint8Array; readonly keys: DeploymentKeys } | undefined;
+  /** Ids of the realms that tokens are made for, hexadecimal. */
+  readonly realms: readonly string[];
+  /** The tenant that realms know this keeper as, and the version of its key there. */
+  readonly tenant: { readonly name: string; readonly version: string };
+  /** How long the generation in use can still be kept after it was asked to be deleted. */
+  readonly deletionDelayMilliseconds: number;
+}
+
+/** Settings that cannot be used. The message names the member and never its content. */
+export class SettingsError extends Error {
+  constructor(detail: string) {
+    super(detail);
+    this.name = 'SettingsError';
+  }
+}
+
+const defaultDelaySeconds = 7 * 24 * 60 * 60;
+const longestDelaySeconds = 90 * 24 * 60 * 60;
+
+type Members = { readonly [name: string]: JsonValue };
+
+/**
+ * Reads `{"deployment": {"deploymentId", "keys"}, "realms": [id], "tenant": {"name", "version"}, "deletionDelaySeconds"}`;
+ * every member is optional. `keys` is that of `GET /v1/deployment`. Throws SettingsError.
+ */
+export function parseBackupSettings(json: string): BackupSettings {
+  let value: JsonValue;
+  try {
+    value = parseStrictJson(json, { maxBytes: 65_536 });
+  } catch {
+    throw new SettingsError('not strict JSON');
+  }
+  const { deployment, realms = [], tenant, deletionDelaySeconds, ...unknown } = members(value, 'settings');
+  refuseUnknown(unknown, 'settings');
+  const isId = (id: JsonValue): id is string => typeof id === 'string' && /^[0-9a-f]{32}$/.test(id);
+  if (!Array.isArray(realms) || realms.length > maximumRealms || !realms.every(isId))
+    throw new SettingsError(`realms is no list of at most ${maximumRealms} ids`);
+  if (new Set(realms).size !== realms.length) throw new SettingsError('realms names one twice');
+  const delay = deletionDelaySeconds ?? defaultDelaySeconds;
+  if (typeof delay !== 'number' || !Number.isInteger(delay) || delay < 0 || delay > longestDelaySeconds)
+    throw new SettingsError(`deletionDelaySeconds is no integer from 0 to ${longestDelaySeconds}`);
+  return {
+    deployment: deployment === undefined ? undefined : deploymentOf(deployment),
+    realms,
+    tenant: tenantOf(tenant),
+    deletionDelayMilliseconds: delay * 1000,
+  };
+}
+
+function tenantOf(value: JsonValue | undefined): BackupSettings['tenant'] {
+  const { name = 'backup', version = '1', ...unknown } = members(value ?? {}, 'tenant');
+  refuseUnknown(unknown, 'tenant');
+  if (typeof name !== 'string' || !/^(?:test-)?[a-zA-Z0-9]{1,56}$/.test(name))
+    throw new SettingsError('tenant.name is not letters and digits');
+  if (typeof version !== 'string' || !/^(?:0|[1-9][0-9]{0,19})$/.test(version))
+    throw new SettingsError('tenant.version is no number in a text');
+  return { name, version };
+}
+
+function deploymentOf(value: JsonValue): BackupSettings['deployment'] {
+  const { deploymentId, keys, ...unknown } = members(value, 'deployment');
+  refuseUnknown(unknown, 'deployment');
+  const { policy, signer, certifier, ...others } = members(keys, 'deployment.keys');
+  refuseUnknown(others, 'deployment.keys');
+  const role = (pair: JsonValue | undefined, at: string): RoleKeys => {
+    const { sign, agree, ...more } = members(pair, at);
+    refuseUnknown(more, at);
+    return { sign: key(sign, `${at}.sign`), agree: key(agree, `${at}.agree`) };
+  };
+  const read: DeploymentKeys = {
+    policy: role(policy, 'deployment.keys.policy'),
+    signer: role(signer, 'deployment.keys.signer'),
+    certifier: role(certifier, 'deployment.keys.certifier'),
+  };
+  const id = key(deploymentId, 'deployment.deploymentId');
+  if (!equalBytes(deploymentIdOf(read), id))
+    throw new SettingsError('deployment.deploymentId is not that of the keys');
+  return { id, keys: read };
+}
+
+function key(value: JsonValue | undefined, at: string): Uint8Array {
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = typeof value === 'string' ? base64urlDecode(value) : undefined;
+  } catch (error) {
+    if (!(error instanceof CryptoError)) throw error;
+  }
+  if (bytes?.length !== 32) throw new SettingsError(`${at} is not base64url of 32 bytes`);
+  return bytes;
+}
+
+function members(value: JsonValue | undefined, at: string): Members {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new SettingsError(`${at} is no object`);
+  return value;
+}
+
+function refuseUnknown(rest: Members, at: string): void {
+  for (const name of Object.keys(rest)) throw new SettingsError(`${at}: unknown member ${name}`);
+}

@@ -1,0 +1,203 @@
+/** A deployment's keys and a client's in memory, to make permitted calls with, and calls that nobody permitted. */
+import { base64Encode } from '@keystead/crypto/base64';
+import { base64urlEncode } from '@keystead/crypto/base64url';
+import { utf8Encode } from '@keystead/crypto/bytes';
+import * as ed25519 from '@keystead/crypto/ed25519';
+import { noiseInitiate } from '@keystead/crypto/noise-nk';
+import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { sha256 } from '@keystead/crypto/sha256';
+import * as x25519 from '@keystead/crypto/x25519';
+import { answerRoleSigner, type Statement } from '@keystead/protocol/answer';
+import { resultDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
+import type { FromBackup, ToBackup } from '@keystead/protocol/backup-frames';
+import {
+  BackupAnswer,
+  BackupCall,
+  BackupContent,
+  BackupEnvelope,
+  backupPrologue,
+} from '@keystead/protocol/backup-messages';
+import { deploymentIdOf } from '@keystead/protocol/deployment';
+import { type RawRequest, routeRpc, surfaceNative } from '@keystead/protocol/frames';
+import { formatUuid } from '@keystead/protocol/ids';
+import {
+  contentDigest,
+  parseStamp,
+  requestIdentity,
+  seenNone,
+  signatureBase,
+  signatureParameters,
+} from '@keystead/protocol/stamp';
+import { BackupKeeper } from '../src/program.ts';
+import { type BackupSettings, parseBackupSettings } from '../src/settings.ts';
+
+export const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+const filled = (byte: number) => new Uint8Array(32).fill(byte);
+
+export const organization = new Uint8Array(16).fill(7);
+const roleOf = (seed: Uint8Array) => ({ sign: ed25519.publicKey(seed), agree: x25519.publicKey(seed) });
+export const keys = { policy: roleOf(filled(1)), signer: roleOf(filled(2)), certifier: roleOf(filled(3)) };
+export const deploymentId = deploymentIdOf(keys);
+const stampSeed = filled(4);
+
+export const content = (value: number) => ({
+  share: new Uint8Array(33).fill(value),
+  ciphertext: new Uint8Array(35).fill(value),
+});
+
+export const realmIds = ['00'.repeat(16), '11'.repeat(16), '22'.repeat(16)];
+
+export function settings(changed: Record<string, unknown> = {}): BackupSettings {
+  const text = ({ sign, agree }: { sign: Uint8Array; agree: Uint8Array }) => ({
+    sign: base64urlEncode(sign),
+    agree: base64urlEncode(agree),
+  });
+  return parseBackupSettings(
+    JSON.stringify({
+      deployment: {
+        deploymentId: base64urlEncode(deploymentId),
+        keys: { policy: text(keys.policy), signer: text(keys.signer), certifier: text(keys.certifier) },
+      },
+      realms: realmIds,
+      ...changed,
+    }),
+  );
+}
+
+export interface CallOptions {
+  readonly method: string;
+  readonly params?: Record<string, unknown>;
+  readonly content?: BackupContent;
+  /** Changes to what the signer states. */
+  readonly statement?: Partial<Statement>;
+  /** Who states it: 1 policy engine, 2 signer. */
+  readonly statedBy?: number;
+  /** Changes to the request after it was stated. */
+  readonly altered?: (request: RawRequest) => RawRequest;
+  /** The key of the handshake when it is not that of the request. */
+  readonly otherSession?: Uint8Array;
+}
+
+/** A keeper with rows in memory. */
+export class KeeperWorld {
+  now = 1_800_000_000_000;
+  readonly rows = new Map<string, Uint8Array>();
+  /** What storage answers to `read`. */
+  stored = (name: Uint8Array): Uint8Array | undefined => this.rows.get(String(name));
+  readonly seed = new SecretBytes(filled(9));
+  keeper: BackupKeeper;
+  readonly #keeperId = new Uint8Array(16).fill(8);
+  #nextId = 1;
+  #answers = new Map<number, Extract<FromBackup, { type: 'answer' }>>();
+
+  constructor(given = settings()) {
+    this.keeper = this.#start(given);
+  }
+
+  #start(given: BackupSettings): BackupKeeper {
+    const keeper = new BackupKeeper({
+      keeperId: this.#keeperId,
+      seed: this.seed,
+      settings: given,
+      clock: () => this.now,
+      random,
+      log: () => {},
+    });
+    keeper.send = (message) => this.#take(message);
+    return keeper;
+  }
+
+  restart(given = settings()): void {
+    this.keeper = this.#start(given);
+  }
+
+  #take(message: FromBackup): void {
+    const later = (answer: ToBackup) => queueMicrotask(() => this.keeper.receive(answer));
+    if (message.type === 'answer') this.#answers.set(message.id, message);
+    if (message.type === 'read') later({ type: 'row', name: message.name, bytes: this.stored(message.name) });
+    if (message.type === 'store') {
+      if (message.bytes === undefined) this.rows.delete(String(message.name));
+      else this.rows.set(String(message.name), message.bytes);
+      later({ type: 'stored', name: message.name });
+    }
+  }
+
+  /** The bytes of one call, and what reads its answer. */
+  message(options: CallOptions) {
+    const ephemeral = random(32);
+    const session = base64urlEncode(x25519.publicKey(ephemeral));
+    const digest =
+      options.content === undefined || options.method !== 'putBackup'
+        ? {}
+        : { digest: base64urlEncode(sha256(BackupContent.encode(options.content))) };
+    const body = utf8Encode(
+      JSON.stringify({
+        method: options.method,
+        params: { organizationId: formatUuid(organization), session, ...digest, ...options.params },
+      }),
+    );
+    const request = this.#stamped(body);
+    const stated: Statement = {
+      version: statementVersion,
+      role: answerRoleSigner,
+      deployment: deploymentId,
+      identity: requestIdentity(parseStamp(request), body),
+      status: 200,
+      resultDigest: resultDigestOf(200, { permitted: true }),
+      organization,
+      position: 3,
+      head: filled(5),
+      time: this.now,
+      ...options.statement,
+    };
+    const [signature] = signStatements(new SecretBytes(filled(options.statedBy ?? 2)), [stated]);
+    const call = BackupCall.encode({
+      request: options.altered?.(request) ?? request,
+      signature: signature!,
+      content: options.content,
+    });
+    const prologue = backupPrologue(this.#keeperId);
+    const secret = options.otherSession ?? ephemeral;
+    const handshake = noiseInitiate(this.keeper.publicKey, secret, call, prologue);
+    return { bytes: BackupEnvelope.encode(handshake.message), finish: handshake.finish };
+  }
+
+  async send(bytes: Uint8Array): Promise<Extract<FromBackup, { type: 'answer' }>> {
+    const id = this.#nextId++;
+    this.keeper.receive({ type: 'request', id, body: bytes });
+    for (let turn = 0; turn < 50 && !this.#answers.has(id); turn += 1) await Promise.resolve();
+    return this.#answers.get(id)!;
+  }
+
+  async call(options: CallOptions): Promise<BackupAnswer> {
+    const { bytes, finish } = this.message(options);
+    const answer = await this.send(bytes);
+    return BackupAnswer.decode(finish(BackupEnvelope.decode(answer.body)).payload);
+  }
+
+  #stamped(body: Uint8Array): RawRequest {
+    const path = '/v1/rpc';
+    const created = Math.floor(this.now / 1000);
+    const publicKey = ed25519.publicKey(stampSeed);
+    const nonce = base64urlEncode(random(16));
+    const parameters = signatureParameters({
+      ...{ created, expires: created + 60, nonce, publicKey },
+      algorithm: 'ed25519',
+    });
+    const deployment = base64urlEncode(deploymentId);
+    const base = signatureBase({ path, body, deployment, origin: 'none', seen: seenNone, parameters });
+    return {
+      surface: surfaceNative,
+      route: routeRpc,
+      path,
+      signatureInput: `keystead=${parameters}`,
+      signature: `keystead=:${base64Encode(ed25519.sign(stampSeed, base))}:`,
+      contentDigest: contentDigest(body),
+      deployment,
+      origin: 'none',
+      seen: seenNone,
+      phantomStamp: undefined,
+      body,
+    };
+  }
+}

@@ -1,0 +1,48 @@
+import type { AddressInfo } from 'node:net';
+import { EnclaveLink } from './enclave-link.ts';
+import type { Environment } from './environment.ts';
+import type { Report } from './report.ts';
+import { RowStore } from './row-store.ts';
+import { createBackupServer } from './server.ts';
+
+export interface BackupHost {
+  readonly port: number;
+  /** Stops accepting, finishes what was accepted for at most `patience` milliseconds, and closes everything. */
+  stop(patience: number): Promise<void>;
+}
+
+/** Opens the database, listens for the enclave, then for clients on 127.0.0.1. */
+export async function startBackupHost(environment: Environment, report: Report): Promise<BackupHost> {
+  const store = new RowStore(environment.database);
+  const link = new EnclaveLink(store, report);
+  const server = createBackupServer(link, report);
+  const close = async () => {
+    await link.close();
+    store.close();
+  };
+  try {
+    await link.listen(environment.socket);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(environment.port, '127.0.0.1', () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    port: (server.address() as AddressInfo).port,
+    async stop(patience) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      await link.drain(patience);
+      const grace = setTimeout(() => server.closeAllConnections(), 500);
+      await closed;
+      clearTimeout(grace);
+      await close();
+    },
+  };
+}
