@@ -25,6 +25,9 @@ const entries: Readonly<Record<string, { readonly source: string; readonly node?
   recovery: { source: 'recovery.ts' },
   // The worker that the former starts in browsers.
   'recovery-worker': { source: 'recovery-worker.ts' },
+  seedless: { source: 'seedless.ts' },
+  'seedless/device-store': { source: 'seedless/device-store.ts' },
+  'seedless/browser-device-store': { source: 'seedless/browser-device-store.ts' },
   'stampers/stamper': { source: 'stampers/stamper.ts' },
   'stampers/key': { source: 'stampers/key.ts' },
   'stampers/webcrypto': { source: 'stampers/webcrypto.ts' },
@@ -44,6 +47,7 @@ const bundled = [
   '@scure/base',
   '@scure/bip39',
   'hash-wasm',
+  'shamir-secret-sharing',
 ];
 
 const run = (program: string, parameters: readonly string[]): void => {

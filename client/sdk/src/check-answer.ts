@@ -13,6 +13,8 @@ import type { RawAnswer } from './transmit.ts';
 export interface CheckedAnswer {
   readonly result: JsonValue;
   readonly statement: Statement;
+  /** The encoded AnswerSignature that the statement stands in: others can verify it. */
+  readonly signature: Uint8Array;
   /** What the network said of a broadcast: the host's word, stated by no enclave. */
   readonly submission: JsonValue | undefined;
 }
@@ -45,8 +47,9 @@ export function checkAnswer(answer: RawAnswer, expected: AnswerExpectation): Che
   if (!signed) throw unverified('The answer carries no statement of an enclave.');
   if (success && !Object.hasOwn(envelope, 'result')) throw unverified('The answer has no result.');
   const body = success ? envelope.result! : rest;
+  const encoded = decodeSignature(signature);
   const statement = verifyAnswer({
-    signature: decodeSignature(signature),
+    signature: encoded,
     deploymentKeys: expected.keys,
     deploymentId: expected.root,
     identity: expected.identity,
@@ -56,7 +59,7 @@ export function checkAnswer(answer: RawAnswer, expected: AnswerExpectation): Che
   checkRole(statement, expected.kind, success);
   checkHistory(statement, expected, success);
   if (!success) throw errorOfBody(answer.status, rest, true);
-  return { result: body, statement, submission: envelope.rpc_submission_result };
+  return { result: body, statement, signature: encoded, submission: envelope.rpc_submission_result };
 }
 
 function readEnvelope(answer: RawAnswer): { [name: string]: JsonValue } {

@@ -2,6 +2,7 @@ import { base64urlEncode } from '@keystead/crypto/base64url';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import type { JsonValue } from '@keystead/crypto/strict-json';
 import type { DeploymentKeys } from '@keystead/protocol/deployment';
+import type { RawRequest } from '@keystead/protocol/frames';
 import { formatUuid, organizationIdOf, parseUuid } from '@keystead/protocol/ids';
 import { type ParsedRequest, parseRequest } from '@keystead/protocol/request';
 import { checkAnswer, remember } from './check-answer.ts';
@@ -25,6 +26,8 @@ export interface VerifiedAnswer<R> {
   readonly time: number;
   /** What the network said of a broadcast. The host's word: no enclave states it. */
   readonly submission: JsonValue | undefined;
+  /** Request and signed statement: with both, whoever knows the deployment's keys sees what was asked and answered. */
+  readonly evidence: { readonly request: RawRequest; readonly signature: Uint8Array };
 }
 
 export interface CallOptions {
@@ -140,7 +143,7 @@ class VerifyingClient implements Client {
       signal: options.signal,
     });
     const organization = this.#organizationOf(request, stamped.identity);
-    const { result, statement, submission } = checkAnswer(answer, {
+    const { result, statement, signature, submission } = checkAnswer(answer, {
       keys,
       root: this.deploymentId,
       identity: stamped.identity,
@@ -153,7 +156,16 @@ class VerifyingClient implements Client {
     const organizationId = formatUuid(organization);
     await this.#remember(organizationId, statement);
     const { position, head, time } = statement;
-    return { result: result as unknown as ResultOf<M>, organizationId, position, head, time, submission };
+    const evidence = { request: stamped.raw, signature };
+    return {
+      result: result as unknown as ResultOf<M>,
+      organizationId,
+      position,
+      head,
+      time,
+      submission,
+      evidence,
+    };
   }
 
   /** Once; again after a failure. */

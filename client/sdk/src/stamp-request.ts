@@ -1,6 +1,6 @@
 import { base64Encode } from '@keystead/crypto/base64';
 import { base64urlEncode } from '@keystead/crypto/base64url';
-import { surfaceNative, routeRpc } from '@keystead/protocol/frames';
+import { type RawRequest, surfaceNative, routeRpc } from '@keystead/protocol/frames';
 import {
   contentDigest,
   formatSeen,
@@ -19,6 +19,8 @@ export const rpcPath = '/v1/rpc';
 export interface StampedRequest {
   readonly body: Uint8Array;
   readonly headers: Readonly<Record<string, string>>;
+  /** As the enclaves read it. */
+  readonly raw: RawRequest;
   /** 32 bytes (spec/stamp.md §5). */
   readonly identity: Uint8Array;
   /** Milliseconds; identical bytes may be sent until then. */
@@ -59,7 +61,7 @@ export async function stampRequest(options: {
   const signatureInput = `keystead=${parameters}`;
   const digest = contentDigest(body);
   // The enclaves' own reading gives the identity, and refuses here what it would refuse there.
-  const stamp = parseStamp({
+  const raw: RawRequest = {
     surface: surfaceNative,
     route: routeRpc,
     path: rpcPath,
@@ -71,7 +73,8 @@ export async function stampRequest(options: {
     seen: seenText,
     phantomStamp: undefined,
     body,
-  });
+  };
+  const stamp = parseStamp(raw);
   return {
     body,
     headers: {
@@ -83,6 +86,7 @@ export async function stampRequest(options: {
       'keystead-origin': origin,
       'keystead-seen': seenText,
     },
+    raw,
     identity: requestIdentity(stamp, body),
     expires: expires * 1000,
   };

@@ -1,0 +1,424 @@
+import { base64urlEncode } from '@keystead/crypto/base64url';
+import { entropyLengthForWords, mnemonicFromEntropy } from '@keystead/crypto/bip39';
+import { equalBytes } from '@keystead/crypto/bytes';
+import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import type { ConfigurationDocument } from '@keystead/juicebox/configuration';
+import type { BackupState } from '@keystead/protocol/backup-messages';
+import { parseUuid } from '@keystead/protocol/ids';
+import { stretch as defaultStretch } from '#argon2';
+import type { Client } from './client.ts';
+import { KmsError } from './errors.ts';
+import type { GuessesRemaining, Stretch } from './recovery.ts';
+import type { DeviceStore } from './seedless/device-store.ts';
+import { KeeperConnection, type KeeperDocument } from './seedless/keeper-connection.ts';
+import { dueAfter, isPinOf, makeVerifier, PinRecord } from './seedless/pin-record.ts';
+import { assertPin, type PinDigits } from './seedless/pin-rules.ts';
+import { RealmOperations, type RealmTarget } from './seedless/realm-operations.ts';
+import { joinSeed, splitSeed } from './seedless/sealed-seed.ts';
+import { SeedlessError } from './seedless/seedless-error.ts';
+
+export { SeedlessError };
+export type { DeviceStore, KeeperDocument, PinDigits };
+
+export interface SeedlessOptions {
+  /** Stamps as an authenticator of the organization. */
+  readonly client: Client;
+  readonly organizationId: string;
+  readonly keeper: KeeperDocument;
+  /** The realms. Throws ConfigurationError when it must not be used. */
+  readonly configuration: ConfigurationDocument;
+  /** Earlier ones, newest first. */
+  readonly previousConfigurations?: readonly ConfigurationDocument[];
+  /** Where this device keeps its seeds. */
+  readonly deviceStore: DeviceStore;
+  /** The fewest digits of a PIN; 6 unless an application asks for 4. */
+  readonly pinDigits?: PinDigits;
+  /** Wrong PINs that destroy a registration; 7 unless given. */
+  readonly guesses?: number;
+  readonly fetch?: typeof fetch;
+  /** Argon2id off the main thread; by default a worker, in Node its pool of threads. */
+  readonly stretch?: Stretch;
+  /** Milliseconds since 1970. */
+  readonly clock?: () => number;
+}
+
+export interface OfBackup {
+  /** Names one seed of the organization. */
+  readonly backupName: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface BackupSummary {
+  readonly backupName: string;
+  /** False for one whose first registration was interrupted: only the device that made it has the seed. */
+  readonly isRecoverable: boolean;
+  /** From when on it can be deleted, after it was asked to be; milliseconds since 1970. */
+  readonly deletableAt: number | undefined;
+}
+
+export interface PinReminder {
+  /** Milliseconds since 1970. */
+  readonly dueAt: number;
+  readonly isDue: boolean;
+}
+
+/**
+ * Wallets whose seed is made on a device and comes back with the account's authenticator and a PIN (docs/seedless-wallets.md).
+ * All calls reject with SeedlessError, RecoveryError of realms, and KmsError of the deployment.
+ */
+export interface SeedlessWallets {
+  /** Makes a seed of 12 words, keeps it on this device, and backs it up behind the PIN. `entropy` brings an own seed. */
+  create(options: OfBackup & { readonly pin: string; readonly entropy?: SecretBytes }): Promise<void>;
+  /** Brings the seed to this device. A wrong PIN costs one guess. */
+  recover(options: OfBackup & { readonly pin: string }): Promise<void>;
+  /** The seed of this device: BIP-39 entropy. The caller wipes it. */
+  seed(options: OfBackup): Promise<SecretBytes>;
+  /** The recovery phrase. Text cannot be wiped: show it and let it go. */
+  exportPhrase(options: OfBackup): Promise<string>;
+  /** Another PIN, after the old one was checked on this device. Until it resolves, one of both works. */
+  changePin(options: OfBackup & { readonly pin: string; readonly newPin: string }): Promise<void>;
+  /** Another PIN for a person who forgot the old one and has this device. */
+  resetPin(options: OfBackup & { readonly newPin: string }): Promise<void>;
+  /** Checks a PIN on this device alone; it costs no guess. A right one moves the next reminder on. */
+  verifyPin(options: OfBackup & { readonly pin: string }): Promise<boolean>;
+  /** When to ask for the PIN again, so that it is not forgotten: after 1, 3, 7 and then every 30 days. */
+  reminder(options: OfBackup): Promise<PinReminder>;
+  /** What remains before wrong PINs destroy the backup, without spending one. */
+  guessesRemaining(options: OfBackup): Promise<GuessesRemaining>;
+  list(options?: { readonly signal?: AbortSignal }): Promise<readonly BackupSummary[]>;
+  /** Deletes what interrupted changes left at realms and keeper. Changes do it by themselves. */
+  cleanUp(options: OfBackup): Promise<void>;
+  /**
+   * Deletes the backup, not the seed of this device. The keeper may want a delay: then nothing is deleted yet, and the
+   * call says from when on it can be called again. `changePin`, `resetPin` and `keep` take it back.
+   */
+  delete(options: OfBackup): Promise<{ readonly deletableAt: number | undefined }>;
+  /** Takes a deletion back that has not happened yet. */
+  keep(options: OfBackup): Promise<void>;
+  /** Forgets the seed on this device. */
+  forget(options: OfBackup): Promise<void>;
+}
+
+const defaultGuesses = 7;
+const defaultWords = 12;
+const recordVersion = 1;
+const random = (length: number): Uint8Array => globalThis.crypto.getRandomValues(new Uint8Array(length));
+
+export function createSeedlessWallets(options: SeedlessOptions): SeedlessWallets {
+  return new Wallets(options);
+}
+
+class Wallets implements SeedlessWallets {
+  readonly #options: SeedlessOptions;
+  readonly #organization: Uint8Array;
+  readonly #keeper: KeeperConnection;
+  readonly #realms: RealmOperations;
+  readonly #stretch: Stretch;
+  readonly #clock: () => number;
+
+  constructor(options: SeedlessOptions) {
+    const { organizationId } = options;
+    const organization = parseUuid(organizationId);
+    if (organization === undefined)
+      throw new KmsError('parameter-invalid', {
+        field: 'organizationId',
+        detail: 'organizationId is a lower-case UUID',
+      });
+    const send = options.fetch ?? globalThis.fetch.bind(globalThis);
+    this.#options = options;
+    this.#organization = organization;
+    this.#stretch = options.stretch ?? defaultStretch;
+    this.#clock = options.clock ?? Date.now;
+    this.#keeper = new KeeperConnection({
+      client: options.client,
+      organizationId,
+      keeper: options.keeper,
+      fetch: send,
+    });
+    this.#realms = new RealmOperations({
+      keeper: this.#keeper,
+      organizationId,
+      configuration: options.configuration,
+      previousConfigurations: options.previousConfigurations ?? [],
+      guesses: options.guesses ?? defaultGuesses,
+      stretch: options.stretch,
+      fetch: send,
+      clock: this.#clock,
+    });
+  }
+
+  async create(options: OfBackup & { pin: string; entropy?: SecretBytes }): Promise<void> {
+    const { backupName, pin, signal } = options;
+    this.#assertPin(pin);
+    const { deviceStore } = this.#options;
+    if ((await deviceStore.read(this.#seedName(backupName))) !== undefined)
+      throw new SeedlessError('seed-exists', { detail: 'this device has a seed of that name' });
+    const known = await this.#state(backupName, signal);
+    if (known?.current !== undefined)
+      throw new SeedlessError('seed-exists', { detail: 'the account has a backup of that name' });
+    const entropy =
+      options.entropy === undefined
+        ? SecretBytes.take(random(entropyLengthForWords(defaultWords)))
+        : new SecretBytes(options.entropy.expose());
+    try {
+      // Before anything else: a backup of a seed that nobody has is worth nothing.
+      await deviceStore.write(this.#seedName(backupName), entropy.expose());
+      await this.#install(backupName, entropy, pin, signal);
+    } finally {
+      entropy.wipe();
+    }
+  }
+
+  async recover({ backupName, pin, signal }: OfBackup & { pin: string }): Promise<void> {
+    const { generation, content } = await this.#keeper.call('getBackup', { backupName }, undefined, signal);
+    const share = await this.#realms.recover({ backupName, generation, signal }, pin);
+    const name = { organization: this.#organization, backupName, generation };
+    const entropy = await joinSeed(content, share, name);
+    share.fill(0);
+    content.share.fill(0);
+    try {
+      await this.#options.deviceStore.write(this.#seedName(backupName), entropy.expose());
+    } finally {
+      entropy.wipe();
+    }
+    await this.#keepVerifier(backupName, pin);
+  }
+
+  async seed({ backupName }: OfBackup): Promise<SecretBytes> {
+    const kept = await this.#options.deviceStore.read(this.#seedName(backupName));
+    if (kept === undefined) throw new SeedlessError('seed-missing');
+    return SecretBytes.take(kept);
+  }
+
+  async exportPhrase(options: OfBackup): Promise<string> {
+    const entropy = await this.seed(options);
+    try {
+      return mnemonicFromEntropy(entropy.expose());
+    } finally {
+      entropy.wipe();
+    }
+  }
+
+  async changePin(options: OfBackup & { pin: string; newPin: string }): Promise<void> {
+    const { backupName, pin, newPin, signal } = options;
+    this.#assertPin(newPin);
+    const entropy = await this.seed({ backupName });
+    try {
+      if (!(await this.#isPin(backupName, pin, signal))) throw new SeedlessError('pin-wrong');
+      await this.#install(backupName, entropy, newPin, signal);
+    } finally {
+      entropy.wipe();
+    }
+  }
+
+  async resetPin({ backupName, newPin, signal }: OfBackup & { newPin: string }): Promise<void> {
+    this.#assertPin(newPin);
+    const entropy = await this.seed({ backupName });
+    try {
+      await this.#install(backupName, entropy, newPin, signal);
+    } finally {
+      entropy.wipe();
+    }
+  }
+
+  async verifyPin({ backupName, pin, signal }: OfBackup & { pin: string }): Promise<boolean> {
+    if (!(await this.#isPin(backupName, pin, signal))) return false;
+    const record = await this.#record(backupName);
+    const confirmed = Math.min(record.confirmed + 1, 255);
+    await this.#write(backupName, { ...record, confirmed, dueAt: dueAfter(confirmed, this.#clock()) });
+    return true;
+  }
+
+  async reminder({ backupName }: OfBackup): Promise<PinReminder> {
+    const { dueAt } = await this.#record(backupName);
+    return { dueAt, isDue: this.#clock() >= dueAt };
+  }
+
+  async guessesRemaining({ backupName, signal }: OfBackup): Promise<GuessesRemaining> {
+    const generation = (await this.#state(backupName, signal))?.current;
+    if (generation === undefined) throw new SeedlessError('backup-not-found');
+    return this.#realms.guessesRemaining({ backupName, generation, signal });
+  }
+
+  async list({ signal }: { signal?: AbortSignal } = {}): Promise<readonly BackupSummary[]> {
+    const { backups } = await this.#keeper.call('listBackups', {}, undefined, signal);
+    return backups
+      .filter(({ current, staged }) => current !== undefined || staged !== undefined)
+      .map(({ backupName, current, deletableAt }) => ({
+        backupName,
+        isRecoverable: current !== undefined,
+        deletableAt,
+      }));
+  }
+
+  async cleanUp({ backupName, signal }: OfBackup): Promise<void> {
+    const state = await this.#state(backupName, signal);
+    if (state === undefined) return;
+    const left = [...state.retired, ...(state.staged === undefined ? [] : [state.staged])];
+    for (const generation of left) await this.#destroy({ backupName, generation, signal });
+  }
+
+  async delete({ backupName, signal }: OfBackup): Promise<{ deletableAt: number | undefined }> {
+    await this.cleanUp({ backupName, ...(signal === undefined ? {} : { signal }) });
+    const generation = (await this.#state(backupName, signal))?.current;
+    if (generation === undefined) return { deletableAt: undefined };
+    const after = await this.#forget({ backupName, generation, signal });
+    if (after.current !== undefined) return { deletableAt: after.deletableAt };
+    await this.#destroy({ backupName, generation, signal });
+    return { deletableAt: undefined };
+  }
+
+  async keep({ backupName, signal }: OfBackup): Promise<void> {
+    const generation = (await this.#state(backupName, signal))?.current;
+    if (generation === undefined) throw new SeedlessError('backup-not-found');
+    await this.#activate({ backupName, generation, signal });
+  }
+
+  async forget({ backupName }: OfBackup): Promise<void> {
+    await this.#options.deviceStore.remove(this.#seedName(backupName));
+    await this.#options.deviceStore.remove(this.#pinName(backupName));
+  }
+
+  /**
+   * Backs the seed up behind a PIN as a new generation, beside the one in use. The switch comes last, after the new
+   * generation was read back and opened; whatever ends this before leaves the old one as it was.
+   */
+  async #install(
+    backupName: string,
+    entropy: SecretBytes,
+    pin: string,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    // What earlier interruptions left must not add up; that it cannot be deleted now stops nothing.
+    await this.#tryToCleanUp(backupName, signal);
+    const generation = random(16);
+    const target: RealmTarget = { backupName, generation, signal };
+    const name = { organization: this.#organization, backupName, generation };
+    const { content, realmShare } = await splitSeed(entropy, name, random);
+    try {
+      await this.#keeper.call('putBackup', paramsOf(target), content, signal);
+      await this.#realms.register(target, pin, realmShare.expose());
+    } finally {
+      realmShare.wipe();
+      content.share.fill(0);
+    }
+    await this.#selfTest(target, entropy, pin);
+    const verifier = await makeVerifier(pin, this.#stretch, random);
+    const before = await this.#recordOrNone(backupName);
+    // The device must know both PINs before the switch: afterwards it may not get to say which one counts.
+    await this.#write(backupName, { ...before, pending: { generation, verifier } });
+    await this.#activate(target);
+    await this.#write(backupName, this.#fresh(verifier));
+    await this.#tryToCleanUp(backupName, signal);
+  }
+
+  /** Recovers the new generation as a new device would. */
+  async #selfTest(target: RealmTarget, entropy: SecretBytes, pin: string): Promise<void> {
+    const { backupName, generation, signal } = target;
+    let recovered: SecretBytes | undefined;
+    try {
+      const { content } = await this.#keeper.call('getBackup', paramsOf(target), undefined, signal);
+      const share = await this.#realms.recover(target, pin);
+      recovered = await joinSeed(content, share, {
+        organization: this.#organization,
+        backupName,
+        generation,
+      });
+      share.fill(0);
+      content.share.fill(0);
+      if (equalBytes(recovered.expose(), entropy.expose())) return;
+    } catch (cause) {
+      signal?.throwIfAborted();
+      throw new SeedlessError('self-test-failed', { cause });
+    } finally {
+      recovered?.wipe();
+    }
+    throw new SeedlessError('self-test-failed');
+  }
+
+  async #tryToCleanUp(backupName: string, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.cleanUp({ backupName, ...(signal === undefined ? {} : { signal }) });
+    } catch {
+      signal?.throwIfAborted();
+    }
+  }
+
+  /** Deletes a generation that is not in use, at the realms first: the keeper's list says what is left to do. */
+  async #destroy(target: RealmTarget): Promise<void> {
+    await this.#realms.delete(target);
+    await this.#forget(target);
+  }
+
+  #forget(target: RealmTarget): Promise<BackupState> {
+    return this.#keeper.call('deleteBackup', paramsOf(target), undefined, target.signal);
+  }
+
+  #activate(target: RealmTarget): Promise<BackupState> {
+    return this.#keeper.call('activateBackup', paramsOf(target), undefined, target.signal);
+  }
+
+  async #state(backupName: string, signal: AbortSignal | undefined): Promise<BackupState | undefined> {
+    const { backups } = await this.#keeper.call('listBackups', {}, undefined, signal);
+    return backups.find((backup) => backup.backupName === backupName);
+  }
+
+  /** Against what this device knows. After an interrupted change the keeper says which PIN counts. */
+  async #isPin(backupName: string, pin: string, signal: AbortSignal | undefined): Promise<boolean> {
+    let record = await this.#record(backupName);
+    const { pending } = record;
+    if (pending !== undefined) {
+      const current = (await this.#state(backupName, signal))?.current;
+      const isSwitched = current !== undefined && equalBytes(current, pending.generation);
+      record = isSwitched ? this.#fresh(pending.verifier) : { ...record, pending: undefined };
+      await this.#write(backupName, record);
+    }
+    return record.verifier !== undefined && isPinOf(pin, record.verifier, this.#stretch);
+  }
+
+  async #keepVerifier(backupName: string, pin: string): Promise<void> {
+    await this.#write(backupName, this.#fresh(await makeVerifier(pin, this.#stretch, random)));
+  }
+
+  #fresh(verifier: NonNullable<PinRecord['verifier']>): PinRecord {
+    const dueAt = dueAfter(0, this.#clock());
+    return { version: recordVersion, verifier, pending: undefined, confirmed: 0, dueAt };
+  }
+
+  async #record(backupName: string): Promise<PinRecord> {
+    const record = await this.#read(backupName);
+    if (record === undefined) throw new SeedlessError('seed-missing');
+    return record;
+  }
+
+  async #recordOrNone(backupName: string): Promise<PinRecord> {
+    const none = { version: recordVersion, verifier: undefined, pending: undefined, confirmed: 0 };
+    return (await this.#read(backupName)) ?? { ...none, dueAt: this.#clock() };
+  }
+
+  async #read(backupName: string): Promise<PinRecord | undefined> {
+    const kept = await this.#options.deviceStore.read(this.#pinName(backupName));
+    return kept === undefined ? undefined : PinRecord.decode(kept);
+  }
+
+  #write(backupName: string, record: PinRecord): Promise<void> {
+    return this.#options.deviceStore.write(this.#pinName(backupName), PinRecord.encode(record));
+  }
+
+  #assertPin(pin: string): void {
+    assertPin(pin, this.#options.pinDigits ?? 6);
+  }
+
+  #seedName(backupName: string): string {
+    return `seed/${this.#options.organizationId}/${backupName}`;
+  }
+
+  #pinName(backupName: string): string {
+    return `pin/${this.#options.organizationId}/${backupName}`;
+  }
+}
+
+const paramsOf = ({ backupName, generation }: RealmTarget) => ({
+  backupName,
+  generation: base64urlEncode(generation),
+});

@@ -1,0 +1,141 @@
+import { base64urlEncode } from '@keystead/crypto/base64url';
+import { hexDecode } from '@keystead/crypto/hex';
+import { noiseInitiate } from '@keystead/crypto/noise-nk';
+import { sha256 } from '@keystead/crypto/sha256';
+import { publicKey } from '@keystead/crypto/x25519';
+import {
+  BackupAnswer,
+  BackupCall,
+  BackupContent,
+  BackupEnvelope,
+  backupPrologue,
+} from '@keystead/protocol/backup-messages';
+import type { Client } from '../client.ts';
+import type { NativeMethod, ParamsOf } from '../native-calls.ts';
+import { SeedlessError } from './seedless-error.ts';
+
+/** A keeper of backups: where it is, and the key that this client believes. */
+export interface KeeperDocument {
+  readonly address: string;
+  /** Hexadecimal. */
+  readonly id: string;
+  /** X25519, hexadecimal. */
+  readonly publicKey: string;
+}
+
+export type KeeperMethod = Extract<
+  NativeMethod,
+  'putBackup' | 'activateBackup' | 'getBackup' | 'listBackups' | 'deleteBackup' | 'getRealmTokens'
+>;
+type Params<M extends KeeperMethod> = Omit<ParamsOf<M>, 'organizationId' | 'session' | 'digest'>;
+type Answered = Exclude<BackupAnswer, { type: 'refused' }>['type'];
+const answers = {
+  putBackup: 'state',
+  activateBackup: 'state',
+  deleteBackup: 'state',
+  getBackup: 'content',
+  listBackups: 'states',
+  getRealmTokens: 'tokens',
+} as const satisfies Record<KeeperMethod, Answered>;
+type AnswerOf<M extends KeeperMethod> = Extract<BackupAnswer, { type: (typeof answers)[M] }>;
+
+const timeLimit = 20_000;
+const random = (length: number) => globalThis.crypto.getRandomValues(new Uint8Array(length));
+
+export interface KeeperConnectionOptions {
+  readonly client: Client;
+  readonly organizationId: string;
+  readonly keeper: KeeperDocument;
+  readonly fetch: typeof fetch;
+}
+
+/**
+ * Asks the deployment for permission, then the keeper, inside one Noise handshake whose key stands in the permitted
+ * request (spec/backup.md §3): nobody between reads content, share or token, and nobody else can use the permission.
+ */
+export class KeeperConnection {
+  readonly #options: KeeperConnectionOptions;
+  readonly #keeperId: Uint8Array;
+  readonly #publicKey: Uint8Array;
+
+  constructor(options: KeeperConnectionOptions) {
+    this.#options = options;
+    this.#keeperId = hexDecode(options.keeper.id);
+    this.#publicKey = hexDecode(options.keeper.publicKey);
+  }
+
+  /** Throws KmsError where the deployment refuses, SeedlessError where the keeper does. */
+  async call<M extends KeeperMethod>(
+    method: M,
+    params: Params<M>,
+    content?: BackupContent,
+    signal?: AbortSignal,
+  ): Promise<AnswerOf<M>> {
+    const { client, organizationId } = this.#options;
+    const ephemeral = random(32);
+    const digest =
+      content === undefined ? {} : { digest: base64urlEncode(sha256(BackupContent.encode(content))) };
+    const session = base64urlEncode(publicKey(ephemeral));
+    const { evidence } = await client.callVerified(
+      method,
+      // What the method of the keeper takes, with what every one of them takes.
+      { ...params, ...digest, organizationId, session } as unknown as ParamsOf<M>,
+      signal === undefined ? {} : { signal },
+    );
+    const payload = BackupCall.encode({ ...evidence, content });
+    const prologue = backupPrologue(this.#keeperId);
+    const handshake = noiseInitiate(this.#publicKey, ephemeral, payload, prologue);
+    payload.fill(0);
+    const body = await this.#post(BackupEnvelope.encode(handshake.message), signal);
+    let answer: BackupAnswer;
+    try {
+      const opened = handshake.finish(BackupEnvelope.decode(body)).payload;
+      answer = BackupAnswer.decode(opened);
+      opened.fill(0);
+    } catch (cause) {
+      throw new SeedlessError('keeper-untrusted', { cause });
+    }
+    if (answer.type === 'refused')
+      throw answer.code === 'backup-not-found'
+        ? new SeedlessError('backup-not-found')
+        : new SeedlessError('backup-refused', { reason: answer.code });
+    if (answer.type !== answers[method]) throw new SeedlessError('keeper-untrusted');
+    return answer as AnswerOf<M>;
+  }
+
+  /** Every request of a keeper may come twice: it is sent again once when no answer came. */
+  async #post(body: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    for (let again = true; ; again = false) {
+      try {
+        return await this.#postOnce(body, signal);
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!again || !(error instanceof SeedlessError) || error.code !== 'keeper-unavailable') throw error;
+      }
+    }
+  }
+
+  async #postOnce(body: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const { keeper, fetch: send } = this.#options;
+    const timeout = AbortSignal.timeout(timeLimit);
+    let response: Response;
+    let answered: Uint8Array;
+    try {
+      response = await send(new URL('v1/backup', keeper.address).href, {
+        method: 'POST',
+        headers: { 'content-type': 'application/octet-stream' },
+        redirect: 'error',
+        signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
+        body: body as BodyInit,
+      });
+      answered = new Uint8Array(await response.arrayBuffer());
+    } catch (cause) {
+      throw new SeedlessError('keeper-unavailable', { cause });
+    }
+    if (response.status === 200) return answered;
+    const reason = response.headers.get('x-keystead-refusal') ?? `status ${response.status}`;
+    if (response.status >= 500 || response.status === 429)
+      throw new SeedlessError('keeper-unavailable', { detail: reason });
+    throw new SeedlessError('backup-refused', { reason });
+  }
+}

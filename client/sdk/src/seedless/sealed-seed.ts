@@ -1,0 +1,82 @@
+import { combine, split } from 'shamir-secret-sharing';
+import { chacha20Poly1305Open, chacha20Poly1305Seal } from '@keystead/crypto/aead';
+import { concatBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { bytes, struct, u8 } from '@keystead/crypto/pack';
+import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import type { BackupContent } from '@keystead/protocol/backup-messages';
+import { domainPrefix } from '@keystead/protocol/domain';
+import { SeedlessError } from './seedless-error.ts';
+
+/** spec/backup.md §2: the seed under a key of its own, and the key in two shares, of which one alone says nothing. */
+
+const version = 1;
+const Seed = struct({ version: u8, /** BIP-39: 16 to 32 bytes. */ entropy: bytes(32) });
+
+const keyBytes = 32;
+/** The key encrypts once: no other nonce is ever needed. */
+const nonce = new Uint8Array(12);
+
+/** What names one generation of a backup. */
+export interface GenerationName {
+  /** 16 bytes. */
+  readonly organization: Uint8Array;
+  readonly backupName: string;
+  /** 16 bytes. */
+  readonly generation: Uint8Array;
+}
+
+export interface SplitSeed {
+  /** For the keeper of backups: its share and the ciphertext. */
+  readonly content: BackupContent;
+  /** For the realms. */
+  readonly realmShare: SecretBytes;
+}
+
+/** A fresh key, the seed under it, and the key split in two. */
+export async function splitSeed(
+  entropy: SecretBytes,
+  name: GenerationName,
+  random: (length: number) => Uint8Array,
+): Promise<SplitSeed> {
+  const key = random(keyBytes);
+  const plaintext = Seed.encode({ version, entropy: entropy.expose() });
+  try {
+    const ciphertext = chacha20Poly1305Seal(key, nonce, associated(name), plaintext);
+    const [share, other] = await split(key, 2, 2);
+    return { content: { share: share!, ciphertext }, realmShare: SecretBytes.take(other!) };
+  } finally {
+    key.fill(0);
+    plaintext.fill(0);
+  }
+}
+
+/** The seed. SeedlessError `backup-unreadable` when the shares are not of one key, or the content is of another backup. */
+export async function joinSeed(
+  content: BackupContent,
+  realmShare: Uint8Array,
+  name: GenerationName,
+): Promise<SecretBytes> {
+  let key: Uint8Array | undefined;
+  let plaintext: Uint8Array | undefined;
+  try {
+    key = await combine([content.share, realmShare]);
+    plaintext = chacha20Poly1305Open(key, nonce, associated(name), content.ciphertext);
+    const seed = Seed.decode(plaintext);
+    if (seed.version !== version) throw new TypeError('version');
+    return SecretBytes.take(seed.entropy);
+  } catch (cause) {
+    throw new SeedlessError('backup-unreadable', { cause });
+  } finally {
+    key?.fill(0);
+    plaintext?.fill(0);
+  }
+}
+
+function associated({ organization, backupName, generation }: GenerationName): Uint8Array {
+  return concatBytes(
+    domainPrefix('keystead/seed-backup/v1'),
+    organization,
+    generation,
+    utf8Encode(backupName),
+  );
+}

@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { RecoveryError } from '@keystead/sdk/recovery';
+import type { SeedlessError, SeedlessWallets } from '@keystead/sdk/seedless';
+import { memoryDeviceStore } from '@keystead/sdk/seedless/device-store';
+import { firstRun } from '@keystead/stack/first-run';
+import { PinChanges } from './interruptions.ts';
+import { newKey, type Person, withSeedless } from './with-seedless.ts';
+
+const EXAMPLE = join(import.meta.dirname, '../../examples/src/seedless-wallet.ts');
+
+const world = withSeedless();
+const backupName = 'main';
+const day = 24 * 60 * 60 * 1000;
+
+const failsWith = (code: string) => (error: unknown) => {
+  assert.equal((error as SeedlessError).code, code, String(error));
+  return true;
+};
+
+/** A new device of the person, with the seed when the PIN opens it. */
+async function phraseBehind(person: Person, pin: string, name = backupName): Promise<string | undefined> {
+  const device = world.device(person);
+  try {
+    await device.recover({ backupName: name, pin });
+  } catch (error) {
+    if (error instanceof RecoveryError && error.code === 'invalid-pin') return undefined;
+    throw error;
+  }
+  return device.exportPhrase({ backupName: name });
+}
+
+async function created(pin: string): Promise<{ person: Person; phone: SeedlessWallets; phrase: string }> {
+  const person = await world.person();
+  const phone = world.device(person);
+  await phone.create({ backupName, pin });
+  return { person, phone, phrase: await phone.exportPhrase({ backupName }) };
+}
+
+describe('a seedless wallet', () => {
+  test('comes back on a new device with the account and the PIN, and with no other PIN', async () => {
+    const { person, phrase } = await created('180361');
+    assert.equal(phrase.split(' ').length, 12);
+    const laptop = world.device(person);
+    await assert.rejects(laptop.recover({ backupName, pin: '180362' }), (error) => {
+      assert.ok(error instanceof RecoveryError);
+      assert.equal(error.code, 'invalid-pin');
+      assert.equal(error.guessesRemaining, 6);
+      return true;
+    });
+    assert.equal((await laptop.guessesRemaining({ backupName })).guesses, 6);
+    await assert.rejects(laptop.exportPhrase({ backupName }), failsWith('seed-missing'));
+    await laptop.recover({ backupName, pin: '180361' });
+    assert.equal(await laptop.exportPhrase({ backupName }), phrase);
+    assert.equal((await laptop.guessesRemaining({ backupName })).guesses, 7);
+  });
+
+  test('is opened by nobody else: not by another account, nor by a key of the account that a policy or a ceiling stops', async () => {
+    const { person } = await created('180361');
+    const stranger = await world.person();
+    const intruder = world.device({ ...person, privateKey: stranger.privateKey });
+    await assert.rejects(intruder.recover({ backupName, pin: '180361' }), failsWith('authenticator-unknown'));
+
+    const denied = newKey();
+    const narrow = newKey();
+    const root = world.client(person.privateKey);
+    const { organizationId } = person;
+    await root.call('addUserToOrganization', {
+      organizationId,
+      user: {
+        username: 'denied',
+        policy: { type: 'CEL', preset: 'DENY_ALL' },
+        authenticators: [await world.authenticator(denied, organizationId, 'denied')],
+      },
+    });
+    await root.call('createAuthenticator', {
+      organizationId,
+      username: 'ada',
+      authenticator: {
+        ...(await world.authenticator(narrow, organizationId, 'ada')),
+        ceiling: { actions: ['listBackups'] },
+      },
+    });
+    const asDenied = world.device({ ...person, privateKey: denied });
+    await assert.rejects(asDenied.recover({ backupName, pin: '180361' }), failsWith('policy-denied'));
+    const asNarrow = world.device({ ...person, privateKey: narrow });
+    assert.equal((await asNarrow.list()).length, 1);
+    await assert.rejects(asNarrow.recover({ backupName, pin: '180361' }), failsWith('policy-denied'));
+  });
+
+  test('is added to a second device whose key the first one enrols', async () => {
+    const { person, phrase } = await created('180361');
+    const tablet = newKey();
+    await world.client(person.privateKey).call('createAuthenticator', {
+      organizationId: person.organizationId,
+      username: 'ada',
+      authenticator: await world.authenticator(tablet, person.organizationId, 'ada'),
+    });
+    assert.equal(await phraseBehind({ ...person, privateKey: tablet }, '180361'), phrase);
+  });
+
+  test('has a PIN that changes after the old one was given, and then only the new one opens it', async () => {
+    const { person, phone, phrase } = await created('180361');
+    await assert.rejects(
+      phone.changePin({ backupName, pin: '180362', newPin: '472936' }),
+      failsWith('pin-wrong'),
+    );
+    await assert.rejects(
+      phone.changePin({ backupName, pin: '180361', newPin: '123456' }),
+      failsWith('pin-too-common'),
+    );
+    await phone.changePin({ backupName, pin: '180361', newPin: '472936' });
+    assert.equal(await phraseBehind(person, '180361'), undefined);
+    assert.equal(await phraseBehind(person, '472936'), phrase);
+    assert.equal(await phone.verifyPin({ backupName, pin: '180361' }), false);
+    assert.equal(await phone.verifyPin({ backupName, pin: '472936' }), true);
+  });
+
+  test('has a PIN that a device with the seed resets, even when wrong PINs have destroyed the backup', async () => {
+    const { person, phone, phrase } = await created('180361');
+    for (let guess = 1; guess <= 7; guess += 1) assert.equal(await phraseBehind(person, '180362'), undefined);
+    await assert.rejects(phraseBehind(person, '180361'), failsWith('no-guesses'));
+    await phone.resetPin({ backupName, newPin: '472936' });
+    assert.equal(await phraseBehind(person, '472936'), phrase);
+  });
+
+  test('is one of several of an account, each with a PIN of its own; an own seed can be brought', async () => {
+    const person = await world.person();
+    const phone = world.device(person);
+    await phone.create({ backupName: 'savings', pin: '180361' });
+    const entropy = new SecretBytes(new Uint8Array(32));
+    await phone.create({ backupName: 'old wallet', pin: '472936', entropy });
+    assert.deepEqual((await phone.list()).map((one) => one.backupName).sort(), ['old wallet', 'savings']);
+    assert.equal(await phraseBehind(person, '472936', 'old wallet'), `${'abandon '.repeat(23)}art`);
+    assert.equal(await phraseBehind(person, '472936', 'savings'), undefined);
+    await assert.rejects(phone.create({ backupName: 'savings', pin: '180361' }), failsWith('seed-exists'));
+    const laptop = world.device(person);
+    await assert.rejects(laptop.create({ backupName: 'savings', pin: '180361' }), failsWith('seed-exists'));
+  });
+
+  test('asks for its PIN after 1, 3, 7 and then every 30 days, checks it on the device, and spends no guess', async () => {
+    let now = Date.now();
+    const start = now;
+    const sent: string[] = [];
+    const person = await world.person();
+    const phone = world.device(person, {
+      clock: () => now,
+      fetch: (input, init) => {
+        sent.push(String(input));
+        return fetch(input, init);
+      },
+    });
+    await phone.create({ backupName, pin: '180361' });
+    sent.length = 0;
+    assert.deepEqual(await phone.reminder({ backupName }), { dueAt: start + day, isDue: false });
+    for (const days of [3, 7, 30, 30]) {
+      now = (await phone.reminder({ backupName })).dueAt;
+      assert.equal((await phone.reminder({ backupName })).isDue, true);
+      assert.equal(await phone.verifyPin({ backupName, pin: '180362' }), false);
+      assert.equal((await phone.reminder({ backupName })).isDue, true);
+      assert.equal(await phone.verifyPin({ backupName, pin: '180361' }), true);
+      assert.equal((await phone.reminder({ backupName })).dueAt, now + days * day);
+    }
+    assert.deepEqual(sent, []);
+  });
+
+  test('is deleted at keeper and realms, and stays on the device until that forgets it', async () => {
+    const deviceStore = memoryDeviceStore();
+    const person = await world.person();
+    const phone = world.device(person, { deviceStore });
+    await phone.create({ backupName, pin: '180361' });
+    assert.deepEqual(await phone.delete({ backupName }), { deletableAt: undefined });
+    assert.deepEqual(await phone.list(), []);
+    await assert.rejects(phraseBehind(person, '180361'), failsWith('backup-not-found'));
+    assert.equal((await phone.exportPhrase({ backupName })).split(' ').length, 12);
+    // It can be backed up again.
+    await phone.resetPin({ backupName, newPin: '472936' });
+    assert.equal(await phraseBehind(person, '472936'), await phone.exportPhrase({ backupName }));
+    await phone.forget({ backupName });
+    await assert.rejects(phone.exportPhrase({ backupName }), failsWith('seed-missing'));
+  });
+
+  test('keeps the old PIN until a change has switched, and has the new one from then on, wherever the change is cut off', async () => {
+    const changes = await PinChanges.start(world);
+    const requests = await changes.requests();
+    // `npm run test:long` cuts before and after every one of them.
+    const outcomes: string[] = [];
+    for (const part of [0.1, 0.45, 0.7, 0.85])
+      outcomes.push(await changes.cut({ request: Math.ceil(part * requests), when: 'after' }));
+    assert.equal(outcomes[0], 'old');
+    assert.ok(outcomes.includes('old'));
+  });
+
+  test('is what the page of the documents shows: its example ends with 0', async () => {
+    const { credentials } = await firstRun(world.stack);
+    const ready = join(world.directory, 'ready.json');
+    const juicebox = { configuration: world.configuration() };
+    writeFileSync(ready, JSON.stringify({ backup: world.keeper, juicebox }));
+    const { stdout } = await promisify(execFile)(process.execPath, [EXAMPLE, credentials, ready], {
+      env: {},
+    });
+    assert.equal((JSON.parse(stdout) as { recovered: boolean }).recovered, true);
+    const page = readFileSync(join(import.meta.dirname, '../../docs/seedless-wallets.md'), 'utf8');
+    assert.ok(page.includes('node examples/src/seedless-wallet.ts'));
+  });
+
+  test('survives the end of the keeper and of a realm by force', async () => {
+    const { person, phrase } = await created('180361');
+    world.realms.kill('backup-enclave');
+    world.realms.kill('backup-host');
+    world.realms.kill('realm-2-enclave');
+    await world.realms.settled();
+    assert.equal(await phraseBehind(person, '180361'), phrase);
+  });
+});

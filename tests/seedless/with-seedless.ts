@@ -1,0 +1,189 @@
+/** A deployment with a keeper of backups and realms for a test file, as separate processes. */
+import '../loopback-only.ts';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before } from 'node:test';
+import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import type { ConfigurationDocument } from '@keystead/juicebox/configuration';
+import { type Client, createClient } from '@keystead/sdk/client';
+import { stretch } from '@keystead/sdk/node/argon2';
+import { createSeedlessWallets, type SeedlessOptions, type SeedlessWallets } from '@keystead/sdk/seedless';
+import { memoryDeviceStore } from '@keystead/sdk/seedless/device-store';
+import type { NewKeypairAuthenticator } from '@keystead/sdk/native-calls';
+import { keyStamper } from '@keystead/sdk/stampers/key';
+import { newKeypairAuthenticator } from '@keystead/sdk/stampers/possession';
+import { joinBackup, type KeeperDocument } from '@keystead/stack/join-backup';
+import { type Realms, startRealms } from '@keystead/stack/start-realms';
+import { type Stack, startStack } from '@keystead/stack/start-stack';
+
+const realmCount = 3;
+
+export class SeedlessWorld {
+  readonly directory = mkdtempSync(join(tmpdir(), 'keystead-seedless-'));
+  readonly #deletionDelaySeconds: number;
+  #stack: Stack | undefined;
+  #realms: Realms | undefined;
+  #keeper: KeeperDocument | undefined;
+  #log: number | undefined;
+
+  constructor(deletionDelaySeconds: number) {
+    this.#deletionDelaySeconds = deletionDelaySeconds;
+  }
+
+  async start(): Promise<void> {
+    this.#log ??= openSync(join(this.directory, 'log'), 'a');
+    const stderr = this.#log;
+    try {
+      // One after the other: both bundle enclaves, and the bundler ends with the first.
+      this.#stack = await startStack({ home: this.home, heads: join(this.directory, 'heads'), stderr });
+      this.#realms = await startRealms({
+        realms: Array.from({ length: realmCount }, (_, position) => ({
+          number: position + 1,
+          home: this.realmHome(position + 1),
+          heads: join(this.directory, `heads-${position + 1}`),
+          port: 0,
+          settings: () => '{"tenants":{}}\n',
+        })),
+        backup: {
+          home: this.keeperHome,
+          port: 0,
+          settings: () => JSON.stringify({ deletionDelaySeconds: this.#deletionDelaySeconds }),
+        },
+        stderr,
+      });
+      this.#keeper = await joinBackup(this.#realms, this.home);
+    } catch (error) {
+      throw new Error(`the world does not start:\n${this.logged()}`, { cause: error });
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#stack?.stop(), this.#realms?.stop()]);
+    if (this.#log !== undefined) closeSync(this.#log);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** Stops everything, and starts it again after `between`. */
+  async restart(between: () => void = () => {}): Promise<void> {
+    await Promise.all([this.#stack?.stop(), this.#realms?.stop()]);
+    between();
+    await this.start();
+  }
+
+  get home(): string {
+    return join(this.directory, 'home');
+  }
+
+  get keeperHome(): string {
+    return join(this.directory, 'realms/backup');
+  }
+
+  realmHome(number: number): string {
+    return join(this.directory, 'realms', String(number));
+  }
+
+  get stack(): Stack {
+    return this.#stack!;
+  }
+
+  get realms(): Realms {
+    return this.#realms!;
+  }
+
+  get keeper(): KeeperDocument {
+    return this.#keeper!;
+  }
+
+  logged(): string {
+    return readFileSync(join(this.directory, 'log'), 'utf8').split('\n').slice(-60).join('\n');
+  }
+
+  configuration(): ConfigurationDocument {
+    return {
+      realms: this.realms.realms.map(({ id, address, publicKey }) => ({
+        id,
+        address,
+        public_key: publicKey,
+      })),
+      register_threshold: realmCount,
+      recover_threshold: 2,
+      pin_hashing_mode: 'FastInsecure',
+    };
+  }
+
+  client(privateKey: SecretBytes, options: { fetch?: typeof fetch } = {}): Client {
+    const { api, deploymentId } = this.stack;
+    const stamper = keyStamper({ algorithm: 'Ed25519', privateKey });
+    const send = options.fetch;
+    return createClient({
+      baseUrl: api,
+      stamper,
+      root: deploymentId,
+      ...(send === undefined ? {} : { fetch: (input, init) => send(input, init) }),
+    });
+  }
+
+  /** An organization of one person, whose key this is. */
+  async person(privateKey = newKey()): Promise<Person> {
+    const client = this.client(privateKey);
+    const publicKey = Buffer.from(client.stamper.publicKey).toString('base64url');
+    const { organizationId } = await client.call('createOrganization', {
+      organizationName: 'Ada',
+      users: [
+        {
+          username: 'ada',
+          policy: { type: 'ROOT' },
+          authenticators: [
+            { authenticatorKind: 'keypair', authenticatorName: 'phone', algorithm: 'Ed25519', publicKey },
+          ],
+        },
+      ],
+    });
+    return { organizationId, privateKey };
+  }
+
+  /** A key of a user that is to be enrolled, with its proof. */
+  authenticator(
+    key: SecretBytes,
+    organizationId: string,
+    username: string,
+  ): Promise<NewKeypairAuthenticator> {
+    const { stamper, deploymentId } = this.client(key);
+    const registration = { deploymentId, organizationId, username };
+    return newKeypairAuthenticator(stamper, registration, { authenticatorName: 'another key' });
+  }
+
+  /** A device of a person: what it keeps is its own. */
+  device(person: Person, options: Partial<SeedlessOptions> = {}): SeedlessWallets {
+    const { fetch: send } = options;
+    return createSeedlessWallets({
+      client: this.client(person.privateKey, send === undefined ? {} : { fetch: send }),
+      organizationId: person.organizationId,
+      keeper: this.keeper,
+      configuration: this.configuration(),
+      deviceStore: memoryDeviceStore(),
+      // What is tested here is not how long a PIN takes to stretch.
+      stretch: fastStretch,
+      ...options,
+    });
+  }
+}
+
+export interface Person {
+  readonly organizationId: string;
+  readonly privateKey: SecretBytes;
+}
+
+export const newKey = (): SecretBytes => SecretBytes.take(crypto.getRandomValues(new Uint8Array(32)));
+
+/** Argon2id with the least it takes. */
+export const fastStretch: typeof stretch = (input) =>
+  stretch({ ...input, memoryKibibytes: 8, iterations: 1 });
+
+export function withSeedless({ deletionDelaySeconds = 0 } = {}): SeedlessWorld {
+  const world = new SeedlessWorld(deletionDelaySeconds);
+  before(() => world.start());
+  after(() => world.stop());
+  return world;
+}
