@@ -8,6 +8,9 @@ export interface StackSettings {
   readonly organizationCreation?: 'open' | 'operators';
   readonly operatorKeys?: readonly string[];
   readonly organizationQuota?: number;
+  readonly authenticatorRate?: number;
+  readonly userRate?: number;
+  readonly organizationRate?: number;
   readonly compatibilityImport?: boolean;
   /** Milliseconds. */
   readonly largestClockJump?: number;
@@ -118,6 +121,8 @@ function settingsOf(read: (name: string) => string | undefined): StackSettings {
   if (keys !== undefined) settings.operatorKeys = keys.split(',').map((key) => key.trim());
   const quota = read('KEYSTEAD_ORGANIZATION_QUOTA');
   if (quota !== undefined) settings.organizationQuota = numberOf('KEYSTEAD_ORGANIZATION_QUOTA', quota, 1e9);
+  const rates = read('KEYSTEAD_RATE_LIMITS');
+  if (rates !== undefined) Object.assign(settings, ratesOf(rates));
   const imports = read('KEYSTEAD_COMPATIBILITY_IMPORT');
   if (imports !== undefined)
     settings.compatibilityImport =
@@ -130,6 +135,15 @@ function settingsOf(read: (name: string) => string | undefined): StackSettings {
   const epoch = read('KEYSTEAD_REANCHOR');
   if (epoch !== undefined) settings.reanchorEpoch = numberOf('KEYSTEAD_REANCHOR', epoch, 1_000_000);
   return settings;
+}
+
+/** Requests in a minute of one authenticator, one user, one organization. */
+function ratesOf(text: string): Pick<StackSettings, 'authenticatorRate' | 'userRate' | 'organizationRate'> {
+  const name = 'KEYSTEAD_RATE_LIMITS';
+  const given = text === 'none' ? ['0', '0', '0'] : text.split(',').map((part) => part.trim());
+  if (given.length !== 3) throw wrong(name, 'none, or three numbers: of a key, a user, an organization');
+  const [authenticatorRate, userRate, organizationRate] = given.map((part) => numberOf(name, part, 1e9));
+  return { authenticatorRate: authenticatorRate!, userRate: userRate!, organizationRate: organizationRate! };
 }
 
 /** ISO 8601 in UTC with milliseconds, as the log prints it. */

@@ -16,14 +16,18 @@ const HOUR = 3_600_000;
 /** An organization with a wallet, in a deployment whose clock the test holds. */
 class ClockedScene {
   shift = 0;
-  readonly deployment = new InProcess({ clock: () => Date.now() + this.shift });
+  readonly deployment: InProcess;
   organizationId = '';
   #walletId = '';
   #address = '';
   #users = 1;
 
-  static async of(): Promise<ClockedScene> {
-    const scene = new ClockedScene();
+  private constructor(largestClockJump: number) {
+    this.deployment = new InProcess({ clock: () => Date.now() + this.shift, settings: { largestClockJump } });
+  }
+
+  static async of(largestClockJump = 0): Promise<ClockedScene> {
+    const scene = new ClockedScene(largestClockJump);
     const made = await scene.call('createOrganization', {
       organizationName: 'Clock',
       users: [{ username: 'root', policy: { type: 'ROOT' }, authenticators: [scene.#key('root', 1)] }],
@@ -128,4 +132,21 @@ test('L20: a clock that goes back gives no new budget', async () => {
   assert.equal((await scene.pays(agent, 90_000)).status, 200);
   scene.shift = -HOUR / 12;
   assert.equal(code(await scene.pays(agent, 10_000)), 'spending-limit-exceeded');
+});
+
+test('L20: a clock that jumps ahead gives no budget: nothing is signed until it is right again', async () => {
+  const DAY = 24 * HOUR;
+  for (const bound of [DAY, 0]) {
+    const scene = await ClockedScene.of(bound);
+    const agent = await scene.agent(limited(lamports(101_000)));
+    assert.equal((await scene.pays(agent, 90_000)).status, 200);
+    scene.shift = 1.5 * DAY;
+    // With the defence off the window has moved on.
+    const jumped = await scene.pays(agent, 90_000);
+    assert.deepEqual([jumped.status, code(jumped)], bound === 0 ? [200, undefined] : [503, 'signer-refused']);
+    if (bound === 0) continue;
+    scene.shift = 0;
+    assert.equal(code(await scene.pays(agent, 90_000)), 'spending-limit-exceeded');
+    assert.equal((await scene.pays(agent, 1)).status, 200);
+  }
 });

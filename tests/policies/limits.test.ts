@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { AnswerSignature } from '@keystead/protocol/answer';
 import type { Answer } from '../raw-client.ts';
 import { FEE, lamports, limited, Scene, SOL } from './scene.ts';
 
@@ -184,6 +186,35 @@ test('L23: when the second of two limits fails, neither is used up', async () =>
   await scene.root.native('updatePolicy', { organizationId, policyName: 'everybody', policy: null });
   assert.equal((await scene.sends(scene.root, 1)).status, 200);
   assert.equal((await scene.sends(agent, 1)).body?.rule, 'user/wallet');
+});
+
+test('L25: after the heads log was lost, what was spent before is not known: windows from before count as full', async () => {
+  const scene = await Scene.of(running);
+  const { organizationId } = scene;
+  const lifetime = { kind: 'lifetime' };
+  const agent = await scene.user('agent', limited(lamports(100_000)));
+  const other = await scene.user('other', limited(lamports(100_000, { window: lifetime })));
+  assert.equal((await scene.sends(agent, 1)).status, 200);
+  await running.restart(() => rmSync(running.heads, { recursive: true }), { reanchorEpoch: 1 });
+  // Native stamps name whole seconds: one of the second in which the epoch began could be older.
+  await wait(1000);
+  const root = running.client(scene.root.key);
+  const read = await root.nativeRpc('getOrganization', { organizationId });
+  const { statement } = AnswerSignature.decode(Buffer.from(String(read.body?.signature), 'base64url'));
+  const head = Buffer.from(statement.head).toString('base64url');
+  const seen = `${organizationId};${statement.position};${head}`;
+  assert.equal((await root.nativeRpc('freeze', { organizationId }, { seen })).status, 200);
+  await root.native('unfreeze', { organizationId });
+  const denied = await scene.sends(running.client(agent.key), 1);
+  assert.equal(denied.body?.code, 'spending-limit-exceeded');
+  assert.equal((denied.body?.limit as { used: string }).used, '100000');
+  // A lifetime counts what the chain has.
+  assert.equal((await scene.sends(running.client(other.key), 100_000 - 2 * FEE - 1)).status, 200);
+  assert.equal((await scene.sends(running.client(other.key), 1)).body?.code, 'spending-limit-exceeded');
+  // One that was founded later lost nothing.
+  const later = await Scene.of(running);
+  const fresh = await later.user('agent', limited(lamports(100_000)));
+  assert.equal((await later.sends(fresh, 1)).status, 200);
 });
 
 const databaseOf = (directory: string) =>

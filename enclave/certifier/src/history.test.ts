@@ -190,6 +190,30 @@ describe('a clock that jumped across a restart', () => {
     assert.equal((await free.head(log.organization.id)).time, log.engine.now);
   });
 
+  it('is none while it runs that gains more than an hour on the time that passes', async () => {
+    const log = await written();
+    const running = await startedAt(log, { largestClockJump: day, acceptedMark: 0 });
+    const before = log.heads.records.length;
+    const mark = log.engine.now;
+    const jump = async (milliseconds: number) => {
+      log.engine.now += milliseconds;
+      log.engine.jumped += milliseconds;
+      running.give({ type: 'ping', id: 1 });
+      await settled();
+    };
+    await jump(3_600_000);
+    assert.deepEqual(asked(log.engine), []);
+    await jump(1);
+    assert.equal(asked(log.engine).length, 1);
+    await jump(5 * day);
+    // No mark of that time, and no answer that says it.
+    assert.ok(log.heads.records.length <= before + 1);
+    assert.ok((await running.head(log.organization.id)).time <= mark + 3_600_000);
+    await jump(-5 * day - 3_600_001);
+    assert.equal((await running.head(log.organization.id)).time, Math.max(mark, log.engine.now + 3_600_000));
+    assert.equal(asked(log.engine).length, 1);
+  });
+
   it('is none after idle hours: a mark is kept every hour', async () => {
     const log = await written();
     const running = await startedAt(log, { largestClockJump: day, acceptedMark: 0 });

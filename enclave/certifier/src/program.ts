@@ -52,6 +52,8 @@ const snapshotRecordBytes = 8 * 1024 * 1024;
 const snapshotMilliseconds = 60_000;
 /** A certifier that has nothing to record keeps a time mark this often, so that idle time is no jump of the clock. */
 const markMilliseconds = 3_600_000;
+/** Which part of the largest jump the clock may gain on the machine's monotonic clock while this runs. */
+const gainPart = 24;
 
 /** The name of the log and of its key in checkpoints (spec/receipt.md §6). */
 export function checkpointOrigin(deploymentId: Uint8Array): string {
@@ -150,6 +152,10 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   #rowsAhead: Uint8Array[] = [];
   #rowsAheadBytes = 0;
   #waitsForOperator = false;
+  #isClockAhead = false;
+  /** What both clocks said when this began. */
+  readonly #begunAt: number;
+  readonly #begunPassed: number;
 
   /** What is durable: only this is ever told. */
   #history: History | undefined;
@@ -181,6 +187,8 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   constructor(context: EnclaveContext, heads: HeadsPort) {
     this.#context = context;
     this.#heads = heads;
+    this.#begunAt = context.clock();
+    this.#begunPassed = context.passed();
     this.#key = headsKey(context.seed);
     this.#origin = checkpointOrigin(context.deploymentId);
     this.#sign = noteSigner(this.#origin, context.signSeed.expose());
@@ -231,6 +239,24 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     this.#waitsForOperator = true;
     this.#early.length = 0;
     throw new ClockJumped(mark, jump);
+  }
+
+  /**
+   * Sees whether the clock has gained more on the time that passed than a clock may. Windows of limits would pass by, and
+   * no mark takes that back: nothing becomes history until it is right again.
+   */
+  #watchClock(): void {
+    const { largestClockJump } = this.#context.settings;
+    if (largestClockJump === 0) return;
+    const gained = this.#context.clock() - this.#begunAt - (this.#context.passed() - this.#begunPassed);
+    const isAhead = gained > largestClockJump / gainPart;
+    if (isAhead && !this.#isClockAhead)
+      this.#context.log('operator-needed', {
+        reason: 'the clock is far ahead of the time that has passed',
+        milliseconds: Math.round(gained),
+        accept: 'set the clock right, or start the deployment again',
+      });
+    this.#isClockAhead = isAhead;
   }
 
   receive(message: ToCertifier): void {
@@ -284,7 +310,12 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
    */
   turn(): void {
     if (this.#history === undefined) return;
-    if (this.#asked.length === 0 && this.#context.clock() - this.#mark >= markMilliseconds)
+    this.#watchClock();
+    if (
+      this.#asked.length === 0 &&
+      !this.#isClockAhead &&
+      this.#context.clock() - this.#mark >= markMilliseconds
+    )
       this.#append({ told: [] }, [], undefined, []);
     while (this.#asked.length > 0) {
       if (this.#asked[0]!.kind === 'order' && this.#inFlight.length >= maximumInFlight) return;
@@ -335,8 +366,9 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     return this.#generationsKept;
   }
 
-  /** The certifier's time never goes back: the later of its clock and the newest mark. */
+  /** The certifier's time never goes back: the later of its clock and the newest mark. A clock that is ahead tells none. */
   #now(): number {
+    if (this.#isClockAhead) return this.#mark;
     return Math.max(this.#context.clock(), this.#mark);
   }
 
@@ -375,20 +407,22 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     for (const group of order.groups) {
       const verdict = isTooLarge
         ? { refused: 'order-too-large' }
-        : judgeGroup(group, {
-            deploymentId: this.#context.deploymentId,
-            now,
-            mark: this.#mark,
-            epoch: this.#epoch,
-            since: this.#since,
-            stateOf: (organization) =>
-              this.#ahead.get(hexEncode(organization)) ?? history.stateOf(organization),
-            wasUsed: (identity) =>
-              this.#aheadIdentities.has(hexEncode(identity)) || history.wasUsed(identity),
-            mayFound: (publicKey) =>
-              settings.organizationCreation === 'open' ||
-              settings.operatorKeys.includes(base64urlEncode(publicKey)),
-          });
+        : this.#isClockAhead
+          ? { refused: 'clock-ahead' }
+          : judgeGroup(group, {
+              deploymentId: this.#context.deploymentId,
+              now,
+              mark: this.#mark,
+              epoch: this.#epoch,
+              since: this.#since,
+              stateOf: (organization) =>
+                this.#ahead.get(hexEncode(organization)) ?? history.stateOf(organization),
+              wasUsed: (identity) =>
+                this.#aheadIdentities.has(hexEncode(identity)) || history.wasUsed(identity),
+              mayFound: (publicKey) =>
+                settings.organizationCreation === 'open' ||
+                settings.operatorKeys.includes(base64urlEncode(publicKey)),
+            });
       if ('refused' in verdict) {
         this.#count(verdict.refused);
         for (const { organization } of group)

@@ -69,6 +69,8 @@ export interface Decision {
 
 export class TestEngine {
   now = 1_795_170_280_000;
+  /** What of `now` is a clock that was set, and not time that passed. */
+  jumped = 0;
   readonly contexts;
   readonly log: { event: string; fields: Readonly<Record<string, unknown>> }[] = [];
   #batch = 0;
@@ -79,6 +81,7 @@ export class TestEngine {
     this.contexts = inMemoryDeployment({
       settings,
       clock: () => this.now,
+      passed: () => this.now - this.jumped,
       random: (length) => sha256(Uint8Array.of(1, counter++ & 255, counter >> 8)).slice(0, length),
       log: (event, fields = {}) => this.log.push({ event, fields }),
     });

@@ -55,6 +55,7 @@ export function arrived(context: EnclaveContext, ref: number, encoded: Uint8Arra
     owner: undefined,
     rows: undefined,
     awaited: 0,
+    isCounted: false,
     restarts: 0,
   };
 }

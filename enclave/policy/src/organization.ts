@@ -85,6 +85,8 @@ export class Organization {
   hasEntriesWithoutHead = false;
   /** The heads log was anchored anew, and no root has confirmed that the chain ends here. */
   isUnconfirmed = false;
+  /** When the heads log was anchored anew: what was spent before, in history that was lost, nobody knows. 0: never. */
+  anchoredAt = 0;
   readonly #nodes: NodeCache;
   readonly #requests: DecidedRequests;
   /** The first position whose request is noted in `#requests`, and the time of that entry: `Infinity` while there is none. */

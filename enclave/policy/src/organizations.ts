@@ -166,6 +166,7 @@ export class Organizations {
     }
     this.#loading.delete(name);
     this.#makeRoom();
+    next.anchoredAt = this.since;
     this.#known.set(name, next);
     if (!next.exists) this.#absent.add(name);
     for (const pending of entry.waiting) resume(pending);

@@ -30,6 +30,8 @@ export interface Pending {
   rows: Map<string, Uint8Array> | undefined;
   /** Row queries whose answers it still waits for. */
   awaited: number;
+  /** Whether it has taken its place in the rates. */
+  isCounted: boolean;
   /** Times the decision started again for want of a row. */
   restarts: number;
 }

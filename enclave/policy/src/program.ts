@@ -36,6 +36,7 @@ import { Organizations } from './organizations.ts';
 import { buildOutcome } from './outcome.ts';
 import { NeedMade, NeedOrganization, NeedOwner, type Pending } from './pending.ts';
 import { applyPolicy } from './policy-decision.ts';
+import { Rates } from './rates.ts';
 import { queryName, RowQueries } from './row-queries.ts';
 import { storedEntry } from './stored-entry.ts';
 import { NeedRows, NodeCache } from './rows.ts';
@@ -77,6 +78,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   readonly #nodes: NodeCache;
   readonly #requests: DecidedRequests;
   readonly #foundings: Foundings;
+  readonly #rates: Rates;
   readonly #rowQueries: RowQueries;
   readonly #organizations: Organizations;
   readonly #answers: Answers;
@@ -107,6 +109,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#nodes = new NodeCache(bytesOfNodes, seedOf(context.random(4)));
     this.#requests = new DecidedRequests(context.random);
     this.#foundings = new Foundings(context.settings);
+    this.#rates = new Rates(context.settings);
     this.#answers = new Answers(context);
     const send = (message: FromPolicy) => this.send(message);
     this.#rowQueries = new RowQueries(send, context.clock);
@@ -290,6 +293,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       if (!stamp.webauthn) pending.selfVerified = true;
     } else if (!verifySelfStamp(stamp, raw.body)) throw new KmsError('stamp-invalid', {});
 
+    if (caller !== null) this.#rates.take(pending, caller, now);
     if (request.kind === 'read') {
       if (caller === null) throw new KmsError('authenticator-unknown', {});
       this.#read(pending, organization, caller, now);

@@ -56,9 +56,20 @@ export function usageOf(home: (policy: number) => Draft, places: readonly string
           shared: (scope: string, after: number, policy: number) =>
             takenByGroup(groupAt(home(policy), places)?.group, scope, after),
         }),
-    spent: (scope, after, policy) => spentOf(home(policy), counterName(scope), after),
+    spent(scope, after, policy) {
+      const draft = home(policy);
+      return isLost(draft, after) ? 'full' : spentOf(draft, counterName(scope), after);
+    },
     quotes: (asset, policy) => quotesIn(home(policy), asset),
   };
+}
+
+/** Whether a window began before the heads log was anchored anew, when history was lost (spec/policy.md §6.3). */
+function isLost(draft: Draft, after: number): boolean {
+  const { anchoredAt } = draft.organization;
+  // A lifetime begins before all time: it would be full for ever.
+  if (anchoredAt === 0 || after < 0 || after >= anchoredAt) return false;
+  return draft.cell('organization')!.createdAtMs < anchoredAt;
 }
 
 /** What the rows of a counter after a time still count. */

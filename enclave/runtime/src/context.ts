@@ -13,6 +13,7 @@ export interface ContextOptions extends Genesis {
   /** Left out where nothing is measured: then it is zero. */
   readonly measurement?: Uint8Array;
   readonly clock?: Clock;
+  readonly passed?: Clock;
   readonly random?: Random;
   readonly log?: EnclaveContext['log'];
 }
@@ -51,6 +52,7 @@ export function createContext(options: ContextOptions): EnclaveContext {
     boot: random(16),
     measurement: options.measurement ?? new Uint8Array(48),
     clock: options.clock ?? Date.now,
+    passed: options.passed ?? (() => performance.now()),
     random,
     settings: options.settings,
     seal: (edge, kind, bytes) => sealMessage(keyOn(outgoing, edge, role), kind, bytes),

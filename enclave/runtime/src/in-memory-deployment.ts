@@ -7,6 +7,7 @@ import { defaultSettings } from './settings.ts';
 
 export interface InMemoryOptions {
   readonly clock?: Clock;
+  readonly passed?: Clock;
   /** Makes the three root seeds too: a counting source gives the same deployment each time. */
   readonly random?: Random;
   readonly settings?: Partial<EnclaveSettings>;
@@ -22,7 +23,7 @@ const inMemoryWalletKey = (seed: SecretBytes): SecretBytes =>
  * It isolates nothing, and its profile is always development.
  */
 export function inMemoryDeployment(options: InMemoryOptions = {}): Record<Role, EnclaveContext> {
-  const { random = systemRandom, clock, log } = options;
+  const { random = systemRandom, clock, passed, log } = options;
   const settings = { ...defaultSettings('development'), ...options.settings };
   const seeds = {
     policy: SecretBytes.take(random(32)),
@@ -44,6 +45,7 @@ export function inMemoryDeployment(options: InMemoryOptions = {}): Record<Role, 
       settings,
       random,
       clock,
+      passed,
       log,
     });
   return { policy: contextOf('policy'), signer: contextOf('signer'), certifier: contextOf('certifier') };

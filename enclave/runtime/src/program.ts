@@ -27,6 +27,8 @@ export interface EnclaveContext {
   /** SHA-384 of what runs (spec/isolation.md §4), as the launcher measured it. */
   readonly measurement: Uint8Array;
   readonly clock: Clock;
+  /** Milliseconds that have passed since some moment, by the machine's monotonic clock: nobody sets it. */
+  readonly passed: Clock;
   readonly random: Random;
   /** Operator's settings that enclaves honour, from the launcher: never from a frame. */
   readonly settings: EnclaveSettings;
@@ -44,6 +46,10 @@ export interface EnclaveSettings {
   readonly operatorKeys: readonly string[];
   /** Organizations that one key may create when creation is open in production; 0 is no bound. */
   readonly organizationQuota: number;
+  /** Requests that one authenticator, one user and one organization may make in a minute; 0 is no bound. */
+  readonly authenticatorRate: number;
+  readonly userRate: number;
+  readonly organizationRate: number;
   /** Import through the compatibility surface. */
   readonly compatibilityImport: boolean;
   /** How far the clock may be ahead of the newest time mark at a start of the certifier, in milliseconds; 0 is no bound. */

@@ -16,6 +16,17 @@ test('bounds the jump of the clock across a restart to a day in production, and 
   assert.equal(parseSettings('{}', 'development').largestClockJump, 0);
 });
 
+test('bounds how many requests one key, user and organization make in a minute in production', () => {
+  const rates = (json: string, profile: 'development' | 'production') => {
+    const { authenticatorRate, userRate, organizationRate } = parseSettings(json, profile);
+    return [authenticatorRate, userRate, organizationRate];
+  };
+  assert.deepEqual(rates('{}', 'production'), [1200, 2400, 12_000]);
+  assert.deepEqual(rates('{}', 'development'), [0, 0, 0]);
+  assert.deepEqual(rates('{"userRate":5}', 'production'), [1200, 5, 12_000]);
+  assert.throws(() => parseSettings('{"userRate":-1}', 'production'), /userRate/);
+});
+
 test('keeps import through the compatibility surface off unless it is turned on', () => {
   assert.equal(parseSettings('{}', 'development').compatibilityImport, false);
   assert.equal(parseSettings('{"compatibilityImport":true}', 'development').compatibilityImport, true);

@@ -4,6 +4,9 @@ type Profile = EnclaveContext['profile'];
 
 /** Organizations that one key may create when a production operator opens creation and names no quota. */
 const productionQuota = 10;
+/** Requests in a minute that one authenticator, user and organization may make in production. */
+const productionRates = { authenticatorRate: 1200, userRate: 2400, organizationRate: 12_000 };
+const noRates = { authenticatorRate: 0, userRate: 0, organizationRate: 0 };
 /** A production deployment that was down for longer asks its operator whether the clock is right. */
 const productionClockJump = 24 * 3_600_000;
 
@@ -13,6 +16,7 @@ export function defaultSettings(profile: Profile): EnclaveSettings {
     organizationCreation: profile === 'production' ? 'operators' : 'open',
     operatorKeys: Object.freeze([]),
     organizationQuota: profile === 'production' ? productionQuota : 0,
+    ...(profile === 'production' ? productionRates : noRates),
     compatibilityImport: false,
     largestClockJump: profile === 'production' ? productionClockJump : 0,
     acceptedMark: 0,
@@ -35,6 +39,9 @@ export function parseSettings(json: string, profile: Profile): EnclaveSettings {
     organizationCreation,
     operatorKeys,
     organizationQuota,
+    authenticatorRate,
+    userRate,
+    organizationRate,
     compatibilityImport,
     largestClockJump,
     acceptedMark,
@@ -54,6 +61,9 @@ export function parseSettings(json: string, profile: Profile): EnclaveSettings {
     throw new TypeError('settings: operatorKeys is no list of base64url public keys');
   for (const [name, count] of Object.entries({
     organizationQuota,
+    authenticatorRate,
+    userRate,
+    organizationRate,
     largestClockJump,
     acceptedMark,
     reanchorEpoch,
@@ -66,6 +76,9 @@ export function parseSettings(json: string, profile: Profile): EnclaveSettings {
     organizationCreation,
     operatorKeys: Object.freeze([...(operatorKeys as string[])]),
     organizationQuota: organizationQuota as number,
+    authenticatorRate: authenticatorRate as number,
+    userRate: userRate as number,
+    organizationRate: organizationRate as number,
     compatibilityImport,
     largestClockJump: largestClockJump as number,
     acceptedMark: acceptedMark as number,

@@ -29,7 +29,7 @@ export interface DecisionReceipt {
       readonly scope: string;
       readonly after: number;
       readonly policy: number;
-      readonly sum: bigint;
+      readonly sum: bigint | 'full';
       /** What of the sum the request replaces; absent when that is nothing. */
       readonly shared?: bigint;
     }[];
@@ -171,7 +171,7 @@ function readReceipt(text: string): DecisionReceipt {
     usage: {
       spent: given.usage.spent.map(({ shared, ...each }) => ({
         ...each,
-        sum: integer(each.sum),
+        sum: (each.sum as unknown) === 'full' ? 'full' : integer(each.sum),
         ...(shared === undefined ? {} : { shared: integer(shared) }),
       })),
       quotes: given.usage.quotes.map(({ record, ...each }) => ({

@@ -21,9 +21,10 @@ import { windowStart } from './window.ts';
 export interface Usage {
   /**
    * What the counter `scope` took up after the time `after` (milliseconds, exclusive). `policy` is the place in the policy
-   * set of the policy that asks: policies of two organizations have counters of their own.
+   * set of the policy that asks: policies of two organizations have counters of their own. `full` where the past is not
+   * known: nothing more fits.
    */
-  spent(scope: string, after: number, policy: number): bigint;
+  spent(scope: string, after: number, policy: number): bigint | 'full';
   /**
    * What of that sum the group of transactions takes up that this request joins (spec/policy.md §6.5). Absent where the
    * request excludes no other.
@@ -181,7 +182,7 @@ export function checkLimit(
 
 /** What a counter holds in the window without what the request replaces: of both at most one lands. */
 function usedBefore(
-  { document }: CompiledLimit,
+  { document, max }: CompiledLimit,
   scope: string,
   amount: bigint,
   after: number,
@@ -190,6 +191,7 @@ function usedBefore(
 ): bigint {
   if (document.window.kind === 'transaction') return 0n;
   const spent = usage.spent(scope, after, policy);
+  if (spent === 'full') return max;
   // A count is of requests, whatever becomes of them.
   if (usage.shared === undefined || document.meter === 'count') return spent;
   const shared = usage.shared(scope, after, policy);

@@ -315,6 +315,12 @@ export const errorCodes = {
     'Wait until the window passes, then make a new request.',
     'A limit of the number of requests would be exceeded; `limit` says which one. The denial is final for these bytes.',
   ),
+  'too-many-requests': kind(
+    429,
+    'Too many requests',
+    'Wait as long as Retry-After says, then send the identical bytes again.',
+    'The authenticator, its user or its organization has made as many requests in a minute as the operator lets it. Nothing was decided.',
+  ),
   'transaction-blocked': kind(
     400,
     'Transaction blocked',
