@@ -43,7 +43,7 @@ export const policyCheck: Command = {
       if (answer.result === 'proven') return `never ${answer.never}: proven`;
       if (answer.result === 'unknown') return `never ${answer.never}: not decided: ${answer.why}`;
       const { request, now, usage } = answer.receipt;
-      const spent = usage.spent.filter(({ sum }) => sum > 0n);
+      const spent = usage.spent.filter(({ sum }) => sum === 'full' || sum > 0n);
       // What is used up already and what things cost only where the answer depends on it.
       const facts = {
         now: new Date(now).toISOString(),
