@@ -6,8 +6,11 @@ import { type GrantScope, type GrantScopes, grantScopes } from '@keystead/protoc
 import type { UserPolicy } from '@keystead/protocol/parameters/user';
 import type { Surface } from '@keystead/protocol/surface';
 import fc from 'fast-check';
-import { compilePolicy } from './compile-policy.ts';
+import { actionClassOf } from './action-class.ts';
+import { type CompiledPolicy, compilePolicy } from './compile-policy.ts';
 import { decide, type PolicyDecision } from './decide.ts';
+import type { PolicyDocument } from './language/document.ts';
+import { parsePolicy } from './language/parse-text.ts';
 import type { Usage } from './limits.ts';
 import { grantDocument, policyName, userPolicyDocument } from './presets.ts';
 import type { PolicyRequest } from './request.ts';
@@ -39,6 +42,35 @@ interface Given {
 }
 
 const noUsage: Usage = { spent: () => 0n, quotes: () => undefined };
+
+function decidedBy(
+  policy: CompiledPolicy,
+  effects: Effects | null,
+  usage = noUsage,
+  action: MethodName = 'signTransaction',
+  now = 0,
+): PolicyDecision {
+  const request: PolicyRequest = {
+    subject: { organizationId: 'o', username: 'u', root: false, authenticatorId: 'a', traits: {} },
+    action,
+    surface: 'native',
+    resource: {
+      ownUser: false,
+      rawPayload: false,
+      origin: null,
+      network: null,
+      walletId: 'w',
+      walletTags: [],
+      owner: 'o',
+      derivationPaths: ["m/44'/501'/0'/0'"],
+      address: 'A',
+      addressFormat: 'Solana',
+      ownAddresses: new Set(),
+    },
+    effects,
+  };
+  return decide([policy], request, usage, now);
+}
 
 function decided(given: Given): PolicyDecision {
   const { policy = { type: 'ROOT' }, grant = null, action = 'signTransaction', effects = null } = given;
@@ -283,6 +315,70 @@ describe('decide', () => {
   it('is not widened by a grant: a policy that denies still denies', () => {
     const grant = { version: 'v0', scopes: ['owner'], derivationAllowlist: null } as const;
     assert.equal(outcomes({ grant, action: 'exportWallet' }), 'yy--');
+  });
+
+  const asked = (text: string, over: Partial<Effects> = {}, usage = noUsage) =>
+    decidedBy(compilePolicy('user', parsePolicy(`policy 1;\n${text}`)), { ...quiet, ...over }, usage);
+
+  it('does not know methods that only look like members', () => {
+    assert.equal(actionClassOf('toString' as MethodName), 'unsupported');
+  });
+
+  it('allows nothing by the usage of a limit that the policy lacks', () => {
+    const document: PolicyDocument = {
+      version: 1,
+      rules: [
+        { id: 'r', effect: 'allow', when: { field: 'usage["l"]', operator: '>=', value: '0' } },
+        { id: 's', effect: 'allow', on: ['sign-message'], when: { constant: true } },
+      ],
+    };
+    assert.equal(decidedBy(compilePolicy('user', document), quiet).outcome, 'deny');
+    const limits: PolicyDocument['limits'] = [
+      { id: 'l', meter: 'count', window: { kind: 'lifetime' }, max: '5' },
+    ];
+    assert.equal(decidedBy(compilePolicy('user', { ...document, limits }), quiet).outcome, 'allow');
+  });
+
+  it('names the same limit in whatever order a policy lists them', () => {
+    const [one, other] = ['a', 'b'].map((id) => `limit "${id}" amount per asset over lifetime max 1;`);
+    const rule = 'allow "r" when true;';
+    assert.equal(asked(`${rule} ${one} ${other}`).rule, 'user/a');
+    assert.equal(asked(`${rule} ${other} ${one}`).rule, 'user/a');
+  });
+
+  it('holds a limit per network, or per chain where the bytes name none', () => {
+    const limit = 'allow "r" when true; limit "l" amount per chain, asset over lifetime max 9;';
+    const scopes = (over: Partial<Effects>) => asked(limit, over).reservations.map(({ scope }) => scope);
+    assert.deepEqual(scopes({}), ['amount asset="solana:x/slip44:501" chain="solana"']);
+    assert.deepEqual(scopes({ network: 'eip155:1' }), [
+      'amount asset="solana:x/slip44:501" chain="eip155:1"',
+    ]);
+    const counted = 'allow "r" when true; limit "l" on sign-message count per chain over lifetime max 9;';
+    const policy = compilePolicy('user', parsePolicy(`policy 1;\n${counted}`));
+    const { outcome, field } = decidedBy(policy, null, noUsage, 'signUtf8Message');
+    assert.deepEqual([outcome, field], ['deny', 'effects.chain']);
+  });
+
+  it('shows a time beyond the calendar as the number that it is', () => {
+    const validity = { ...quiet.validity, notAfter: 10n ** 20n };
+    const { trace } = asked('allow "r" when effects.notAfter < timestamp("2026-01-01T00:00:00Z");', {
+      validity,
+    });
+    assert.match(trace.at(-1)!, /effects\.notAfter is 100000000000000000000000; wanted/);
+  });
+
+  it('reads the weekday where the policy says, and no number out of what is too long for one', () => {
+    const sunday = Date.parse('2026-11-29T12:00:00Z');
+    const rule = 'allow "r" when time.now.getDayOfWeek("UTC") == 0;';
+    const policy = compilePolicy('user', parsePolicy(`policy 1;\n${rule}`));
+    assert.equal(decidedBy(policy, quiet, noUsage, 'signTransaction', sunday).outcome, 'allow');
+    assert.equal(decidedBy(policy, quiet, noUsage, 'signTransaction', sunday - 86_400_000).outcome, 'deny');
+    const called = (amount: bigint) =>
+      asked('allow "r" when effects.calls.all(c, int(c.arguments["n"]) > 5);', {
+        calls: [{ target: 't', name: null, arguments: { n: amount.toString() } }],
+      }).outcome;
+    assert.equal(called(2n ** 256n - 1n), 'allow');
+    assert.equal(called(2n ** 256n), 'deny');
   });
 
   it('gives the same decision for the same input, never throws, and explains every one', () => {

@@ -238,13 +238,14 @@ function wordsOf(policy: CompiledPolicy, reason: Refusal['reason'], request: Pol
           findings: [],
           excess: null,
         };
-      const [first] = closest.findings;
+      // A rule that is not true has a finding.
+      const first = closest.findings[0]!;
       const raw =
         closest.rule.document.id === rawPayloadRule && actionClassOf(request.action) === 'sign-raw-payload';
       return {
         rule: closest.rule.name,
-        field: raw ? 'params.payload' : (first?.path ?? null),
-        why: first === undefined ? `nothing allows ${request.action}` : found(first),
+        field: raw ? 'params.payload' : first.path,
+        why: found(first),
         hint: raw
           ? 'Let a root user set permissions ["signRawPayload"] in the policy, or sign a message, typed data or a transaction.'
           : askRoot,

@@ -1,5 +1,5 @@
 /** Policies of users and grants in their wire form, as documents of the language (spec/policy.md §8). */
-import { KmsError } from '@keystead/protocol/errors';
+import type { KmsError } from '@keystead/protocol/errors';
 import { type GrantScope, type GrantScopes, grantScopes } from '@keystead/protocol/parameters/grant';
 import type { Permission, UserPolicy } from '@keystead/protocol/parameters/user';
 import type { Json } from '@keystead/protocol/schema';
@@ -189,7 +189,8 @@ function expressionOf(text: string, known: Constants, at: string): Condition {
   try {
     return parseCondition(text, known);
   } catch (cause) {
-    throw cause instanceof KmsError ? invalid(at, cause.detail, cause) : cause;
+    // The parser throws nothing else.
+    throw invalid(at, (cause as KmsError).detail, cause);
   }
 }
 

@@ -60,6 +60,20 @@ describe('prices', () => {
     assert.equal(microDollars(0n, scaledPrice(1n, 36)), 0n);
   });
 
+  it('has the same price in whatever order sources state it', () => {
+    const quotes = [quote('a', 100n), quote('b', 102n), quote('c', 101n)];
+    assert.deepEqual(record(...quotes), record(...[...quotes].reverse()));
+  });
+
+  it('takes the quote alone where the hours that it remembers are over', () => {
+    const day = 24 * 3_600_000;
+    const patient = { maximumAgeSeconds: 172_800 };
+    assert.equal(
+      microsOf(record(quote('a', 500n, day + 7_200_000), quote('b', 490n, day + 7_200_000)), patient),
+      500n,
+    );
+  });
+
   it('forgets hours that are older than a day', () => {
     let known: QuoteRecord | undefined;
     for (let hour = 0; hour < 100; hour += 1)

@@ -56,6 +56,18 @@ describe('windows', () => {
     );
   });
 
+  it('keeps what it knows of time zones within bounds, and answers the same afterwards', () => {
+    const now = Date.parse('2026-06-15T12:00:00Z');
+    const before = calendarStart(now, 'day', 'Europe/Berlin');
+    // The database knows its names in any letters: so there are more names than zones.
+    const letters = [...'europe/berlin'];
+    for (let mask = 0; mask < 2300; mask += 1) {
+      const name = letters.map((letter, bit) => ((mask >> bit) & 1 ? letter.toUpperCase() : letter)).join('');
+      assert.equal(calendarStart(now, 'day', name), before);
+    }
+    assert.equal(calendarStart(now, 'day', 'Europe/Berlin'), before);
+  });
+
   it('tells local hours and weekdays, and knows which names are time zones', () => {
     const { hour, minute, weekday } = localTime(at('2026-05-03T22:30:00Z'), 'Asia/Kolkata');
     assert.deepEqual([hour, minute, weekday], [4, 0, 1]);

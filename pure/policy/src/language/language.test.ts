@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { KmsError } from '@keystead/protocol/errors';
 import { policyOf, Random } from '../../testing/generate.ts';
+import { addressText } from './address-text.ts';
+import { checkCondition } from './check-condition.ts';
 import type { Condition } from './document.ts';
 import { formatCondition, formatPolicy } from './format.ts';
 import { parseCondition, parsePolicy } from './parse-text.ts';
@@ -352,6 +354,59 @@ describe('the JSON form', () => {
     it(`refuses a limit with ${what}, and names it`, () => {
       assert.equal(refusal(() => policyDocument.parse(given, 'policy')).field, field);
     });
+
+  it('refuses conditions that did not come from a document just so', () => {
+    let deep: Condition = { constant: true };
+    for (let level = 0; level < 20; level += 1) deep = { not: deep };
+    const compare = (field: string, value: unknown): Condition =>
+      ({ field, operator: '==', value }) as unknown as Condition;
+    const wrong: readonly (readonly [Condition, string])[] = [
+      [deep, `when${'.not'.repeat(16)}`],
+      [compare('subject.user', 5), 'when.value'],
+      [compare('subject.user', 'x'.repeat(257)), 'when.value'],
+      [compare('time.now', '2026-13-01T00:00:00Z'), 'when.value'],
+      [compare('time.now', '2026-02-30T00:00:00Z'), 'when.value'],
+    ];
+    for (const [condition, field] of wrong)
+      assert.equal(refusal(() => checkCondition(condition, {}, 'when')).field, field);
+    assert.equal(checkCondition(compare('subject.user', 'x'.repeat(256)), {}, 'when').nodes, 1);
+  });
+
+  it('takes a list of one asset for one asset, and not a list of two', () => {
+    const limit = {
+      id: 'l',
+      meter: 'amount',
+      across: { asset: { list: 'coins' } },
+      window: { kind: 'lifetime' },
+      max: '5',
+    };
+    const given = (coins: readonly string[]) => document({ lists: { coins }, limits: [limit] });
+    assert.equal(policyDocument.parse(given(['solana/slip44:501']), 'policy').limits!.length, 1);
+    const refused = refusal(() => policyDocument.parse(given(['solana/slip44:501', 'x/y:z']), 'policy'));
+    assert.equal(refused.field, 'policy.limits[0]');
+  });
+
+  it('bounds the text, and says what it expected', () => {
+    refusal(() => parsePolicy(`policy 1; ${' '.repeat(4 * 131_072)}`));
+    refusal(() => parseCondition(`true${' '.repeat(131_072)}`));
+    for (const text of ['1 == has(effects.fee)', 'has(effects.outflows.all(o, true))', '"a" in ["a", true]'])
+      assert.match(refusal(() => parseCondition(text)).message, /expected a (constant|field)/);
+    const text =
+      'policy 1;\n\nallow "r" when\n  true;\n\n// Why.\nlimit "l" count\n  over lifetime\n  max 5;\n';
+    assert.equal(parsePolicy(text).limits![0]!.comment, 'Why.');
+    assert.equal(formatPolicy(parsePolicy(text)), text);
+  });
+
+  it('has one text for each address', () => {
+    const evm = '0x52908400098527886e0f7030069857d2e4169ee7';
+    assert.equal(addressText(evm), '0x52908400098527886E0F7030069857D2E4169EE7');
+    assert.equal(addressText(`0X${'AB'.repeat(32)}`), `0x${'ab'.repeat(32)}`);
+    assert.equal(addressText('BC1QAR0SRRR'), 'bc1qar0srrr');
+    assert.equal(
+      addressText('9xQeWvG816bUx9EPjHmaT23yvVM2ZWbrrpZb9PusVFin'),
+      '9xQeWvG816bUx9EPjHmaT23yvVM2ZWbrrpZb9PusVFin',
+    );
+  });
 
   it('bounds depth and size', () => {
     let deep: Condition = { constant: true };

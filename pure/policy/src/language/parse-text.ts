@@ -312,10 +312,7 @@ class Parser {
     const values: string[] = [];
     do {
       const token = this.#peek();
-      if (token.kind === 'name' && token.text === 'timestamp') {
-        this.#index += 1;
-        values.push(this.#call(() => this.#take('string').text));
-      } else if (token.kind === 'string' || token.kind === 'integer') {
+      if (token.kind === 'string' || token.kind === 'integer') {
         this.#index += 1;
         values.push(token.text);
       } else throw this.#expected('a constant', this.#index);
