@@ -18,8 +18,10 @@ import { found } from '@keystead/enclave-launcher/genesis';
 import {
   genesisDirectoryOf,
   readGenesisRecord,
+  replaceGenesis,
   writeGenesis,
 } from '@keystead/enclave-launcher/genesis-files';
+import { resealed } from '@keystead/enclave-launcher/reseal';
 import { SeedHolders } from '@keystead/enclave-launcher/seed-holders';
 import { unlockKeyOf } from '@keystead/enclave-launcher/unlock/unlock-key';
 import { walletKeysOf } from '@keystead/enclave-launcher/wallet-keys';
@@ -146,7 +148,7 @@ export class WalletKeyWorld {
   /** The store: rows by the hash of their body. */
   readonly rows = new Map<string, Uint8Array>();
   readonly walletIds: Uint8Array[] = [];
-  readonly #secret = SecretBytes.take(random(32));
+  #secret = SecretBytes.take(random(32));
   #processes = new Map<Role, Process>();
   #holders!: SeedHolders;
   #kill: Kill | undefined;
@@ -264,6 +266,26 @@ export class WalletKeyWorld {
       .finally(() => {
         this.#kill = undefined;
       });
+  }
+
+  /** Another unlock secret, as a rotation of shares or of the password makes it; what it was before. */
+  async replaceSecret(): Promise<SecretBytes> {
+    const [from, to] = [this.#secret, SecretBytes.take(random(32))];
+    const records = await resealed(this.home, this.#holders, { from, to });
+    replaceGenesis(this.home, records, '{}');
+    this.#secret = to;
+    return from;
+  }
+
+  /** Starts as whoever has this unlock secret can. */
+  async startWith(secret: SecretBytes): Promise<void> {
+    const own = this.#secret;
+    this.#secret = secret;
+    try {
+      await this.start();
+    } finally {
+      this.#secret = own;
+    }
   }
 
   /** Messages of the last `renew`. */

@@ -25,6 +25,7 @@ export const readGenesisRecord = (home: string, role: Role): Uint8Array =>
  * are there, or none although the deployment was founded: making new keys would orphan everything stored.
  */
 export function readGenesis(home: string): GenesisRecords | undefined {
+  finishReplacement(home);
   const directory = genesisDirectoryOf(home);
   const present = roles.filter((role) => existsSync(fileOf(directory, role)));
   if (present.length === roles.length) {
@@ -46,15 +47,45 @@ export function readGenesis(home: string): GenesisRecords | undefined {
 
 /** Writes all three records and the unlock record, or none: they appear by one rename. */
 export function writeGenesis(home: string, records: GenesisRecords, unlockRecord: string | undefined): void {
+  prepare(home, records, unlockRecord);
+  // An empty directory that somebody made is no genesis; a directory with files makes this fail.
+  renameSync(preparedOf(home), genesisDirectoryOf(home));
+  syncDirectory(home);
+}
+
+/**
+ * Puts other records and another unlock record in the place of those that stand, all or none: when the process is killed in
+ * between, the next start has the old ones, or goes on.
+ */
+export function replaceGenesis(home: string, records: GenesisRecords, unlockRecord: string): void {
+  prepare(home, records, unlockRecord);
+  renameSync(genesisDirectoryOf(home), replacedOf(home));
+  syncDirectory(home);
+  finishReplacement(home);
+}
+
+/** What is prepared is whole when what it replaces has been moved away. */
+function finishReplacement(home: string): void {
   const directory = genesisDirectoryOf(home);
-  const temporary = `${directory}.new`;
+  if (!existsSync(replacedOf(home))) return;
+  if (!existsSync(directory)) {
+    renameSync(preparedOf(home), directory);
+    syncDirectory(home);
+  }
+  rmSync(replacedOf(home), { recursive: true });
+  syncDirectory(home);
+}
+
+const preparedOf = (home: string) => `${genesisDirectoryOf(home)}.new`;
+const replacedOf = (home: string) => `${genesisDirectoryOf(home)}.old`;
+
+function prepare(home: string, records: GenesisRecords, unlockRecord: string | undefined): void {
+  const temporary = preparedOf(home);
   rmSync(temporary, { recursive: true, force: true });
   mkdirSync(temporary, { mode: 0o700 });
   chmodSync(temporary, 0o700);
   for (const role of roles) writeNewFile(fileOf(temporary, role), records[role], 0o600);
   if (unlockRecord !== undefined) writeNewFile(join(temporary, unlockRecordName), unlockRecord, 0o600);
   syncDirectory(temporary);
-  // An empty directory that somebody made is no genesis; a directory with files makes this fail.
-  renameSync(temporary, directory);
   syncDirectory(home);
 }

@@ -8,6 +8,7 @@ import { found } from './genesis.ts';
 import { readGenesis, readGenesisRecord, writeGenesis } from './genesis-files.ts';
 import { LaunchError } from './launch-error.ts';
 import type { Report } from './report.ts';
+import { resealed } from './reseal.ts';
 import { Sandbox } from './sandbox.ts';
 import { SeedHolders } from './seed-holders.ts';
 import { type Ready, Supervisor } from './supervisor.ts';
@@ -54,7 +55,10 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
     const secret = await untilAborted(unlock.secret(), signal);
     const enclaves = await startAll(supervisors);
     if (founding !== undefined) writeGenesis(config.home, await found(enclaves, secret), founding.record);
-    await unlock.serve(walletKeysOf(config.home, holders));
+    await unlock.serve({
+      walletKeys: walletKeysOf(config.home, holders),
+      reseal: (secrets) => resealed(config.home, holders, secrets),
+    });
     const deployed = agreement(config, report, existing === undefined);
     await Promise.all(
       roles.map((role) =>

@@ -12,6 +12,7 @@ import type { Clock, EnclaveContext, Random, Rotation } from './program.ts';
 import { roleKeysOf, signSeedOf } from './role-keys.ts';
 import { type Approved, joinHalves, SeedHolder, Withheld } from './seed-halves.ts';
 import { parseSettings } from './settings.ts';
+import { openOwnRecord } from './own-record.ts';
 import { WalletKeyRenewal } from './wallet-key-renewal.ts';
 
 export interface BootOptions {
@@ -184,6 +185,20 @@ export function createBoot(options: BootOptions): Boot {
         StatedGenerations.encode({ boot: context.boot, ...generations }),
       );
       return { type: 'generations', generations, isComplete, rewrapped, isUsed, stated };
+    },
+    reseal: (message: ToEnclave & { type: 'reseal' }, { genesis }: NonNullable<typeof open>): FromEnclave => {
+      const unlockKey = SecretBytes.take(message.unlockKey);
+      const next = SecretBytes.take(message.nextUnlockKey);
+      try {
+        const onDisk = openOwnRecord({ role, record: message.record, unlockKey, seed: genesis.seed });
+        const record = sealGenesisRecord(role, onDisk, next, random);
+        onDisk.seed.wipe();
+        for (const { key } of onDisk.walletKeys) key.wipe();
+        return { type: 'resealed', record };
+      } finally {
+        unlockKey.wipe();
+        next.wipe();
+      }
     },
     recordGenerations: (
       { stated }: ToEnclave & { type: 'recordGenerations' },

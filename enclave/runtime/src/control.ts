@@ -79,6 +79,8 @@ export const ToEnclave = variant('type', {
   /** To the certifier, what the signer stated; and back, once it is in the heads log. */
   recordGenerations: [14, struct({ stated: Sealed })],
   useGenerations: [15, struct({ recorded: Sealed })],
+  /** The own record as it lies on disk, under another unlock key (spec/unlock.md §4.1). */
+  reseal: [16, struct({ unlockKey: fixed(32), record: bytes(maximumRecordBytes), nextUnlockKey: fixed(32) })],
   /** A realm's genesis: make id and root seed, sealed under the unlock key (spec/realm.md §12). */
   makeRealm: [20, struct({ unlockKey: fixed(32) })],
   unlockRealm: [
@@ -127,6 +129,7 @@ export const FromEnclave = variant('type', {
   ],
   recorded: [17, struct({ recorded: Sealed })],
   used: [18, struct({})],
+  resealed: [19, struct({ record: bytes(maximumRecordBytes) })],
   /** A realm is unlocked, or configured anew. The key is of the newest Noise generation. */
   realm: [20, struct({ realmId: fixed(16), publicKey: fixed(32) })],
 });

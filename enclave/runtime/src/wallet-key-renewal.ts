@@ -1,6 +1,6 @@
-import { equalBytes } from '@keystead/crypto/bytes';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
-import { type Genesis, openGenesisRecord, sealGenesisRecord } from './genesis-record.ts';
+import { type Genesis, sealGenesisRecord } from './genesis-record.ts';
+import { openOwnRecord } from './own-record.ts';
 import type { Random } from './program.ts';
 import { Withheld } from './seed-halves.ts';
 import {
@@ -58,16 +58,18 @@ export class WalletKeyRenewal {
     readonly genesis: Genesis;
   }): { record: Uint8Array; generations: Generations } {
     const { record, unlockKey, retire, isComplete, genesis } = options;
-    const onDisk = opened(record, unlockKey, genesis);
-    if (isNewer(onDisk.generations, this.generations)) {
+    const onDisk = openOwnRecord({ role: 'signer', record, unlockKey, seed: genesis.seed });
+    onDisk.seed.wipe();
+    const generationsOnDisk = generationsOf(onDisk.walletKeys);
+    if (isNewer(generationsOnDisk, this.generations)) {
       this.#renewed = onDisk.walletKeys;
-      return { record, generations: onDisk.generations };
+      return { record, generations: generationsOnDisk };
     }
     // What is used must not be younger than what is on disk: an older record was put back while the process ran.
-    if (isNewer(this.generations, onDisk.generations)) throw new Withheld('record-old');
+    if (isNewer(this.generations, generationsOnDisk)) throw new Withheld('record-old');
     if (this.#isPending) {
       this.#renewed = this.#keys;
-      return { record, generations: onDisk.generations };
+      return { record, generations: generationsOnDisk };
     }
     if (retire && this.#keys.length === 1) throw new Withheld('nothing-to-retire');
     if (retire && !(isComplete && this.#isUsed)) throw new Withheld('rows-remain');
@@ -107,22 +109,4 @@ export class WalletKeyRenewal {
     for (const { key } of this.#superseded) key.wipe();
     this.#superseded = [];
   }
-}
-
-/** Throws Withheld unless it opens under this key and is the signer's own. */
-function opened(
-  record: Uint8Array,
-  unlockKey: SecretBytes,
-  own: Genesis,
-): { walletKeys: readonly WalletKey[]; generations: Generations } {
-  let read: Genesis;
-  try {
-    read = openGenesisRecord('signer', record, unlockKey);
-  } catch {
-    throw new Withheld('record-refused');
-  }
-  const isOwn = equalBytes(read.seed.expose(), own.seed.expose());
-  read.seed.wipe();
-  if (!isOwn) throw new Withheld('record-foreign');
-  return { walletKeys: read.walletKeys, generations: generationsOf(read.walletKeys) };
 }

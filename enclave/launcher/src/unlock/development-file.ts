@@ -6,10 +6,9 @@ import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { LauncherConfig } from '../config.ts';
 import { syncDirectory, writeNewFile } from '../durable-file.ts';
 import { exitConfiguration, LaunchError } from '../launch-error.ts';
-import type { WalletKeys } from '../wallet-keys.ts';
 import { listenForDevelopment } from './development-operators.ts';
 import type { OperatorSocket } from './operator-socket.ts';
-import type { Unlock } from './unlock.ts';
+import type { OpenDeployment, Unlock } from './unlock.ts';
 
 const label =
   '# DEVELOPMENT UNLOCK KEY. Whoever reads this file and the genesis directory holds every wallet of this deployment.';
@@ -48,7 +47,7 @@ export class DevelopmentFile implements Unlock {
     return readKeyFile(this.#path);
   }
 
-  async serve(walletKeys: WalletKeys): Promise<void> {
+  async serve({ walletKeys }: OpenDeployment): Promise<void> {
     this.#listening = await listenForDevelopment({
       socket: this.#socket,
       secret: () => this.secret(),

@@ -9,12 +9,12 @@ import {
 } from '@keystead/protocol/operator';
 import { systemRandom } from '@keystead/enclave-runtime/context';
 import type { Report } from '../report.ts';
-import type { WalletKeys } from '../wallet-keys.ts';
+import type { GenesisRecords } from '../genesis-files.ts';
 import { OperatorRefusal } from './operator-refusal.ts';
 import { OperatorSocket, type OperatorSession } from './operator-socket.ts';
 import { openWithPassword, sealUnderPassword } from './password.ts';
 import { assertSharing, sealUnderShares, ShareCollection } from './shares.ts';
-import type { Unlock } from './unlock.ts';
+import type { OpenDeployment, Unlock } from './unlock.ts';
 import { parseUnlockRecord, type UnlockRecord } from './unlock-record.ts';
 
 /** How long shares that were given wait for the missing ones, in milliseconds. */
@@ -26,8 +26,8 @@ export interface OperatorsOptions {
   /** Undefined before the founding. */
   readonly record: UnlockRecord | undefined;
   readonly report: Report;
-  /** Puts another unlock record in the place of the one that stands, durably. */
-  readonly replace: (record: string) => void;
+  /** Puts another unlock record and the records under it in the place of those that stand, durably. */
+  readonly replace: (record: string, records: GenesisRecords) => void;
 }
 
 /** What one connection has begun and not confirmed. */
@@ -46,8 +46,14 @@ interface Rotation {
     | { readonly retire: boolean };
   /** The unlock secret, once they have agreed. */
   agreed?: SecretBytes;
-  /** The new record, once its shares are on their way to whoever began. */
-  record?: string;
+  /** What is to be put in place, once its shares are on their way to whoever began. */
+  replacement?: Replacement;
+}
+
+/** An unlock record, and the genesis records under its unlock secret. */
+interface Replacement {
+  readonly record: string;
+  readonly records: GenesisRecords;
 }
 
 /** Operators with a password or with shares, at the operator socket (spec/unlock.md §4, §5). */
@@ -55,7 +61,7 @@ export class Operators implements Unlock {
   readonly kind: OperatorsOptions['kind'];
   readonly #report: Report;
   readonly #replace: OperatorsOptions['replace'];
-  #walletKeys: WalletKeys | undefined;
+  #deployment: OpenDeployment | undefined;
   #rotation: Rotation | undefined;
   readonly #foundings = new WeakMap<OperatorSession, Founding>();
   #socket: OperatorSocket | undefined;
@@ -112,8 +118,8 @@ export class Operators implements Unlock {
     return this.#waiting;
   }
 
-  async serve(walletKeys: WalletKeys): Promise<void> {
-    this.#walletKeys = walletKeys;
+  async serve(deployment: OpenDeployment): Promise<void> {
+    this.#deployment = deployment;
   }
 
   opened(): void {
@@ -183,7 +189,8 @@ export class Operators implements Unlock {
       threshold: shares?.threshold ?? 0,
       shares: shares?.shares ?? 0,
       given: [...(this.#collection?.given ?? [])],
-      walletKey: state === 'open' || state === 'rotating' ? await this.#walletKeys?.status() : undefined,
+      walletKey:
+        state === 'open' || state === 'rotating' ? await this.#deployment?.walletKeys.status() : undefined,
     };
   }
 
@@ -239,24 +246,34 @@ export class Operators implements Unlock {
       throw new OperatorRefusal('not-rotating', 'this connection has begun nothing', 'begin anew');
     const { agreed, to } = rotation;
     if (agreed === undefined) return { type: 'done', missing: this.#missing() };
-    if ('password' in to) {
-      this.#put(await sealUnderPassword(agreed, to.password));
-      return { type: 'done', missing: 0 };
-    }
     if ('retire' in to) {
       try {
-        return { type: 'walletKey', ...(await this.#walletKeys!.renew(agreed, to.retire)) };
+        return { type: 'walletKey', ...(await this.#deployment!.walletKeys.renew(agreed, to.retire)) };
       } finally {
         this.#endRotation();
       }
     }
-    const { record, packed } = await sealUnderShares(agreed, to.threshold, to.shares);
-    rotation.record = record;
-    return { type: 'shares', shares: [...packed] };
+    // Whoever has an old copy of the home and what unlocked it must not open the records of from now on.
+    const next = SecretBytes.take(systemRandom(32));
+    try {
+      const records = await this.#deployment!.reseal({ from: agreed, to: next });
+      if ('password' in to) {
+        this.#put({ record: await sealUnderPassword(next, to.password), records });
+        return { type: 'done', missing: 0 };
+      }
+      const { record, packed } = await sealUnderShares(next, to.threshold, to.shares);
+      rotation.replacement = { record, records };
+      return { type: 'shares', shares: [...packed] };
+    } catch (error) {
+      this.#endRotation();
+      throw error;
+    } finally {
+      next.wipe();
+    }
   }
 
-  #put(record: string): void {
-    this.#replace(record);
+  #put({ record, records }: Replacement): void {
+    this.#replace(record, records);
     this.#record = parseUnlockRecord(new TextEncoder().encode(record));
     this.#endRotation();
   }
@@ -280,8 +297,8 @@ export class Operators implements Unlock {
 
   #confirm(session: OperatorSession): FromLauncher {
     const rotation = this.#rotation;
-    if (rotation?.session === session && rotation.record !== undefined) {
-      this.#put(rotation.record);
+    if (rotation?.session === session && rotation.replacement !== undefined) {
+      this.#put(rotation.replacement);
       return { type: 'done', missing: 0 };
     }
     this.#assertFounding('shares');

@@ -1,15 +1,20 @@
-import { join } from 'node:path';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { UnlockKind } from '@keystead/protocol/operator';
 import type { LauncherConfig } from '../config.ts';
-import { replaceFile } from '../durable-file.ts';
-import { genesisDirectoryOf } from '../genesis-files.ts';
+import { genesisDirectoryOf, type GenesisRecords, replaceGenesis } from '../genesis-files.ts';
 import { exitConfiguration, LaunchError } from '../launch-error.ts';
 import type { Report } from '../report.ts';
 import type { WalletKeys } from '../wallet-keys.ts';
 import { DevelopmentFile } from './development-file.ts';
 import { Operators } from './operators.ts';
-import { readUnlockRecord, type UnlockRecord, unlockRecordName } from './unlock-record.ts';
+import { readUnlockRecord, type UnlockRecord } from './unlock-record.ts';
+
+/** What operators can have done with a deployment that is open. */
+export interface OpenDeployment {
+  readonly walletKeys: WalletKeys;
+  /** The genesis records under another unlock secret; nothing is written. Throws OperatorRefusal. */
+  reseal(secrets: { readonly from: SecretBytes; readonly to: SecretBytes }): Promise<GenesisRecords>;
+}
 
 /** Where the unlock secret of a deployment comes from (spec/unlock.md §1). */
 export interface Unlock {
@@ -20,8 +25,8 @@ export interface Unlock {
   readonly given: boolean;
   /** The secret, when there is one: operators may take their time. Not to be kept or wiped by the caller. */
   secret(): Promise<SecretBytes>;
-  /** From now on operators can replace the wallet key. */
-  serve(walletKeys: WalletKeys): Promise<void>;
+  /** From now on operators can replace the wallet key, and what unlocks. */
+  serve(deployment: OpenDeployment): Promise<void>;
   /** All enclaves are open: what nobody needs now is wiped. */
   opened(): void;
   close(): void;
@@ -36,8 +41,7 @@ export async function openUnlock(
   const record = founded ? readUnlockRecord(genesisDirectoryOf(config.home)) : undefined;
   const kind = kindOf(config, founded, record);
   if (kind === 'development-file') return new DevelopmentFile(config, founded);
-  const replace = (content: string) =>
-    replaceFile(join(genesisDirectoryOf(config.home), unlockRecordName), content, 0o600);
+  const replace = (record: string, records: GenesisRecords) => replaceGenesis(config.home, records, record);
   return Operators.listen({ socket: config.unlock.operatorSocket, kind, record, report, replace });
 }
 

@@ -12,7 +12,8 @@ export const operatorRotate: Command = {
   details: [
     'The operators of now have to agree: each gives a share (or somebody the password) with keystead operator unlock while this',
     'command waits. Nothing stops. Until the new shares are written the old ones hold; ending the command changes nothing.',
-    'Whoever has an old copy of KEYSTEAD_HOME and enough old shares has the deployment still: have the old shares destroyed.',
+    'The old ones open no record of now, but an old copy of KEYSTEAD_HOME, which has the same seeds: have them destroyed. So that',
+    'no wallet row of now opens with such a copy, give keystead operator rotate wallet-key next, and retire the old key.',
   ].join('\n'),
   options: newUnlockOptions,
   run(given, surroundings) {
