@@ -75,6 +75,26 @@ describe('a cold organization', () => {
     assert.equal(new Set(nodes).size, nodes.length);
   });
 
+  it('asks for no node of a chain that it has from its beginning', () => {
+    const { bench, organizationId, walletId } = withEntries(20);
+    bench.ask(bench.addingUser(organizationId, 'alice'));
+    bench.ask(bench.call('deleteUserFromOrganization', { organizationId, username: 'alice' }));
+    bench.restart();
+    const ref = bench.submit(bench.signing(organizationId, walletId, 'cold'));
+    bench.run();
+    assert.equal(bench.ticketed(ref).entry.decision.outcome, 1);
+    assert.deepEqual(
+      bench.queries.filter(({ kind }) => kind === 'node'),
+      [],
+    );
+    // The control: beyond the first checkpoint they lie in the store alone.
+    const { bench: older, ...use } = withEntries(70);
+    older.restart();
+    older.submit(older.signing(use.organizationId, use.walletId, 'cold'));
+    older.run();
+    assert.ok(older.queries.some(({ kind }) => kind === 'node'));
+  });
+
   const damages: Record<string, (rows: Uint8Array[]) => Uint8Array[]> = {
     'is changed by one bit': ([row, ...rest]) => [flipped(row), ...rest],
     'is missing at the end': (rows) => rows.slice(0, -1),

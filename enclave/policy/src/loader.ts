@@ -1,5 +1,6 @@
 import { equalBytes } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
+import { MerkleMap } from '@keystead/crypto/merkle-map';
 import { checkpointInterval, type Head, zeroHash } from '@keystead/protocol/entry';
 import type { RowQuery } from '@keystead/protocol/frames';
 import type { DecidedRequests } from './decided-requests.ts';
@@ -12,6 +13,9 @@ import {
   openEntry,
 } from './organization.ts';
 import type { NodeCache } from './rows.ts';
+
+/** Writes of the authority set that cost less to replay than its nodes cost to fetch. */
+const mostReplayedWrites = 64;
 
 /**
  * Brings a cold organization into memory (spec/state.md §7): the certifier says where the chain ends, the store gives
@@ -142,10 +146,24 @@ export class Loading {
     }
     const organization = this.#organization(stateRoot);
     for (const known of entries) organization.append(known, head.floor);
+    if (from === 1) this.#keepAuthority(entries, head.authority);
     if (!equalBytes(organization.tail.authority, head.authority))
       throw locked('the authority root is not the certified one');
     organization.certified = head;
     return organization;
+  }
+
+  /** A chain that is there from its beginning holds its whole authority set: none of its nodes has to be asked for. */
+  #keepAuthority(entries: readonly KnownEntry[], root: Uint8Array): void {
+    const writes = entries.flatMap(({ entry }) => entry.authority);
+    if (writes.length > mostReplayedWrites) return;
+    const map = new MerkleMap(zeroHash, this.#nodes);
+    for (const { key, value } of writes) {
+      if (value === undefined) map.delete(key);
+      else map.set(key, value);
+    }
+    if (!equalBytes(map.root(), root)) return;
+    for (const { hash, bytes } of map.newNodes()) this.#nodes.put(hash, bytes);
   }
 
   /**

@@ -43,32 +43,26 @@ export interface MadeResult {
   readonly accounts: readonly DerivedAccount[];
 }
 
-/** A decision stops with this when it builds on an organization that is not in memory. */
-export class NeedOrganization extends Error {
+/** A decision stops with this when it builds on an organization that is not in memory; no Error, as NeedRows. */
+export class NeedOrganization {
   readonly id: Uint8Array;
   constructor(id: Uint8Array) {
-    super('organization needed');
-    this.name = 'NeedOrganization';
     this.id = id;
   }
 }
 
 /** A decision stops with this until the signer has made a secret or told an account. */
-export class NeedMade extends Error {
+export class NeedMade {
   readonly make: Omit<Make, 'boot'>;
   constructor(make: Omit<Make, 'boot'>) {
-    super('signer needed');
-    this.name = 'NeedMade';
     this.make = make;
   }
 }
 
 /** A decision stops with this until the store has said who owns a wallet. */
-export class NeedOwner extends Error {
+export class NeedOwner {
   readonly walletId: Uint8Array;
   constructor(walletId: Uint8Array) {
-    super('owner needed');
-    this.name = 'NeedOwner';
     this.walletId = walletId;
   }
 }
