@@ -61,6 +61,8 @@ const overloaded = new KmsError('overloaded', {});
 const sweepInterval = 250;
 /** Pause before the certifier's tail is offered to a failing store again, in milliseconds. */
 const tailRetry = 1000;
+/** Rows of the tail that are looked up at one go while requests are answered. */
+const servingRows = 64;
 /** What one `requests` frame carries at most. */
 const mostFrameItems = 4096;
 const mostFrameBytes = 12 * 1024 * 1024;
@@ -518,25 +520,31 @@ export class Pipeline implements LinkEvents {
   async #keepTail(link: number, rows: readonly Uint8Array[], last: boolean): Promise<void> {
     // What is being committed was decided before the certifier was lost: it must not come after the rows of the tail.
     if (!this.#tailKept) await this.#passingOn;
-    // The frames after the first whole one are taken while requests are answered.
-    else await new Promise<void>((resolve) => setImmediate(resolve));
-    while (link === this.#certifierLink && !this.#stopped) {
+    // What follows the first whole frame is taken while requests are answered, which wait for rows again and again.
+    const length = this.#tailKept ? servingRows : rows.length;
+    const kept = { entries: 0, nodes: 0, secrets: 0, owners: 0, refused: 0 };
+    for (let from = 0; from < rows.length && link === this.#certifierLink; ) {
+      if (this.#tailKept) await new Promise<void>((resolve) => setImmediate(resolve));
+      if (this.#stopped) return;
       try {
-        const { refused, ...kept } = await this.#rolling.take(rows);
+        const taken = await this.#rolling.take(rows.slice(from, from + length));
+        for (const name of Object.keys(kept) as (keyof typeof kept)[]) kept[name] += taken[name];
         this.#storeFailing = false;
-        if (refused > 0) this.#report('error', 'tail-rows-refused', { rows: refused });
-        if (Object.values(kept).every((count) => count === 0)) break;
-        this.#metrics.event('rolled-forward');
-        this.#report('warn', 'rolled-forward', kept);
-        // An organization that locked for the want of these rows is loaded anew.
-        if (this.#tailKept) this.#requestResync();
-        break;
+        from += length;
       } catch (error) {
         this.#storeFailing = true;
         this.#metrics.event('store-error');
         this.#report('error', 'tail-not-kept', { reason: nameOf(error) });
         await delay(tailRetry);
       }
+    }
+    const { refused, ...forward } = kept;
+    if (refused > 0) this.#report('error', 'tail-rows-refused', { rows: refused });
+    if (Object.values(forward).some((count) => count > 0)) {
+      this.#metrics.event('rolled-forward');
+      this.#report('warn', 'rolled-forward', forward);
+      // An organization that locked for the want of these rows is loaded anew.
+      if (this.#tailKept) this.#requestResync();
     }
     if (!(last || this.#rolling.isWhole) || this.#tailKept || link !== this.#certifierLink) return;
     this.#tailKept = true;
