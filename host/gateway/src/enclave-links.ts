@@ -1,16 +1,17 @@
 import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Codec } from '@keystead/crypto/pack';
+import { type Codec, nested, type Static } from '@keystead/crypto/pack';
 import type { Role } from '@keystead/protocol/deployment';
 import {
   FromCertifier,
   FromPolicy,
   FromSigner,
+  Requests,
   ToCertifier,
   ToPolicy,
   ToSigner,
 } from '@keystead/protocol/frames';
-import { FrameReader, frame } from '@keystead/protocol/framing';
+import { FrameReader, maximumFrameBytes } from '@keystead/protocol/framing';
 import { Hello } from '@keystead/protocol/hello';
 import { nameOf, type Report } from './report.ts';
 
@@ -33,11 +34,14 @@ const incoming: { [R in Role]: Codec<Incoming[R]> } = {
   signer: FromSigner,
   certifier: FromCertifier,
 };
+/** A frame is the message's length and the message (spec/frames.md §1). */
+const framed = <T>(message: Codec<T>): Codec<T> => nested(message, maximumFrameBytes);
 const outgoing: { [R in Role]: Codec<Outgoing[R]> } = {
-  policy: ToPolicy,
-  signer: ToSigner,
-  certifier: ToCertifier,
+  policy: framed(ToPolicy),
+  signer: framed(ToSigner),
+  certifier: framed(ToCertifier),
 };
+const requests = framed(Requests);
 
 /** What the links tell the pipeline. Every call comes from the event loop, never from inside `send`. */
 export interface LinkEvents {
@@ -66,7 +70,7 @@ interface Link {
   readonly socket: Socket;
   readonly reader: FrameReader;
   readonly measurement: string;
-  collected: Uint8Array[];
+  readonly collected: Uint8Array[];
   unanswered: number;
   pong: Pong | undefined;
 }
@@ -148,30 +152,36 @@ export class EnclaveLinks {
 
   /** False when the role has no link. Throws RangeError when the message fits in no frame. */
   send<R extends Role>(role: R, message: Outgoing[R]): boolean {
-    return this.sendEncoded(role, outgoing[role].encode(message));
+    return this.#collect(role, outgoing[role].encode(message));
   }
 
-  /** As `send`, for a payload that is encoded already: the same bytes can go to several roles. */
-  sendEncoded(role: Role, payload: Uint8Array): boolean {
-    const link = this.#links.get(role);
-    if (link === undefined) return false;
-    link.collected.push(frame(payload));
-    if (!this.#scheduled) {
-      this.#scheduled = true;
-      setImmediate(() => this.flush());
-    }
-    return true;
+  /** Both who decides and who signs get the same bytes. */
+  sendRequests(items: Static<typeof Requests>['items']): void {
+    const frame = requests.encode({ type: 'requests', items });
+    this.#collect('signer', frame);
+    this.#collect('policy', frame);
   }
 
   /** Writes what was collected, one write per link. */
   flush(): void {
     this.#scheduled = false;
-    for (const link of this.#links.values()) {
-      if (link.collected.length === 0) continue;
-      const { collected } = link;
-      link.collected = [];
-      link.socket.write(collected.length === 1 ? collected[0]! : Buffer.concat(collected));
+    for (const { socket, collected } of this.#links.values()) {
+      if (collected.length === 0) continue;
+      socket.cork();
+      for (const frame of collected.splice(0)) socket.write(frame);
+      socket.uncork();
     }
+  }
+
+  #collect(role: Role, frame: Uint8Array): boolean {
+    const link = this.#links.get(role);
+    if (link === undefined) return false;
+    link.collected.push(frame);
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      setImmediate(() => this.flush());
+    }
+    return true;
   }
 
   #accept(socket: Socket): void {
@@ -225,7 +235,8 @@ export class EnclaveLinks {
       if (this.#links.get(role) !== link) return;
       let message: Incoming[Role];
       try {
-        message = incoming[role].decode(payload);
+        // What it holds is written, passed on or answered, and let go.
+        message = incoming[role].decodeShared(payload);
       } catch (error) {
         this.#report('error', 'enclave-malformed', { role, reason: nameOf(error) });
         this.#drop(role, link, 'malformed');

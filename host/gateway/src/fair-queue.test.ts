@@ -3,7 +3,20 @@ import { describe, it } from 'node:test';
 import { FairQueue } from './fair-queue.ts';
 import { keyOf, Senders, strangers } from './senders.ts';
 
-const queued = (ref: number) => ({ ref, request: new Uint8Array(0), arrived: ref });
+const request = {
+  surface: 1,
+  route: 1,
+  path: '/v1/rpc',
+  signatureInput: undefined,
+  signature: undefined,
+  contentDigest: undefined,
+  deployment: undefined,
+  origin: undefined,
+  seen: undefined,
+  phantomStamp: undefined,
+  body: new Uint8Array(0),
+};
+const queued = (ref: number) => ({ ref, request, arrived: ref });
 const refs = (taken: readonly { ref: number }[]) => taken.map(({ ref }) => ref);
 
 describe('the fair queue', () => {

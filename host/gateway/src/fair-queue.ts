@@ -1,8 +1,9 @@
+import type { RawRequest } from '@keystead/protocol/frames';
+
 /** One request that has not left for the enclaves. */
 export interface QueuedRequest {
   readonly ref: number;
-  /** Encoded RawRequest. */
-  readonly request: Uint8Array;
+  readonly request: RawRequest;
   /** Of `performance.now()`. */
   readonly arrived: number;
 }

@@ -3,14 +3,7 @@ import type { Store } from '@keystead/host-storage/store';
 import { AnswerSignature, type FinishedAnswer } from '@keystead/protocol/answer';
 import type { Role } from '@keystead/protocol/deployment';
 import { KmsError } from '@keystead/protocol/errors';
-import {
-  type FromCertifier,
-  type FromPolicy,
-  type FromSigner,
-  RawRequest,
-  type Sealed,
-  ToPolicy,
-} from '@keystead/protocol/frames';
+import type { FromCertifier, FromPolicy, FromSigner, RawRequest, Sealed } from '@keystead/protocol/frames';
 import { bytesOf, inParts } from '@keystead/protocol/kept-rows';
 import { type Broadcaster, submissionOf } from './broadcast/broadcaster.ts';
 import { CertifiedPositions } from './certified-positions.ts';
@@ -66,6 +59,8 @@ const servingRows = 64;
 /** What one `requests` frame carries at most. */
 const mostFrameItems = 4096;
 const mostFrameBytes = 12 * 1024 * 1024;
+/** What a request has at most beside its body. */
+const mostHeadBytes = 64 * 1024;
 /** What one frame with rows for the heads log carries at most. */
 const mostKeptBytes = 8 * 1024 * 1024;
 const mostKeptRows = 65_536;
@@ -201,7 +196,6 @@ export class Pipeline implements LinkEvents {
       this.#waiting.settle(dropped.ref, overloaded);
       if (this.#waiting.isFull) return void settle(overloaded);
     }
-    const encoded = RawRequest.encode(request);
     const { ref, arrived } = this.#waiting.add(request, (outcome) => {
       this.#underWay.delete(ref);
       if (this.#line.size > 0) this.#schedule();
@@ -212,7 +206,7 @@ export class Pipeline implements LinkEvents {
       }
       settle(outcome);
     });
-    this.#line.add(line, { ref, request: encoded, arrived });
+    this.#line.add(line, { ref, request, arrived });
     if (line !== this.#lastLine && this.#lastLine !== undefined) this.#sharedAt = arrived;
     this.#lastLine = line;
     this.#schedule();
@@ -265,15 +259,12 @@ export class Pipeline implements LinkEvents {
       let bytes = 0;
       let end = from;
       while (end < arrived.length && end - from < mostFrameItems) {
-        bytes += arrived[end]!.request.length + 16;
+        bytes += arrived[end]!.request.body.length + mostHeadBytes;
         if (end > from && bytes > mostFrameBytes) break;
         end += 1;
       }
       const items = arrived.slice(from, end).map(({ ref, request }) => ({ ref, owner: undefined, request }));
-      // Both enclaves get the same bytes: the message has one encoding in both directions' schemas.
-      const payload = ToPolicy.encode({ type: 'requests', items });
-      this.#links.sendEncoded('signer', payload);
-      this.#links.sendEncoded('policy', payload);
+      this.#links.sendRequests(items);
       this.#metrics.tickRequests.add(items.length);
       from = end;
     }
@@ -508,9 +499,13 @@ export class Pipeline implements LinkEvents {
   /** The sealed rows that the tickets name, in their order; a row that is gone is left out, and the signer refuses. */
   async #secretsOf(waiting: PolicyBatch['waiting']): Promise<{ hash: Uint8Array; sealed: Uint8Array }[]> {
     const secrets: { hash: Uint8Array; sealed: Uint8Array }[] = [];
+    // A wallet that signs often has many tickets in one batch.
+    const read = new Map<string, Uint8Array | undefined>();
     for (const { secret } of waiting) {
       if (secret === undefined) continue;
-      const sealed = await this.#store.secret(secret);
+      const name = hex(secret);
+      if (!read.has(name)) read.set(name, await this.#store.secret(secret));
+      const sealed = read.get(name);
       if (sealed !== undefined) secrets.push({ hash: secret, sealed });
     }
     return secrets;

@@ -2,7 +2,7 @@ import { mapNodeHash } from '@keystead/crypto/merkle-map';
 import type { StoreBatch } from '@keystead/host-storage/store';
 import type { Store } from '@keystead/host-storage/store';
 import { StoreError } from '@keystead/host-storage/store-error';
-import { KeptRow, type RowQuery, type StoreRows } from '@keystead/protocol/frames';
+import { KeptRow, KeptRows, type RowQuery, RowsToKeep, type StoreRows } from '@keystead/protocol/frames';
 import { formatUuid } from '@keystead/protocol/ids';
 import { sealedRowHash, wrappingOf } from '@keystead/protocol/sealed-row';
 
@@ -71,14 +71,15 @@ function positionBytes(position: number): Uint8Array {
   return bytes;
 }
 
-/** The rows of a batch as the heads log keeps them, each a `KeptRow` in its encoding. */
+/** The rows of a batch as the heads log keeps them, each a `KeptRow` in its encoding; they share one piece of memory. */
 export function keptRows({ entries, nodes, secrets, owners }: StoreRows): Uint8Array[] {
-  return [
-    ...entries.map((row) => KeptRow.encode({ row: 'entry', ...row })),
-    ...nodes.map((row) => KeptRow.encode({ row: 'node', ...row })),
-    ...secrets.map((row) => KeptRow.encode({ row: 'secret', ...row })),
-    ...owners.map((row) => KeptRow.encode({ row: 'owner', ...row })),
-  ];
+  const rows: KeptRow[] = [];
+  for (const { organization, position, bytes, checkpoint } of entries)
+    rows.push({ row: 'entry', organization, position, bytes, checkpoint });
+  for (const { hash, bytes } of nodes) rows.push({ row: 'node', hash, bytes });
+  for (const { hash, bytes } of secrets) rows.push({ row: 'secret', hash, bytes });
+  for (const { walletId, organization } of owners) rows.push({ row: 'owner', walletId, organization });
+  return KeptRows.decodeShared(RowsToKeep.encode(rows));
 }
 
 /** How many rows of each table were committed, and how many were no row of their name. */

@@ -48,7 +48,8 @@ export const unavailable = (detail?: string) =>
 export class Waiting {
   readonly #limits: WaitingLimits;
   readonly #waiters = new Map<number, Waiter>();
-  readonly #refsByIdentity = new Map<string, Set<number>>();
+  /** Nearly always one for each. */
+  readonly #refsByIdentity = new Map<string, number[]>();
   #nextRef = 1;
   #bytes = 0;
   #emptied: (() => void)[] = [];
@@ -82,7 +83,7 @@ export class Waiting {
    */
   bind(identity: string, refs: readonly number[]): Caller[] {
     const known = this.#refsByIdentity.get(identity);
-    const first = known === undefined ? undefined : this.#waiters.get(known.values().next().value!);
+    const first = known === undefined ? undefined : this.#waiters.get(known[0]!);
     const bound: Caller[] = [];
     for (const ref of refs) {
       const waiter = this.#waiters.get(ref);
@@ -92,8 +93,8 @@ export class Waiting {
       if (same !== undefined && !sameRequest(same.request, waiter.request)) continue;
       waiter.identity = identity;
       const bucket = this.#refsByIdentity.get(identity);
-      if (bucket === undefined) this.#refsByIdentity.set(identity, new Set([ref]));
-      else bucket.add(ref);
+      if (bucket === undefined) this.#refsByIdentity.set(identity, [ref]);
+      else if (!bucket.includes(ref)) bucket.push(ref);
       bound.push(waiter);
     }
     return bound;
@@ -102,7 +103,7 @@ export class Waiting {
   /** The callers that were bound to `identity` and still wait. */
   boundTo(identity: string): Caller[] {
     const refs = this.#refsByIdentity.get(identity);
-    return refs === undefined ? [] : [...refs].map((ref) => this.#waiters.get(ref)!);
+    return refs === undefined ? [] : refs.map((ref) => this.#waiters.get(ref)!);
   }
 
   caller(ref: number): Caller | undefined {
@@ -147,9 +148,9 @@ export class Waiting {
     this.#waiters.delete(ref);
     this.#bytes -= waiter.request.body.length;
     if (waiter.identity !== undefined) {
-      const bucket = this.#refsByIdentity.get(waiter.identity);
-      bucket?.delete(ref);
-      if (bucket?.size === 0) this.#refsByIdentity.delete(waiter.identity);
+      const others = this.#refsByIdentity.get(waiter.identity)?.filter((other) => other !== ref) ?? [];
+      if (others.length === 0) this.#refsByIdentity.delete(waiter.identity);
+      else this.#refsByIdentity.set(waiter.identity, others);
     }
     if (this.#waiters.size === 0) for (const resolve of this.#emptied.splice(0)) resolve();
     return waiter;

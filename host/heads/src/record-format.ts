@@ -22,9 +22,13 @@ export interface FoundRecord {
   marked: boolean;
 }
 
-/** The bytes of a record as they lie on disk. */
-export function encodeRecord(sequence: number, bytes: Uint8Array): Buffer {
-  const record = Buffer.alloc(recordOverhead + bytes.length);
+/** The bytes of a record as they lie on disk, in `room` where it is large enough. */
+export function encodeRecord(
+  sequence: number,
+  bytes: Uint8Array,
+  room: Buffer = Buffer.alloc(recordOverhead + bytes.length),
+): Buffer {
+  const record = room.subarray(0, recordOverhead + bytes.length);
   record.writeUInt32BE(bytes.length, 0);
   record.writeBigUInt64BE(BigInt(sequence), 8);
   record.set(bytes, recordHeaderBytes);

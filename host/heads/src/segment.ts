@@ -20,6 +20,8 @@ import { encodeRecord, endOfContent, judgeTail, recordAt, recordOverhead } from 
  * written with zeros beforehand, so that an append changes no length and needs no file system journal.
  */
 const preallocationBytes = 8 * 1024 * 1024;
+/** A longer record than this gets memory of its own. */
+const largestRoom = 1024 * 1024;
 const namePattern = /^records-([0-9]{16})$/;
 
 /** What the start found and set right at the end of the newest file. */
@@ -130,6 +132,8 @@ export class AppendingSegment {
   readonly facts: SegmentFacts;
   readonly #descriptor: number;
   #allocated: number;
+  /** Records are written from here, one after the other. */
+  #room = Buffer.alloc(64 * 1024);
 
   constructor(facts: SegmentFacts) {
     this.facts = facts;
@@ -139,7 +143,9 @@ export class AppendingSegment {
 
   /** Durable when it returns. Throws KeeperError `heads-write`; the process must end then. */
   append(sequence: number, bytes: Uint8Array): void {
-    const record = encodeRecord(sequence, bytes);
+    const length = recordOverhead + bytes.length;
+    if (length > this.#room.length && length <= largestRoom) this.#room = Buffer.alloc(largestRoom);
+    const record = encodeRecord(sequence, bytes, length > this.#room.length ? undefined : this.#room);
     writing(`writing record ${sequence}`, () => {
       while (this.facts.end + record.length > this.#allocated) {
         writeZerosAt(this.#descriptor, this.#allocated, preallocationBytes);

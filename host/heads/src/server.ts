@@ -176,7 +176,8 @@ function payloadsOf(reader: FrameReader, chunk: Uint8Array): Uint8Array[] | unde
 
 function decode(payload: Uint8Array): ToHeads | undefined {
   try {
-    const message = ToHeads.decode(payload);
+    // What it holds is written before anything else is read.
+    const message = ToHeads.decodeShared(payload);
     const empty = message.type === 'append' && message.record.length === 0;
     return empty ? undefined : message;
   } catch {

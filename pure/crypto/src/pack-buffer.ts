@@ -63,6 +63,18 @@ export class PackWriter {
     this.#view.setUint32(at, value);
   }
 
+  /** Leaves room for a u32 that says how many bytes follow; `endLength` with what this returns writes it. */
+  beginLength(): number {
+    return this.#room(4);
+  }
+
+  /** Writes the number of bytes since `beginLength`, and returns it. */
+  endLength(at: number): number {
+    const length = this.#at - at - 4;
+    this.#view.setUint32(at, length);
+    return length;
+  }
+
   u53(value: number): void {
     const at = this.#room(8);
     this.#view.setUint32(at, Math.floor(value / 0x100000000));
@@ -155,6 +167,12 @@ export class PackReader {
   u64(): bigint {
     const at = this.#take(8);
     return this.#view.getBigUint64(at);
+  }
+
+  /** Of the next `length` bytes alone. */
+  within(length: number): PackReader {
+    const at = this.#take(length);
+    return new PackReader(this.#bytes.subarray(at, at + length), this.#shared);
   }
 
   /** A copy, or a view where those are shared. */

@@ -12,6 +12,7 @@ import {
   fixedList,
   list,
   mapped,
+  nested,
   option,
   type Static,
   struct,
@@ -158,6 +159,24 @@ test('a list of fixed items as one byte string has the bytes and the bounds of t
   assert.throws(() => joined.encode(new Uint8Array(7)), RangeError);
   assert.throws(() => joined.encode(new Uint8Array(16)), RangeError);
   assert.throws(() => joined.encode([] as never), TypeError);
+});
+
+test('a nested encoding has the bytes and the bounds of a byte string that holds it', () => {
+  const pair = struct({ a: u16, b: text(8) });
+  const inside = nested(pair, 10);
+  const outside = bytes(10);
+  const one = { a: 7, b: 'abcd' };
+  assert.deepEqual(
+    list(inside, 3).encode([one, one]),
+    list(outside, 3).encode([pair.encode(one), pair.encode(one)]),
+  );
+  assert.deepEqual(inside.decode(outside.encode(pair.encode(one))), one);
+  assert.throws(() => inside.encode({ a: 7, b: 'abcde' }), RangeError);
+  assert.deepEqual(inside.encode(one), outside.encode(pair.encode(one)));
+  refused(inside, '0000000b00070000000461626364', 'longer than 10 bytes');
+  refused(inside, '00000009000700000004616263', 'b: truncated');
+  refused(inside, '0000000a00070000000361626364', 'trailing bytes');
+  refused(inside, '0000000a000700000004616263', 'truncated');
 });
 
 test('refuses two names for one tag and field names that the language reorders', () => {

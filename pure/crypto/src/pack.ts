@@ -259,6 +259,27 @@ export function fixedList(length: number, maximum: number): Codec<Uint8Array> {
   );
 }
 
+/** The encoding of `bytes(maximum)` where the bytes are those of `item`: what is sent is encoded once. */
+export function nested<T>(item: Codec<T>, maximum: number): Codec<T> {
+  assertLimit('maximum', maximum);
+  return codec(
+    4 + item.minimum,
+    (writer, value) => {
+      const begun = writer.beginLength();
+      item.write(writer, value);
+      if (writer.endLength(begun) > maximum) throw new PackFault(`longer than ${maximum} bytes`, 'range');
+    },
+    (reader) => {
+      const length = reader.u32();
+      if (length > maximum) throw new PackFault(`longer than ${maximum} bytes`);
+      const within = reader.within(length);
+      const value = item.read(within);
+      if (within.remaining !== 0) throw new PackFault('trailing bytes');
+      return value;
+    },
+  );
+}
+
 /** Byte 0 for undefined; byte 1, then the item. The item itself must not be undefined. */
 export function option<T>(item: Codec<T>): Codec<T | undefined> {
   return codec<T | undefined>(

@@ -3,6 +3,7 @@ import {
   bytes,
   fixed,
   list,
+  nested,
   option,
   type Static,
   struct,
@@ -49,8 +50,28 @@ export const RawRequest = struct({
 });
 export type RawRequest = Static<typeof RawRequest>;
 
+/** Longest encoding of a `RawRequest` that is taken. */
+const maximumRequestBytes = 524288;
+
 /** `ref` is the gateway's name for a waiting caller; `owner` is its hint which organization owns the wallet. */
-export const RequestItem = struct({ ref: u53, owner: option(fixed(16)), request: bytes(524288) });
+export const RequestItem = struct({
+  ref: u53,
+  owner: option(fixed(16)),
+  request: bytes(maximumRequestBytes),
+});
+
+/** The message `requests` of both enclaves, of requests that are not encoded yet. */
+export const Requests = variant('type', {
+  requests: [
+    1,
+    struct({
+      items: list(
+        struct({ ref: u53, owner: option(fixed(16)), request: nested(RawRequest, maximumRequestBytes) }),
+        4096,
+      ),
+    }),
+  ],
+});
 
 /** Map nodes under their hashes, in a frame and as the embedded store packs them. */
 export const StoredNodes = list(struct({ hash: fixed(32), bytes: bytes(270336) }), 65536);
@@ -81,8 +102,13 @@ export type KeptRow = Static<typeof KeptRow>;
 /** Longest encoding of a `KeptRow`: an entry and what stands around it. */
 export const maximumKeptRowBytes = 2097152 + 30;
 
+const mostKeptRows = 131072;
+
 /** Encoded `KeptRow`s: whoever only passes them on need not read them. */
-const KeptRows = list(bytes(maximumKeptRowBytes), 131072);
+export const KeptRows = list(bytes(maximumKeptRowBytes), mostKeptRows);
+
+/** The same, of rows that are not encoded yet. */
+export const RowsToKeep = list(nested(KeptRow, maximumKeptRowBytes), mostKeptRows);
 
 /** What an enclave asks of the store. Answers are untrusted and checked against hashes and heads. */
 export const RowQuery = variant('kind', {

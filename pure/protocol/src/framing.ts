@@ -34,7 +34,8 @@ export function frames(payloads: readonly Uint8Array[]): Uint8Array {
 }
 
 /**
- * Cuts a byte stream into payloads. Every payload is a copy: it may outlive the chunk it came in.
+ * Cuts a byte stream into payloads. A payload that came in one chunk is a view of it, so a chunk must not change once it
+ * was pushed; another payload is a copy of its parts.
  * Throws RangeError on a length of zero or above the maximum, before any allocation of that size;
  * the stream is unusable afterwards and must be closed.
  */
@@ -71,6 +72,13 @@ export class FrameReader {
   }
 
   #take(length: number): Uint8Array {
+    const first = this.#pending[0]!;
+    if (first.length >= length) {
+      this.#drop(first, length);
+      this.#pendingLength -= length;
+      // Not subarray(): of a Buffer that would be a Buffer.
+      return new Uint8Array(first.buffer, first.byteOffset, length);
+    }
     const taken = new Uint8Array(length);
     let filled = 0;
     while (filled < length) {
@@ -78,10 +86,14 @@ export class FrameReader {
       const part = Math.min(head.length, length - filled);
       taken.set(head.subarray(0, part), filled);
       filled += part;
-      if (part === head.length) this.#pending.shift();
-      else this.#pending[0] = head.subarray(part);
+      this.#drop(head, part);
     }
     this.#pendingLength -= length;
     return taken;
+  }
+
+  #drop(head: Uint8Array, length: number): void {
+    if (length === head.length) this.#pending.shift();
+    else this.#pending[0] = head.subarray(length);
   }
 }
