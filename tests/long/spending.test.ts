@@ -12,7 +12,7 @@ import {
 } from '../policies/spending-run.ts';
 import { TestStack } from '../with-stack.ts';
 
-const RUNS = Number(process.env.KEYSTEAD_TEST_SPENDING_RUNS ?? 10);
+const RUNS = Number(process.env.KEYSTEAD_TEST_SPENDING_RUNS ?? 5);
 /** Runs on one stack: its ledger is read whole after them. */
 const RUNS_OF_A_STACK = 10;
 

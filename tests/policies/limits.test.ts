@@ -4,6 +4,8 @@ import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
+import { copyStore } from '@keystead/cli/ledger/store-file';
+import { Entry } from '@keystead/protocol/entry';
 import { AnswerSignature } from '@keystead/protocol/answer';
 import type { Answer } from '../raw-client.ts';
 import { FEE, lamports, limited, Scene, SOL } from './scene.ts';
@@ -164,6 +166,9 @@ test('L21: a missing price denies limits in US dollars, and no others', async ()
   });
   await scene.statePrices(source, { [SOL]: ['100000000', 9] });
   assert.equal((await scene.sends(rich, 9_000_000)).status, 200);
+  // What it cost stands in its entry: price, source and time.
+  const line = /^user\/usd: solana\/slip44:501 at 1(0{35}) \(the median of 1: feed at 20\d\d-[-0-9:.TZ]+\)$/;
+  assert.ok((await lastTrace(running, scene.organizationId)).some((each) => line.test(each)));
   assert.equal((await scene.sends(rich, 1_000_000)).body?.code, 'spending-limit-exceeded');
 });
 
@@ -243,3 +248,19 @@ test('L25: a backup of the database from before the last spending brings no budg
   assert.match(running.logged(), /"event":"rolled-forward"/);
   assert.equal((await spent()).body?.code, 'spending-limit-exceeded');
 });
+
+/** What the newest entry of an organization says of its decision. */
+async function lastTrace(
+  { home }: { readonly home: string },
+  organizationId: string,
+): Promise<readonly string[]> {
+  const store = await copyStore(join(home, 'store.sqlite'));
+  try {
+    const id = Buffer.from(organizationId.replaceAll('-', ''), 'hex');
+    const sql = 'SELECT bytes FROM entries WHERE organization = ? ORDER BY position DESC LIMIT 1';
+    const bytes = store.database.prepare(sql).get(id)!.bytes as Uint8Array;
+    return Entry.decode(bytes.subarray(0, bytes.length - 32)).decision.trace;
+  } finally {
+    store.close();
+  }
+}

@@ -58,6 +58,7 @@ export interface Refusal {
 
 const none: readonly PolicyReservation[] = [];
 const noExceptions: readonly Exception[] = [];
+const noPrices: readonly string[] = [];
 
 /** What stands where no policy does: nothing is allowed. */
 const nothing: PolicySet = [compilePolicy('no policy', { version: 1, rules: [] })];
@@ -76,6 +77,7 @@ export function decide(
   const refusal = run(policies, request, usage, now, (passed) => {
     if (rule === '') rule = passed.rule.name;
     trace.push(passed.rule.passes);
+    for (const price of passed.prices) trace.push(price);
     approvalsNeeded = Math.max(approvalsNeeded, passed.approvals);
     for (const reservation of passed.reservations) reservations.push(reservation);
   });
@@ -104,6 +106,8 @@ interface Passed {
   readonly rule: CompiledRule;
   readonly approvals: number;
   readonly reservations: readonly PolicyReservation[];
+  /** Prices by which its limits valued the request, in words. */
+  readonly prices: readonly string[];
 }
 
 /** Null when every policy lets the request pass. */
@@ -145,17 +149,23 @@ function run(
       approvals = Math.max(approvals, accepting);
     }
     const reservations: PolicyReservation[] = [];
+    let prices = noPrices;
     for (const limit of applicable.limits) {
       const checked = checkLimit(limit, context, usage, number);
       if ('why' in checked) return { policy, reason: { kind: 'limit', refusal: checked, context } };
-      for (const { scope, asset, amount } of checked)
+      for (const { scope, asset, amount, prices: used } of checked) {
+        for (const price of used ?? []) {
+          const line = `${policy.name}/${limit.document.id}: ${price}`;
+          if (!prices.includes(line)) prices = [...prices, line];
+        }
         if (
           limit.document.window.kind !== 'transaction' &&
           !reservations.some((known) => known.scope === scope)
         )
           reservations.push({ policy: number, scope, asset, amount });
+      }
     }
-    pass({ rule: allowed, approvals, reservations });
+    pass({ rule: allowed, approvals, reservations, prices });
   }
   return null;
 }

@@ -14,7 +14,7 @@ import {
   type ScopeKey,
   scopeKeys,
 } from './language/document.ts';
-import { type Price, priceOf, type QuoteRecord, microDollars } from './pricing.ts';
+import { type Price, priceOf, priceText, type QuoteRecord, microDollars } from './pricing.ts';
 import { windowStart } from './window.ts';
 
 /** What decisions read of the past. */
@@ -41,6 +41,8 @@ export interface Reservation {
   /** CAIP-19 for amounts, `usd` or `count`. */
   readonly asset: string;
   readonly amount: bigint;
+  /** Prices by which the amount was valued, in words. */
+  readonly prices?: readonly string[];
 }
 
 /** Why a limit does not let a request pass. */
@@ -62,6 +64,7 @@ interface Counter {
   readonly scope: string;
   readonly asset: string;
   amount: bigint;
+  prices?: string[];
 }
 
 export interface CompiledLimit {
@@ -107,7 +110,12 @@ export function compileLimit(document: LimitDocument, lists: Lists, pricing: Pri
     policy: number,
   ): readonly Counter[] | LimitRefusal {
     const found = new Map<string, Counter>();
-    const add = (charge: Charge | null, amount: bigint, asset: string): LimitRefusal | null => {
+    const add = (
+      charge: Charge | null,
+      amount: bigint,
+      asset: string,
+      price?: string,
+    ): LimitRefusal | null => {
       let scope: string = document.meter;
       for (const { key, values } of across) {
         const value = scopeValue(key, context, charge);
@@ -121,8 +129,12 @@ export function compileLimit(document: LimitDocument, lists: Lists, pricing: Pri
       }
       scope += tail;
       const known = found.get(scope);
-      if (known === undefined) found.set(scope, { scope, asset, amount });
-      else known.amount += amount;
+      if (known === undefined) {
+        found.set(scope, { scope, asset, amount, ...(price === undefined ? {} : { prices: [price] }) });
+        return null;
+      }
+      known.amount += amount;
+      if (price !== undefined && !known.prices!.includes(price)) known.prices!.push(price);
       return null;
     };
     if (document.meter === 'count') {
@@ -132,14 +144,16 @@ export function compileLimit(document: LimitDocument, lists: Lists, pricing: Pri
     for (const charge of context.charges()) {
       if (charge.amount === 0n || (charge.own && document.excludeOwn === true)) continue;
       let { amount } = charge;
+      let priced: string | undefined;
       if (document.meter === 'usd') {
         // An asset that no value is filtered by needs no price.
         if (onlyAsset !== undefined && !onlyAsset.values.has(charge.asset)) continue;
         const price: Price = priceOf(usage.quotes(charge.asset, policy), pricing, context.now);
         if (!price.known) return refusal('effects', `${charge.asset} has no price: ${price.why}`);
         amount = amount === infinite ? infinite : microDollars(amount, price.scaled);
+        priced = priceText(charge.asset, price);
       }
-      const refused = add(charge, amount, document.meter === 'usd' ? 'usd' : charge.asset);
+      const refused = add(charge, amount, document.meter === 'usd' ? 'usd' : charge.asset, priced);
       if (refused !== null) return refused;
     }
     return [...found.values()];

@@ -28,7 +28,13 @@ export interface QuoteRecord {
 }
 
 export type Price =
-  | { readonly known: true; readonly scaled: bigint; readonly why: string }
+  | {
+      readonly known: true;
+      readonly scaled: bigint;
+      readonly why: string;
+      /** The fresh quotes on which it rests. */
+      readonly quotes: readonly Quote[];
+    }
   | { readonly known: false; readonly why: string };
 
 /** Prices are held as micro dollars of one base unit, times 10^36: assets with up to 36 decimals lose nothing. */
@@ -100,7 +106,13 @@ export function priceOf(record: QuoteRecord | undefined, rules: PricingDocument,
     scaled = highest;
     why = 'the highest of 24 hours, since one source alone lowers nothing';
   }
-  return { known: true, scaled, why };
+  return { known: true, scaled, why, quotes: fresh };
+}
+
+/** A price as the trace of a decision names it. */
+export function priceText(asset: string, { scaled, why, quotes }: Price & { readonly known: true }): string {
+  const sources = quotes.map(({ source, time }) => `${source} at ${new Date(time).toISOString()}`);
+  return `${asset} at ${scaled} (${why}: ${sources.join(', ')})`;
 }
 
 /** Micro dollars of an amount in base units, rounded up. */
