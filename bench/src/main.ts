@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { compare } from './compare.ts';
+import { decide } from './decide.ts';
 import { decode } from './decode.ts';
 import { growth } from './growth.ts';
 import { overload } from './overload.ts';
@@ -9,10 +10,11 @@ import { soak } from './soak.ts';
 import { say } from './table.ts';
 
 /**
- * `npm run bench [-- compare | growth | overload | restart | soak | decode]`: tables on standard error, one JSON object on standard output (bench/README.md).
+ * `npm run bench [-- compare | growth | overload | restart | soak | decode | decide]`: tables on standard error, one JSON object on standard output (bench/README.md).
  */
 const suites: Readonly<Record<string, (directory: string, words: readonly string[]) => Promise<unknown>>> = {
   compare,
+  decide,
   decode,
   growth,
   overload,

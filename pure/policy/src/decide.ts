@@ -10,7 +10,7 @@ import { type Counterfactual, counterfactualOf } from './counterfactual.ts';
 import { EvaluationContext } from './evaluation.ts';
 import { approvalsOf, type Exception, exceptionsOf } from './exceptions.ts';
 import { type Finding, findingsOf, found } from './explain.ts';
-import { isFalse, isTrue } from './language/compile-condition.ts';
+import { isFalse, isTrue, type Lists } from './language/compile-condition.ts';
 import { checkLimit, type LimitRefusal, type Reservation, type Usage, usedAfter } from './limits.ts';
 import type { LimitDocument } from './language/document.ts';
 import { rawPayloadRule } from './presets.ts';
@@ -57,6 +57,7 @@ export interface Refusal {
 }
 
 const none: readonly PolicyReservation[] = [];
+const noLists: Lists = {};
 const noExceptions: readonly Exception[] = [];
 const noPrices: readonly string[] = [];
 
@@ -217,7 +218,7 @@ function wordsOf(policy: CompiledPolicy, reason: Refusal['reason'], request: Pol
     }
     case 'denied': {
       const { rule, context } = reason;
-      const findings = findingsOf(rule.document.when, policy.document.lists ?? {}, false, context);
+      const findings = findingsOf(rule.document.when, policy.document.lists ?? noLists, false, context);
       const [first] = findings;
       return {
         rule: rule.name,
@@ -235,7 +236,7 @@ function wordsOf(policy: CompiledPolicy, reason: Refusal['reason'], request: Pol
       const { applicable, context } = reason;
       let closest: { readonly rule: CompiledRule; readonly findings: readonly Finding[] } | null = null;
       for (const rule of applicable.allows) {
-        const findings = findingsOf(rule.document.when, policy.document.lists ?? {}, true, context);
+        const findings = findingsOf(rule.document.when, policy.document.lists ?? noLists, true, context);
         if (closest === null || findings.length < closest.findings.length) closest = { rule, findings };
       }
       const unsupported = actionClassOf(request.action) === 'unsupported';

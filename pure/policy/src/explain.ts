@@ -6,6 +6,7 @@ import {
   isTrue,
   isFalse,
   type Lists,
+  type Test,
   valuesOf,
 } from './language/compile-condition.ts';
 import type { Comparison, Condition } from './language/document.ts';
@@ -46,11 +47,29 @@ export function findingsOf(
 
 type Element = { readonly list: string; readonly index: number } | null;
 
+/** What a condition is made of is compiled once for each policy: a denial looks at all of its rules. */
+interface Known {
+  readonly tests: WeakMap<Condition, Test>;
+  readonly constants: WeakMap<Comparison, Finding['constants']>;
+}
+const knownByLists = new WeakMap<Lists, Known>();
+
+function knownOf(lists: Lists): Known {
+  let known = knownByLists.get(lists);
+  if (known === undefined) {
+    known = { tests: new WeakMap(), constants: new WeakMap() };
+    knownByLists.set(lists, known);
+  }
+  return known;
+}
+
 class Explainer {
+  readonly #known: Known;
   readonly #lists: Lists;
   readonly #context: EvaluationContext;
 
   constructor(lists: Lists, context: EvaluationContext) {
+    this.#known = knownOf(lists);
     this.#lists = lists;
     this.#context = context;
   }
@@ -61,8 +80,7 @@ class Explainer {
     over: ListField | null,
     element: Element,
   ): readonly Finding[] {
-    if (compileCondition(condition, this.#lists, over)(this.#context) === (wanted ? isTrue : isFalse))
-      return [];
+    if (this.#test(condition, over)(this.#context) === (wanted ? isTrue : isFalse)) return [];
     const finding = (path: string, field: Field | null): Finding =>
       this.#finding(path, wanted, element, field, condition, over);
     if ('constant' in condition) return [finding('policy', null)];
@@ -88,6 +106,27 @@ class Explainer {
     return [finding(condition.field, fieldNamed(condition.field, over)!)];
   }
 
+  #test(condition: Condition, over: ListField | null): Test {
+    let test = this.#known.tests.get(condition);
+    if (test === undefined) {
+      test = compileCondition(condition, this.#lists, over);
+      this.#known.tests.set(condition, test);
+    }
+    return test;
+  }
+
+  #constants(comparison: Comparison, field: Field): Finding['constants'] {
+    let constants = this.#known.constants.get(comparison);
+    if (constants === undefined) {
+      constants =
+        comparison.operator === 'in'
+          ? valuesOf(comparison, field, this.#lists)
+          : [constantOf(field, comparison.value as string | boolean)];
+      this.#known.constants.set(comparison, constants);
+    }
+    return constants;
+  }
+
   #finding(
     path: string,
     truth: boolean,
@@ -97,24 +136,55 @@ class Explainer {
     over: ListField | null,
   ): Finding {
     const comparison = field !== null ? (condition as Comparison) : null;
-    const text = formatCondition(condition, over);
-    const place = element === null ? path : path.replace('item', `${element.list}[${element.index}]`);
-    const constants =
-      comparison === null || field === null
-        ? []
-        : comparison.operator === 'in'
-          ? valuesOf(comparison, field, this.#lists)
-          : [constantOf(field, comparison.value as string | boolean)];
-    return {
-      path: place,
-      field: path,
-      element: path.includes('item') ? element : null,
-      actual: field === null ? undefined : field.read(this.#context),
-      wanted: shortened(truth ? text : `!(${text})`),
-      comparison,
-      truth,
-      constants,
-    };
+    const constants = comparison === null || field === null ? [] : this.#constants(comparison, field);
+    const actual = field === null ? undefined : field.read(this.#context);
+    return new FindingAt(path, element, actual, comparison, truth, constants, condition, over);
+  }
+}
+
+/** Of many findings few are told: their words are made when they are. */
+class FindingAt implements Finding {
+  readonly field: string;
+  readonly actual: FieldValue;
+  readonly comparison: Comparison | null;
+  readonly truth: boolean;
+  readonly constants: Finding['constants'];
+  readonly #within: Element;
+  readonly #condition: Condition;
+  readonly #over: ListField | null;
+
+  constructor(
+    field: string,
+    within: Element,
+    actual: FieldValue,
+    comparison: Comparison | null,
+    truth: boolean,
+    constants: Finding['constants'],
+    condition: Condition,
+    over: ListField | null,
+  ) {
+    this.field = field;
+    this.#within = within;
+    this.actual = actual;
+    this.comparison = comparison;
+    this.truth = truth;
+    this.constants = constants;
+    this.#condition = condition;
+    this.#over = over;
+  }
+
+  get path(): string {
+    const within = this.#within;
+    return within === null ? this.field : this.field.replace('item', `${within.list}[${within.index}]`);
+  }
+
+  get element(): Finding['element'] {
+    return this.field.includes('item') ? this.#within : null;
+  }
+
+  get wanted(): string {
+    const text = formatCondition(this.#condition, this.#over);
+    return shortened(this.truth ? text : `!(${text})`);
   }
 }
 
