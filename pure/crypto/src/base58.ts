@@ -25,18 +25,23 @@ export function base58Encode(bytes: Uint8Array): string {
     throw new RangeError(`base58Encode takes at most ${BASE58_MAX_BYTES} bytes`);
   let zeros = 0;
   while (zeros < bytes.length && bytes[zeros] === 0) zeros++;
-  const limbs = bytes.length === KEY_BYTES ? limbsOfKey(bytes) : limbsOf(bytes, zeros);
+  const digits = bytes.length === KEY_BYTES ? keyText(bytes) : text(limbsOf(bytes, zeros));
+  return zeros === 0 ? digits : '1'.repeat(zeros) + digits;
+}
+
+/** The digits of limbs, without zeros in front. */
+function text(limbs: readonly number[]): string {
   let digits = '';
   for (let i = limbs.length - 1; i >= 0; i--) {
-    // Below 2^30: whole numbers to the processor too.
-    const limb = limbs[i]! | 0;
-    const high = (limb / PAIR) | 0;
-    const top = (high / PAIR) | 0;
-    digits += ALPHABET[top]! + PAIRS[high - top * PAIR]! + PAIRS[limb - high * PAIR]!;
+    const limb = limbs[i]!;
+    const low = limb % PAIR;
+    const high = (limb - low) / PAIR;
+    const middle = high % PAIR;
+    digits += ALPHABET[(high - middle) / PAIR]! + PAIRS[middle]! + PAIRS[low]!;
   }
   let skip = 0;
   while (skip < digits.length && digits.charCodeAt(skip) === 0x31) skip++;
-  return '1'.repeat(zeros) + digits.slice(skip);
+  return digits.slice(skip);
 }
 
 /** The bytes from `start` on as a number, five base-58 digits to a limb, least significant first. */
@@ -80,12 +85,11 @@ for (let i = 0; i < KEY_BYTES / 2; i++) {
 }
 
 const keyLimbs = new Float64Array(KEY_LIMBS);
+const keyDigits = new Uint8Array(KEY_LIMBS * 5);
+const UNITS = Uint8Array.from(ALPHABET, (character) => character.charCodeAt(0));
 
-/**
- * `limbsOf` 32 bytes, with zeros on top where the number is small: each limb is one sum, and the carries come once at the
- * end. The same array each time.
- */
-function limbsOfKey(bytes: Uint8Array): Float64Array {
+/** `text` of the limbs of 32 bytes: each limb is one sum, and the carries come once at the end. */
+function keyText(bytes: Uint8Array): string {
   keyLimbs.fill(0);
   for (let i = 0; i < KEY_BYTES / 2; i++) {
     const at = KEY_BYTES - 2 - 2 * i;
@@ -95,12 +99,22 @@ function limbsOfKey(bytes: Uint8Array): Float64Array {
     for (let j = 0; j < KEY_LIMBS; j++) keyLimbs[j] = keyLimbs[j]! + word * POWERS[row + j]!;
   }
   let carry = 0;
+  let skip = keyDigits.length;
   for (let j = 0; j < KEY_LIMBS; j++) {
     const sum = keyLimbs[j]! + carry;
     carry = Math.floor(sum / LIMB);
-    keyLimbs[j] = sum - carry * LIMB;
+    // Below 2^30: a whole number to the processor too.
+    let limb = (sum - carry * LIMB) | 0;
+    const last = keyDigits.length - 1 - 5 * j;
+    for (let digit = 0; digit < 5; digit++) {
+      const rest = (limb / 58) | 0;
+      const value = limb - rest * 58;
+      keyDigits[last - digit] = UNITS[value]!;
+      if (value !== 0) skip = last - digit;
+      limb = rest;
+    }
   }
-  return keyLimbs;
+  return String.fromCharCode.apply(null, keyDigits.subarray(skip) as unknown as number[]);
 }
 
 /**
