@@ -164,18 +164,27 @@ function keptPublicKey(kept: Recent<KeyObject>, header: Buffer, raw: Uint8Array)
   return key;
 }
 
-// Raw export came with Node 26 and costs a tenth of DER; the SDK runs on older ones too.
-const exportsRaw = Number.parseInt(process.versions.node, 10) >= 26;
+// Raw forms came with Node 26: an export costs a tenth of DER, an import less too. The SDK runs on older ones.
+const takesRaw = Number.parseInt(process.versions.node, 10) >= 26;
 const rawFormat = { format: 'raw-public' } as unknown as { format: 'der'; type: 'spki' };
 
 function rawPublicKey(key: KeyObject): Uint8Array {
-  const exported = createPublicKey(key).export(exportsRaw ? rawFormat : { format: 'der', type: 'spki' });
+  const exported = createPublicKey(key).export(takesRaw ? rawFormat : { format: 'der', type: 'spki' });
   return new Uint8Array(exported.subarray(-32));
 }
 
+const rawPrivate = { format: 'raw-private', asymmetricKeyType: 'ed25519' } as const;
+
 export const ed25519Key: Backend['ed25519Key'] = (seed) => {
-  const key = privateKey(PKCS8_ED25519, seed);
-  return { publicKey: rawPublicKey(key), sign: (message) => plain(sign(null, message, key)) };
+  const key = takesRaw
+    ? createPrivateKey({ key: seed, ...rawPrivate } as never)
+    : privateKey(PKCS8_ED25519, seed);
+  return {
+    get publicKey() {
+      return rawPublicKey(key);
+    },
+    sign: (message) => plain(sign(null, message, key)),
+  };
 };
 
 // OpenSSL checks S < L and compares the encoding of [S]B - [k]A with R: the cofactorless rule itself.
