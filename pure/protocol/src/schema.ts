@@ -273,12 +273,14 @@ export function union<C extends Fields>(
 /** The first alternative that parses; otherwise the error of the one that got furthest into the value. */
 export function oneOf<S extends readonly Schema<unknown>[]>(...alternatives: S): Schema<Infer<S[number]>> {
   const types = [...new Set(alternatives.flatMap((schema) => schema.types))];
+  const byType = new Map<string, readonly Schema<unknown>[]>(
+    types.map((type) => [type, alternatives.filter((schema) => schema.types.includes(type))]),
+  );
   return {
     types,
     parse(value, path) {
-      const type = typeOf(value);
-      const fitting = alternatives.filter((schema) => schema.types.some((known) => known === type));
-      if (fitting.length === 0) throw invalid(path, `must be of type ${types.join(' or ')}`);
+      const fitting = byType.get(typeOf(value));
+      if (fitting === undefined) throw invalid(path, `must be of type ${types.join(' or ')}`);
       let closest: KmsError | undefined;
       for (const schema of fitting) {
         try {

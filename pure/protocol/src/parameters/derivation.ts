@@ -1,7 +1,7 @@
 import type { AddressFormat, Curve } from '@keystead/chains/chain';
 import { infer } from '@keystead/chains/registry';
 import { CryptoError } from '@keystead/crypto/crypto-error';
-import { parsePath } from '@keystead/crypto/derivation-path';
+import { HARDENED, parsePath } from '@keystead/crypto/derivation-path';
 import { Recent } from '@keystead/crypto/recent';
 import { KmsError, toKmsError } from '../errors.ts';
 import { array, enumeration, invalid, object, oneOf, type Schema, string, transform } from '../schema.ts';
@@ -59,11 +59,7 @@ export const derivationPath: Schema<string> = {
   toJSONSchema: () => ({ type: 'string', pattern: written.source, maxLength: maxPathLength }),
 };
 
-const everyLevelHardened = (path: string): boolean =>
-  path
-    .split('/')
-    .slice(1)
-    .every((level) => level.endsWith("'"));
+const everyLevelHardened = (path: string): boolean => parsePath(path).every((index) => index >= HARDENED);
 
 type Inferred = { readonly curve: Curve; readonly addressFormat: AddressFormat };
 
