@@ -55,6 +55,7 @@ function malformed(detail: string, field?: string): ChainError {
   return new ChainError('transaction-malformed', detail, field);
 }
 
+/** Reads fields in order. `field` and `index` name a field of a list for an error; the text is made for that only. */
 class Reader {
   readonly #bytes: Uint8Array;
   #offset = 0;
@@ -67,34 +68,41 @@ class Reader {
     return this.#bytes.length - this.#offset;
   }
 
-  u8(field: string): number {
-    if (this.remaining < 1) throw malformed('the bytes end early', field);
+  u8(field: string, index?: number, member?: string): number {
+    if (this.remaining < 1) throw malformed('the bytes end early', named(field, index, member));
     return this.#bytes[this.#offset++]!;
   }
 
-  bytes(length: number, field: string): Uint8Array {
-    if (this.remaining < length) throw malformed('the bytes end early', field);
+  bytes(length: number, field: string, index?: number, member?: string): Uint8Array {
+    if (this.remaining < length) throw malformed('the bytes end early', named(field, index, member));
     this.#offset += length;
-    return this.#bytes.subarray(this.#offset - length, this.#offset);
+    const { buffer, byteOffset } = this.#bytes;
+    return new Uint8Array(buffer, byteOffset + this.#offset - length, length);
   }
 
   /** One to three bytes of seven bits, least significant first; only the shortest form of a value up to 65,535. */
-  compactU16(field: string): number {
+  compactU16(field: string, index?: number, member?: string): number {
     let value = 0;
     for (let position = 0; position < 3; position++) {
-      const byte = this.u8(field);
+      const byte = this.u8(field, index, member);
       value |= (byte & 0x7f) << (7 * position);
       if (byte & 0x80) continue;
-      if (position > 0 && byte === 0) throw malformed('a length is not in its shortest form', field);
-      if (value > 0xffff) throw malformed('a length is above 65,535', field);
+      if (position > 0 && byte === 0)
+        throw malformed('a length is not in its shortest form', named(field, index, member));
+      if (value > 0xffff) throw malformed('a length is above 65,535', named(field, index, member));
       return value;
     }
-    throw malformed('a length has more than three bytes', field);
+    throw malformed('a length has more than three bytes', named(field, index, member));
   }
 
   end(): void {
     if (this.remaining !== 0) throw malformed(`${this.remaining} bytes follow the end`);
   }
+}
+
+function named(list: string, index?: number, member?: string): string {
+  if (index === undefined) return list;
+  return member === undefined ? `${list}[${index}]` : `${list}[${index}].${member}`;
 }
 
 function compactU16(value: number): Uint8Array {
@@ -129,17 +137,16 @@ function readMessage(reader: Reader): Message {
     throw malformed('the header counts more accounts than there are', 'header');
   }
   const accountKeys: Uint8Array[] = [];
-  for (let i = 0; i < keyCount; i++) accountKeys.push(reader.bytes(KEY_BYTES, `accountKeys[${i}]`));
+  for (let i = 0; i < keyCount; i++) accountKeys.push(reader.bytes(KEY_BYTES, 'accountKeys', i));
   const recentBlockhash = reader.bytes(KEY_BYTES, 'recentBlockhash');
   const instructionCount = reader.compactU16('instructions');
   const instructions: CompiledInstruction[] = [];
   for (let i = 0; i < instructionCount; i++) {
-    const programIndex = reader.u8(`instructions[${i}].program`);
-    const accountIndexes = reader.bytes(
-      reader.compactU16(`instructions[${i}].accounts`),
-      `instructions[${i}].accounts`,
-    );
-    const data = reader.bytes(reader.compactU16(`instructions[${i}].data`), `instructions[${i}].data`);
+    const programIndex = reader.u8('instructions', i, 'program');
+    const accountCount = reader.compactU16('instructions', i, 'accounts');
+    const accountIndexes = reader.bytes(accountCount, 'instructions', i, 'accounts');
+    const dataBytes = reader.compactU16('instructions', i, 'data');
+    const data = reader.bytes(dataBytes, 'instructions', i, 'data');
     instructions.push({ programIndex, accountIndexes, data });
   }
   const lookups: TableLookup[] = [];
@@ -164,13 +171,13 @@ function readMessage(reader: Reader): Message {
 }
 
 function checkMessage(message: Message): void {
+  const { accountKeys, instructions } = message;
   const keys = new Set<string>();
-  for (const [i, key] of message.accountKeys.entries()) {
-    const text = bytesName(key);
-    if (keys.has(text)) throw malformed('an account is listed twice', `accountKeys[${i}]`);
-    keys.add(text);
+  for (let i = 0; i < accountKeys.length; i++) {
+    keys.add(bytesName(accountKeys[i]!));
+    if (keys.size !== i + 1) throw malformed('an account is listed twice', `accountKeys[${i}]`);
   }
-  let accounts = message.accountKeys.length;
+  let accounts = accountKeys.length;
   for (const [i, lookup] of message.lookups.entries()) {
     const field = `addressTableLookups[${i}]`;
     const table = bytesName(lookup.table);
@@ -184,15 +191,17 @@ function checkMessage(message: Message): void {
     accounts += indexes.length;
   }
   if (accounts > MOST_ACCOUNTS) throw malformed('more than 256 accounts', 'addressTableLookups');
-  for (const [i, instruction] of message.instructions.entries()) {
-    if (instruction.programIndex === 0) {
+  for (let i = 0; i < instructions.length; i++) {
+    const { programIndex, accountIndexes } = instructions[i]!;
+    if (programIndex === 0) {
       throw malformed('the fee payer cannot be a program', `instructions[${i}].program`);
     }
-    if (instruction.programIndex >= message.accountKeys.length) {
+    if (programIndex >= accountKeys.length) {
       throw malformed('a program must be listed in the message itself', `instructions[${i}].program`);
     }
-    for (const [j, index] of instruction.accountIndexes.entries()) {
-      if (index >= accounts) throw malformed('no such account', `instructions[${i}].accounts[${j}]`);
+    for (let j = 0; j < accountIndexes.length; j++) {
+      if (accountIndexes[j]! >= accounts)
+        throw malformed('no such account', `instructions[${i}].accounts[${j}]`);
     }
   }
 }
@@ -243,7 +252,7 @@ function decodeTransaction(bytes: Uint8Array): Envelope {
   const reader = new Reader(bytes);
   const count = reader.compactU16('signatures');
   const signatures: Uint8Array[] = [];
-  for (let i = 0; i < count; i++) signatures.push(reader.bytes(SIGNATURE_BYTES, `signatures[${i}]`));
+  for (let i = 0; i < count; i++) signatures.push(reader.bytes(SIGNATURE_BYTES, 'signatures', i));
   const messageBytes = reader.bytes(reader.remaining, 'message');
   const message = decodeMessage(messageBytes);
   if (message.header.requiredSignatures !== count) {
