@@ -110,7 +110,9 @@ export class Answers {
     for (const [index, { identity, status, body, entryHash }] of this.#waiting.entries()) {
       const answer = { identity, status, body, signature: signatures[index]! };
       this.#finished.push(answer);
-      if (entryHash !== undefined) this.#remember(entryHash, answer);
+      // The identity is part of the message that asked, which must not stay for it.
+      if (entryHash !== undefined)
+        this.#remember(entryHash, { ...answer, identity: new Uint8Array(identity) });
     }
     const lists = inFrames(this.#finished);
     this.#waiting = [];

@@ -12,7 +12,7 @@ const maximumRemembered = 131_072;
 
 /** Checks 4 to 6 of spec/signer.md §3: what is history, and how far it has been seen. */
 
-/** An entry that a receipt shows to be history. */
+/** An entry that a receipt shows to be history. What of it outlives the turn is copied: it is a view of the message. */
 export interface CommittedEntry {
   readonly entry: Entry;
   readonly hash: Uint8Array;
@@ -45,7 +45,13 @@ export class SeenHeads {
     const key = bytesName(organization);
     const known = this.#seen.peek(key);
     if (known !== undefined && known.head.position >= head.position) return;
-    this.#seen.set(key, { head, at: now });
+    // A head outlives the message that it came in.
+    const { position, floor } = head;
+    const hash = new Uint8Array(head.hash);
+    this.#seen.set(key, {
+      head: { position, hash, authority: new Uint8Array(head.authority), floor },
+      at: now,
+    });
   }
 
   /** Refuses a head behind one that was seen, or another one at the same position. */
@@ -76,7 +82,7 @@ export class FreshReceipt {
 
   /** The entry, when this receipt shows it to be history that still may be signed. */
   committed(encoded: Uint8Array, heads: SeenHeads): CommittedEntry {
-    const entry = within('receipt-item', () => Entry.decode(encoded));
+    const entry = within('receipt-item', () => Entry.decodeViews(encoded));
     const hash = entryHash(encoded);
     const name = bytesName(hash);
     const item = this.#items.get(name);

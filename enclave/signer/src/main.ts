@@ -6,8 +6,8 @@ import { loadSigningBackend } from './signing-backend.ts';
 
 runEnclave({
   role: 'signer',
-  // A payload belongs to whoever got it, and the signer keeps no long byte string of one.
-  incoming: { ...ToSigner, decode: ToSigner.decodeShared },
+  // A payload belongs to whoever got it, and the signer keeps no byte string of one.
+  incoming: { ...ToSigner, decode: ToSigner.decodeViews },
   outgoing: FromSigner,
   prepare: loadSigningBackend,
   create: (context, { prepared }) => createSigner(context, prepared),

@@ -148,7 +148,7 @@ class Signer implements Program<ToSigner, FromSigner> {
     if (message.tickets === undefined) return;
     let batch: TicketBatch;
     try {
-      batch = TicketBatch.decodeShared(
+      batch = TicketBatch.decodeViews(
         this.#context.open('policy-to-signer', 'ticket-batch', message.tickets),
       );
     } catch (cause) {
@@ -170,7 +170,7 @@ class Signer implements Program<ToSigner, FromSigner> {
   #receipt(message: TicketsMessage): FreshReceipt | KmsError {
     try {
       const receipt = within('receipt-mac', () =>
-        Receipt.decode(this.#context.open('certifier-to-signer', 'receipt', message.receipt)),
+        Receipt.decodeViews(this.#context.open('certifier-to-signer', 'receipt', message.receipt)),
       );
       const fresh = new FreshReceipt(receipt, this.#context.clock(), this.#started);
       for (const { organization, head } of receipt.items) this.#heads.note(organization, head);

@@ -171,7 +171,7 @@ export class Vault {
   openRow(walletId: Uint8Array, row: Uint8Array, hash = sealedRowHash(row)): OpenRow | undefined {
     let wrappingKey: SecretBytes | undefined;
     try {
-      const sealed = SealedBody.decode(row.subarray(wrappingBytes));
+      const sealed = SealedBody.decodeViews(row.subarray(wrappingBytes));
       const { version, generation, nonce, wrappedKey } = Wrapping.decode(row.subarray(0, wrappingBytes));
       if (version !== wrappingVersion || sealed.version !== bodyVersion) return undefined;
       if (!equalBytes(sealed.walletId, walletId)) return undefined;

@@ -1,3 +1,4 @@
+import { equalBytes } from '@keystead/crypto/bytes';
 import { MerkleMap, mapNodeHash, type NodeSource } from '@keystead/crypto/merkle-map';
 import { bytesName, Recent } from '@keystead/crypto/recent';
 import type { AuthorityReader } from '@keystead/protocol/authenticate';
@@ -90,6 +91,8 @@ export class ProvenLeaves {
 export class Witness {
   readonly #nodes: Nodes;
   readonly #proven: ProvenLeaves;
+  // The roots before and after an entry, of requester and owner, are the same nearly always.
+  #last: { readonly root: Uint8Array; readonly read: AuthorityReader } | undefined;
 
   constructor(nodes: readonly Uint8Array[], proven: ProvenLeaves) {
     this.#nodes = new Nodes(nodes);
@@ -98,6 +101,8 @@ export class Witness {
 
   /** Leaves under an authority root; throws when a node is missing, so that absence is proven too. */
   reader(root: Uint8Array): AuthorityReader {
-    return this.#proven.reader(root, this.#nodes);
+    if (this.#last === undefined || !equalBytes(this.#last.root, root))
+      this.#last = { root, read: this.#proven.reader(root, this.#nodes) };
+    return this.#last.read;
   }
 }

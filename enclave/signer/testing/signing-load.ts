@@ -291,7 +291,7 @@ for (const [name, make] of [
       answered = 0;
     }
     for (const frame of frames) {
-      bench.signer.receive(ToSigner.decodeShared(frame));
+      bench.signer.receive(ToSigner.decodeViews(frame));
       bench.signer.turn();
     }
     if (round % (rounds / 4) === rounds / 4 - 1 && round >= rounds) {

@@ -121,13 +121,13 @@ const RETAINED = 0x100000;
 export class PackReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #shared: boolean;
+  readonly #copied: number;
   #at = 0;
 
-  /** `shared`: byte strings of more than 64 bytes are views of the input. */
-  constructor(bytes: Uint8Array, shared = false) {
+  /** `copied`: byte strings of more bytes are views of the input. */
+  constructor(bytes: Uint8Array, copied: number = Number.POSITIVE_INFINITY) {
     this.#bytes = bytes;
-    this.#shared = shared;
+    this.#copied = copied;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -178,11 +178,9 @@ export class PackReader {
   /** A copy, or a view where those are shared. */
   bytes(length: number): Uint8Array {
     const at = this.#take(length);
-    // The engine keeps up to 64 bytes inside the object, which makes a copy as cheap as a view.
-    if (length > 64) {
-      const view = this.#view8(at, length);
-      return this.#shared ? view : new Uint8Array(view);
-    }
+    if (length > this.#copied) return this.#view8(at, length);
+    if (length > 64) return new Uint8Array(this.#view8(at, length));
+    // The engine keeps up to 64 bytes inside the object.
     const out = new Uint8Array(length);
     const bytes = this.#bytes;
     for (let i = 0; i < length; i++) out[i] = bytes[at + i]!;

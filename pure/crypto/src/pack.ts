@@ -20,6 +20,8 @@ export interface Codec<T> {
    * as one of them does: for messages that are read and let go.
    */
   decodeShared(bytes: Uint8Array): T;
+  /** As `decodeShared`, but short byte strings are views too: for whoever copies what it keeps. */
+  decodeViews(bytes: Uint8Array): T;
   /** Fewest bytes that an encoding can have: lets `list` refuse a count that the input cannot hold. */
   readonly minimum: number;
   write(writer: PackWriter, value: T): void;
@@ -55,9 +57,9 @@ function codec<T>(
       if (owned) sharedInUse = false;
     }
   };
-  const decodeFrom = (bytes: Uint8Array, shared: boolean): T => {
+  const decodeFrom = (bytes: Uint8Array, copied: number): T => {
     if (!(bytes instanceof Uint8Array)) throw new TypeError('bytes must be a Uint8Array');
-    const reader = new PackReader(bytes, shared);
+    const reader = new PackReader(bytes, copied);
     try {
       const value = read(reader);
       if (reader.remaining !== 0) throw new PackFault('trailing bytes');
@@ -69,8 +71,9 @@ function codec<T>(
   };
   return {
     encode,
-    decode: (bytes) => decodeFrom(bytes, false),
-    decodeShared: (bytes) => decodeFrom(bytes, true),
+    decode: (bytes) => decodeFrom(bytes, Number.POSITIVE_INFINITY),
+    decodeShared: (bytes) => decodeFrom(bytes, 64),
+    decodeViews: (bytes) => decodeFrom(bytes, -1),
     minimum,
     write,
     read,

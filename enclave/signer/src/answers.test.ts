@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { bytesName } from '@keystead/crypto/recent';
+import { Entry, entryHash } from '@keystead/protocol/entry';
+import { SignerBench } from '../testing/signer-bench.ts';
+import { Answers } from './answers.ts';
+
+test('a remembered answer keeps nothing of the message that asked in memory', () => {
+  const answers = new Answers({
+    deploymentId: new Uint8Array(32),
+    signSeed: new SecretBytes(new Uint8Array(32).fill(1)),
+    clock: () => 1000,
+  });
+  const bench = new SignerBench();
+  const message = new Uint8Array(1_000_000);
+  const entry = Entry.encode(bench.entry(bench.call('getAccounts', {}), {}));
+  message.set(entry);
+  const encoded = message.subarray(0, entry.length);
+  const hash = entryHash(encoded);
+  const committed = { entry: Entry.decodeViews(encoded), hash, name: bytesName(hash) };
+  assert.equal(committed.entry.identity.buffer, message.buffer);
+  answers.result(committed, { answered: true });
+  const [[first]] = answers.close() as [[{ identity: Uint8Array; body: Uint8Array; signature: Uint8Array }]];
+  assert.equal(answers.repeat(committed), true);
+  const [[again]] = answers.close() as [[typeof first]];
+  assert.deepEqual(again, first);
+  for (const { buffer } of [again.identity, again.body, again.signature])
+    assert.notEqual(buffer, message.buffer);
+});
