@@ -21,9 +21,9 @@ test('a remembered answer keeps nothing of the message that asked in memory', ()
   const committed = { entry: Entry.decodeViews(encoded), hash, name: bytesName(hash) };
   assert.equal(committed.entry.identity.buffer, message.buffer);
   answers.result(committed, { answered: true });
-  const [[first]] = answers.close() as [[{ identity: Uint8Array; body: Uint8Array; signature: Uint8Array }]];
+  const first = answers.close()[0]![0]!;
   assert.equal(answers.repeat(committed), true);
-  const [[again]] = answers.close() as [[typeof first]];
+  const again = answers.close()[0]![0]!;
   assert.deepEqual(again, first);
   for (const { buffer } of [again.identity, again.body, again.signature])
     assert.notEqual(buffer, message.buffer);
