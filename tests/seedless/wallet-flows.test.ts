@@ -4,13 +4,17 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { mnemonicFromEntropy } from '@keystead/crypto/bip39';
+import { utf8Encode } from '@keystead/crypto/bytes';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { RecoveryError } from '@keystead/sdk/recovery';
 import type { SeedlessError, SeedlessWallets } from '@keystead/sdk/seedless';
 import { memoryDeviceStore } from '@keystead/sdk/seedless/device-store';
+import { recoverOffline } from '@keystead/sdk/seedless/offline-recovery';
+import { exportBackup, exportRegistration } from '@keystead/stack/export-record';
 import { firstRun } from '@keystead/stack/first-run';
 import { PinChanges } from './interruptions.ts';
-import { newKey, type Person, withSeedless } from './with-seedless.ts';
+import { fastStretch, newKey, type Person, withSeedless } from './with-seedless.ts';
 
 const EXAMPLE = join(import.meta.dirname, '../../examples/src/seedless-wallet.ts');
 
@@ -194,6 +198,38 @@ describe('a seedless wallet', () => {
       outcomes.push(await changes.cut({ request: Math.ceil(part * requests), when: 'after' }));
     assert.equal(outcomes[0], 'old');
     assert.ok(outcomes.includes('old'));
+  });
+
+  test('comes back from the exports of keeper and a threshold of realms with the PIN, and from no less', async () => {
+    const { person, phrase } = await created('180361');
+    const { organizationId } = person;
+    const backup = await exportBackup(world.keeperHome, { organizationId, backupName });
+    const { tenant, subject: user } = backup;
+    const realms = await Promise.all(
+      [1, 3].map((number) => exportRegistration(world.realmHome(number), { tenant, user })),
+    );
+    const offline = (given: typeof realms, pin: string) =>
+      recoverOffline({
+        backup,
+        realms: given,
+        pin: utf8Encode(pin),
+        pinHashingMode: 'FastInsecure',
+        stretch: fastStretch,
+      });
+    assert.equal(mnemonicFromEntropy((await offline(realms, '180361')).expose()), phrase);
+    await assert.rejects(offline(realms, '180362'), failsWith('pin-wrong'));
+    await assert.rejects(offline(realms.slice(0, 1), '180361'), failsWith('pin-wrong'));
+    const other = await created('180361');
+    const theirs = await exportBackup(world.keeperHome, { ...other.person, backupName });
+    const mixed = recoverOffline({
+      ...{ backup: theirs, realms, pin: utf8Encode('180361') },
+      ...{ pinHashingMode: 'FastInsecure', stretch: fastStretch },
+    });
+    await assert.rejects(mixed, failsWith('pin-wrong'));
+    await assert.rejects(
+      exportRegistration(world.realmHome(2), { tenant, user: 'nobody' }),
+      /no registration of that user/,
+    );
   });
 
   test('is what the page of the documents shows: its example ends with 0', async () => {

@@ -9,6 +9,7 @@ import { authenticatorList } from './commands/authenticator/list.ts';
 import { authenticatorProve } from './commands/authenticator/prove.ts';
 import { authenticatorRemove } from './commands/authenticator/remove.ts';
 import { authenticatorUpdate } from './commands/authenticator/update.ts';
+import { backupExport } from './commands/backup/export.ts';
 import { doctor } from './commands/doctor.ts';
 import { exportSecret } from './commands/export.ts';
 import { importSecret } from './commands/import.ts';
@@ -25,12 +26,14 @@ import { orgShow } from './commands/org/show.ts';
 import { orgThreshold } from './commands/org/threshold.ts';
 import { orgUnfreeze } from './commands/org/unfreeze.ts';
 import { realmDecommission } from './commands/realm/decommission.ts';
+import { realmExport } from './commands/realm/export.ts';
 import { realmServe } from './commands/realm/serve.ts';
 import { realmTenant } from './commands/realm/tenant.ts';
 import { policyApply } from './commands/policy/apply.ts';
 import { policyCheck } from './commands/policy/check.ts';
 import { policyExplain } from './commands/policy/explain.ts';
 import { policyTest } from './commands/policy/test.ts';
+import { recoverOfflineCommand } from './commands/recover-offline.ts';
 import { send } from './commands/send.ts';
 import { signMessage } from './commands/sign/message.ts';
 import { signRaw } from './commands/sign/raw.ts';
@@ -100,7 +103,10 @@ export const commands: readonly Command[] = [
   operatorStatus,
   realmServe,
   realmTenant,
+  realmExport,
   realmDecommission,
+  backupExport,
+  recoverOfflineCommand,
   verify,
   doctor,
 ];

@@ -50,7 +50,7 @@ export function createBackupBoot(
         case 'unlockRealm': {
           if (keeper !== undefined) throw new BootError('boot-order', 'the keeper is unlocked');
           const settings = settingsOf(message.settings);
-          const genesis = open(message.record, message.unlockKey);
+          const genesis = openKeeperRecord(message.record, message.unlockKey);
           message.unlockKey.fill(0);
           ports.run(() => {
             keeper = new BackupKeeper({ ...genesis, settings, clock: Date.now, random, log: ports.log });
@@ -84,7 +84,8 @@ function settingsOf(json: string): BackupSettings {
   }
 }
 
-function open(record: Uint8Array, unlockKey: Uint8Array) {
+/** Id and root seed of a keeper of backups. Throws BootError `record-refused`. */
+export function openKeeperRecord(record: Uint8Array, unlockKey: Uint8Array) {
   try {
     const nonce = record.subarray(0, nonceBytes);
     const plaintext = chacha20Poly1305Open(unlockKey, nonce, associatedData, record.subarray(nonceBytes));

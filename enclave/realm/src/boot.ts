@@ -51,7 +51,7 @@ export function createRealmBoot(
         case 'unlockRealm': {
           if (realm !== undefined) throw new BootError('boot-order', 'the realm is unlocked');
           const settings = settingsOf(message.settings);
-          const genesis = open(message.record, message.unlockKey);
+          const genesis = openRealmRecord(message.record, message.unlockKey);
           message.unlockKey.fill(0);
           realmId = genesis.realmId;
           ports.run(({ heads }) => {
@@ -86,7 +86,8 @@ function settingsOf(json: string): RealmSettings {
   }
 }
 
-function open(record: Uint8Array, unlockKey: Uint8Array) {
+/** Id and root seed of a realm. Throws BootError `record-refused`. */
+export function openRealmRecord(record: Uint8Array, unlockKey: Uint8Array) {
   try {
     const nonce = record.subarray(0, nonceBytes);
     const plaintext = chacha20Poly1305Open(unlockKey, nonce, associatedData, record.subarray(nonceBytes));

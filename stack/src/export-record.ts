@@ -1,0 +1,124 @@
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { BackupRows } from '@keystead/enclave-backup/backup-rows';
+import { read } from '@keystead/enclave-backup/backup-state';
+import { openKeeperRecord } from '@keystead/enclave-backup/boot';
+import { RealmTokens } from '@keystead/enclave-backup/realm-tokens';
+import { parseBackupSettings } from '@keystead/enclave-backup/settings';
+import { DevelopmentFile } from '@keystead/enclave-launcher/unlock/development-file';
+import { openRealmRecord } from '@keystead/enclave-realm/boot';
+import { RecordRows } from '@keystead/enclave-realm/record-rows';
+import { base64urlEncode } from '@keystead/crypto/base64url';
+import { hexEncode } from '@keystead/crypto/hex';
+import { branch } from '@keystead/protocol/deployment';
+import { parseUuid } from '@keystead/protocol/ids';
+import type { BackupExport, RealmExport } from '@keystead/sdk/seedless/offline-recovery';
+import { StackError } from './stack-error.ts';
+import { settingsFileOf } from './start-realms.ts';
+
+/** spec/backup.md §11: what an operator can take out of a home with its unlock key, whether it runs or not. */
+
+/** Throws StackError when there is no such backup. */
+export async function exportBackup(
+  home: string,
+  asked: { readonly organizationId: string; readonly backupName: string },
+): Promise<BackupExport> {
+  const { organizationId, backupName } = asked;
+  const organization = parseUuid(organizationId);
+  if (organization === undefined) throw new StackError('no organization id', 'name a lower-case UUID');
+  const { seed, keeperId } = openKeeperRecord(recordOf(home), await unlockKeyOf(home, 'backup'));
+  const rows = new BackupRows({ seed, keeperId, random: noRandom });
+  const name = rows.nameOf(organization);
+  const row = rowOf(join(home, 'data/backup.sqlite'), 'SELECT row FROM backup WHERE name = ?', name);
+  if (row === undefined) throw missing(`backup of ${organizationId}`);
+  const { backups } = rows.open(name, row);
+  const backup = backups.find((one) => one.backupName === backupName);
+  if (backup?.current === undefined) throw missing(`backup ${backupName} in use`);
+  const { id, content } = read(backups, backupName, null);
+  const settings = parseBackupSettings(readFileSync(settingsFileOf(home, 'backup'), 'utf8'));
+  return {
+    kind: 'keystead-backup-export',
+    version: 1,
+    organizationId,
+    backupName,
+    generation: base64urlEncode(id),
+    tenant: settings.tenant.name,
+    subject: new RealmTokens(seed, noRandom).subjectOf(organization, backupName, id),
+    realms: settings.realms,
+    share: base64urlEncode(content.share),
+    ciphertext: base64urlEncode(content.ciphertext),
+  };
+}
+
+/** Throws StackError when the user has no registration with the realm. */
+export async function exportRegistration(
+  home: string,
+  asked: { readonly tenant: string; readonly user: string },
+): Promise<RealmExport> {
+  const { seed, realmId } = openRealmRecord(recordOf(home), await unlockKeyOf(home, 'realm'));
+  const rows = new RecordRows({ seed, realmId, random: noRandom });
+  const name = rows.nameOf(asked.tenant, asked.user);
+  const row = rowOf(join(home, 'data/realm.sqlite'), 'SELECT row FROM record WHERE name = ?', name);
+  const state = row === undefined ? undefined : rows.open(name, row);
+  if (state?.type !== 'registered') throw missing('registration of that user');
+  const { registration } = state;
+  return {
+    kind: 'keystead-realm-export',
+    version: 1,
+    realmId: hexEncode(realmId),
+    registration: {
+      version: base64urlEncode(registration.version),
+      oprfPrivateKey: base64urlEncode(registration.oprfPrivateKey),
+      unlockKeyCommitment: base64urlEncode(registration.unlockKeyCommitment),
+      encryptionKeyScalarShare: base64urlEncode(registration.encryptionKeyScalarShare),
+      encryptedSecret: base64urlEncode(registration.encryptedSecret),
+      encryptedSecretCommitment: base64urlEncode(registration.encryptedSecretCommitment),
+    },
+  };
+}
+
+/** A new file that only its owner can read. Throws StackError when it is there. */
+export function writeExport(path: string, content: BackupExport | RealmExport): void {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'wx', 0o600);
+  } catch (cause) {
+    throw new StackError(`${path} cannot be written`, 'name a new file', { cause });
+  }
+  try {
+    writeSync(descriptor, `${JSON.stringify(content, undefined, 2)}\n`);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+const noRandom = (): never => {
+  throw new TypeError('an export seals nothing');
+};
+
+function recordOf(home: string): Uint8Array {
+  const path = join(home, 'genesis/realm.record');
+  if (!existsSync(path)) throw missing(`genesis record ${path}`);
+  return new Uint8Array(readFileSync(path));
+}
+
+async function unlockKeyOf(home: string, program: 'realm' | 'backup'): Promise<Uint8Array> {
+  const developmentFile = join(home, 'development/unlock.key');
+  const unlock = { developmentFile, operatorSocket: '', kind: 'development-file' as const };
+  const secret = await new DevelopmentFile({ profile: 'production', unlock }, true).secret();
+  return branch(secret, `keystead/unlock/${program}/v1`).expose();
+}
+
+function rowOf(database: string, sql: string, name: Uint8Array): Uint8Array | undefined {
+  const opened = new DatabaseSync(database, { readOnly: true });
+  try {
+    return (opened.prepare(sql).get(name) as { row: Uint8Array } | undefined)?.row;
+  } finally {
+    opened.close();
+  }
+}
+
+const missing = (what: string) =>
+  new StackError(`there is no ${what}`, 'name the home and what belongs to it; nothing was written');
