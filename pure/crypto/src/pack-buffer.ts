@@ -172,7 +172,7 @@ export class PackReader {
   /** Of the next `length` bytes alone. */
   within(length: number): PackReader {
     const at = this.#take(length);
-    return new PackReader(this.#bytes.subarray(at, at + length), this.#shared);
+    return new PackReader(this.#bytes.subarray(at, at + length), this.#copied);
   }
 
   /** A copy, or a view where those are shared. */
