@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { Flood, Flooded } from './flood.ts';
 import { HttpConnection } from './http-connection.ts';
 import { type Measured, measure, median, type Prepared, quantile } from './load.ts';
+import { cpuOf } from './process-usage.ts';
 import { BenchStamper, type BenchWallet, prepareWallet } from './product.ts';
 import { separate } from './processors.ts';
 import { solanaRequests } from './requests.ts';
@@ -34,6 +35,8 @@ interface Round {
   readonly during: Measured;
   /** Seconds. */
   readonly recovery: number;
+  /** Microseconds of CPU that the gateway used beyond what its answers cost it in `best`, for each refusal. */
+  readonly refusal: number;
 }
 
 /**
@@ -66,6 +69,7 @@ export async function overload(directory: string): Promise<unknown> {
         requests: quietRequests,
         processes,
       });
+      const gatewayBefore = cpuOf(processes).get('gateway')!;
       const [flooded, during] = await Promise.all([
         flood(port, excessive, rate),
         // The flood has filled its line by then.
@@ -73,8 +77,11 @@ export async function overload(directory: string): Promise<unknown> {
           measure({ port, connections: otherConnections, requests: floodedRequests, processes }),
         ),
       ]);
+      const gateway = cpuOf(processes).get('gateway')! - gatewayBefore;
+      const served = flooded.answered + during.requests;
+      const refusal = (gateway - served * best.cpuByProcess.gateway) / flooded.shed;
       const recovery = await secondsUntilNormal(port, of(flooder, 64), quiet.p99);
-      rounds.push({ best, flooded, quiet, during, recovery });
+      rounds.push({ best, flooded, quiet, during, recovery, refusal });
     }
     const middle = (figure: (round: Round) => number) => median(rounds.map(figure));
     const result = {
@@ -86,6 +93,8 @@ export async function overload(directory: string): Promise<unknown> {
         ({ best, flooded, during }) =>
           (flooded.answered + during.requests - during.failed) / flooded.seconds / best.perSecond,
       ),
+      requestMicroseconds: middle(({ best }) => best.cpuMicroseconds),
+      refusalMicroseconds: middle(({ refusal }) => refusal),
       shed: rounds.reduce((sum, { flooded }) => sum + flooded.shed, 0),
       wrong: rounds.reduce((sum, { flooded, during }) => sum + flooded.wrong + during.failed, 0),
       p99OfAnswered: middle(({ flooded }) => quantile(flooded.latencies, 0.99)),
@@ -143,6 +152,8 @@ function tell(
     readonly offeredTimes: number;
     readonly floodConnections: number;
     readonly goodput: number;
+    readonly requestMicroseconds: number;
+    readonly refusalMicroseconds: number;
     readonly shed: number;
     readonly wrong: number;
     readonly p99OfAnswered: number;
@@ -161,6 +172,8 @@ function tell(
       ['offered, of what is carried', result.offeredTimes.toFixed(1), `${excess} x`],
       ['over connections', String(result.floodConnections), ''],
       ['goodput, of what is carried', `${(result.goodput * 100).toFixed(0)} %`, '80 %'],
+      ['CPU of a signature, all processes, µs', result.requestMicroseconds.toFixed(0), ''],
+      ['CPU of a refusal, gateway, µs', result.refusalMicroseconds.toFixed(0), ''],
       ['shed with Retry-After', String(result.shed), ''],
       ['other answers', String(result.wrong), '0'],
       ['p99 of what was answered, ms', result.p99OfAnswered.toFixed(0), ''],
