@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { createServer, type Server } from 'node:http';
+import { resolve } from 'node:path';
+import { after, before, test } from 'node:test';
+import { build } from 'esbuild';
+import type { Page } from 'playwright-core';
+import { entropyFromMnemonic } from '@keystead/crypto/bip39';
+import { hexEncode } from '@keystead/crypto/hex';
+import { withSeedless } from '../seedless/with-seedless.ts';
+import { Chromium, close, listen } from './chromium.ts';
+import type { Account, SeedlessProgram } from './seedless-page.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const world = withSeedless();
+let server: Server;
+let address: string;
+const browsers: Chromium[] = [];
+
+before(async () => {
+  const files = new Map<string, string>();
+  for (const [url, entry] of [
+    ['/page.js', 'tests/long/seedless-page.ts'],
+    // Where the package's browser build has it: beside the program that starts it.
+    ['/recovery-worker.js', 'client/sdk/src/recovery-worker.ts'],
+  ] as const) {
+    const { outputFiles } = await build({
+      absWorkingDir: root,
+      entryPoints: [entry],
+      bundle: true,
+      write: false,
+      format: 'esm',
+      platform: 'browser',
+      target: 'es2024',
+      logLevel: 'silent',
+      tsconfigRaw: { compilerOptions: { target: 'es2024', verbatimModuleSyntax: true } },
+    });
+    files.set(url, outputFiles[0]!.text);
+  }
+  server = createServer((request, response) => {
+    const program = files.get(request.url ?? '');
+    response.setHeader(
+      'content-type',
+      program === undefined ? 'text/html; charset=utf-8' : 'text/javascript',
+    );
+    response.setHeader(
+      'content-security-policy',
+      "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src http://127.0.0.1:*",
+    );
+    response.end(
+      program ?? '<!doctype html><title>page</title><script type="module" src="/page.js"></script>',
+    );
+  });
+  address = `http://localhost:${await listen(server)}/`;
+});
+
+after(async () => {
+  await Promise.all(browsers.map((browser) => browser.stop()));
+  if (server !== undefined) await close(server);
+});
+
+/** A page in a new profile. */
+async function device(): Promise<Page> {
+  const browser = await Chromium.start();
+  browsers.push(browser);
+  return browser.open(address);
+}
+
+async function ask<N extends keyof SeedlessProgram>(
+  page: Page,
+  name: N,
+  ...given: Parameters<SeedlessProgram[N]>
+): Promise<Awaited<ReturnType<SeedlessProgram[N]>>> {
+  const result = await page.evaluate(
+    ([called, parameters]) =>
+      (globalThis as unknown as { keystead: Record<string, (...all: unknown[]) => unknown> }).keystead[
+        called
+      ]!(...parameters),
+    [name as string, given as unknown[]] as const,
+  );
+  return result as Awaited<ReturnType<SeedlessProgram[N]>>;
+}
+
+test('in browsers: a wallet with a PIN, its storage cleared, comes back in a second profile; PINs change, fail and lock', async (context) => {
+  const phone = await device();
+  const place = {
+    api: world.stack.api,
+    root: world.stack.deploymentId,
+    keeper: world.keeper,
+    // As applications use it: the PIN is stretched in a worker.
+    configuration: { ...world.configuration(), pin_hashing_mode: 'Standard2019' as const },
+  };
+  const account: Account = { ...place, organizationId: await ask(phone, 'found', place) };
+  assert.equal(await ask(phone, 'create', account, '123456'), 'pin-too-common');
+  assert.equal(await ask(phone, 'create', account, '180361'), 'done');
+  const phrase = await ask(phone, 'phrase', account);
+  assert.equal(phrase.split(' ').length, 12);
+
+  // What the browser keeps survives a reload, and shows no seed to whoever copies it.
+  await phone.reload();
+  assert.equal(await ask(phone, 'phrase', account), phrase);
+  const kept = await ask(phone, 'kept');
+  assert.ok(kept.includes('key') && !kept.includes('extractable'));
+  assert.ok(!kept.includes(hexEncode(entropyFromMnemonic(phrase))));
+
+  const laptop = await device();
+  assert.equal(await ask(laptop, 'recover', account, '180361'), 'authenticator-unknown');
+  await ask(phone, 'enrol', account, await ask(laptop, 'ownKey', account));
+  assert.equal(await ask(phone, 'forget', account), 'done');
+  assert.equal(await ask(phone, 'phrase', account), 'seed-missing');
+  assert.equal(await ask(laptop, 'recover', account, '180362'), 'invalid-pin');
+  assert.equal(await ask(laptop, 'recover', account, '180361'), 'done');
+  assert.equal(await ask(laptop, 'phrase', account), phrase);
+
+  const longest: number[] = [];
+  await ask(laptop, 'longestTask');
+  for (let run = 0; run < 5; run += 1) {
+    assert.equal(await ask(laptop, 'recover', account, '180361'), 'done');
+    longest.push(await ask(laptop, 'longestTask'));
+  }
+  const median = longest.sort((a, b) => a - b)[2];
+  context.diagnostic(
+    `longest task of the page's thread in a recovery, median of 5: ${median} ms (${longest})`,
+  );
+
+  assert.equal(await ask(laptop, 'changePin', account, '180362', '472936'), 'pin-wrong');
+  assert.equal(await ask(laptop, 'changePin', account, '180361', '472936'), 'done');
+  assert.equal(await ask(laptop, 'verifyPin', account, '472936'), true);
+  assert.equal(await ask(phone, 'recover', account, '180361'), 'invalid-pin');
+  assert.equal(await ask(phone, 'recover', account, '472936'), 'done');
+  for (let guess = 0; guess < 7; guess += 1)
+    assert.equal(await ask(phone, 'recover', account, '180361'), 'invalid-pin');
+  assert.equal(await ask(phone, 'recover', account, '472936'), 'no-guesses');
+  assert.equal(await ask(laptop, 'resetPin', account, '739164'), 'done');
+  assert.equal(await ask(phone, 'recover', account, '739164'), 'done');
+  assert.equal(await ask(phone, 'phrase', account), phrase);
+});
