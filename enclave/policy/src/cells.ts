@@ -1,6 +1,6 @@
 import { canonicalize } from '@keystead/crypto/canonical-json';
 import { utf8Encode } from '@keystead/crypto/bytes';
-import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
+import { type JsonValue, parseOwnJson } from '@keystead/crypto/strict-json';
 import { domainHash } from '@keystead/protocol/domain';
 import { checkpointInterval } from '@keystead/protocol/entry';
 import type { Json } from '@keystead/protocol/schema';
@@ -162,6 +162,7 @@ export const cellKey = (name: string): Uint8Array => domainHash('keystead/cell/v
 
 export const encodeCell = (value: unknown): Uint8Array => utf8Encode(canonicalize(value as JsonValue));
 
+/** The bytes come from the engine itself: out of an entry under its MAC, or of a node under its hash. */
 export function decodeCell<K extends keyof CellTypes>(_kind: K, bytes: Uint8Array): CellTypes[K] {
-  return parseStrictJson(bytes, { maxBytes: 262144, maxDepth: 40 }) as unknown as CellTypes[K];
+  return parseOwnJson(bytes) as unknown as CellTypes[K];
 }

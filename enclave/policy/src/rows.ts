@@ -50,8 +50,8 @@ function missingIn(cause: unknown): Uint8Array[] {
 const maximumMaps = 32;
 const nodesPerMap = 4096;
 /** Decoded leaves and cells of all organizations. */
-const maximumLeaves = 32_768;
-const maximumCells = 16_384;
+const maximumLeaves = 4_096;
+const maximumCells = 8_192;
 /**
  * Nodes of authority and state maps, by hash, and what was read from them. All of it is addressed by content: what was true
  * under a root stays true.

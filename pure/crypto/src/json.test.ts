@@ -5,7 +5,7 @@ import { vectors } from '../testing/vectors.ts';
 import { utf8Encode } from './bytes.ts';
 import { canonicalize, canonicalizeWithAmounts } from './canonical-json.ts';
 import { hexDecode, hexEncode } from './hex.ts';
-import { type JsonValue, parseStrictJson } from './strict-json.ts';
+import { type JsonValue, parseOwnJson, parseStrictJson } from './strict-json.ts';
 
 const LIMITS = { maxBytes: 100_000 };
 
@@ -252,6 +252,33 @@ test('any JSON value comes back from its canonical form, and canonical forms are
       assert.deepEqual(plain(parsed), JSON.parse(text));
     }),
   );
+});
+
+test('what was written canonically is read as strictly parsed, without prototype', () => {
+  fc.assert(
+    fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+      let text: string;
+      try {
+        text = canonicalize(value as JsonValue);
+      } catch {
+        return;
+      }
+      const read = (parse: () => JsonValue): unknown => {
+        try {
+          return parse();
+        } catch (error) {
+          return (error as { code: string }).code;
+        }
+      };
+      assert.deepEqual(
+        read(() => parseOwnJson(utf8Encode(text))),
+        read(() => parseStrictJson(text, { maxBytes: 1_000_000, maxDepth: 64 })),
+      );
+    }),
+  );
+  assert.equal(Object.getPrototypeOf(parseOwnJson(utf8Encode('{"a":{}}'))), null);
+  for (const text of ['', '{', '{"__proto__":1}', '9007199254740993'])
+    assert.throws(() => parseOwnJson(utf8Encode(text)), { code: 'json-malformed' });
 });
 
 test('accepts nothing that the platform refuses, and gives the same value', () => {

@@ -28,6 +28,24 @@ export function parseStrictJson(input: Uint8Array | string, limits: StrictJsonLi
   return value === undefined ? new Scanner(text, maxDepth).document() : value;
 }
 
+/**
+ * The value of bytes that `canonicalize` wrote and that a hash or MAC vouches for: what `parseStrictJson` gives of them, without
+ * proving again that every parser reads them the same way. Throws CryptoError `json-malformed` for what is no JSON.
+ */
+export function parseOwnJson(input: Uint8Array): JsonValue {
+  let value: JsonValue | undefined;
+  try {
+    value = sealed(JSON.parse(utf8Decode(input)) as JsonValue, ownLevels);
+  } catch {
+    throw malformed('not what was written');
+  }
+  if (value === undefined) throw malformed('not what was written');
+  return value;
+}
+
+/** More than any value of ours has. */
+const ownLevels = 64;
+
 function readText(input: Uint8Array | string, maxBytes: number): string {
   if (typeof input === 'string') {
     // A UTF-16 unit needs at least one byte, so a longer text is refused unread.
