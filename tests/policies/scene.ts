@@ -1,5 +1,5 @@
 /** An organization with a wallet, and users with policies of the language, against a started stack. */
-import { randomBytes } from 'node:crypto';
+import { createPrivateKey, createPublicKey, randomBytes, sign } from 'node:crypto';
 import { Keypair, PublicKey, SystemProgram, Transaction } from '@solana/web3.js';
 import { Transaction as EthereumTransaction } from 'ethers';
 import { type Answer, newStampKey, possessionProof, type RawClient, type StampKey } from '../raw-client.ts';
@@ -165,5 +165,18 @@ export function lamports(max: number, over: Readonly<Record<string, unknown>> = 
     window: { kind: 'rolling', seconds: 86_400 },
     max: String(max),
     ...over,
+  };
+}
+
+/** The Ed25519 key of a seed (RFC 8410). */
+export function stampKeyOf(seed: Uint8Array): StampKey {
+  const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
+  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  const publicKeyBytes = Buffer.from(createPublicKey(privateKey).export({ format: 'jwk' }).x!, 'base64url');
+  return {
+    algorithm: 'Ed25519',
+    publicKeyBytes,
+    publicKey: publicKeyBytes.toString('base64url'),
+    sign: (message) => sign(null, message, privateKey),
   };
 }

@@ -1,6 +1,5 @@
 import { withStack } from '../with-stack.ts';
 import assert from 'node:assert/strict';
-import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,8 +10,8 @@ import { runCommandLine } from '@keystead/cli/command-line';
 import { readSurroundings } from '@keystead/cli/surroundings';
 import { createClient } from '@keystead/sdk/client';
 import { newCredentials, writeCredentials } from '@keystead/sdk/node/credentials';
-import type { Answer, RawClient, StampKey } from '../raw-client.ts';
-import { FEE, lamports, limited, Scene } from './scene.ts';
+import type { Answer, RawClient } from '../raw-client.ts';
+import { FEE, lamports, limited, Scene, stampKeyOf } from './scene.ts';
 
 const running = withStack();
 
@@ -187,16 +186,3 @@ test('L27: one wallet has one budget, whichever way it is asked', async (t) => {
   assert.equal((await scene.sends(clerk, 1)).body?.code, 'spending-limit-exceeded');
   assert.match(await byCommand(), /spending-limit-exceeded/);
 });
-
-/** The Ed25519 key of a seed (RFC 8410). */
-function stampKeyOf(seed: Uint8Array): StampKey {
-  const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
-  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  const publicKeyBytes = Buffer.from(createPublicKey(privateKey).export({ format: 'jwk' }).x!, 'base64url');
-  return {
-    algorithm: 'Ed25519',
-    publicKeyBytes,
-    publicKey: publicKeyBytes.toString('base64url'),
-    sign: (message) => sign(null, message, privateKey),
-  };
-}

@@ -34,6 +34,8 @@ import { policyCheck } from './commands/policy/check.ts';
 import { policyExplain } from './commands/policy/explain.ts';
 import { policyTest } from './commands/policy/test.ts';
 import { recoverOfflineCommand } from './commands/recover-offline.ts';
+import { pricesFeed } from './commands/prices/feed.ts';
+import { pricesState } from './commands/prices/state.ts';
 import { send } from './commands/send.ts';
 import { signMessage } from './commands/sign/message.ts';
 import { signRaw } from './commands/sign/raw.ts';
@@ -87,6 +89,8 @@ export const commands: readonly Command[] = [
   policyTest,
   policyExplain,
   policyApply,
+  pricesState,
+  pricesFeed,
   signMessage,
   signTransaction,
   signTypedData,

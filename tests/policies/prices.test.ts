@@ -1,0 +1,117 @@
+import { withStack } from '../with-stack.ts';
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { newCredentials, writeCredentials } from '@keystead/sdk/node/credentials';
+import type { Answer, RawClient } from '../raw-client.ts';
+import { limited, Scene, SOL, stampKeyOf } from './scene.ts';
+
+const running = withStack();
+const CLI = join(import.meta.dirname, '../../client/cli/src/main.ts');
+
+const mayState = {
+  version: 1,
+  rules: [{ id: 'states', effect: 'allow', on: ['state-prices'], when: { constant: true } }],
+};
+
+/** One dollar a day, by two sources whose word is at most six seconds old. */
+const dollars = {
+  ...limited({
+    id: 'usd',
+    meter: 'usd',
+    per: ['user'],
+    window: { kind: 'rolling', seconds: 86_400 },
+    max: '1000000',
+  }),
+  pricing: { maximumAgeSeconds: 6, maximumDeviation: 500, sources: 2 },
+};
+
+/** A server of prices that says what it is told to. */
+async function feedServer(t: TestContext): Promise<{ url: string; usd: unknown }> {
+  const feed = { url: '', usd: 100 as unknown };
+  const server = createServer((_request, response) => {
+    response
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end(JSON.stringify({ solana: { usd: feed.usd } }));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  feed.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  return feed;
+}
+
+/** A source: a user with a key of its own, and `keystead prices feed` as a process that holds it. */
+async function sourceProcess(
+  t: TestContext,
+  scene: Scene,
+  username: string,
+  url: string,
+): Promise<ChildProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'keystead-prices-'));
+  const { organizationId } = scene;
+  const { deploymentId } = running.stack;
+  const credentials = newCredentials({ api: running.api, deploymentId, organizationId, username });
+  writeCredentials(join(folder, 'source.json'), credentials);
+  await scene.user(username, mayState, stampKeyOf(credentials.privateKey.expose()));
+  const assets = [{ asset: SOL, decimals: 9, at: '/solana/usd' }];
+  writeFileSync(join(folder, 'feed.json'), JSON.stringify({ url, assets }));
+  const given = ['prices', 'feed', join(folder, 'feed.json'), '--every', '1'];
+  const child = spawn(process.execPath, [CLI, ...given, '--credentials', join(folder, 'source.json')], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  t.after(async () => {
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    rmSync(folder, { recursive: true });
+  });
+  return child;
+}
+
+/** Asks until the answer is the one that is expected. */
+async function until(ask: () => Promise<Answer>, expected: (answer: Answer) => boolean): Promise<Answer> {
+  for (const patience = Date.now() + 60_000; ; ) {
+    const answer = await ask();
+    if (expected(answer)) return answer;
+    assert.ok(Date.now() < patience, answer.text);
+    await wait(200);
+  }
+}
+
+test('L21: two feeds, each a process with its own key, hold a limit in dollars; when one ends or lies, it denies', async (t) => {
+  const scene = await Scene.of(running);
+  const agent: RawClient = await scene.user('agent', dollars);
+  const feeds = [await feedServer(t), await feedServer(t)];
+  const denied = (why: RegExp) => (answer: Answer) =>
+    answer.body?.code === 'spending-limit-exceeded' && why.test(String(answer.body.detail));
+  // A hundredth of a dollar at a hundred dollars: 95,000 lamports and the fee of 5,000.
+  const pays = () => scene.sends(agent, 95_000);
+
+  assert.ok(denied(/no source has stated a price/)(await pays()));
+  const [one] = [await sourceProcess(t, scene, 'one', feeds[0]!.url)];
+  await until(pays, denied(/1 of 2 sources/));
+  await sourceProcess(t, scene, 'other', feeds[1]!.url);
+  await until(pays, ({ status }) => status === 200);
+  // One source says that it costs half: whatever is true, nothing is signed by that.
+  feeds[1]!.usd = '50.00';
+  await until(pays, denied(/the sources disagree/));
+  feeds[1]!.usd = 1.005e2;
+  await until(pays, ({ status }) => status === 200);
+  // Nothing, zero, less than nothing, and what is no number: not stated, so that the last price grows old.
+  for (const usd of [null, 0, -100, 'NaN', '1e99']) feeds[1]!.usd = usd;
+  await until(pays, denied(/1 of 2 sources/));
+  feeds[1]!.usd = 100;
+  await until(pays, ({ status }) => status === 200);
+  one.kill('SIGTERM');
+  assert.deepEqual(await once(one, 'exit'), [0, null]);
+  await until(pays, denied(/1 of 2 sources/));
+});
