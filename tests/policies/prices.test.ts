@@ -79,7 +79,7 @@ async function sourceProcess(
 
 /** Asks until the answer is the one that is expected. */
 async function until(ask: () => Promise<Answer>, expected: (answer: Answer) => boolean): Promise<Answer> {
-  for (const patience = Date.now() + 60_000; ; ) {
+  for (const patience = Date.now() + 120_000; ; ) {
     const answer = await ask();
     if (expected(answer)) return answer;
     assert.ok(Date.now() < patience, answer.text);
