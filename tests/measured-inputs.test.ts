@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { bundleEnclave } from '@keystead/stack/bundle';
+import { bundleEnclave, ENCLAVE_PROGRAMS } from '@keystead/stack/bundle';
 import { checkMeasuredInputs, difference, foreign } from './measured-inputs.ts';
 import { withTree } from './seeded-tree.ts';
 
@@ -97,4 +97,14 @@ test('a built-in that a program may not use is found in its bundle', async () =>
 
 test('a difference names what came and what went', () => {
   assert.deepEqual(difference(['a', 'b'], ['b', 'c']), ['+ c', '- a']);
+});
+
+test('every program of an enclave freezes the intrinsics before anything else is loaded', () => {
+  const programs = ENCLAVE_PROGRAMS.filter((name) => name !== 'launcher');
+  assert.ok(programs.length > 4);
+  for (const name of programs) {
+    const main = readFileSync(join(ROOT, `enclave/${name}/src/main.ts`), 'utf8');
+    const [first] = main.split('\n').filter((line) => line.startsWith('import '));
+    assert.equal(first, "import '@keystead/enclave-runtime/frozen-intrinsics';", name);
+  }
 });

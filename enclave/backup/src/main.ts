@@ -1,3 +1,4 @@
+import '@keystead/enclave-runtime/frozen-intrinsics';
 import { runMeasured } from '@keystead/enclave-runtime/run-enclave';
 import { FromBackup, ToBackup } from '@keystead/protocol/backup-frames';
 import { createBackupBoot } from './boot.ts';
