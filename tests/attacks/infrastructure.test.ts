@@ -841,8 +841,14 @@ test('H17 reading keys, rows or records as another user is refused by the modes 
       .filter((path) => (statSync(path).mode & 0o077) !== 0)
       .map((path) => path.slice(folder.length + 1));
   const files = [...open(running.home), ...open(running.heads)].sort();
-  // What the deployment is called, how it is isolated and what is certified of it is for everybody to read.
-  assert.deepEqual(files, ['certificates.json', 'deployment.json', 'isolation.json']);
+  // What the deployment is called, how it is isolated, what is certified of it and which programs run is for everybody to read.
+  assert.deepEqual(files, [
+    'certificates.json',
+    'deployment.json',
+    'isolation.json',
+    'programs/gateway.mjs',
+    'programs/heads.mjs',
+  ]);
   const folder = mkdtempSync(join(tmpdir(), 'keystead-'));
   try {
     const path = join(folder, 'credentials.json');

@@ -65,7 +65,7 @@ test('L3: amounts are exact up to 2^256 - 1, and every other spelling of a numbe
   }
   const over = await scene.sendsEther(agent, most - used - GAS + 1n, 9);
   assert.equal(over.body?.code, 'spending-limit-exceeded');
-  assert.equal((over.body?.limit as { used: string }).used, String(used));
+  assert.equal((over.body!.limit as { used: string }).used, String(used));
   assert.equal((await scene.sendsEther(agent, most - used - GAS, 9)).status, 200);
   assert.equal((await scene.sendsEther(agent, 0n, 10)).body?.code, 'spending-limit-exceeded');
 });
@@ -212,7 +212,7 @@ test('L25: after the heads log was lost, what was spent before is not known: win
   await root.native('unfreeze', { organizationId });
   const denied = await scene.sends(running.client(agent.key), 1);
   assert.equal(denied.body?.code, 'spending-limit-exceeded');
-  assert.equal((denied.body?.limit as { used: string }).used, '100000');
+  assert.equal((denied.body!.limit as { used: string }).used, '100000');
   // A lifetime counts what the chain has.
   assert.equal((await scene.sends(running.client(other.key), 100_000 - 2 * FEE - 1)).status, 200);
   assert.equal((await scene.sends(running.client(other.key), 1)).body?.code, 'spending-limit-exceeded');
