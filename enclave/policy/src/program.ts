@@ -51,9 +51,10 @@ const patienceMilliseconds = 8_000;
 const maximumRestarts = 256;
 /** Callers that one decision answers. */
 const maximumRefs = 1024;
-/** A batch that is out: what leaves, or is given up, when its receipt comes. */
+/** A batch that is out: what leaves, or is given up, when its receipt comes. Its rows and tickets are gone with their frame. */
 interface Outstanding {
-  readonly batch: Batch | null;
+  /** Those whose tail it carries; null when it moves no head. */
+  readonly organizations: Batch['organizations'] | null;
   readonly answers: readonly HeldAnswer[];
 }
 
@@ -501,12 +502,12 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     if (outstanding === undefined) return;
     this.#outstanding.delete(receipt.batch);
     for (const { organization, head } of receipt.items) this.#organizations.certify(organization, head);
-    if (outstanding.batch !== null)
+    if (outstanding.organizations !== null)
       for (const { organization: id, code } of receipt.refused) {
         this.#context.log('advance-refused', { organization: formatUuid(id), code });
         // The tail was built on something that is not history: start again from the certified head. A tail that was
         // begun since then is another one.
-        const organization = outstanding.batch.organizations.get(hexEncode(id));
+        const organization = outstanding.organizations.get(hexEncode(id));
         if (organization !== undefined) this.#organizations.forget(organization);
       }
     // Only what the certifier names as history leaves.
@@ -540,7 +541,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     if (batch.isEmpty) return;
     this.#batch = new Batch(this.#nextBatch++);
     const order = AdvanceOrder.encode(batch.order(this.#context.boot));
-    this.#outstanding.set(batch.number, { batch, answers: batch.answers });
+    this.#outstanding.set(batch.number, { organizations: batch.organizations, answers: batch.answers });
     for (const nodes of nodesAhead(batch.rows))
       this.#sendBatch({ batch: this.#nextBatch++, rows: { ...noRows(), nodes } });
     this.#sendBatch({
@@ -604,7 +605,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     }
     if (items.length === 0) return;
     const query = ReceiptQuery.encode({ boot: this.#context.boot, batch: number, items });
-    this.#outstanding.set(number, { batch: null, answers });
+    this.#outstanding.set(number, { organizations: null, answers });
     this.#sendBatch({
       batch: number,
       rows: noRows(),
