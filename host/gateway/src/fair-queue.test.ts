@@ -40,6 +40,38 @@ describe('the fair queue', () => {
     assert.deepEqual([queue.lengthOf('b'), queue.oldestOf('b')], [0, undefined]);
   });
 
+  it('gives a tenant one turn whatever the number of its lines, and its lines theirs in rotation', () => {
+    const queue = new FairQueue();
+    for (const ref of [1, 2]) queue.add('a1', queued(ref), 'a');
+    for (const ref of [3, 4]) queue.add('a2', queued(ref), 'a');
+    for (const ref of [11, 12, 13]) queue.add('b', queued(ref), 'b');
+    assert.deepEqual([queue.sizeOf('a'), queue.sizeOf('b'), queue.sizeOf('c')], [4, 3, 0]);
+    assert.deepEqual(refs(queue.take(7)), [1, 11, 3, 12, 2, 13, 4]);
+    assert.deepEqual([queue.size, queue.sizeOf('a')], [0, 0]);
+  });
+
+  it('makes room from the tenant with the most, although another has the longest line', () => {
+    const queue = new FairQueue();
+    for (const [line, ref] of [
+      ['a1', 1],
+      ['a2', 2],
+      ['a3', 3],
+      ['a3', 4],
+    ] as const)
+      queue.add(line, queued(ref), 'a');
+    for (const ref of [11, 12, 13]) queue.add('b', queued(ref), 'b');
+    assert.equal(queue.dropFor('c')?.ref, 4);
+    assert.equal(queue.dropFor('a'), undefined);
+    queue.add('a1', queued(5), 'a');
+    assert.equal(queue.dropFor('a'), undefined);
+    assert.equal(queue.dropFor('c')?.ref, 5);
+    assert.equal(queue.size, 6);
+    assert.deepEqual(
+      refs(queue.take(9)).toSorted((a, b) => a - b),
+      [1, 2, 3, 11, 12, 13],
+    );
+  });
+
   it('makes room from the end of the longest line, and never from a line that is no longer than the own one would be', () => {
     const queue = new FairQueue();
     for (const ref of [1, 2, 3]) queue.add('a', queued(ref));
@@ -59,16 +91,27 @@ describe('senders', () => {
   it('have a line of their own once they were answered, and share one before', () => {
     const senders = new Senders(2);
     assert.equal(senders.lineOf('a'), strangers);
-    for (const key of ['a', 'b', undefined]) senders.note(key);
+    for (const key of ['a', 'b', undefined]) senders.note(key, () => undefined);
     assert.deepEqual(
       ['a', 'b', 'c', undefined].map((key) => senders.lineOf(key)),
       ['a', 'b', '', ''],
     );
-    senders.note('a');
-    senders.note('c');
+    senders.note('a', () => undefined);
+    senders.note('c', () => undefined);
     assert.deepEqual(
       ['a', 'b', 'c'].map((key) => senders.lineOf(key)),
       ['a', '', 'c'],
+    );
+  });
+
+  it('belong to the organization that their first answer names', () => {
+    const senders = new Senders();
+    for (const key of ['a', 'b']) senders.note(key, () => 'organization');
+    senders.note('a', () => 'another');
+    senders.note('c', () => undefined);
+    assert.deepEqual(
+      ['a', 'b', 'c', 'd', undefined].map((key) => senders.tenantOf(key)),
+      ['organization', 'organization', 'c', strangers, strangers],
     );
   });
 

@@ -3,6 +3,7 @@ import { describe, it, type TestContext } from 'node:test';
 import type { Store } from '@keystead/host-storage/store';
 import { StoreError } from '@keystead/host-storage/store-error';
 import { mapNodeHash } from '@keystead/crypto/merkle-map';
+import { AnswerSignature } from '@keystead/protocol/answer';
 import { checkpointInterval, zeroHash } from '@keystead/protocol/entry';
 import { KeptRow } from '@keystead/protocol/frames';
 import { formatUuid } from '@keystead/protocol/ids';
@@ -56,6 +57,29 @@ const answerOf = (identity: Uint8Array, result: unknown, status = 200) => ({
   body: json(result),
   signature: new Uint8Array(0),
 });
+
+/** An answer signature as the gateway reads it: it verifies none. */
+function statingOrganization(first: number): Uint8Array {
+  return AnswerSignature.encode({
+    statement: {
+      version: 1,
+      role: 1,
+      deployment: zeroHash,
+      identity: zeroHash,
+      status: 200,
+      resultDigest: zeroHash,
+      organization: Buffer.alloc(16, first),
+      position: 1,
+      head: zeroHash,
+      time: 0,
+    },
+    index: 0,
+    size: 1,
+    path: [],
+    signature: new Uint8Array(64),
+    inclusion: undefined,
+  });
+}
 
 /** Takes every request through a whole tick with one ticket each; the signer answers with the body it got. */
 function answerAll({ policy, signer, certifier }: RunningGateway): void {
@@ -614,8 +638,16 @@ describe('failure', () => {
     'x-phantom-stamp': Buffer.from(JSON.stringify({ publicKey })).toString('base64url'),
   });
   /** Requests as they leave; each is answered when the test says so. */
-  async function floodable(context: TestContext, options: { window: number; callers?: number }) {
-    const { window, callers = 2000 } = options;
+  async function floodable(
+    context: TestContext,
+    options: {
+      readonly window: number;
+      readonly callers?: number;
+      /** Keys, and the first bytes of the organization that the answers to them name. */
+      readonly keys?: Readonly<Record<string, number>>;
+    },
+  ) {
+    const { window, callers = 2000, keys = { a: 0, b: 0 } } = options;
     const running = await runGateway(context, { window, limits: { callers }, hold: { refusals: 0 } });
     const { policy } = running;
     const left: string[] = [];
@@ -626,10 +658,25 @@ describe('failure', () => {
         const body = bodyOf(item);
         left.push(body);
         answers.set(body, () =>
-          policy.send({ type: 'answers', answers: [{ refs: [item.ref], answer: answerOf(zeroHash, body) }] }),
+          policy.send({
+            type: 'answers',
+            answers: [
+              {
+                refs: [item.ref],
+                answer: { ...answerOf(zeroHash, body), signature: signatures.get(body) ?? unsigned },
+              },
+            ],
+          }),
         );
       }
     };
+    const unsigned = new Uint8Array(0);
+    const signatures = new Map(
+      Object.entries(keys).map(([key, organization]) => [
+        `first of ${key}`,
+        organization === 0 ? unsigned : statingOrganization(organization),
+      ]),
+    );
     const send = (key: string, body: string) => running.post(compatibility, body, stampOf(key));
     const until = async (holds: () => boolean | Promise<boolean>) => {
       while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -648,7 +695,7 @@ describe('failure', () => {
       };
       for (const answer of answers.values()) answer();
     };
-    for (const key of ['a', 'b']) {
+    for (const key of Object.keys(keys)) {
       const first = send(key, `first of ${key}`);
       await until(() => left.includes(`first of ${key}`));
       answers.get(`first of ${key}`)!();
@@ -661,6 +708,21 @@ describe('failure', () => {
   it('lets one sender’s flood delay another by one request for each of its own', async (context) => {
     const { send, left, waiting, answerRest } = await floodable(context, { window: 2 });
     const flood = Array.from({ length: 12 }, (_, index) => send('a', `flood ${index}`));
+    await waiting(12);
+    const other = [send('b', 'other 0'), send('b', 'other 1')];
+    await waiting(14);
+    answerRest();
+    for (const answer of [...flood, ...other]) assert.equal((await answer).status, 200);
+    assert.equal(left.length, 14);
+    assert.ok(left.indexOf('other 0') <= 3 && left.indexOf('other 1') <= 5, left.join(', '));
+  });
+
+  it('lets one tenant’s flood under many keys delay another by one request for each of its own', async (context) => {
+    const { send, left, waiting, answerRest } = await floodable(context, {
+      window: 2,
+      keys: { a1: 1, a2: 1, a3: 1, b: 2 },
+    });
+    const flood = Array.from({ length: 12 }, (_, index) => send(`a${1 + (index % 3)}`, `flood ${index}`));
     await waiting(12);
     const other = [send('b', 'other 0'), send('b', 'other 1')];
     await waiting(14);

@@ -106,8 +106,8 @@ export class Pipeline implements LinkEvents {
   #answers = 0;
   /** Of the last seconds, smoothed. */
   #answersPerSecond = 0;
-  #lastLine: string | undefined;
-  /** When a request came from another line than the one before. */
+  #lastTenant: string | undefined;
+  /** When a request came from another tenant than the one before. */
   #sharedAt = Number.NEGATIVE_INFINITY;
   #tickScheduled = false;
 
@@ -161,7 +161,7 @@ export class Pipeline implements LinkEvents {
 
   /**
    * Throws KmsError `overloaded` when nothing more is taken from the sender whose key a stamp names: its line does not
-   * move fast enough, or all room is taken and no other line is longer.
+   * move fast enough, or all room is taken and nobody else waits.
    */
   admit(key: string | undefined): void {
     const line = this.#senders.lineOf(key);
@@ -169,7 +169,8 @@ export class Pipeline implements LinkEvents {
     if (length >= Math.max(leastInLine, this.#answersPerSecond * lineSeconds)) throw overloaded;
     const oldest = this.#line.oldestOf(line);
     if (oldest !== undefined && performance.now() - oldest > linePatience) throw overloaded;
-    if (this.#waiting.isFull && this.#line.size <= length) throw overloaded;
+    if (this.#waiting.isFull && this.#line.size <= this.#line.sizeOf(this.#senders.tenantOf(key)))
+      throw overloaded;
   }
 
   /** Whether every enclave answers pings. */
@@ -190,8 +191,9 @@ export class Pipeline implements LinkEvents {
   submit(request: RawRequest, key: string | undefined, settle: Settle): void {
     if (!this.#accepts) return void settle(unavailable());
     const line = this.#senders.lineOf(key);
+    const tenant = this.#senders.tenantOf(key);
     if (this.#waiting.isFull) {
-      const dropped = this.#line.dropFor(line);
+      const dropped = this.#line.dropFor(tenant);
       if (dropped === undefined) return void settle(overloaded);
       this.#waiting.settle(dropped.ref, overloaded);
       if (this.#waiting.isFull) return void settle(overloaded);
@@ -202,13 +204,13 @@ export class Pipeline implements LinkEvents {
       if (!(outcome instanceof KmsError)) {
         this.#answers += 1;
         this.#metrics.answerSeconds.add((performance.now() - arrived) / 1000);
-        if (outcome.status === 200) this.#senders.note(key);
+        if (outcome.status === 200) this.#senders.note(key, () => organizationOf(outcome));
       }
       settle(outcome);
     });
-    this.#line.add(line, { ref, request, arrived });
-    if (line !== this.#lastLine && this.#lastLine !== undefined) this.#sharedAt = arrived;
-    this.#lastLine = line;
+    this.#line.add(line, { ref, request, arrived }, tenant);
+    if (tenant !== this.#lastTenant && this.#lastTenant !== undefined) this.#sharedAt = arrived;
+    this.#lastTenant = tenant;
     this.#schedule();
   }
 
@@ -687,6 +689,17 @@ export class Pipeline implements LinkEvents {
       this.#metrics.event('store-error');
       this.#requestResync();
     });
+  }
+}
+
+/** Hexadecimal, as the answer states it; undefined when it states none. */
+function organizationOf({ signature }: { readonly signature: Uint8Array }): string | undefined {
+  if (signature.length === 0) return undefined;
+  try {
+    const { organization } = AnswerSignature.decode(signature).statement;
+    return organization.some((byte) => byte !== 0) ? hex(organization) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -10,11 +10,12 @@ const longestKey = 256;
 /**
  * Who sends, for the gateway's queue: the authenticator key that a stamp names. Nobody has verified it by then, so a
  * key has a line of its own only after an enclave has answered a request of it with 200; the others share one. Whoever
- * invents keys fills that one; who stamps with another's key in vain is heard in that key's line, and delays it.
+ * invents keys fills that one; who stamps with another's key in vain is heard in that key's line, and delays it. Lines
+ * of one organization, which the first of those answers names, share what a tenant gets.
  */
 export class Senders {
-  /** Those that were answered least lately stand first. */
-  readonly #known = new Set<string>();
+  /** Keys with their tenants; those that were answered least lately stand first. */
+  readonly #known = new Map<string, string>();
   readonly #limit: number;
 
   constructor(limit = mostKnown) {
@@ -25,13 +26,18 @@ export class Senders {
     return key !== undefined && this.#known.has(key) ? key : strangers;
   }
 
-  /** An enclave answered a request that named this key with 200. */
-  note(key: string | undefined): void {
+  tenantOf(key: string | undefined): string {
+    return (key === undefined ? undefined : this.#known.get(key)) ?? strangers;
+  }
+
+  /** An enclave answered a request that named this key with 200. `organization` is asked for once per key. */
+  note(key: string | undefined, organization: () => string | undefined): void {
     if (key === undefined) return;
+    const tenant = this.#known.get(key) ?? organization() ?? key;
     this.#known.delete(key);
-    this.#known.add(key);
+    this.#known.set(key, tenant);
     if (this.#known.size <= this.#limit) return;
-    const oldest = this.#known.values().next().value;
+    const oldest = this.#known.keys().next().value;
     if (oldest !== undefined) this.#known.delete(oldest);
   }
 }
