@@ -1,7 +1,10 @@
 /** The accepted requests of vectors/requests.json, about a real organization, so that each of them succeeds. */
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { Keypair, PublicKey, SystemProgram, Transaction } from '@solana/web3.js';
+import { AnswerSignature } from '@keystead/protocol/answer';
 import type { MethodName } from '@keystead/protocol/method-table';
+import { Transaction as EthereumTransaction } from 'ethers';
 import { seal } from './methods/hpke-secrets.ts';
 import { newStampKey, possessionProof, type RawClient } from './raw-client.ts';
 import { keypair, type TestStack } from './with-stack.ts';
@@ -22,6 +25,9 @@ const ED25519 = Buffer.alloc(32, 7).toString('base64url');
 const P256 = Buffer.concat([Uint8Array.of(4), Buffer.alloc(64, 9)]).toString('base64url');
 const SUBJECT = Buffer.alloc(32, 5).toString('base64url');
 const PROOF = Buffer.alloc(64, 1).toString('base64url');
+
+const ETHEREUM = { derivationPath: "m/44'/60'/0'/0/0", curve: 'Secp256k1', addressFormat: 'Ethereum' };
+const SOLANA = { derivationPath: "m/44'/501'/0'/0'", curve: 'Ed25519', addressFormat: 'Solana' };
 
 /** Their parts are no real registrations or transactions; other vectors stand for the same methods. */
 const SHAPE_ONLY = ['passkey', 'PSBT in base64', 'with a ceiling'];
@@ -64,7 +70,8 @@ export async function acceptedRequests(
   };
   await client.call('addUserToOrganization', { organizationId, user });
   const newPolicy = { type: 'ROOT', permissions: ['signRawPayload'] };
-  await client.native('updateUserInOrganization', { organizationId, username: 'root', newPolicy });
+  const addTraits = { operator: 'Alpha' };
+  await client.native('updateUserInOrganization', { organizationId, username: 'root', newPolicy, addTraits });
   const payer = new PublicKey(solana);
   const transaction = new Transaction({
     feePayer: payer,
@@ -73,6 +80,7 @@ export async function acceptedRequests(
     .add(SystemProgram.transfer({ fromPubkey: payer, toPubkey: Keypair.generate().publicKey, lamports: 1 }))
     .serialize({ requireAllSignatures: false });
 
+  const [replaced, landed] = await signedTransactions(client, organizationId, wallet.walletId, transaction);
   const subject = await openSubject(running, client, organizationId, wallet.walletId);
 
   const made: AcceptedRequest[] = [];
@@ -82,7 +90,7 @@ export async function acceptedRequests(
     // Without an organization there is nobody whose stamp could count.
     if (method === 'listPendingMigrations' && vector.request.params === null) continue;
     const found = method === 'createOrganization' ? client.key : newStampKey();
-    const replaced: [string, string][] = [
+    const replacements: [string, string][] = [
       [ORGANIZATION, organizationId],
       [TARGET, target.organizationId],
       [WALLET, method === 'transferOrganizationWallet' ? (await newWallet()).walletId : wallet.walletId],
@@ -91,21 +99,25 @@ export async function acceptedRequests(
       ['"AQAAAAU"', JSON.stringify(transaction.toString('base64url'))],
       ['3Cy3YNTFywCmxoxt8n7UH6hg6dLo5uACowX3CFceaSnx', solana],
       [SUBJECT, subject],
+      ['"position":17', `"position":${replaced}`],
+      ['"position":18', `"position":${landed}`],
+      // What was just signed has a blockhash that is too young to have expired.
+      ['"outcome":"expired"', '"outcome":"landed"'],
       [PROOF, possessionProof(found, running.stack.deploymentId, organizationId, 'bot')],
     ];
     // The key to export to has no owner to prove itself.
-    if (method !== 'exportWallet') replaced.push([`"${ED25519}"`, `"${found.publicKey}"`]);
-    replaced.push([P256, newStampKey('Secp256r1').publicKey]);
+    if (method !== 'exportWallet') replacements.push([`"${ED25519}"`, `"${found.publicKey}"`]);
+    replacements.push([P256, newStampKey('Secp256r1').publicKey]);
     if (method === 'updateAuthenticator' || method === 'deleteAuthenticator') {
       const { id } = await client.call<{ id: string }>('createAuthenticator', {
         organizationId,
         username: 'root',
         authenticator: keypair('a', newStampKey(), { expiresInMs: 86_400_000 }),
       });
-      replaced.push([AUTHENTICATOR, id]);
+      replacements.push([AUTHENTICATOR, id]);
     }
     let text = JSON.stringify(vector.request);
-    for (const [from, to] of replaced) text = text.replaceAll(from, to);
+    for (const [from, to] of replacements) text = text.replaceAll(from, to);
     const request = JSON.parse(text) as { params?: Record<string, unknown> };
     if (method === 'completeImportWallet') await sealSecret(running, client, organizationId, request.params!);
     if (method === 'ethereumSignTypedData') nameContract(request.params!.typedData as TypedData);
@@ -113,6 +125,39 @@ export async function acceptedRequests(
   }
   made.push(await nativeAuthenticator(running, organizationId));
   return made;
+}
+
+/** Where the entries stand that let an Ethereum transaction and the Solana one be signed. */
+async function signedTransactions(
+  client: RawClient,
+  organizationId: string,
+  walletId: string,
+  solana: Buffer,
+): Promise<[ethereum: number, solana: number]> {
+  const ethereum = EthereumTransaction.from({
+    type: 2,
+    chainId: 1,
+    nonce: 0,
+    to: `0x${'11'.repeat(20)}`,
+    value: 1n,
+    gasLimit: 21_000n,
+    maxFeePerGas: 1n,
+    maxPriorityFeePerGas: 1n,
+  }).unsignedSerialized;
+  const position = async (derivationInfo: object, transaction: object | string) => {
+    const { body, text } = await client.rpc('signTransaction', {
+      organizationId,
+      walletId,
+      derivationInfo,
+      transaction,
+    });
+    assert.equal(typeof body?.signature, 'string', text);
+    return AnswerSignature.decode(Buffer.from(String(body!.signature), 'base64url')).statement.position;
+  };
+  return [
+    await position(ETHEREUM, { kind: 'RLP_ENCODED', bytes: ethereum }),
+    await position(SOLANA, solana.toString('base64url')),
+  ];
 }
 
 /** Something that waits for approvals: asked for with a key whose ceiling wants one. */
