@@ -105,6 +105,22 @@ test('policy check --never proves, or shows a request that the policy allows', a
   assert.deepEqual([replayed.code, replayed.out.trim()], [0, 'the same decision, byte for byte']);
 });
 
+test('policy diff proves that nothing is new, or shows what is, whatever the texts look like', async () => {
+  const renamed = file('renamed.txt', POLICY.replaceAll('friends', 'known'));
+  const same = await keystead('diff', policy, renamed, '--narrower');
+  assert.deepEqual([same.code, same.out.trim()], [0, 'new: nothing, proven\ngone: nothing, proven']);
+  const wider = file('wider.txt', POLICY.replace('["alice"]', '["alice", "eve"]'));
+  const shown = await keystead('diff', policy, wider, '--narrower', '--json');
+  assert.equal(shown.code, 1);
+  const { gained, lost } = JSON.parse(shown.out) as {
+    gained: { result: string; allowed: unknown; denied: { decision: { outcome: string } } };
+    lost: { result: string };
+  };
+  assert.deepEqual([gained.result, gained.denied.decision.outcome, lost.result], ['example', 'deny', 'none']);
+  assert.equal((await keystead('explain', '--receipt', file('allowed.json', gained.allowed))).code, 0);
+  assert.equal((await keystead('explain', '--receipt', file('denied.json', gained.denied))).code, 0);
+});
+
 test('policy test decides the cases of a file, and fails when one comes out otherwise', async () => {
   const cases = [
     { name: 'a friend', request: request('alice', '5'), expect: 'allow' },

@@ -309,6 +309,24 @@ describe('keystead', () => {
       [1]
     `));
 
+  test('plans a policy against the one that stands, and applies it', async () => {
+    const run = async (command: string) => {
+      const { stdout, stderr, code } = await shell.run(command);
+      assert.equal(code, 0, stderr);
+      return stdout.trimEnd();
+    };
+    await run('keystead user add dora --policy ALLOW_ALL --key-file dora.json');
+    await run(`echo 'policy 1; allow "m" on sign-message when true;' > messages.txt`);
+    const planned = await run('keystead policy plan messages.txt --user dora');
+    assert.match(planned, /^the policy of dora would be replaced\nnew: nothing, proven\ngone: for example\n/);
+    assert.match(planned, /which the other denies: other: deny: nothing allows /);
+    assert.match(await run('keystead policy apply messages.txt --user dora'), /dora has the policy/);
+    const again = await run('keystead policy plan messages.txt --user dora');
+    assert.equal(again, 'the policy of dora is already this one');
+    const bound = await run('keystead policy plan messages.txt --name house --json');
+    assert.equal((JSON.parse(bound) as { change: string }).change, 'new');
+  });
+
   test('prints one JSON object and nothing else with --json', async () => {
     for (const command of ['org show', 'wallet list', 'user list', 'authenticator list', 'ledger verify']) {
       const { stdout, stderr, code } = await shell.run(`keystead ${command} --json`);

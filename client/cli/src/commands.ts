@@ -31,7 +31,9 @@ import { realmServe } from './commands/realm/serve.ts';
 import { realmTenant } from './commands/realm/tenant.ts';
 import { policyApply } from './commands/policy/apply.ts';
 import { policyCheck } from './commands/policy/check.ts';
+import { policyDiff } from './commands/policy/diff.ts';
 import { policyExplain } from './commands/policy/explain.ts';
+import { policyPlan } from './commands/policy/plan.ts';
 import { policyTest } from './commands/policy/test.ts';
 import { recoverOfflineCommand } from './commands/recover-offline.ts';
 import { pricesFeed } from './commands/prices/feed.ts';
@@ -88,6 +90,8 @@ export const commands: readonly Command[] = [
   policyCheck,
   policyTest,
   policyExplain,
+  policyDiff,
+  policyPlan,
   policyApply,
   pricesState,
   pricesFeed,

@@ -24,7 +24,12 @@ import { windowStart } from './window.ts';
 export type NeverResult =
   | { readonly result: 'proven' }
   /** A request that is allowed, with the usage and the quotes under which it is: the receipt of its decision. */
-  | { readonly result: 'counterexample'; readonly receipt: DecisionReceipt }
+  | {
+      readonly result: 'counterexample';
+      readonly receipt: DecisionReceipt;
+      /** The usage of which the receipt holds what the decision read. */
+      readonly usage: Usage;
+    }
   /** Neither was found: the search was cut short, or what it found cannot be put together. */
   | { readonly result: 'unknown'; readonly why: string };
 
@@ -46,7 +51,7 @@ export function checkNever(
   let unknown: string | null = null;
   for (const action of actionsToTry(document, never)) {
     const found = question.ask(action);
-    if (typeof found === 'object' && found !== null) return { result: 'counterexample', receipt: found };
+    if (typeof found === 'object' && found !== null) return { result: 'counterexample', ...found };
     unknown ??= found;
   }
   return unknown === null ? { result: 'proven' } : { result: 'unknown', why: unknown };
@@ -60,6 +65,11 @@ function actionsToTry(document: PolicyDocument, never: Condition): readonly Meth
     const action = actionClassOf(name);
     return !seen.has(action) && seen.add(action);
   });
+}
+
+interface Found {
+  readonly receipt: DecisionReceipt;
+  readonly usage: Usage;
 }
 
 class Question {
@@ -80,9 +90,9 @@ class Question {
   }
 
   /** A request, null when there is none, or why nothing can be said. */
-  ask(action: MethodName): DecisionReceipt | string | null {
+  ask(action: MethodName): Found | string | null {
     const goals = new PolicyGoals(this.#policy, action);
-    let receipt: DecisionReceipt | null = null;
+    let found: Found | null = null;
     const finisher = new Finisher(
       goals,
       this.#document,
@@ -90,8 +100,8 @@ class Question {
       this.#largestList,
       this.#moments,
       (draft) => {
-        receipt = this.#replayed(goals, draft);
-        return receipt !== null;
+        found = this.#replayed(goals, draft);
+        return found !== null;
       },
     );
     const search = new Search<Draft>(
@@ -103,7 +113,7 @@ class Question {
       (state) => finisher.finish(state),
     );
     search.run(goals.whole(this.#never));
-    if (receipt !== null) return receipt;
+    if (found !== null) return found;
     if (this.#steps.left <= 0) return `more than ${maximumSteps} alternatives`;
     return search.isOpen ? 'what was found cannot be put together into a request' : null;
   }
@@ -120,7 +130,7 @@ class Question {
   }
 
   /** The receipt of a draft's decision, or null when it is not allowed, or not what the condition describes. */
-  #replayed(goals: PolicyGoals, { values, now, used, scaled }: Draft): DecisionReceipt | null {
+  #replayed(goals: PolicyGoals, { values, now, used, scaled }: Draft): Found | null {
     const request = requestOf(goals, values);
     // What a shorter window holds, longer ones hold as well.
     const rows: { readonly scope: string; readonly time: number; readonly amount: bigint }[] = [];
@@ -142,6 +152,6 @@ class Question {
     });
     if (compileCondition(this.#never, this.#document.lists ?? {})(context) !== isTrue) return null;
     const receipt = decideWithReceipt([{ name: 'policy', document: this.#document }], request, usage, now);
-    return receipt.decision.outcome === 'allow' ? receipt : null;
+    return receipt.decision.outcome === 'allow' ? { receipt, usage } : null;
   }
 }

@@ -8,7 +8,14 @@ import { type CompiledPolicy, indexOf } from '../compile-policy.ts';
 import { infinite } from '../evaluation.ts';
 import { addressText, assetText } from '../language/address-text.ts';
 import { constantOf, type Lists, valuesOf } from '../language/compile-condition.ts';
-import type { Acceptance, Condition, RuleDocument, ScopeKey } from '../language/document.ts';
+import type {
+  Acceptance,
+  Condition,
+  LimitDocument,
+  RuleDocument,
+  ScopeKey,
+  WindowDocument,
+} from '../language/document.ts';
 import { type Field, fieldNamed, type ListField, listNamed } from '../language/fields.ts';
 import { type CompiledLimit, valuesOfKey } from '../limits.ts';
 import { both, type Comparing, type Constant, either, type Goal, always, impossible } from './goal.ts';
@@ -279,11 +286,14 @@ export class PolicyGoals {
 
   /** A limit that binds has not been left; and one request counts as one. */
   #usageBound(limit: CompiledLimit): Goal {
-    const { document, max } = limit;
+    const { document } = limit;
     const variable = `usage["${document.id}"]`;
     const one = document.meter === 'count' && document.window.kind === 'transaction';
+    const bounds = this.limits.filter(
+      (each) => each === limit || isWithin(document, each.document, this.lists),
+    );
     return both(
-      this.limits.includes(limit) ? compare(variable, '<=', [max]) : always,
+      ...bounds.map(({ max }) => compare(variable, '<=', [max])),
       one ? compare(variable, '<=', [1n]) : always,
     );
   }
@@ -320,7 +330,9 @@ export class PolicyGoals {
     );
     const per = (document.per ?? []).map((key) => both(...inside, this.#keyPresent(key, false)));
     // Without a price a limit in US dollars cannot be evaluated either; one that binds the action denies then.
-    const isFree = document.meter === 'usd' && !this.limits.includes(limit);
+    const binds = (each: CompiledLimit): boolean =>
+      each === limit || scopeText(each.document, this.lists) === scopeText(document, this.lists);
+    const isFree = document.meter === 'usd' && !this.limits.some(binds);
     const price: Goal[] = isFree ? [{ kind: 'once', key: noPrice, goal: always }] : [];
     return both(
       either(...across, ...per, ...price),
@@ -372,6 +384,25 @@ export class PolicyGoals {
     const variable = variableOf[key];
     return variable === undefined ? { kind: 'truth', value: wanted } : present(variable, wanted);
   }
+}
+
+/** Two limits read the same counters, and the window of the one never holds more than that of the other. */
+function isWithin(one: LimitDocument, other: LimitDocument, lists: Lists): boolean {
+  return scopeText(one, lists) === scopeText(other, lists) && isShorter(one.window, other.window);
+}
+
+function scopeText({ meter, per = [], across = {}, excludeOwn }: LimitDocument, lists: Lists): string {
+  const sets = Object.entries(across).map(([key, given]) => [
+    key,
+    [...valuesOfKey(key as ScopeKey, given, lists)].sort(),
+  ]);
+  return JSON.stringify([meter, [...per].sort(), sets.sort(), excludeOwn === true]);
+}
+
+function isShorter(one: WindowDocument, other: WindowDocument): boolean {
+  if (one.kind === 'transaction' || other.kind === 'lifetime') return true;
+  if (one.kind === 'rolling' && other.kind === 'rolling') return one.seconds <= other.seconds;
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 /** The variable of a field: elements of lists have their own. */

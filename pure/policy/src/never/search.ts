@@ -179,7 +179,8 @@ export class Search<T> {
       const ofFee = (each.get('effects.fee') ?? []).map((where) => where('effects.fee'));
       return [other, this.#goals.chargeAdmission(feeVariables), ...ofFee];
     }
-    if (variable === 'resource.derivationPaths.size()') return [present('resource.derivationPaths')];
+    if (variable === 'resource.derivationPaths.size()')
+      return [present('resource.derivationPaths', isPresent)];
     const limit = /^usage\["(.*)"\]$/.exec(variable)?.[1];
     return limit === undefined ? [] : [this.#goals.usagePresent(this.#goals.limitNamed(limit), isPresent)];
   }

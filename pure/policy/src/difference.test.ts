@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { moments, policyOf, Random, requestOf } from '../testing/generate.ts';
+import { compilePolicy } from './compile-policy.ts';
+import { decide } from './decide.ts';
+import { allowedOnlyBy } from './difference.ts';
+import { parsePolicy } from './language/parse-text.ts';
+import type { PolicyDocument } from './language/document.ts';
+
+const noUsage = { spent: () => 0n, quotes: () => undefined };
+const allows = (document: PolicyDocument, random: Random): boolean =>
+  decide([compilePolicy('p', document)], requestOf(random), noUsage, random.pick(moments)).outcome ===
+  'allow';
+
+const base = `policy 1;
+list friends = ["alice", "bob"];
+allow "pay" on sign-transaction when effects.outflows.all(o, o.to in friends && o.amount <= 5);
+limit "day" amount per asset over rolling(duration("24h")) max 9;
+`;
+
+describe('the difference of two policies', () => {
+  const changes: readonly (readonly [string, string, string, string])[] = [
+    ['a friend more', base.replace('"bob"]', '"bob", "eve"]'), 'example', 'none'],
+    ['a larger amount', base.replace('<= 5', '<= 6'), 'example', 'none'],
+    ['a lower limit', base.replace('max 9', 'max 8'), 'none', 'example'],
+    ['a shorter window', base.replace('"24h"', '"1h"'), 'example', 'none'],
+    ['another name of a list', base.replaceAll('friends', 'others'), 'none', 'none'],
+    [
+      'a rule that says nothing new',
+      `${base}allow "again" on sign-transaction when effects.outflows.all(o, o.to == "bob" && o.amount == 1);`,
+      'none',
+      'none',
+    ],
+    ['a denial', `${base}deny "no" when effects.fee > 7;`, 'none', 'example'],
+    ['an acceptance', base.replace('<= 5);', '<= 5) accepting takeover("stake");'), 'example', 'none'],
+    [
+      'a count of requests',
+      `${base}limit "often" count per user over rolling(duration("1h")) max 3;`,
+      'none',
+      'example',
+    ],
+  ];
+  for (const [what, text, wider, narrower] of changes)
+    it(`with ${what}: new ${wider}, gone ${narrower}`, () => {
+      const [before, after] = [parsePolicy(base), parsePolicy(text)];
+      assert.equal(allowedOnlyBy(after, before).result, wider);
+      assert.equal(allowedOnlyBy(before, after).result, narrower);
+    });
+
+  it('shows requests that both policies decide as it says', () => {
+    const found = allowedOnlyBy(parsePolicy(base.replace('<= 5', '<= 6')), parsePolicy(base));
+    assert.ok(found.result === 'example');
+    assert.equal(found.allowed.decision.outcome, 'allow');
+    assert.equal(found.denied.decision.outcome, 'deny');
+    assert.deepEqual(found.allowed.request, found.denied.request);
+  });
+
+  it('of 400 generated pairs, no sample contradicts that there is none, and a policy differs from itself in nothing', () => {
+    const seen = { none: 0, example: 0, unknown: 0 };
+    let unsure = 0;
+    for (let seed = 1; seed <= 400; seed += 1) {
+      const random = new Random(seed);
+      const [one, other] = [policyOf(random), policyOf(random)];
+      const itself = allowedOnlyBy(one, one).result;
+      assert.notEqual(itself, 'example', `seed ${seed}`);
+      if (itself === 'unknown') unsure += 1;
+      const { result } = allowedOnlyBy(one, other);
+      seen[result] += 1;
+      if (result !== 'none') continue;
+      for (let sample = 0; sample < 100; sample += 1) {
+        const at = seed * 1000 + sample;
+        if (allows(one, new Random(at)))
+          assert.ok(allows(other, new Random(at)), `seed ${seed}, sample ${at}`);
+      }
+    }
+    assert.ok(seen.none >= 20 && seen.example >= 100, JSON.stringify(seen));
+    assert.ok(seen.unknown <= 4 && unsure <= 8, JSON.stringify({ ...seen, unsure }));
+  });
+});
