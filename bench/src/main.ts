@@ -5,12 +5,13 @@ import { decide } from './decide.ts';
 import { decode } from './decode.ts';
 import { growth } from './growth.ts';
 import { overload } from './overload.ts';
+import { recover } from './recover.ts';
 import { restart } from './restart.ts';
 import { soak } from './soak.ts';
 import { say } from './table.ts';
 
 /**
- * `npm run bench [-- compare | growth | overload | restart | soak | decode | decide]`: tables on standard error, one JSON object on standard output (bench/README.md).
+ * `npm run bench [-- compare | growth | overload | recover | restart | soak | decode | decide]`: tables on standard error, one JSON object on standard output (bench/README.md).
  */
 const suites: Readonly<Record<string, (directory: string, words: readonly string[]) => Promise<unknown>>> = {
   compare,
@@ -18,6 +19,7 @@ const suites: Readonly<Record<string, (directory: string, words: readonly string
   decode,
   growth,
   overload,
+  recover,
   restart,
   soak,
 };

@@ -1,6 +1,8 @@
 import { chacha20Poly1305Open, chacha20Poly1305Seal } from '@keystead/crypto/aead';
 import { concatBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { LibsodiumRistretto255 } from '@keystead/crypto/libsodium-ristretto255';
 import { fixed, struct, u8 } from '@keystead/crypto/pack';
+import { portableGroup, type RistrettoGroup } from '@keystead/crypto/ristretto255';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { BootError } from '@keystead/enclave-runtime/boot';
 import { systemRandom } from '@keystead/enclave-runtime/context';
@@ -17,9 +19,14 @@ const nonceBytes = 12;
 const Record = struct({ version: u8, realmId: fixed(16), seed: fixed(32) });
 const associatedData = utf8Encode('keystead/realm-genesis-record/v1');
 
+/** libsodium where there is WebAssembly. */
+export async function loadGroup(): Promise<RistrettoGroup> {
+  return typeof WebAssembly === 'undefined' ? portableGroup : await LibsodiumRistretto255.load();
+}
+
 /** `makeRealm` at genesis, `unlockRealm` once, `configureRealm` any time after it: wrong settings change nothing. */
 export function createRealmBoot(
-  ports: BootPorts<ToRealm, FromRealm>,
+  ports: BootPorts<ToRealm, FromRealm, RistrettoGroup>,
   random: (length: number) => Uint8Array = systemRandom,
 ): { receive(payload: Uint8Array): void } {
   let made = false;
@@ -54,8 +61,9 @@ export function createRealmBoot(
           const genesis = openRealmRecord(message.record, message.unlockKey);
           message.unlockKey.fill(0);
           realmId = genesis.realmId;
-          ports.run(({ heads }) => {
-            realm = new Realm({ ...genesis, settings, clock: Date.now, random, log: ports.log }, heads());
+          ports.run(({ heads, prepared: group }) => {
+            const context = { ...genesis, settings, group, clock: Date.now, random, log: ports.log };
+            realm = new Realm(context, heads());
             return realm;
           });
           return void state();

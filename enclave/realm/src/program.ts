@@ -2,6 +2,7 @@ import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { CryptoError } from '@keystead/crypto/crypto-error';
 import { hexEncode } from '@keystead/crypto/hex';
 import { bytesName } from '@keystead/crypto/recent';
+import { portableGroup, type RistrettoGroup } from '@keystead/crypto/ristretto255';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { sha256 } from '@keystead/crypto/sha256';
 import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
@@ -43,6 +44,8 @@ export interface RealmContext {
   readonly settings: RealmSettings;
   /** For recorded sessions; by default branches of the seed. */
   readonly noiseKey?: ((generation: number) => SecretBytes) | undefined;
+  /** What multiplies; noble unless given. */
+  readonly group?: RistrettoGroup | undefined;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   readonly random: (length: number) => Uint8Array;
@@ -302,7 +305,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
     let request: SecretsRequest;
     try {
       request = decodeRequest(body);
-      assertUsable(request);
+      assertUsable(request, this.#context.group ?? portableGroup);
     } catch (error) {
       if (!(error instanceof CryptoError)) throw error;
       return void refuse({ type: 'malformed', code: 'malformed' });
@@ -397,7 +400,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
       case 'response':
         return caller.respond(reply.response);
       case 'evaluate': {
-        const evaluation = evaluate(reply, this.#context.random);
+        const evaluation = evaluate(reply, this.#context.random, this.#context.group ?? portableGroup);
         this.#count('evaluated');
         return caller.respond({ type: 'Recover2', outcome: 'Ok', evaluation });
       }

@@ -120,3 +120,27 @@ export function addElements(a: GroupElement, b: GroupElement): GroupElement {
 export function subtractElements(a: GroupElement, b: GroupElement): GroupElement {
   return outside(inside(a).subtract(inside(b)));
 }
+
+/** Multiplication of encoded elements with secret scalars, by some library. All give the same bytes. */
+export interface RistrettoGroup {
+  readonly name: string;
+  /** Throws CryptoError `point-malformed` for what is no element, and for the identity. */
+  assertElement(element: Uint8Array): void;
+  /** As `assertElement`; throws RangeError for zero and what is no scalar. */
+  multiply(element: Uint8Array, scalar: bigint): Uint8Array;
+  /** Throws RangeError for zero and what is no scalar. */
+  multiplyBase(scalar: bigint): Uint8Array;
+}
+
+/** By noble, which runs everywhere. */
+export const portableGroup: RistrettoGroup = {
+  name: 'noble',
+  assertElement: (element) => void elementFromBytes(element),
+  multiply: (element, scalar) => elementToBytes(multiplyElement(elementFromBytes(element), factor(scalar))),
+  multiplyBase: (scalar) => elementToBytes(multiplyBase(factor(scalar))),
+};
+
+function factor(scalar: bigint): bigint {
+  if (scalar <= 0n || scalar >= groupOrder) throw new RangeError('scalar must be from 1 to below the order');
+  return scalar;
+}

@@ -5,9 +5,10 @@ import {
   elementFromBytes,
   elementToBytes,
   multiplyBase,
-  multiplyElement,
   multiplyPublic,
   multiplyScalars,
+  portableGroup,
+  type RistrettoGroup,
   scalarFromBytes,
   scalarFromWide,
   scalarToBytes,
@@ -35,10 +36,15 @@ export interface ProofStatement {
 }
 
 /** `nonce` is a fresh random scalar other than zero: used twice, it gives the private key away. */
-export function proveEvaluation(privateKey: bigint, statement: ProofStatement, nonce: bigint): OprfProof {
+export function proveEvaluation(
+  privateKey: bigint,
+  statement: ProofStatement,
+  nonce: bigint,
+  group: RistrettoGroup = portableGroup,
+): OprfProof {
   if (nonce === 0n) throw new RangeError('the nonce must not be zero');
-  const vt = elementToBytes(multiplyBase(nonce));
-  const wt = elementToBytes(multiplyElement(elementFromBytes(statement.input), nonce));
+  const vt = group.multiplyBase(nonce);
+  const wt = group.multiply(statement.input, nonce);
   const c = challenge(statement, vt, wt);
   const betaZ = addScalars(nonce, multiplyScalars(privateKey, c));
   return { c: scalarToBytes(c), betaZ: scalarToBytes(betaZ) };

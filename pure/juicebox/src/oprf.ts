@@ -8,6 +8,8 @@ import {
   invertScalar,
   multiplyBase,
   multiplyElement,
+  portableGroup,
+  type RistrettoGroup,
   scalarFromBytes,
 } from '@keystead/crypto/ristretto255';
 import { CryptoError } from '@keystead/crypto/crypto-error';
@@ -45,8 +47,12 @@ export function oprfPublicKey(privateKey: bigint): Uint8Array {
 }
 
 /** Throws CryptoError `point-malformed` for a blinded input that is no element, or the identity. */
-export function evaluateBlinded(privateKey: bigint, blindedInput: Uint8Array): Uint8Array {
-  return elementToBytes(multiplyElement(elementFromBytes(blindedInput), privateKey));
+export function evaluateBlinded(
+  privateKey: bigint,
+  blindedInput: Uint8Array,
+  group: RistrettoGroup = portableGroup,
+): Uint8Array {
+  return group.multiply(blindedInput, privateKey);
 }
 
 /** One realm's blinded result with its share index, from 1. */
