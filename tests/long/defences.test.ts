@@ -251,6 +251,11 @@ const CONTROLS: readonly Control[] = [
     succeeds: ['L10', 'L11'],
   },
   {
+    off: 'what the signer refuses for ever is not reserved',
+    parts: [{ file: 'enclave/policy/src/key-use.ts', name: 'assertWithinConstraints', body: 'return;' }],
+    succeeds: ['L9'],
+  },
+  {
     off: 'of what failed the fee stays spent',
     parts: [
       {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AnswerSignature } from '@keystead/protocol/answer';
 import { type Answer, newStampKey, type RawClient } from '../raw-client.ts';
-import { FEE, lamports, limited, Scene } from './scene.ts';
+import { FEE, lamports, limited, Scene, SOL } from './scene.ts';
 
 const running = withStack();
 
@@ -50,6 +50,17 @@ const stands = (answer: Answer) => {
 };
 
 const HASH = `0x${'ab'.repeat(32)}`;
+
+test('L9: what the key of a wallet refuses for ever takes up nothing', async () => {
+  const scene = await Scene.of(running, { caps: [{ asset: SOL, amount: '50000' }] });
+  const agent = await scene.user('agent', limited(lamports(100_000, { window: { kind: 'lifetime' } })));
+  const refused = await scene.sends(agent, 60_000);
+  assert.deepEqual([refused.status, refused.body?.code], [403, 'key-constraint'], refused.text);
+  // The whole limit is there: two signatures of what the key lets leave at once.
+  assert.equal((await scene.sends(agent, 50_000 - FEE)).status, 200);
+  assert.equal((await scene.sends(agent, 50_000 - FEE)).status, 200);
+  assert.equal((await scene.sends(agent, 1)).body?.code, 'spending-limit-exceeded');
+});
 
 test('L10: what cannot land is given back once, when two operators say the same, and on the word of one never', async () => {
   const scene = await Scene.of(running);

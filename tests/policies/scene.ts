@@ -36,9 +36,14 @@ export class Scene {
     this.wallet = wallet;
   }
 
-  static async of(running: TestStack): Promise<Scene> {
+  /** `constraints` of the wallet's key (spec/signer.md §5.1). */
+  static async of(running: TestStack, constraints?: object): Promise<Scene> {
     const { organizationId, client } = await running.organization('Limits');
-    const wallet = await client.call<Wallet>('createWallet', { organizationId, walletName: 'W' });
+    const wallet = await client.native<Wallet>('createWallet', {
+      organizationId,
+      walletName: 'W',
+      ...(constraints === undefined ? {} : { constraints }),
+    });
     return new Scene(running, organizationId, client, wallet);
   }
 

@@ -50,6 +50,8 @@ export interface WalletCell {
   /** Its place in the list of wallets. */
   readonly number: number;
   readonly createdAtMs: number;
+  /** base64url of the encoded constraints that its key was made with; absent when it has none. */
+  readonly constraints?: string;
   /** Present while the wallet's leaf says so too. */
   readonly frozen?: true;
 }

@@ -18,6 +18,7 @@ import { consumeApprovals, openSubject } from './approvals.ts';
 import { encodeCell } from './cells.ts';
 import { Draft } from './draft.ts';
 import {
+  assertWithinConstraints,
   encodeDisplay,
   encodeEffects,
   keyUseOf,
@@ -135,6 +136,7 @@ function allowed(
   });
   const agreed = caller === null ? 0 : otherApprovers(approvals, caller.user.username);
   if (agreed < decision.approvalsNeeded) throw approvalRequired(decision.approvalsNeeded, agreed);
+  if (use !== null) assertWithinConstraints(pending, use);
 
   if (making !== null && pending.made === undefined) {
     if (pending.refusal !== undefined) throw pending.refusal;

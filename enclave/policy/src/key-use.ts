@@ -1,7 +1,8 @@
 import type { AddressFormat, SigningAccount } from '@keystead/chains/chain';
 import type { Effects } from '@keystead/chains/effects';
 import { base58Decode } from '@keystead/crypto/base58';
-import { utf8Encode } from '@keystead/crypto/bytes';
+import { base64urlDecode, base64urlEncode } from '@keystead/crypto/base64url';
+import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalizeWithAmounts } from '@keystead/crypto/canonical-json';
 import { hexDecode } from '@keystead/crypto/hex';
 import {
@@ -11,6 +12,8 @@ import {
   walletLeafKey,
   type WalletLeaf,
 } from '@keystead/protocol/authority';
+import { KeyConstraints, signatureBreaks, unconstrained } from '@keystead/protocol/key-constraints';
+import type { ParsedRequest } from '@keystead/protocol/request';
 import { type KeyUse, zeroHash } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
 import { parseUuid, walletIdOf } from '@keystead/protocol/ids';
@@ -297,7 +300,32 @@ export function writeWallet(pending: Pending, draft: Draft, walletId: string, ti
     type: made.type,
     accounts: made.accounts,
     createdAtMs: time,
+    ...constraintsOf(request),
   });
+}
+
+function constraintsOf({ params }: ParsedRequest): Pick<WalletCell, 'constraints'> {
+  if (!('constraints' in params)) return {};
+  const encoded = KeyConstraints.encode(params.constraints);
+  return equalBytes(encoded, KeyConstraints.encode(unconstrained))
+    ? {}
+    : { constraints: base64urlEncode(encoded) };
+}
+
+/**
+ * The signer refuses for ever what the constraints of a key do not allow: it must not reserve anything. Throws KmsError
+ * `key-constraint`.
+ */
+export function assertWithinConstraints({ request }: Pending, { wallet, account, effects }: Use): void {
+  if (wallet?.cell.constraints === undefined || account === null) return;
+  const constraints = KeyConstraints.decode(base64urlDecode(wallet.cell.constraints));
+  const addressFormat = account.addressFormat as AddressFormat;
+  const broken = signatureBreaks(constraints, request, { addressFormat }, effects);
+  if (broken !== undefined)
+    throw new KmsError('key-constraint', {
+      detail: `This wallet is bounded: ${broken}.`,
+      extra: { check: 'constraint' },
+    });
 }
 
 /** Canonical JSON of effects; amounts are decimal strings. */
