@@ -114,6 +114,7 @@ const kept = 4096;
 const keyHashes = new Recent<Uint8Array>(kept);
 const userKeys = new Recent<Uint8Array>(kept);
 const authenticatorKeys = new Recent<Uint8Array>(kept);
+const authenticatorKeysOf = new WeakMap<Uint8Array, Uint8Array>();
 const walletKeys = new Recent<Uint8Array>(kept);
 
 function keptOr(known: Recent<Uint8Array>, name: string, make: () => Uint8Array): Uint8Array {
@@ -138,10 +139,17 @@ export function keyHashOf(algorithm: number, publicKey: Uint8Array): Uint8Array 
 export const organizationLeafKey: Uint8Array = domainHash('keystead/authority/organization/v1');
 export const userLeafKey = (username: string): Uint8Array =>
   keptOr(userKeys, username, () => domainHash('keystead/authority/user/v1', utf8Encode(username)));
-export const authenticatorLeafKey = (keyHash: Uint8Array): Uint8Array =>
-  keptOr(authenticatorKeys, bytesName(keyHash), () =>
-    domainHash('keystead/authority/authenticator/v1', keyHash),
-  );
+export const authenticatorLeafKey = (keyHash: Uint8Array): Uint8Array => {
+  // A stamp's key hash is the same array each time.
+  let key = authenticatorKeysOf.get(keyHash);
+  if (key === undefined) {
+    key = keptOr(authenticatorKeys, bytesName(keyHash), () =>
+      domainHash('keystead/authority/authenticator/v1', keyHash),
+    );
+    authenticatorKeysOf.set(keyHash, key);
+  }
+  return key;
+};
 export const walletLeafKey = (walletId: Uint8Array): Uint8Array =>
   keptOr(walletKeys, bytesName(walletId), () => domainHash('keystead/authority/wallet/v1', walletId));
 export const grantLeafKey = (walletId: Uint8Array, target: Uint8Array, name: string): Uint8Array =>
