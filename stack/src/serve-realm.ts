@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { headsOf, type StackOptions } from './environment.ts';
 import { developmentSettings, developmentTenant } from './realm-tenant.ts';
+import { serveUntilStopped } from './serve-until-stopped.ts';
 import { StackError } from './stack-error.ts';
-import { type Realms, startRealms } from './start-realms.ts';
+import { startRealms } from './start-realms.ts';
 
 /** Requests per second of one address in production. */
 const productionAddressRate = 50;
@@ -12,21 +13,8 @@ const productionAddressRate = 50;
  * `keystead realm serve`: one realm alone, so that different operators can run them. It prints one ready line and stays
  * until SIGTERM, SIGINT or SIGHUP, after which it drains and ends with 0.
  */
-export async function serveRealm(readOptions: () => StackOptions): Promise<void> {
-  process.title = 'keystead-realm-stack';
-  process.stdout.on('error', () => {});
-  process.stderr.on('error', () => {});
-  process.umask(0o077);
-  const stopping = new AbortController();
-  const stopped = new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-      process.on(signal, () => {
-        stopping.abort();
-        resolve();
-      });
-  });
-  let realms: Realms | undefined;
-  try {
+export function serveRealm(readOptions: () => StackOptions): Promise<void> {
+  return serveUntilStopped('keystead-realm-stack', async (signal) => {
     const options = readOptions();
     const { home, port = 0, profile = 'development', isolation, userIdBase, unlock } = options;
     if (existsSync(join(home, 'decommissioned.json')))
@@ -35,7 +23,7 @@ export async function serveRealm(readOptions: () => StackOptions): Promise<void>
         'no registration depends on it; start a new realm with an empty KEYSTEAD_HOME',
         { exitCode: 78 },
       );
-    realms = await startRealms(
+    const running = await startRealms(
       {
         profile,
         ...{ isolation, userIdBase },
@@ -52,23 +40,10 @@ export async function serveRealm(readOptions: () => StackOptions): Promise<void>
           },
         ],
       },
-      stopping.signal,
+      signal,
     );
-    const { id, address, publicKey, refusal } = realms.realms[0]!;
+    const { id, address, publicKey, refusal } = running.realms[0]!;
     if (refusal !== '') process.stderr.write(`warning: the realm does not serve: ${refusal}\n`);
-    if (!stopping.signal.aborted) {
-      const realm = { id, address, public_key: publicKey };
-      process.stdout.write(`${JSON.stringify({ ready: refusal === '', realm })}\n`);
-      await Promise.race([stopped, realms.failed.then((error) => Promise.reject(error))]);
-    }
-  } catch (error) {
-    await realms?.stop();
-    if (stopping.signal.aborted) process.exit(0);
-    const known = error instanceof StackError;
-    const detail = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`error: ${detail}${known ? `; hint: ${error.hint}` : ''}\n`);
-    process.exit(known ? error.exitCode : 1);
-  }
-  await realms?.stop();
-  process.exit(0);
+    return { running, line: { ready: refusal === '', realm: { id, address, public_key: publicKey } } };
+  });
 }

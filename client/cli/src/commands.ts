@@ -10,6 +10,7 @@ import { authenticatorProve } from './commands/authenticator/prove.ts';
 import { authenticatorRemove } from './commands/authenticator/remove.ts';
 import { authenticatorUpdate } from './commands/authenticator/update.ts';
 import { backupExport } from './commands/backup/export.ts';
+import { backupServe } from './commands/backup/serve.ts';
 import { doctor } from './commands/doctor.ts';
 import { exportSecret } from './commands/export.ts';
 import { importSecret } from './commands/import.ts';
@@ -113,6 +114,7 @@ export const commands: readonly Command[] = [
   realmTenant,
   realmExport,
   realmDecommission,
+  backupServe,
   backupExport,
   recoverOfflineCommand,
   verify,

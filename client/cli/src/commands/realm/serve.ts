@@ -1,13 +1,7 @@
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Command } from '../../command.ts';
-import { CommandError } from '../../command-error.ts';
+import { serveProgram } from '../../serve-program.ts';
 import { defaultRealmHome, type RealmOptions, realmHomeOption } from './home-option.ts';
-
-/** The program that starts a realm; it comes with the checkout, not with the package of the command. */
-const stack = join(import.meta.dirname, '../../../../../stack/src');
-const program = join(stack, 'realm-main.ts');
 
 export const realmServe: Command = {
   words: ['realm', 'serve'],
@@ -23,27 +17,12 @@ export const realmServe: Command = {
     port: { type: 'string', value: 'port', help: 'port on 127.0.0.1; 0 takes any free one (default: 7401)' },
   } satisfies RealmOptions,
   async run(given) {
-    if (!existsSync(program))
-      throw new CommandError(
-        'this package of the command does not have the programs of a realm',
-        'run it in a checkout of Keystead: npm ci && npx keystead realm serve',
-      );
     const heads = given.text('heads');
-    // It ends with this command, however that ends.
-    const child = spawn(process.execPath, ['--import', join(stack, 'end-with-parent.ts'), program], {
-      env: {
-        ...process.env,
-        KEYSTEAD_HOME: resolve(given.text('home') ?? defaultRealmHome),
-        KEYSTEAD_HEADS: heads === undefined ? '' : resolve(heads),
-        KEYSTEAD_PORT: given.text('port') ?? '7401',
-      },
-      stdio: ['pipe', 'inherit', 'inherit'],
+    await serveProgram('realm-main.ts', 'realm', {
+      KEYSTEAD_HOME: resolve(given.text('home') ?? defaultRealmHome),
+      KEYSTEAD_HEADS: heads === undefined ? '' : resolve(heads),
+      KEYSTEAD_PORT: given.text('port') ?? '7401',
     });
-    const forward = (signal: NodeJS.Signals) => child.kill(signal);
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, forward);
-    const code = await new Promise<number>((ended) => child.once('exit', (status) => ended(status ?? 1)));
-    if (code !== 0)
-      throw new CommandError(`the realm ended with code ${code}`, 'the lines before this one say why');
     return { json: { stopped: true }, text: '' };
   },
 };

@@ -1,0 +1,4 @@
+import { readEnvironment } from './environment.ts';
+import { serveBackup } from './serve-backup.ts';
+
+await serveBackup(() => readEnvironment(process.env));

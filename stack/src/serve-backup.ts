@@ -1,0 +1,25 @@
+import type { StackOptions } from './environment.ts';
+import { serveUntilStopped } from './serve-until-stopped.ts';
+import { startRealms } from './start-realms.ts';
+
+/**
+ * `keystead backup serve`: one keeper of backups alone. It prints one ready line and stays until SIGTERM, SIGINT or SIGHUP,
+ * after which it drains and ends with 0. Whether it serves depends on its settings, which it looks at all the time.
+ */
+export function serveBackup(readOptions: () => StackOptions): Promise<void> {
+  return serveUntilStopped('keystead-backup-stack', async (signal) => {
+    const { home, port = 0, profile = 'development', isolation, userIdBase, unlock } = readOptions();
+    const running = await startRealms(
+      {
+        profile,
+        ...{ isolation, userIdBase },
+        developmentUnlock: unlock === 'development-file',
+        realms: [],
+        backup: { home, port, settings: () => '{}\n' },
+      },
+      signal,
+    );
+    const { address, id, publicKey } = running.backup!;
+    return { running, line: { ready: true, backup: { address, id, publicKey } } };
+  });
+}
