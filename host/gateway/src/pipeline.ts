@@ -39,7 +39,7 @@ const defaultPatience = 10_000;
 const defaultWindow = 64;
 /** The least that is with the enclaves while several senders share them, and for how long of their work it may be. */
 const leastShared = 16;
-const sharedSeconds = 0.012;
+const sharedSeconds = 0.02;
 /** How long senders count as several after the last request of another one, in milliseconds. */
 const sharedPatience = 1000;
 /** What is answered in so many seconds may wait in one line, and a hundred requests in any case. */
