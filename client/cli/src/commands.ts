@@ -35,6 +35,7 @@ import { policyCheck } from './commands/policy/check.ts';
 import { policyDiff } from './commands/policy/diff.ts';
 import { policyExplain } from './commands/policy/explain.ts';
 import { policyPlan } from './commands/policy/plan.ts';
+import { policySimulate } from './commands/policy/simulate.ts';
 import { policyTest } from './commands/policy/test.ts';
 import { recoverOfflineCommand } from './commands/recover-offline.ts';
 import { pricesFeed } from './commands/prices/feed.ts';
@@ -93,6 +94,7 @@ export const commands: readonly Command[] = [
   policyExplain,
   policyDiff,
   policyPlan,
+  policySimulate,
   policyApply,
   pricesState,
   pricesFeed,

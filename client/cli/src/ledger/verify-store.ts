@@ -71,12 +71,14 @@ export function verifyStore(database: DatabaseSync, options: LedgerOptions): Led
   };
 }
 
-function* organizationsOf(database: DatabaseSync): Iterable<Uint8Array> {
+/** Ids of all organizations of a store. */
+export function* organizationsOf(database: DatabaseSync): Iterable<Uint8Array> {
   const rows = database.prepare('SELECT DISTINCT organization FROM entries ORDER BY organization').all();
   for (const row of rows) yield row.organization as Uint8Array;
 }
 
-function chainOf(database: DatabaseSync, organization: Uint8Array) {
+/** The rows of one organization's entries. */
+export function chainOf(database: DatabaseSync, organization: Uint8Array) {
   const all = database.prepare(
     'SELECT position, checkpoint, bytes FROM entries WHERE organization = ? ORDER BY position',
   );
