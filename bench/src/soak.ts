@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measure } from './load.ts';
 import { proportionalSetSize } from './process-usage.ts';
@@ -15,9 +19,10 @@ const trendBound = 5;
 
 /**
  * Memory of all processes under a long load: the proportional set size, in which pages that processes share count once,
- * of launcher, certifier, policy engine, signer, heads keeper and gateway, and of this process, which supervises them
- * as `npm start` does. It generates the load as well, so its own figure is taken before the load begins.
- * `--requests` says how many, by default 1,000,000.
+ * of launcher, certifier, policy engine, signer, heads keeper and gateway, and of a supervisor. This process supervises
+ * what is measured and generates the load as well, so the supervisor's figure is taken of an `npm start` of its own,
+ * beside the processes that are measured; it has nothing to do with requests. `--requests` says how many of them, by
+ * default 1,000,000.
  */
 export async function soak(directory: string, words: readonly string[]): Promise<unknown> {
   const { values } = parseArgs({
@@ -29,7 +34,7 @@ export async function soak(directory: string, words: readonly string[]): Promise
     throw new TypeError('--requests is not a number');
   const stack = await startProduct(directory);
   try {
-    const supervisor = proportionalSetSize(process.pid);
+    const supervisor = await supervisorSize(join(directory, 'supervisor'));
     const stamper = new BenchStamper(stack.deploymentId);
     const wallet = await prepareWallet(stack.api, stamper);
     const port = Number(new URL(stack.api).port);
@@ -67,6 +72,25 @@ export async function soak(directory: string, words: readonly string[]): Promise
     return { requests, rows, trendPercent: trend };
   } finally {
     await stack.stop();
+  }
+}
+
+/** Proportional set size of the process that `npm start` becomes, once its stack is ready, in bytes. */
+async function supervisorSize(home: string): Promise<number> {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: { start: string } };
+  const child = spawn('/bin/sh', ['-c', scripts.start], {
+    env: { ...process.env, KEYSTEAD_HOME: home, KEYSTEAD_PORT: '0', KEYSTEAD_REALMS: '0' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const ended = once(child, 'exit');
+  try {
+    await Promise.race([once(child.stdout, 'data'), ended]);
+    const size = proportionalSetSize(child.pid!);
+    if (size === 0) throw new Error('npm start does not start');
+    return size;
+  } finally {
+    child.kill('SIGTERM');
+    await ended;
   }
 }
 

@@ -7,6 +7,7 @@ import { hostCommand } from './host-users.ts';
 /** Flags of a launcher's own process. */
 const launcherFlags = [
   '--max-semi-space-size=2',
+  '--v8-pool-size=1',
   '--disable-proto=throw',
   '--frozen-intrinsics',
   '--disallow-code-generation-from-strings',
@@ -40,6 +41,7 @@ export function hostProcess({
     '--disable-warning=ExperimentalWarning',
     // V8 marks a small heap anew all the time when the young generation is larger than what is left below its limit.
     '--max-semi-space-size=4',
+    '--v8-pool-size=1',
     program,
   ];
   const [file, ...rest] =

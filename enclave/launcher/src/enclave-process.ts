@@ -18,6 +18,8 @@ export const nodeFlags = [
   '--permission',
   // A young generation of the size that V8 takes by itself is mostly messages that were answered long ago.
   '--max-semi-space-size=4',
+  // One thread beside the program's own compiles and collects: more of them wait for each other, each with its own memory.
+  '--v8-pool-size=1',
   '--disable-proto=throw',
   '--disallow-code-generation-from-strings',
   '--no-addons',
