@@ -75,6 +75,46 @@ describe('what a policy can never allow', () => {
       'effects.outflows.exists(o, o.to == "bob") && effects.outflows.exists(o, o.to == "eve")',
     ],
     ['policy 1; allow "a" on sign-transaction when true;', 'has(effects.fee) && !has(effects.feeAsset)'],
+    [
+      'policy 1; allow "a" when action.method == "signTransaction";',
+      'action.method == "ethereumSignTypedData"',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when true;',
+      'effects.outflows.exists(o, o.to == "bob" && o.own) && effects.outflows.exists(o, o.to == "bob" && !o.own)',
+    ],
+    [
+      'policy 1; allow "a" when true; limit "l" on sign-message count per chain over lifetime max 3;',
+      'action.class == "sign-message"',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when true accepting unresolved("program", subject: "p");',
+      'effects.unresolved.exists(u, u.subject == "q")',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when true accepting takeover("stake", by: "bob");',
+      'effects.takeovers.exists(t, t.by != "bob")',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when true;',
+      'effects.calls.exists(c, c.arguments["n"] in ["x", "3"] && int(c.arguments["n"]) > 5)',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when true;',
+      'effects.notAfter > timestamp("2026-01-01T00:00:00Z") && effects.notAfter < timestamp("2026-01-01T00:00:01Z")',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when usage["l"] == 3; limit "l" count over transaction max 9;',
+      'action.class == "sign-transaction"',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when true; limit "l" usd per asset over transaction max 0;',
+      'effects.spending.exists(s, s.amount > 0)',
+    ],
+    [
+      'policy 1; allow "a" when time.now < timestamp("2026-01-01T01:00:00Z") && time.now > timestamp("2026-01-01T00:00:00Z");',
+      'time.now.getHours("UTC") == 2',
+    ],
   ];
   for (const [policy, never] of proven)
     it(`proves that ${never} is never allowed`, () => {
@@ -134,6 +174,45 @@ describe('what a policy can never allow', () => {
       'effects.calls.exists(c, int(c.arguments["n"]) > 40 && c.arguments["n"].startsWith("5"))',
     ],
     ['policy 1; allow "a" when time.now.getHours("Europe/Berlin") == 9;', 'time.now.getHours("UTC") == 7'],
+    ['policy 1; allow "a" when action.method == "signTransaction";', 'action.method == "signTransaction"'],
+    [
+      'policy 1; allow "a" when time.now.getDayOfWeek("UTC") == 0;',
+      'time.now > timestamp("2027-01-01T00:00:00Z")',
+    ],
+    ['policy 1; allow "a" when true;', '!has(resource.derivationPaths) && !has(resource.walletTags)'],
+    [
+      'policy 1; allow "a" on sign-transaction when !has(usage["l"]); limit "l" on sign-typed-data usd over lifetime max 5;',
+      'action.class == "sign-transaction" && effects.outflows.exists(o, o.amount > 3)',
+    ],
+    [
+      `policy 1; list two = ["bob", "eve"]; allow "a" on sign-transaction when effects.outflows.all(o, o.to in two);`,
+      'effects.outflows.exists(o, o.own) && effects.outflows.exists(o, !o.own)',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when true; limit "l" amount per asset excluding own over transaction max 5;',
+      'effects.grants.exists(g, g.amount == 90) && effects.outflows.exists(o, o.amount == 80)',
+    ],
+    [
+      `policy 1; allow "a" on sign-transaction when true;
+       limit "l" amount per asset, chain across chain in ["eip155:1"] over lifetime max 5;`,
+      'effects.chain == "solana" && effects.outflows.exists(o, o.amount == 80)',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when true accepting unresolved("program", subject: "p");',
+      'effects.unresolved.exists(u, u.subject == "p")',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when true;',
+      'effects.calls.exists(c, c.arguments["n"] in ["x", "7"] && int(c.arguments["n"]) > 5)',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when usage["l"] == 7; limit "l" amount per asset over transaction max 9;',
+      'effects.outflows.all(o, o.amount <= 2) && effects.grants.size() == 0',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when effects.spending.size() == 3;',
+      'effects.spending.all(s, s.amount > 4 && s.asset != "x/y")',
+    ],
     [
       'policy 1; allow "a" when time.now.getHours("Europe/Berlin") >= 9;',
       'time.now.getHours("Europe/Berlin") == 13',
@@ -146,6 +225,47 @@ describe('what a policy can never allow', () => {
       assert.equal(found.result, 'counterexample');
       if (found.result === 'counterexample') replays(document, condition, found.receipt);
     });
+
+  const unanswered: readonly (readonly [string, string, string])[] = [
+    [
+      'more than 16 elements that all differ',
+      'policy 1; allow "a" on sign-transaction when true;',
+      Array.from(
+        { length: 17 },
+        (_, index) => `effects.outflows.exists(o, o.to == "receiver-${index}")`,
+      ).join(' && '),
+    ],
+    [
+      'a list of more than 10,000 elements',
+      'policy 1; allow "a" on sign-transaction when true;',
+      'effects.outflows.size() == 20000',
+    ],
+    [
+      'two clocks that never show this together',
+      'policy 1; allow "a" when time.now.getHours("Europe/Berlin") == 9;',
+      'time.now.getHours("UTC") == 12',
+    ],
+    [
+      'a sum of more than 64 parts',
+      'policy 1; allow "a" on sign-transaction when effects.outflows.all(o, o.amount <= 1) && effects.grants.size() == 0;',
+      'effects.spending.exists(s, s.amount > 100) && !has(effects.fee)',
+    ],
+  ];
+  for (const [what, policy, never] of unanswered)
+    it(`says that it does not know of ${what}, and never that it is proven`, () => {
+      const found = checkNever(parsePolicy(policy), parseCondition(never));
+      assert.equal(found.result, 'unknown');
+      assert.ok(found.result === 'unknown' && found.why !== '');
+    });
+
+  it('proves for a world of shorter lists what it does not for all', () => {
+    const [policy, never] = [
+      parsePolicy('policy 1; allow "a" on sign-transaction when true;'),
+      parseCondition('effects.outflows.size() == 3'),
+    ];
+    assert.equal(checkNever(policy, never).result, 'counterexample');
+    assert.equal(checkNever(policy, never, { largestList: 2 }).result, 'proven');
+  });
 
   it('of 1,000 generated policies, each is proven or has a request that is allowed, and nothing that is proven happens', () => {
     const seen = { proven: 0, counterexample: 0, unknown: 0 };
