@@ -123,9 +123,12 @@ class Engine {
   /** One turn of outcomes; resolves when the certifier has all of them. */
   async append(organization: Uint8Array, count: number): Promise<void> {
     this.#whole = Promise.withResolvers();
+    const before = this.#batches;
     for (let n = 0; n < count; n += 1)
       this.#policy.receive({ type: 'outcome', organization, position: 1, network: 'eip155:1', outcome });
     this.#policy.turn();
+    // A state of which something has left the memory takes no outcomes.
+    if (this.#batches === before) throw new Error(`the policy engine dropped ${count} outcomes`);
     await this.#whole.promise;
   }
 
