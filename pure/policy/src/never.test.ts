@@ -181,6 +181,17 @@ describe('what a policy can never allow', () => {
     ],
     ['policy 1; allow "a" when true;', '!has(resource.derivationPaths) && !has(resource.walletTags)'],
     [
+      `policy 1; allow "a" on sign-transaction when
+         usage["l"] <= 5 && effects.outflows.all(o, o.asset in ["x/a", "x/b"] && o.amount == 4);
+       limit "l" on sign-typed-data amount per asset over transaction max 9;`,
+      'action.class == "sign-transaction" && effects.outflows.size() == 2',
+    ],
+    [
+      `policy 1; allow "a" on sign-transaction when usage["l"] <= 5;
+       limit "l" on sign-typed-data amount per asset excluding own over transaction max 9;`,
+      'action.class == "sign-transaction" && effects.outflows.exists(o, o.amount == 80)',
+    ],
+    [
       'policy 1; allow "a" on sign-transaction when !has(usage["l"]); limit "l" on sign-typed-data usd over lifetime max 5;',
       'action.class == "sign-transaction" && effects.outflows.exists(o, o.amount > 3)',
     ],

@@ -146,10 +146,10 @@ export class Charges {
 
   /** The most that charges can sum up to, each of them alone in its limits. */
   mostOf(charges: readonly PlannedCharge[]): bigint {
-    const least = charges.map(({ amount }) => amount);
-    for (const charge of charges) charge.amount = 0n;
+    const least = this.all.map(({ amount }) => amount);
+    for (const charge of this.all) charge.amount = 0n;
     const most = charges.map((charge) => numberUpTo(charge.known, this.#most(charge)) ?? 0n);
-    for (const [index, charge] of charges.entries()) charge.amount = least[index]!;
+    for (const [index, charge] of this.all.entries()) charge.amount = least[index]!;
     const sum = most.reduce((total, each) => total + each, 0n);
     return sum < infinite ? sum : infinite;
   }

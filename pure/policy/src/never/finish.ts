@@ -263,12 +263,14 @@ class Realisation {
     const now = this.#moment();
     if (now === null) return { kind: 'none' };
     if (now === undefined) return { kind: 'unknown' };
-    let result: Finished<Draft> = { kind: 'unknown' };
+    // What is impossible at the lowest price is impossible; at a higher one it is only dear.
+    let lowest: Finished<Draft> | null = null;
     for (const scaled of this.#state.asked.has(noPrice) ? [null] : this.#prices()) {
-      result = this.#withPrice(scaled, now);
+      const result = this.#withPrice(scaled, now);
       if (result.kind === 'found' || result.kind === 'more') return result;
+      lowest ??= result;
     }
-    return result;
+    return lowest!;
   }
 
   #known(variable: string): Known {
@@ -292,7 +294,7 @@ class Realisation {
           Array.from({ length: count }, (_, index) => `${list}[${index}]`),
         );
     // What goes to own addresses leaves more room.
-    if (this.#goals.limits.some(({ document }) => document.excludeOwn === true))
+    if (this.#goals.mayExcludeOwn)
       for (const list of ['effects.outflows', 'effects.grants'])
         for (const element of this.#elements.get(list) ?? [])
           if (
@@ -342,6 +344,17 @@ class Realisation {
         return { kind: 'more', goals: [either(...left.map((value) => compare(variable, '==', [value])))] };
     }
     return { kind: this.#isCopied ? 'unknown' : 'none' };
+  }
+
+  /** Counters hold less when charges are of other assets, or go elsewhere. */
+  #spreadCharges(charges: readonly PlannedCharge[]): Finished<Draft> {
+    return this.#spread(
+      charges.flatMap(({ list, element }) => {
+        if (list === null) return [feeVariables.asset];
+        const { asset, destination } = chargeOf(list, element)!;
+        return [asset, destination!];
+      }),
+    );
   }
 
   /** Lists that have to be longer than what was searched are filled up with copies. */
@@ -412,12 +425,7 @@ class Realisation {
     );
     const full = charges.withoutRoom();
     if (full !== null) {
-      const variables = full.charges.flatMap(({ list, element }) =>
-        list === null
-          ? [feeVariables.asset]
-          : [chargeOf(list, element)!.asset, chargeOf(list, element)!.destination!],
-      );
-      return this.#spread(variables);
+      return this.#spreadCharges(full.charges);
     }
     const used: Draft['used'][number][] = [];
     const missed: Finished<Draft>[] = [];
@@ -508,7 +516,10 @@ class Realisation {
       return limit.document.meter === 'count' || !this.#goals.hasEffects ? { kind: 'none' } : more();
     }
     const wanted = numberFrom(known, asked);
-    if (wanted === null) return { kind: this.#isCopied ? 'unknown' : 'none' };
+    if (wanted === null)
+      return this.#spreadCharges(
+        [...charges.scopesOf(limit)].filter(([, each]) => each === scope).map(([charge]) => charge),
+      );
     if (binds && wanted > limit.max) return { kind: 'none' };
     if (limit.document.window.kind !== 'transaction') return { limit, scope, amount: wanted - asked };
     if (wanted === asked) return { limit, scope, amount: 0n };

@@ -105,10 +105,13 @@ export class PolicyGoals {
   readonly denies: readonly RuleDocument[];
   /** Limits that bind the action. */
   readonly limits: readonly CompiledLimit[];
+  /** Some limit, whatever it binds, does not count what goes to own addresses. */
+  readonly mayExcludeOwn: boolean;
   readonly #policy: CompiledPolicy;
 
   constructor(policy: CompiledPolicy, action: MethodName) {
     this.#policy = policy;
+    this.mayExcludeOwn = policy.limits.some(({ document }) => document.excludeOwn === true);
     this.action = action;
     this.class = actionClassOf(action);
     this.hasEffects = actionsWithEffects.has(this.class);
