@@ -28,12 +28,12 @@ export async function joinBackup(
   const response = await fetch(address, { headers: { connection: 'close' } });
   const { tokenKey } = (await response.json()) as { tokenKey: string };
   const tenant = backupTenant({ tokenKey: base64urlDecode(tokenKey) });
-  const { deploymentId, keys } = read(join(deploymentHome, 'deployment.json'));
+  const { deploymentId, keys, changes = [] } = read(join(deploymentHome, 'deployment.json'));
   const own = read(settingsFileOf(backup.home, 'backup'));
   await Promise.all([
     configure(
       backup.home,
-      write({ ...own, deployment: { deploymentId, keys }, realms: realms.map((realm) => realm.id) }),
+      write({ ...own, deployment: { deploymentId, keys, changes }, realms: realms.map((realm) => realm.id) }),
     ),
     ...realms.map((realm) => {
       const settings = read(settingsFileOf(realm.home, 'realm'));

@@ -100,7 +100,7 @@ function clientAccepts(world: HostileWorld, tenant: Tenant, raw: RawRequest, ans
   const body = JSON.stringify({ result: answer.body, signature: base64urlEncode(answer.signature) });
   try {
     checkAnswer({ status: answer.status, body: new Uint8Array(Buffer.from(body)) } as never, {
-      keys: deployment,
+      keys: { founding: deployment, current: { generation: 1, keys: deployment } },
       root: deploymentId,
       identity: identityOf(raw),
       kind: 'use',

@@ -61,7 +61,13 @@ class Enclave {
   }
 }
 
-const around = { settings: '{}', profile: 'development', approved, launcher } as const;
+const around = {
+  settings: '{}',
+  profile: 'development',
+  approved,
+  launcher,
+  changes: [] as Uint8Array[],
+} as const;
 const unlockKey = () => new Uint8Array(32).fill(7);
 
 /** Three open enclaves that hold one another's halves. */

@@ -66,7 +66,30 @@ describe('a deployment that a password unlocks', { concurrency: false }, () => {
       assert.match(await refusedOperator(home, ['unlock'], PASSWORD), /password-wrong/);
       await operator(home, ['unlock'], other);
     });
+    assert.equal(again.deploymentId, deploymentId);
+    // Other keys of the roles take the password too, and a process that ends then gets its own from the other two.
+    const replacing = operator<{ roleKeys: number }>(home, ['rotate', 'role-keys']);
+    while ((await operator<{ state: string }>(home, ['status'])).state !== 'rotating')
+      await new Promise((wake) => setTimeout(wake, 20));
+    assert.match(await refusedOperator(home, ['unlock'], PASSWORD), /password-wrong/);
+    await operator(home, ['unlock'], other);
+    assert.equal((await replacing).roleKeys, 2);
+    await again.settled();
+    again.kill('signer');
+    await again.settled();
+    const { state, roleKeys, walletKey } = await operator<{
+      state: string;
+      roleKeys: number;
+      walletKey: { isUsed: boolean } | null;
+    }>(home, ['status']);
+    assert.deepEqual([state, roleKeys, walletKey?.isUsed], ['open', 2, true]);
     await stacks.stop(again);
+    const last = await stacks.start({ home }, async () => {
+      await operator(home, ['unlock'], other);
+    });
+    assert.equal(last.deploymentId, deploymentId);
+    assert.equal((await operator<{ roleKeys: number }>(home, ['status'])).roleKeys, 2);
+    await stacks.stop(last);
   });
 
   test('starts in no other way than its own', async () => {

@@ -18,9 +18,11 @@ import { found } from '@keystead/enclave-launcher/genesis';
 import {
   genesisDirectoryOf,
   readGenesisRecord,
+  readRoleKeyChanges,
   replaceGenesis,
   writeGenesis,
 } from '@keystead/enclave-launcher/genesis-files';
+import { replaceRoleKeys } from '@keystead/enclave-launcher/role-keys';
 import { resealed } from '@keystead/enclave-launcher/reseal';
 import { SeedHolders } from '@keystead/enclave-launcher/seed-holders';
 import { unlockKeyOf } from '@keystead/enclave-launcher/unlock/unlock-key';
@@ -36,6 +38,7 @@ import { Vault } from '@keystead/enclave-signer/vault';
 import { newSecret } from '@keystead/enclave-signer/wallet-secret';
 import type { Role } from '@keystead/protocol/deployment';
 import type { FromSigner, ToSigner } from '@keystead/protocol/frames';
+import { type CurrentKeys, followRoleKeys } from '@keystead/protocol/role-key-change';
 import { sealedRowHash } from '@keystead/protocol/sealed-row';
 
 const random = (length: number) => new Uint8Array(randomBytes(length));
@@ -101,8 +104,10 @@ class Process {
   #program(role: Role, context: Parameters<typeof createSigner>[0]): Rotation {
     if (role === 'policy') return {};
     if (role === 'certifier') {
-      const certifier = createCertifier(context, this.#world.heads);
-      return certifier;
+      return createCertifier(context, this.#world.heads, (error) => {
+        this.#world.refused = error;
+        this.end();
+      });
     }
     const signer = createSigner(context);
     const sent: FromSigner[] = [];
@@ -144,6 +149,8 @@ class Process {
 export class WalletKeyWorld {
   readonly home = mkdtempSync(join(tmpdir(), 'keystead-wallet-key-'));
   heads = new Heads();
+  /** Why the certifier did not take its log. */
+  refused: Error | undefined;
   now = 1_900_000_000_000;
   /** The store: rows by the hash of their body. */
   readonly rows = new Map<string, Uint8Array>();
@@ -170,6 +177,11 @@ export class WalletKeyWorld {
 
   get keys(): readonly WalletKey[] {
     return this.#processes.get('signer')!.keys ?? [];
+  }
+
+  /** The signing keys that the records give to the three roles. */
+  get roleKeys(): CurrentKeys {
+    return followRoleKeys(this.#holders.deployment, readRoleKeyChanges(this.home));
   }
 
   get generations(): number[] {
@@ -218,7 +230,8 @@ export class WalletKeyWorld {
   }
 
   #around() {
-    return { settings: '{}', profile: 'development', approved } as const;
+    const changes = readRoleKeyChanges(this.home);
+    return { settings: '{}', profile: 'development', approved, changes } as const;
   }
 
   async #unlock(role: Role): Promise<void> {
@@ -268,11 +281,22 @@ export class WalletKeyWorld {
       });
   }
 
+  /** Other keys of the roles, and all three started again with them. */
+  async replaceRoleKeys(kill?: Kill): Promise<number> {
+    this.#kill = kill;
+    this.#steps = 0;
+    try {
+      return await replaceRoleKeys({ home: this.home, holders: this.#holders, unlockSecret: this.#secret });
+    } finally {
+      this.#kill = undefined;
+    }
+  }
+
   /** Another unlock secret, as a rotation of shares or of the password makes it; what it was before. */
   async replaceSecret(): Promise<SecretBytes> {
     const [from, to] = [this.#secret, SecretBytes.take(random(32))];
     const records = await resealed(this.home, this.#holders, { from, to });
-    replaceGenesis(this.home, records, '{}');
+    replaceGenesis(this.home, records, { unlockRecord: '{}' });
     this.#secret = to;
     return from;
   }

@@ -18,6 +18,7 @@ import { init } from './commands/init.ts';
 import { ledgerVerify } from './commands/ledger/verify.ts';
 import { operatorFound } from './commands/operator/found.ts';
 import { operatorRotate } from './commands/operator/rotate.ts';
+import { operatorRotateRoleKeys } from './commands/operator/role-keys.ts';
 import { operatorRetireWalletKey, operatorRotateWalletKey } from './commands/operator/wallet-key.ts';
 import { operatorStatus } from './commands/operator/status.ts';
 import { operatorUnlock } from './commands/operator/unlock.ts';
@@ -110,6 +111,7 @@ export const commands: readonly Command[] = [
   operatorUnlock,
   operatorRotate,
   operatorRotateWalletKey,
+  operatorRotateRoleKeys,
   operatorRetireWalletKey,
   operatorStatus,
   realmServe,

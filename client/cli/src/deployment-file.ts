@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { base64urlDecode, base64urlEncode } from '@keystead/crypto/base64url';
 import { type DeploymentKeys, deploymentIdOf, type RoleKeys } from '@keystead/protocol/deployment';
+import { type CurrentKeys, followRoleKeys } from '@keystead/protocol/role-key-change';
 import { equalBytes } from '@keystead/crypto/bytes';
 import { CommandError } from './command-error.ts';
 
@@ -9,19 +10,26 @@ export interface Deployment {
   /** base64url of 32 bytes: what a client pins. */
   readonly deploymentId: string;
   readonly keys: DeploymentKeys;
+  /** The keys of now, which follow from `keys` by the changes that the file states. */
+  readonly current: CurrentKeys;
 }
 
 /** Reads the public keys of a deployment. Throws CommandError when id and keys do not belong together. */
 export function parseDeployment(json: string, source: string): Deployment {
   try {
-    const value = JSON.parse(json) as { deploymentId: string; keys: Record<string, Record<string, string>> };
+    const value = JSON.parse(json) as {
+      deploymentId: string;
+      keys: Record<string, Record<string, string>>;
+      changes?: string[];
+    };
     const keysOf = (role: string): RoleKeys => ({
       sign: base64urlDecode(value.keys[role]!.sign!),
       agree: base64urlDecode(value.keys[role]!.agree!),
     });
     const keys = { policy: keysOf('policy'), signer: keysOf('signer'), certifier: keysOf('certifier') };
     const computed = base64urlEncode(deploymentIdOf(keys));
-    if (computed === value.deploymentId) return { deploymentId: computed, keys };
+    const current = followRoleKeys(keys, (value.changes ?? []).map(base64urlDecode));
+    if (computed === value.deploymentId) return { deploymentId: computed, keys, current };
   } catch {
     throw new CommandError(
       `${source} does not name a deployment`,

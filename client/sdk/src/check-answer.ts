@@ -3,9 +3,9 @@ import { equalBytes } from '@keystead/crypto/bytes';
 import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
 import { answerRolePolicy, answerRoleSigner, type Statement } from '@keystead/protocol/answer';
 import { verifyAnswer } from '@keystead/protocol/answer-signature';
-import type { DeploymentKeys } from '@keystead/protocol/deployment';
 import { zeroHash } from '@keystead/protocol/entry';
 import type { MethodKind } from '@keystead/protocol/method-table';
+import type { PinnedKeys } from './deployment-document.ts';
 import { errorOfBody, KmsError } from './errors.ts';
 import type { Remembered } from './memory.ts';
 import type { RawAnswer } from './transmit.ts';
@@ -20,7 +20,7 @@ export interface CheckedAnswer {
 }
 
 export interface AnswerExpectation {
-  readonly keys: DeploymentKeys;
+  readonly keys: PinnedKeys;
   readonly root: Uint8Array;
   readonly identity: Uint8Array;
   readonly kind: MethodKind;
@@ -50,7 +50,8 @@ export function checkAnswer(answer: RawAnswer, expected: AnswerExpectation): Che
   const encoded = decodeSignature(signature);
   const statement = verifyAnswer({
     signature: encoded,
-    deploymentKeys: expected.keys,
+    deploymentKeys: expected.keys.founding,
+    currentKeys: expected.keys.current.keys,
     deploymentId: expected.root,
     identity: expected.identity,
     status: answer.status,

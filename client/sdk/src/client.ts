@@ -1,19 +1,18 @@
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import type { JsonValue } from '@keystead/crypto/strict-json';
-import type { DeploymentKeys } from '@keystead/protocol/deployment';
 import type { RawRequest } from '@keystead/protocol/frames';
 import { formatUuid, organizationIdOf, parseUuid } from '@keystead/protocol/ids';
 import { type ParsedRequest, parseRequest } from '@keystead/protocol/request';
-import { checkAnswer, remember } from './check-answer.ts';
+import { type AnswerExpectation, type CheckedAnswer, checkAnswer, remember } from './check-answer.ts';
 import { checkResult } from './check-result.ts';
-import { readDeployment, readRoot } from './deployment-document.ts';
+import { type PinnedKeys, readDeployment, readRoot } from './deployment-document.ts';
 import { errorOfBody, KmsError } from './errors.ts';
 import { type ClientMemory, processMemory } from './memory.ts';
 import type { NativeMethod, ParamsOf, ResultOf } from './native-calls.ts';
 import { freshNonce, rpcPath, stampRequest } from './stamp-request.ts';
 import type { Stamper } from './stampers/stamper.ts';
-import { type Fetch, transmit } from './transmit.ts';
+import { type Fetch, type RawAnswer, transmit } from './transmit.ts';
 
 /** A result with what its enclave states about it. */
 export interface VerifiedAnswer<R> {
@@ -84,7 +83,9 @@ class VerifyingClient implements Client {
   readonly #memory: ClientMemory;
   readonly #clock: () => number;
   readonly #wait: (milliseconds: number) => Promise<void>;
-  #keys: Promise<DeploymentKeys> | undefined;
+  #keys: Promise<PinnedKeys> | undefined;
+  /** The highest generation of role keys that was seen: none before it counts. */
+  #generation = 0;
   // Answers are remembered one after the other, so that no older one overwrites a newer one.
   #remembering: Promise<unknown> = Promise.resolve();
 
@@ -143,15 +144,16 @@ class VerifyingClient implements Client {
       signal: options.signal,
     });
     const organization = this.#organizationOf(request, stamped.identity);
-    const { result, statement, signature, submission } = checkAnswer(answer, {
-      keys,
+    const expected: Omit<AnswerExpectation, 'keys'> = {
       root: this.deploymentId,
       identity: stamped.identity,
       kind: request.kind,
       organization,
       seen,
       now: this.#clock(),
-    });
+    };
+    const checked = await this.#checked(answer, keys, expected);
+    const { result, statement, signature, submission } = checked;
     checkResult(request, result, { organization, identity: stamped.identity });
     const organizationId = formatUuid(organization);
     await this.#remember(organizationId, statement);
@@ -168,8 +170,25 @@ class VerifyingClient implements Client {
     };
   }
 
+  /** When the answer is not of the keys that this client knows, those of now are asked for once. */
+  async #checked(
+    answer: RawAnswer,
+    keys: PinnedKeys,
+    expected: Omit<AnswerExpectation, 'keys'>,
+  ): Promise<CheckedAnswer> {
+    try {
+      return checkAnswer(answer, { ...expected, keys });
+    } catch (error) {
+      if (!(error instanceof KmsError) || error.code !== 'answer-unverified') throw error;
+      this.#keys = undefined;
+      const now = await this.#deploymentKeys();
+      if (now.current.generation <= keys.current.generation) throw error;
+      return checkAnswer(answer, { ...expected, keys: now });
+    }
+  }
+
   /** Once; again after a failure. */
-  #deploymentKeys(): Promise<DeploymentKeys> {
+  #deploymentKeys(): Promise<PinnedKeys> {
     this.#keys ??= this.#fetchDeployment().catch((error: unknown) => {
       this.#keys = undefined;
       throw error;
@@ -177,7 +196,7 @@ class VerifyingClient implements Client {
     return this.#keys;
   }
 
-  async #fetchDeployment(): Promise<DeploymentKeys> {
+  async #fetchDeployment(): Promise<PinnedKeys> {
     const answer = await transmit({
       fetch: this.#fetch,
       url: `${this.baseUrl}/v1/deployment`,
@@ -187,7 +206,14 @@ class VerifyingClient implements Client {
       wait: this.#wait,
     });
     if (answer.status !== 200) throw errorOfBody(answer.status, undefined, false);
-    return readDeployment(answer.body, this.deploymentId);
+    const keys = readDeployment(answer.body, this.deploymentId);
+    if (keys.current.generation < this.#generation)
+      throw new KmsError('deployment-mismatch', {
+        detail: 'The server shows keys of the roles that were replaced.',
+        hint: 'It is an older state of this deployment, or a copy of it.',
+      });
+    this.#generation = keys.current.generation;
+    return keys;
   }
 
   #organizationOf(request: ParsedRequest, identity: Uint8Array): Uint8Array {

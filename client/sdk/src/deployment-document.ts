@@ -2,6 +2,7 @@ import { base64urlDecode } from '@keystead/crypto/base64url';
 import { equalBytes } from '@keystead/crypto/bytes';
 import { parseStrictJson } from '@keystead/crypto/strict-json';
 import { type DeploymentKeys, deploymentIdOf, type RoleKeys } from '@keystead/protocol/deployment';
+import { type CurrentKeys, followRoleKeys, maximumRoleKeyChanges } from '@keystead/protocol/role-key-change';
 import { KmsError } from './errors.ts';
 
 /** The 32 bytes of a pinned deployment id. Throws KmsError `parameter-invalid`. */
@@ -20,11 +21,17 @@ export function readRoot(root: string): Uint8Array {
   return bytes;
 }
 
+/** The keys of a deployment: those that the pinned id is the hash of, and those of now, which follow from them. */
+export interface PinnedKeys {
+  readonly founding: DeploymentKeys;
+  readonly current: CurrentKeys;
+}
+
 /**
  * The role keys in the answer of GET /v1/deployment, when they are those of the pinned deployment. Throws KmsError
  * `deployment-mismatch` for every other content: the host's word counts for nothing here.
  */
-export function readDeployment(content: Uint8Array, root: Uint8Array): DeploymentKeys {
+export function readDeployment(content: Uint8Array, root: Uint8Array): PinnedKeys {
   const refuse = (detail: string, cause?: unknown) =>
     new KmsError('deployment-mismatch', {
       detail,
@@ -32,20 +39,34 @@ export function readDeployment(content: Uint8Array, root: Uint8Array): Deploymen
       hint: 'Check the address of the server, and the deployment id that this client pins.',
     });
   let keys: DeploymentKeys;
+  let changes: readonly unknown[];
   try {
-    const document = member(parseStrictJson(content, { maxBytes: 65_536 }));
+    const document = member(parseStrictJson(content, { maxBytes: 131_072 }));
     const roots = member(document('keys'));
     const role = (name: string): RoleKeys => {
       const pair = member(roots(name));
       return { sign: key(pair('sign')), agree: key(pair('agree')) };
     };
     keys = { policy: role('policy'), signer: role('signer'), certifier: role('certifier') };
+    const stated = document('changes') ?? [];
+    if (!Array.isArray(stated) || stated.length > maximumRoleKeyChanges)
+      throw new TypeError('changes is no list');
+    changes = stated;
   } catch (cause) {
     throw refuse('The server shows no keys of a deployment.', cause);
   }
   if (!equalBytes(deploymentIdOf(keys), root))
     throw refuse('The server shows the keys of another deployment than the pinned one.');
-  return keys;
+  try {
+    return { founding: keys, current: followRoleKeys(keys, changes.map(changeBytes)) };
+  } catch (cause) {
+    throw refuse('The keys that the server shows do not follow from those of the pinned deployment.', cause);
+  }
+}
+
+function changeBytes(value: unknown): Uint8Array {
+  if (typeof value !== 'string') throw new TypeError('a change is text');
+  return base64urlDecode(value);
 }
 
 function member(value: unknown): (name: string) => unknown {

@@ -53,6 +53,7 @@ export function permitOf(
     const statement = verifyAnswer({
       signature,
       deploymentKeys: deployment.keys,
+      currentKeys: deployment.current,
       deploymentId: deployment.id,
       identity: requestIdentity(stamp, raw.body),
       status: 200,

@@ -4,12 +4,15 @@ import { equalBytes } from '@keystead/crypto/bytes';
 import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
 import { maximumRealms } from '@keystead/protocol/backup-messages';
 import { type DeploymentKeys, deploymentIdOf, type RoleKeys } from '@keystead/protocol/deployment';
+import { followRoleKeys } from '@keystead/protocol/role-key-change';
 
 /** spec/backup.md §9: what the operator says, and how it is written down. */
 
 export interface BackupSettings {
   /** The deployment whose signer is believed; undefined before the operator has named one: then nothing is released. */
-  readonly deployment: { readonly id: Uint8Array; readonly keys: DeploymentKeys } | undefined;
+  readonly deployment:
+    | { readonly id: Uint8Array; readonly keys: DeploymentKeys; readonly current: DeploymentKeys }
+    | undefined;
   /** Ids of the realms that tokens are made for, hexadecimal. */
   readonly realms: readonly string[];
   /** The tenant that realms know this keeper as, and the version of its key there. */
@@ -70,7 +73,7 @@ function tenantOf(value: JsonValue | undefined): BackupSettings['tenant'] {
 }
 
 function deploymentOf(value: JsonValue): BackupSettings['deployment'] {
-  const { deploymentId, keys, ...unknown } = members(value, 'deployment');
+  const { deploymentId, keys, changes = [], ...unknown } = members(value, 'deployment');
   refuseUnknown(unknown, 'deployment');
   const { policy, signer, certifier, ...others } = members(keys, 'deployment.keys');
   refuseUnknown(others, 'deployment.keys');
@@ -87,7 +90,13 @@ function deploymentOf(value: JsonValue): BackupSettings['deployment'] {
   const id = key(deploymentId, 'deployment.deploymentId');
   if (!equalBytes(deploymentIdOf(read), id))
     throw new SettingsError('deployment.deploymentId is not that of the keys');
-  return { id, keys: read };
+  if (!Array.isArray(changes) || !changes.every((change) => typeof change === 'string'))
+    throw new SettingsError('deployment.changes is no list of texts');
+  try {
+    return { id, keys: read, current: followRoleKeys(read, changes.map(base64urlDecode)).keys };
+  } catch {
+    throw new SettingsError('deployment.changes do not follow from the keys');
+  }
 }
 
 function key(value: JsonValue | undefined, at: string): Uint8Array {

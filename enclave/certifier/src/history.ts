@@ -51,6 +51,7 @@ export class History {
   #epoch = 0;
   #since = 0;
   #generations: RecordedGenerations = { newest: 0, oldest: 0 };
+  #roleGeneration = 0;
 
   constructor(deploymentId: Uint8Array) {
     this.deploymentId = deploymentId;
@@ -91,6 +92,11 @@ export class History {
     return this.#generations;
   }
 
+  /** Of the roles' keys, at the newest start; 0 before the first. */
+  get roleGeneration(): number {
+    return this.#roleGeneration;
+  }
+
   stateOf(organization: Uint8Array): OrganizationState | undefined {
     return this.#organizations.get(hexEncode(organization));
   }
@@ -105,6 +111,7 @@ export class History {
       this.#epoch = body.epoch;
       this.#since = body.time;
     }
+    if (body.roleGeneration !== undefined) this.#roleGeneration = body.roleGeneration;
     if (body.generations !== undefined) this.#generations = body.generations;
     for (const { organization, to, time, identity } of body.advances) {
       this.#organizations.set(hexEncode(organization), { head: to, time, epoch: this.#epoch });
@@ -133,6 +140,7 @@ export class History {
       epoch: this.#epoch,
       since: this.#since,
       generations: this.#generations,
+      roleGeneration: this.#roleGeneration,
       size: this.#frontier.size,
       peaks: this.#frontier.snapshot(),
       organizations: [...this.#organizations].map(([name, { head, time, epoch }]) => ({
@@ -162,6 +170,7 @@ export class History {
     history.#epoch = body.epoch;
     history.#since = body.since;
     history.#generations = body.generations;
+    history.#roleGeneration = body.roleGeneration;
     return history;
   }
 }

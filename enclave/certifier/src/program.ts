@@ -197,6 +197,8 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   /** Takes over the loaded log, gives the gateway its tail, and makes this start part of history. */
   begin(loaded: Awaited<ReturnType<HeadsPort['load']>>): void {
     const { history, rows } = restore(loaded, this.#key, this.#context.deploymentId);
+    if (history.roleGeneration > this.#context.roleGeneration)
+      throw new HeadsRefused(history.sequence, 'knows newer keys of the roles than the genesis records');
     this.#assertClock(history.mark);
     this.#history = history;
     this.#sequence = history.sequence;
@@ -226,7 +228,11 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     this.#since = begins === undefined ? history.since : this.#now();
     if (begins !== undefined)
       this.#context.log('reanchored', { epoch: begins, organizations: history.organizations });
-    this.#append({ told: [] }, [], this.#bootLeaf(), [], { epoch: begins });
+    const { roleGeneration } = this.#context;
+    this.#append({ told: [] }, [], this.#bootLeaf(), [], {
+      epoch: begins,
+      roleGeneration: roleGeneration > history.roleGeneration ? roleGeneration : undefined,
+    });
     for (const message of this.#early.splice(0)) this.receive(message);
     this.turn();
   }
@@ -454,7 +460,11 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     advances: RecordedAdvance[],
     boot: Uint8Array | undefined,
     rows: Uint8Array[],
-    { epoch, generations }: Pick<Partial<RecordBody>, 'epoch' | 'generations'> = {},
+    {
+      epoch,
+      generations,
+      roleGeneration,
+    }: Pick<Partial<RecordBody>, 'epoch' | 'generations' | 'roleGeneration'> = {},
   ): void {
     const leaves = leavesOf({ boot, advances });
     const tree = new AppendedLeaves(this.#frontier, leaves.map(leafHash));
@@ -467,6 +477,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
       boot,
       epoch,
       generations,
+      roleGeneration,
       advances,
       size: tree.after.size,
       root: tree.root,

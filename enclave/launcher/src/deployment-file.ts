@@ -11,27 +11,40 @@ export const deploymentFileOf = (home: string) => join(home, 'deployment.json');
 export const deploymentIdText = (deployment: DeploymentKeys) => base64urlEncode(deploymentIdOf(deployment));
 
 /**
- * Writes the public keys that clients pin, unless they stand there already. Throws LaunchError when another
- * deployment stands there.
+ * Writes the public keys that clients pin, and the changes by which those of now follow from them, unless they stand there
+ * already. Throws LaunchError when another deployment stands there.
  */
-export function keepDeploymentFile(home: string, deployment: DeploymentKeys): void {
+export function keepDeploymentFile(
+  home: string,
+  deployment: DeploymentKeys,
+  changes: readonly Uint8Array[],
+): void {
   const path = deploymentFileOf(home);
   const keysOf = (role: Role) => ({
     sign: base64urlEncode(deployment[role].sign),
     agree: base64urlEncode(deployment[role].agree),
   });
-  const content = `${JSON.stringify(
-    {
-      deploymentId: deploymentIdText(deployment),
-      keys: { policy: keysOf('policy'), signer: keysOf('signer'), certifier: keysOf('certifier') },
-    },
-    undefined,
-    2,
-  )}\n`;
-  if (!existsSync(path)) replaceFile(path, content, 0o644);
-  else if (readFileSync(path, 'utf8') !== content)
+  const deploymentId = deploymentIdText(deployment);
+  const keys = { policy: keysOf('policy'), signer: keysOf('signer'), certifier: keysOf('certifier') };
+  const stated = { deploymentId, keys };
+  const content = (value: object) => `${JSON.stringify(value, undefined, 2)}\n`;
+  const whole = content(changes.length === 0 ? stated : { ...stated, changes: changes.map(base64urlEncode) });
+  const present = existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+  if (present === whole) return;
+  if (present === undefined || content(withoutChanges(present)) === content(stated))
+    replaceFile(path, whole, 0o644);
+  else
     throw new LaunchError(
       `${path} names another deployment than the genesis records`,
       'put back the file and the genesis records of one deployment; clients pin what stands in it',
     );
+}
+
+function withoutChanges(present: string): object {
+  try {
+    const { changes: _, ...stated } = JSON.parse(present) as Record<string, unknown>;
+    return stated;
+  } catch {
+    return {};
+  }
 }

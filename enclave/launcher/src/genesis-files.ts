@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { base64urlDecode, base64urlEncode } from '@keystead/crypto/base64url';
 import type { Role } from '@keystead/protocol/deployment';
 import { roles } from '@keystead/enclave-runtime/genesis-record';
 import { syncDirectory, writeNewFile } from './durable-file.ts';
@@ -47,18 +48,30 @@ export function readGenesis(home: string): GenesisRecords | undefined {
 
 /** Writes all three records and the unlock record, or none: they appear by one rename. */
 export function writeGenesis(home: string, records: GenesisRecords, unlockRecord: string | undefined): void {
-  prepare(home, records, unlockRecord);
+  prepare(home, records, unlockRecord === undefined ? {} : { [unlockRecordName]: unlockRecord });
   // An empty directory that somebody made is no genesis; a directory with files makes this fail.
   renameSync(preparedOf(home), genesisDirectoryOf(home));
   syncDirectory(home);
 }
 
 /**
- * Puts other records and another unlock record in the place of those that stand, all or none: when the process is killed in
- * between, the next start has the old ones, or goes on.
+ * Puts other records, and another unlock record or other changes of role keys, in the place of those that stand, all or none: when
+ * the process is killed in between, the next start has the old ones, or goes on. What is not named stays.
  */
-export function replaceGenesis(home: string, records: GenesisRecords, unlockRecord: string): void {
-  prepare(home, records, unlockRecord);
+export function replaceGenesis(
+  home: string,
+  records: GenesisRecords,
+  { unlockRecord, changes }: { readonly unlockRecord?: string; readonly changes?: readonly Uint8Array[] },
+): void {
+  const kept = [unlockRecordName, roleKeysName].flatMap((name) => {
+    const path = join(genesisDirectoryOf(home), name);
+    return existsSync(path) ? [[name, readFileSync(path, 'utf8')] as const] : [];
+  });
+  prepare(home, records, {
+    ...Object.fromEntries(kept),
+    ...(unlockRecord === undefined ? {} : { [unlockRecordName]: unlockRecord }),
+    ...(changes === undefined ? {} : { [roleKeysName]: roleKeysFile(changes) }),
+  });
   renameSync(genesisDirectoryOf(home), replacedOf(home));
   syncDirectory(home);
   finishReplacement(home);
@@ -79,13 +92,29 @@ function finishReplacement(home: string): void {
 const preparedOf = (home: string) => `${genesisDirectoryOf(home)}.new`;
 const replacedOf = (home: string) => `${genesisDirectoryOf(home)}.old`;
 
-function prepare(home: string, records: GenesisRecords, unlockRecord: string | undefined): void {
+/** Every change of the roles' keys since the founding, in order (spec/unlock.md §8). Throws LaunchError. */
+export function readRoleKeyChanges(home: string): Uint8Array[] {
+  const path = join(genesisDirectoryOf(home), roleKeysName);
+  if (!existsSync(path)) return [];
+  try {
+    const { changes } = JSON.parse(readFileSync(path, 'utf8')) as { changes: string[] };
+    return changes.map(base64urlDecode);
+  } catch {
+    throw new LaunchError(`${path} holds no changes of role keys`, 'put it back from a backup of the home');
+  }
+}
+
+const roleKeysName = 'role-keys.json';
+const roleKeysFile = (changes: readonly Uint8Array[]) =>
+  `${JSON.stringify({ changes: changes.map(base64urlEncode) }, undefined, 2)}\n`;
+
+function prepare(home: string, records: GenesisRecords, files: Readonly<Record<string, string>>): void {
   const temporary = preparedOf(home);
   rmSync(temporary, { recursive: true, force: true });
   mkdirSync(temporary, { mode: 0o700 });
   chmodSync(temporary, 0o700);
   for (const role of roles) writeNewFile(fileOf(temporary, role), records[role], 0o600);
-  if (unlockRecord !== undefined) writeNewFile(join(temporary, unlockRecordName), unlockRecord, 0o600);
+  for (const [name, content] of Object.entries(files)) writeNewFile(join(temporary, name), content, 0o600);
   syncDirectory(temporary);
   syncDirectory(home);
 }

@@ -5,10 +5,11 @@ import type { LauncherConfig } from './config.ts';
 import { deploymentIdText, keepDeploymentFile } from './deployment-file.ts';
 import type { EnclaveProcess } from './enclave-process.ts';
 import { found } from './genesis.ts';
-import { readGenesis, readGenesisRecord, writeGenesis } from './genesis-files.ts';
+import { readGenesis, readGenesisRecord, readRoleKeyChanges, writeGenesis } from './genesis-files.ts';
 import { LaunchError } from './launch-error.ts';
 import type { Report } from './report.ts';
 import { resealed } from './reseal.ts';
+import { replaceRoleKeys } from './role-keys.ts';
 import { Sandbox } from './sandbox.ts';
 import { SeedHolders } from './seed-holders.ts';
 import { type Ready, Supervisor } from './supervisor.ts';
@@ -26,7 +27,8 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
   const existing = readGenesis(config.home);
   const sandbox = Sandbox.prepare(config);
   const unlock = await openUnlock(config, existing !== undefined, report);
-  const surroundings = {
+  // What runs now is approved for as long as the deployment stays open.
+  const fixed = {
     settings: JSON.stringify(config.settings),
     profile: config.profile,
     approved: {
@@ -35,6 +37,7 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
       certifier: sandbox.measure('certifier').measurement,
     },
   };
+  const surroundings = () => ({ ...fixed, changes: readRoleKeyChanges(config.home) });
   // The development file is there for every start, and an enclave that keeps nothing ends with its streams.
   const resumes = unlock.kind !== 'development-file';
   const holders = new SeedHolders({ home: config.home, keepsHalves: resumes, log });
@@ -58,6 +61,14 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
     await unlock.serve({
       walletKeys: walletKeysOf(config.home, holders),
       reseal: (secrets) => resealed(config.home, holders, secrets),
+      replaceRoleKeys: (unlockSecret) => replaceRoleKeys({ home: config.home, holders, unlockSecret }),
+      async restart() {
+        // Clients find the keys of now before anything is signed with them.
+        keepDeploymentFile(config.home, holders.deployment, readRoleKeyChanges(config.home));
+        await Promise.all(roles.map((role) => holders.process(role)?.stop(0)));
+        await holders.allOpen();
+      },
+      roleGeneration: () => readRoleKeyChanges(config.home).length + 1,
     });
     const deployed = agreement(config, report, existing === undefined);
     await Promise.all(
@@ -122,7 +133,7 @@ function agreement(
         );
     if (stated || named.size < roles.length) return;
     stated = true;
-    keepDeploymentFile(config.home, deployment);
+    keepDeploymentFile(config.home, deployment, readRoleKeyChanges(config.home));
     report({ event: 'deployment', deploymentId: deploymentIdText(deployment), founded });
   };
 }

@@ -1,7 +1,7 @@
 import { publicKey } from '@keystead/crypto/ed25519';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { issueCertificate, maximumValidity } from '@keystead/protocol/certificate';
-import { deploymentIdOf, type Role } from '@keystead/protocol/deployment';
+import { type DeploymentKeys, deploymentIdOf, type Role } from '@keystead/protocol/deployment';
 import { type Approved, keptHalves } from '@keystead/enclave-runtime/seed-halves';
 import { systemRandom } from '@keystead/enclave-runtime/context';
 import { roles } from '@keystead/enclave-runtime/genesis-record';
@@ -18,6 +18,8 @@ export interface Surroundings {
   readonly settings: string;
   readonly profile: 'development' | 'production';
   readonly approved: Approved;
+  /** Of the roles' keys, as they are when it is given. */
+  readonly changes: readonly Uint8Array[];
 }
 
 export interface SeedHoldersOptions {
@@ -38,7 +40,7 @@ export class SeedHolders {
   readonly #key = SecretBytes.take(systemRandom(32));
   readonly #open = new Map<Role, EnclaveProcess>();
   readonly #options: SeedHoldersOptions;
-  #deploymentId = new Uint8Array(32);
+  #deployment: DeploymentKeys | undefined;
   #settling: Promise<void> = Promise.resolve();
   #turn: Promise<void> = Promise.resolve();
   #changed: (() => void)[] = [];
@@ -46,6 +48,17 @@ export class SeedHolders {
   constructor(options: SeedHoldersOptions) {
     this.#options = options;
     this.launcher = publicKey(this.#key.expose());
+  }
+
+  /** The keys of the founding. Throws TypeError before an enclave was open. */
+  get deployment(): DeploymentKeys {
+    if (this.#deployment === undefined) throw new TypeError('no enclave was open');
+    return this.#deployment;
+  }
+
+  /** Resolves when all three are open. */
+  async allOpen(): Promise<void> {
+    while (!this.complete) await new Promise<void>((resolve) => this.#changed.push(resolve));
   }
 
   /** The open enclave of a role. */
@@ -61,7 +74,7 @@ export class SeedHolders {
   /** An enclave is open. Resolves when all that are open hold one another's halves. */
   opened(enclave: EnclaveProcess, ready: Ready): Promise<void> {
     const { role } = enclave;
-    this.#deploymentId = Uint8Array.from(deploymentIdOf(ready.deployment));
+    this.#deployment = ready.deployment;
     this.#open.set(role, enclave);
     void enclave.ended.then(() => {
       if (this.#open.get(role) === enclave) this.#open.delete(role);
@@ -119,7 +132,7 @@ export class SeedHolders {
           const now = Date.now();
           const certificate = issueCertificate(this.#key, {
             use: 'handover',
-            deployment: this.#deploymentId,
+            deployment: deploymentIdOf(this.deployment),
             role,
             measurement,
             subject,
@@ -132,7 +145,10 @@ export class SeedHolders {
         }),
       );
       const { launcher } = this;
-      return await enclave.ask({ type: 'resume', role, released, measurement, launcher, ...around }, 'ready');
+      return await enclave.ask(
+        { type: 'resume', role, released, measurement, launcher, ...around, changes: [...around.changes] },
+        'ready',
+      );
     } catch (error) {
       if (!(error instanceof EnclaveWithheld || error instanceof EnclaveFailure)) throw error;
       this.#options.log('handover-refused', { role, detail: error.message });

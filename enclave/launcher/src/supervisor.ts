@@ -31,7 +31,7 @@ export interface SupervisorOptions {
   readonly holders: SeedHolders;
   /** Whether a process in the place of another gets its seed from the other two. */
   readonly resumes: boolean;
-  readonly surroundings: Surroundings;
+  readonly surroundings: () => Surroundings;
   readonly report: Report;
   /** Aborted when the launcher stops. */
   readonly signal: AbortSignal;
@@ -81,6 +81,7 @@ export class Supervisor {
   /** Unlocks a started process. Throws LaunchError when it will never unlock, EnclaveFailure when it ended. */
   async unlock(enclave: EnclaveProcess, record: Uint8Array): Promise<Ready> {
     const { role, unlock, holders, surroundings } = this.#options;
+    const around = surroundings();
     const unlockKey = unlockKeyOf(await unlock.secret(), role);
     this.#wasRefused = false;
     try {
@@ -92,7 +93,8 @@ export class Supervisor {
           record,
           measurement: enclave.measurement,
           launcher: holders.launcher,
-          ...surroundings,
+          ...around,
+          changes: [...around.changes],
         },
         'ready',
       );
@@ -166,7 +168,7 @@ export class Supervisor {
       await Promise.race([unlock.secret(), others, enclave.ended]);
       if (unlock.given) return this.unlock(enclave, record);
     }
-    const ready = await holders.resume(enclave, surroundings);
+    const ready = await holders.resume(enclave, surroundings());
     this.#wasRefused = ready === undefined;
     if (ready === undefined) throw new EnclaveFailure('locked', `${role} got nothing from its holders`);
     return ready;

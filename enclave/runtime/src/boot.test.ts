@@ -59,6 +59,7 @@ const unlock = (role: Role, record: Uint8Array, key: Uint8Array, settings = '{}'
     measurement,
     approved,
     launcher,
+    changes: [] as Uint8Array[],
   }) as const;
 
 const refusal = (code: BootError['code']) => (error: unknown) =>

@@ -1,6 +1,6 @@
 import { fixed, struct, u32 } from '@keystead/crypto/pack';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
-import type { Role } from '@keystead/protocol/deployment';
+import type { DeploymentKeys, Role } from '@keystead/protocol/deployment';
 import { deploymentIdOf } from '@keystead/protocol/deployment';
 import { issueCertificate, maximumValidity } from '@keystead/protocol/certificate';
 import { equalBytes } from '@keystead/crypto/bytes';
@@ -13,6 +13,7 @@ import { roleKeysOf, signSeedOf } from './role-keys.ts';
 import { type Approved, joinHalves, SeedHolder, Withheld } from './seed-halves.ts';
 import { parseSettings } from './settings.ts';
 import { openOwnRecord } from './own-record.ts';
+import { keysInUse, RoleKeyReplacement } from './role-key-replacement.ts';
 import { WalletKeyRenewal } from './wallet-key-renewal.ts';
 
 export interface BootOptions {
@@ -53,6 +54,7 @@ export function createBoot(options: BootOptions): Boot {
         readonly approved: Approved;
         readonly context: EnclaveContext;
         readonly program: Rotation;
+        readonly roleKeys: RoleKeyReplacement;
         /** The signer's wallet keys. */
         readonly renewal: WalletKeyRenewal | undefined;
       }
@@ -78,7 +80,12 @@ export function createBoot(options: BootOptions): Boot {
       made = undefined;
       try {
         const walletKeys = role === 'signer' ? [{ generation: 1, key: SecretBytes.take(random(32)) }] : [];
-        const record = sealGenesisRecord(role, { seed, deployment, walletKeys }, unlockKey, random);
+        const record = sealGenesisRecord(
+          role,
+          { seed, deployment, walletKeys, roleSeed: seed, roleGeneration: 1 },
+          unlockKey,
+          random,
+        );
         for (const { key } of walletKeys) key.wipe();
         options.answer({ type: 'sealed', record });
       } catch (error) {
@@ -143,7 +150,7 @@ export function createBoot(options: BootOptions): Boot {
     ): FromEnclave => {
       if (role !== 'certifier') throw new Withheld('not-the-certifier');
       if (!equalBytes(message.measurement, approved[message.role])) throw new Withheld('measurement');
-      const signSeed = signSeedOf(role, genesis.seed);
+      const signSeed = signSeedOf(role, genesis.roleSeed);
       const now = clock();
       const certificate = issueCertificate(signSeed, {
         use: 'running',
@@ -193,11 +200,32 @@ export function createBoot(options: BootOptions): Boot {
         const onDisk = openOwnRecord({ role, record: message.record, unlockKey, seed: genesis.seed });
         const record = sealGenesisRecord(role, onDisk, next, random);
         onDisk.seed.wipe();
+        onDisk.roleSeed.wipe();
         for (const { key } of onDisk.walletKeys) key.wipe();
         return { type: 'resealed', record };
       } finally {
         unlockKey.wipe();
         next.wipe();
+      }
+    },
+    makeRoleKeys: (_: unknown, { roleKeys }: NonNullable<typeof open>): FromEnclave => ({
+      type: 'roleKeysMade',
+      keys: roleKeys.make(),
+    }),
+    signRoleKeys: (
+      { keys }: ToEnclave & { type: 'signRoleKeys' },
+      { roleKeys }: NonNullable<typeof open>,
+    ): FromEnclave => ({ type: 'roleKeysSigned', ...roleKeys.sign(keys) }),
+    sealRoleKeys: (
+      message: ToEnclave & { type: 'sealRoleKeys' },
+      { roleKeys }: NonNullable<typeof open>,
+    ): FromEnclave => {
+      const unlockKey = SecretBytes.take(message.unlockKey);
+      try {
+        const { record, change } = message;
+        return { type: 'roleKeysSealed', record: roleKeys.seal({ record, change, unlockKey }) };
+      } finally {
+        unlockKey.wipe();
       }
     },
     recordGenerations: (
@@ -261,10 +289,14 @@ export function createBoot(options: BootOptions): Boot {
 
   function goOn(message: Unlocking, genesis: Genesis): void {
     const { approved, launcher } = message;
-    const { seed, deployment, walletKeys } = genesis;
+    const { seed, deployment, walletKeys, roleSeed, roleGeneration } = genesis;
+    const current = currentKeys(role, genesis, message.changes);
     const context = createContext({
       role,
       seed,
+      roleSeed,
+      roleGeneration,
+      current,
       deployment,
       // The program gets them when the certifier knows of them.
       walletKeys: [],
@@ -275,7 +307,19 @@ export function createBoot(options: BootOptions): Boot {
       log: options.log,
     });
     open = {
-      holder: new SeedHolder({ role, approved, launcher, random, clock, seed, deployment }),
+      holder: new SeedHolder({
+        role,
+        approved,
+        launcher,
+        random,
+        clock,
+        seed,
+        deployment,
+        roleSeed,
+        roleGeneration,
+        current,
+      }),
+      roleKeys: new RoleKeyReplacement({ role, genesis, changes: message.changes, random }),
       genesis,
       approved,
       context,
@@ -294,6 +338,20 @@ export function createBoot(options: BootOptions): Boot {
       return parseSettings(settings, profile);
     } catch (error) {
       throw new BootError('settings-refused', (error as Error).message);
+    }
+  }
+
+  function currentKeys(role: Role, genesis: Genesis, changes: readonly Uint8Array[]): DeploymentKeys {
+    try {
+      return keysInUse(role, genesis, changes);
+    } catch (error) {
+      throw new BootError(
+        'record-refused',
+        'the keys of the roles do not follow from those of the founding',
+        {
+          cause: error,
+        },
+      );
     }
   }
 

@@ -1,12 +1,23 @@
 import { randomFillSync } from 'node:crypto';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
-import { deploymentIdOf, type Edge, edgeKey, type Role } from '@keystead/protocol/deployment';
+import {
+  type DeploymentKeys,
+  deploymentIdOf,
+  type Edge,
+  edgeKey,
+  type Role,
+} from '@keystead/protocol/deployment';
 import { openMessage, sealMessage } from '@keystead/protocol/sealed';
 import { type Genesis, roles } from './genesis-record.ts';
 import type { Clock, EnclaveContext, EnclaveSettings, Random } from './program.ts';
 import { agreeSecretOf, signSeedOf } from './role-keys.ts';
 
-export interface ContextOptions extends Genesis {
+export interface ContextOptions extends Omit<Genesis, 'roleSeed' | 'roleGeneration'> {
+  /** Left out where the keys of the role were never replaced: then the root seed. */
+  readonly roleSeed?: SecretBytes;
+  readonly roleGeneration?: number;
+  /** The keys of all three that are in use; left out, those of the founding. */
+  readonly current?: DeploymentKeys;
   readonly role: Role;
   readonly profile: EnclaveContext['profile'];
   readonly settings: EnclaveSettings;
@@ -27,13 +38,14 @@ export const systemRandom: Random = (length) => randomFillSync(new Uint8Array(le
  */
 export function createContext(options: ContextOptions): EnclaveContext {
   const { role, seed, deployment, random = systemRandom } = options;
+  const { roleSeed = seed, roleGeneration = 1, current = deployment } = options;
   const deploymentId = deploymentIdOf(deployment);
-  const agreeSecret = agreeSecretOf(role, seed);
+  const agreeSecret = agreeSecretOf(role, roleSeed);
   const outgoing = new Map<Edge, SecretBytes>();
   const incoming = new Map<Edge, SecretBytes>();
   for (const peer of roles) {
     if (peer === role) continue;
-    const keyOf = (edge: Edge) => edgeKey(agreeSecret, deployment[peer].agree, edge, deploymentId);
+    const keyOf = (edge: Edge) => edgeKey(agreeSecret, current[peer].agree, edge, deploymentId);
     const to = `${role}-to-${peer}` as Edge;
     const from = `${peer}-to-${role}` as Edge;
     outgoing.set(to, keyOf(to));
@@ -46,7 +58,8 @@ export function createContext(options: ContextOptions): EnclaveContext {
     profile: options.profile,
     seed,
     walletKeys: options.walletKeys,
-    signSeed: signSeedOf(role, seed),
+    signSeed: signSeedOf(role, roleSeed),
+    roleGeneration,
     deployment,
     deploymentId,
     boot: random(16),

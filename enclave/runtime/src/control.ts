@@ -13,6 +13,7 @@ import {
 import { DeploymentKeys, RoleKeys } from '@keystead/protocol/deployment';
 import { Sealed } from '@keystead/protocol/frames';
 import { maximumCertificateBytes } from '@keystead/protocol/certificate';
+import { maximumRoleKeyChangeBytes, maximumRoleKeyChanges } from '@keystead/protocol/role-key-change';
 import { maximumRecordBytes, RoleTag } from './genesis-record.ts';
 import { Approved } from './seed-halves.ts';
 import { Generations } from './wallet-keys.ts';
@@ -31,6 +32,8 @@ const surroundings = {
   approved: Approved,
   /** Public key of the launcher's certificates. */
   launcher: fixed(32),
+  /** Every change of the roles' keys since the founding (spec/unlock.md §8). */
+  changes: list(bytes(maximumRoleKeyChangeBytes), maximumRoleKeyChanges),
 };
 
 const certificate = bytes(maximumCertificateBytes);
@@ -81,6 +84,20 @@ export const ToEnclave = variant('type', {
   useGenerations: [15, struct({ recorded: Sealed })],
   /** The own record as it lies on disk, under another unlock key (spec/unlock.md §4.1). */
   reseal: [16, struct({ unlockKey: fixed(32), record: bytes(maximumRecordBytes), nextUnlockKey: fixed(32) })],
+  /**
+   * Other keys of the role (spec/unlock.md §8): made from a new seed, then signed for all three under the old ones and the new
+   * ones, then sealed. They are in use at the next start.
+   */
+  makeRoleKeys: [17, struct({})],
+  signRoleKeys: [18, struct({ keys: DeploymentKeys })],
+  sealRoleKeys: [
+    19,
+    struct({
+      unlockKey: fixed(32),
+      record: bytes(maximumRecordBytes),
+      change: bytes(maximumRoleKeyChangeBytes),
+    }),
+  ],
   /** A realm's genesis: make id and root seed, sealed under the unlock key (spec/realm.md §12). */
   makeRealm: [20, struct({ unlockKey: fixed(32) })],
   unlockRealm: [
@@ -130,6 +147,9 @@ export const FromEnclave = variant('type', {
   recorded: [17, struct({ recorded: Sealed })],
   used: [18, struct({})],
   resealed: [19, struct({ record: bytes(maximumRecordBytes) })],
+  roleKeysMade: [30, struct({ keys: RoleKeys })],
+  roleKeysSigned: [31, struct({ before: fixed(64), after: fixed(64) })],
+  roleKeysSealed: [32, struct({ record: bytes(maximumRecordBytes) })],
   /** A realm is unlocked, or configured anew. The key is of the newest Noise generation. */
   realm: [20, struct({ realmId: fixed(16), publicKey: fixed(32) })],
 });

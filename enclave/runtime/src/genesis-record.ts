@@ -1,6 +1,6 @@
 import { chacha20Poly1305Open, chacha20Poly1305Seal } from '@keystead/crypto/aead';
 import { concatBytes, equalBytes, utf8Encode } from '@keystead/crypto/bytes';
-import { choice, fixed, struct, u8 } from '@keystead/crypto/pack';
+import { choice, fixed, struct, u32, u8 } from '@keystead/crypto/pack';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { DeploymentKeys, type Role } from '@keystead/protocol/deployment';
 import type { Random } from './program.ts';
@@ -13,7 +13,7 @@ export const roles = ['policy', 'signer', 'certifier'] as const satisfies readon
 /** One byte on the wire: policy 1, signer 2, certifier 3. */
 export const RoleTag = choice({ policy: 1, signer: 2, certifier: 3 });
 
-const recordVersion = 2;
+const recordVersion = 3;
 const nonceBytes = 12;
 
 const Record = struct({
@@ -22,6 +22,8 @@ const Record = struct({
   seed: fixed(32),
   deployment: DeploymentKeys,
   walletKeys: PackedWalletKeys,
+  roleSeed: fixed(32),
+  roleGeneration: u32,
 });
 
 /** What a role carries over from genesis: its root seed and the pinned public keys of all three. */
@@ -30,6 +32,10 @@ export interface Genesis {
   readonly deployment: DeploymentKeys;
   /** The signer's, those that are not retired, oldest first; none of another role. */
   readonly walletKeys: readonly WalletKey[];
+  /** What the keys of the role are made of, which others know: the root seed until they are replaced (spec/unlock.md §8). */
+  readonly roleSeed: SecretBytes;
+  /** 1 until they are replaced. */
+  readonly roleGeneration: number;
 }
 
 /** Upper bound of a sealed record, in bytes. */
@@ -56,6 +62,8 @@ export function sealGenesisRecord(
     seed: genesis.seed.expose(),
     deployment: genesis.deployment,
     walletKeys: packedWalletKeys(genesis.walletKeys),
+    roleSeed: genesis.roleSeed.expose(),
+    roleGeneration: genesis.roleGeneration,
   });
   const nonce = random(nonceBytes);
   const sealed = chacha20Poly1305Seal(unlockKey.expose(), nonce, associatedData(role), plaintext);
@@ -82,6 +90,8 @@ export function openGenesisRecord(role: Role, record: Uint8Array, unlockKey: Sec
     seed: SecretBytes.take(read.seed),
     deployment: read.deployment,
     walletKeys: takeWalletKeys(read.walletKeys),
+    roleSeed: SecretBytes.take(read.roleSeed),
+    roleGeneration: read.roleGeneration,
   };
   assertConsistent(role, genesis);
   return genesis;

@@ -18,6 +18,8 @@ export interface EnclaveContext {
   readonly seed: SecretBytes;
   /** The role's own Ed25519 signing seed. */
   readonly signSeed: SecretBytes;
+  /** Of the keys of the three roles that are in use: 1 until they are replaced (spec/unlock.md §8). */
+  readonly roleGeneration: number;
   /** The signer's, oldest first. None before `useWalletKeys`, and none of another role. */
   readonly walletKeys: readonly WalletKey[];
   readonly deployment: DeploymentKeys;

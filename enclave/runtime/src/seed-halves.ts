@@ -2,7 +2,7 @@ import { chacha20Poly1305Open, chacha20Poly1305Seal } from '@keystead/crypto/aea
 import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
 import * as hpke from '@keystead/crypto/hpke';
-import { bytes, fixed, list, type Static, struct, u8 } from '@keystead/crypto/pack';
+import { bytes, fixed, list, type Static, struct, u32, u8 } from '@keystead/crypto/pack';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { sha256 } from '@keystead/crypto/sha256';
 import { CertificateError, verifyCertificate } from '@keystead/protocol/certificate';
@@ -34,8 +34,13 @@ const nonceBytes = 12;
 export const keptHalves = 2;
 
 /** What is split. */
-const SplitSecret = struct({ seed: fixed(32), walletKeys: PackedWalletKeys });
-const maximumSplitBytes = 32 + 4 + maximumGenerations * 36;
+const SplitSecret = struct({
+  seed: fixed(32),
+  walletKeys: PackedWalletKeys,
+  roleSeed: fixed(32),
+  roleGeneration: u32,
+});
+const maximumSplitBytes = 32 + 32 + 4 + 4 + maximumGenerations * 36;
 
 const SeedHalf = struct({
   version: u8,
@@ -56,6 +61,8 @@ export type Approved = Static<typeof Approved>;
 
 export interface SeedHalvesOptions extends Omit<Genesis, 'walletKeys'> {
   readonly role: Role;
+  /** The keys of all three that are in use. */
+  readonly current: DeploymentKeys;
   readonly approved: Approved;
   /** Ed25519 public key of the launcher's certificates. */
   readonly launcher: Uint8Array;
@@ -93,15 +100,20 @@ export class SeedHolder {
 
   /** A fresh splitting of the own seed and wallet keys: one sealed half for each holder. */
   split(walletKeys: readonly WalletKey[]): { holder: Role; sealed: Uint8Array }[] {
-    const { role, seed, deployment, random } = this.#options;
-    const secret = SplitSecret.encode({ seed: seed.expose(), walletKeys: packedWalletKeys(walletKeys) });
+    const { role, seed, roleSeed, roleGeneration, deployment, random } = this.#options;
+    const secret = SplitSecret.encode({
+      seed: seed.expose(),
+      walletKeys: packedWalletKeys(walletKeys),
+      roleSeed: roleSeed.expose(),
+      roleGeneration,
+    });
     const commitment = commitmentOf(secret);
     const split = random(16);
     const first = random(secret.length);
     const second = secret.map((byte, index) => byte ^ first[index]!);
     secret.fill(0);
     const halves = [first, second];
-    const agreeSecret = agreeSecretOf(role, seed);
+    const agreeSecret = agreeSecretOf(role, roleSeed);
     try {
       return roles
         .filter((holder) => holder !== role)
@@ -129,9 +141,9 @@ export class SeedHolder {
 
   /** Keeps a half of another role's seed. Throws Withheld when that role did not seal it. */
   keep(from: Role, sealed: Uint8Array): void {
-    const { role, seed, deployment } = this.#options;
+    const { role, roleSeed, deployment } = this.#options;
     if (from === role) throw new Withheld('half-own');
-    const agreeSecret = agreeSecretOf(role, seed);
+    const agreeSecret = agreeSecretOf(role, roleSeed);
     const key = this.#halfKey(agreeSecret, from, `${from}-to-${role}` as Edge);
     agreeSecret.wipe();
     let half: SeedHalf;
@@ -196,7 +208,7 @@ export class SeedHolder {
   }
 
   #halfKey(agreeSecret: SecretBytes, peer: Role, edge: Edge): SecretBytes {
-    const key = edgeKey(agreeSecret, this.#options.deployment[peer].agree, edge, this.#deploymentId);
+    const key = edgeKey(agreeSecret, this.#options.current[peer].agree, edge, this.#deploymentId);
     const half = branch(key, 'keystead/seed-half/v1');
     key.wipe();
     return half;
@@ -246,7 +258,13 @@ export function joinHalves(role: Role, setupKey: SecretBytes, released: readonly
       const walletKeys = takeWalletKeys(secret.walletKeys);
       const { sign, agree } = roleKeysOf(role, seed);
       if (equalBytes(sign, deployment[role].sign) && equalBytes(agree, deployment[role].agree))
-        return { seed, deployment, walletKeys };
+        return {
+          seed,
+          deployment,
+          walletKeys,
+          roleSeed: SecretBytes.take(secret.roleSeed),
+          roleGeneration: secret.roleGeneration,
+        };
       seed.wipe();
       for (const { key } of walletKeys) key.wipe();
     }

@@ -60,6 +60,7 @@ export class WalletKeyRenewal {
     const { record, unlockKey, retire, isComplete, genesis } = options;
     const onDisk = openOwnRecord({ role: 'signer', record, unlockKey, seed: genesis.seed });
     onDisk.seed.wipe();
+    onDisk.roleSeed.wipe();
     const generationsOnDisk = generationsOf(onDisk.walletKeys);
     if (isNewer(generationsOnDisk, this.generations)) {
       this.#renewed = onDisk.walletKeys;
@@ -79,8 +80,7 @@ export class WalletKeyRenewal {
       ? [newest]
       : [...this.#keys, { generation: newest.generation + 1, key: SecretBytes.take(this.#random(32)) }];
     this.#renewed = walletKeys;
-    const { seed, deployment } = genesis;
-    const sealed = sealGenesisRecord('signer', { seed, deployment, walletKeys }, unlockKey, this.#random);
+    const sealed = sealGenesisRecord('signer', { ...genesis, walletKeys }, unlockKey, this.#random);
     return { record: sealed, generations: generationsOf(walletKeys) };
   }
 

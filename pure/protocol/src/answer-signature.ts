@@ -67,6 +67,8 @@ export interface AnswerToVerify {
   /** Encoded AnswerSignature: the envelope's `signature` after base64url. */
   readonly signature: Uint8Array;
   readonly deploymentKeys: DeploymentKeys;
+  /** Those of now, which `followRoleKeys` gave for `deploymentKeys`; left out where they were never replaced. */
+  readonly currentKeys?: DeploymentKeys;
   /** 32 bytes, the pinned root of trust: the keys must hash to it. */
   readonly deploymentId: Uint8Array;
   /** Identity of the request that was sent (spec/stamp.md §5). */
@@ -106,11 +108,12 @@ export function verifyAnswer(answer: AnswerToVerify): Statement {
     throw refuse('The answer has no canonical form.', cause);
   }
   if (!equalBytes(statement.resultDigest, digest)) throw refuse('The statement is of another body.');
+  const { currentKeys = answer.deploymentKeys } = answer;
   const key =
     statement.role === answerRolePolicy
-      ? answer.deploymentKeys.policy.sign
+      ? currentKeys.policy.sign
       : statement.role === answerRoleSigner
-        ? answer.deploymentKeys.signer.sign
+        ? currentKeys.signer.sign
         : undefined;
   if (key === undefined) throw refuse('No role of a deployment states answers under that number.');
   const root = provenRoot(decoded);

@@ -5,7 +5,7 @@ import { leafBytes } from './receipt.ts';
 
 /** spec/heads.md §7: what the certifier writes into its log. Whoever may read the log can read it. */
 
-export const recordVersion = 2;
+export const recordVersion = 3;
 
 /** Rows of one record. */
 export const maximumRecordRows = 65536;
@@ -41,6 +41,8 @@ export const RecordBody = struct({
   epoch: option(u53),
   /** Which generations of the wallet key the signer has from this record on (spec/unlock.md §7). */
   generations: option(RecordedGenerations),
+  /** Generation of the roles' keys from this start on (spec/unlock.md §8). */
+  roleGeneration: option(u32),
   advances: list(RecordedAdvance, 65536),
   /** The tree after this record. */
   size: u53,
@@ -61,6 +63,7 @@ export const SnapshotBody = struct({
   /** When the epoch began, milliseconds; 0 in the first. */
   since: u53,
   generations: RecordedGenerations,
+  roleGeneration: u32,
   size: u53,
   peaks: list(fixed(32), 64),
   organizations: list(struct({ organization: fixed(16), head: Head, time: u53, epoch: u53 }), 0xffffffff),

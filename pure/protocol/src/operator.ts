@@ -42,6 +42,8 @@ export const ToLauncher = variant('type', {
    * With a development file it is done at once.
    */
   rotateWalletKey: [10, struct({ retire: bool })],
+  /** The same for the keys of the roles (§8). */
+  rotateRoleKeys: [11, struct({})],
 });
 export type ToLauncher = Static<typeof ToLauncher>;
 
@@ -73,6 +75,8 @@ export const FromLauncher = variant('type', {
       shares: u8,
       given: list(u8, 16),
       walletKey: option(WalletKeyStatus),
+      /** Generation of the keys of the roles; 0 while locked. */
+      roleKeys: u32,
     }),
   ],
   shares: [2, struct({ shares: list(bytes(64), 16) })],
@@ -80,6 +84,8 @@ export const FromLauncher = variant('type', {
   done: [3, struct({ missing: u8 })],
   /** The wallet key was replaced, or the older ones were retired. */
   walletKey: [5, struct({ newest: u32, oldest: u32 })],
+  /** All enclaves are open again, with these. */
+  roleKeys: [6, struct({ generation: u32 })],
   refused: [4, struct({ code: text(64), detail: text(512), hint: text(512) })],
 });
 export type FromLauncher = Static<typeof FromLauncher>;

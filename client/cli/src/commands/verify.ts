@@ -118,7 +118,7 @@ function compare(role: Role, home: string, deployment: Deployment, built: Built)
   const certificates = JSON.parse(readStated(home, 'certificates.json')) as Record<string, string>;
   try {
     verifyCertificate(base64urlDecode(certificates[role] ?? ''), {
-      issuer: deployment.keys.certifier.sign,
+      issuer: deployment.current.keys.certifier.sign,
       use: 'running',
       deployment: deploymentIdOf(deployment.keys),
       role,

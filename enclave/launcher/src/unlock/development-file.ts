@@ -47,11 +47,11 @@ export class DevelopmentFile implements Unlock {
     return readKeyFile(this.#path);
   }
 
-  async serve({ walletKeys }: OpenDeployment): Promise<void> {
+  async serve(deployment: OpenDeployment): Promise<void> {
     this.#listening = await listenForDevelopment({
       socket: this.#socket,
       secret: () => this.secret(),
-      walletKeys,
+      deployment,
     });
   }
 

@@ -1,8 +1,8 @@
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { FromLauncher, ToLauncher } from '@keystead/protocol/operator';
-import type { WalletKeys } from '../wallet-keys.ts';
 import { OperatorRefusal } from './operator-refusal.ts';
 import { OperatorSocket } from './operator-socket.ts';
+import type { OpenDeployment } from './unlock.ts';
 
 /**
  * The operator socket of a deployment that a development file unlocks: nobody has to agree, since whoever reads the home has
@@ -11,9 +11,9 @@ import { OperatorSocket } from './operator-socket.ts';
 export function listenForDevelopment(options: {
   readonly socket: string;
   readonly secret: () => Promise<SecretBytes>;
-  readonly walletKeys: WalletKeys;
+  readonly deployment: OpenDeployment;
 }): Promise<OperatorSocket> {
-  const { secret, walletKeys } = options;
+  const { secret, deployment } = options;
   let turn: Promise<unknown> = Promise.resolve();
   const handle = async (request: ToLauncher): Promise<FromLauncher> => {
     if (request.type === 'status')
@@ -25,9 +25,10 @@ export function listenForDevelopment(options: {
         threshold: 0,
         shares: 0,
         given: [],
-        walletKey: await walletKeys.status(),
+        walletKey: await deployment.walletKeys.status(),
+        roleKeys: deployment.roleGeneration(),
       };
-    if (request.type !== 'rotateWalletKey')
+    if (request.type !== 'rotateWalletKey' && request.type !== 'rotateRoleKeys')
       throw new OperatorRefusal(
         'other-kind',
         'this deployment is unlocked by a development file: it has no operators, shares or password',
@@ -35,7 +36,12 @@ export function listenForDevelopment(options: {
       );
     const unlockSecret = await secret();
     try {
-      return { type: 'walletKey', ...(await walletKeys.renew(unlockSecret, request.retire)) };
+      if (request.type === 'rotateRoleKeys') {
+        const generation = await deployment.replaceRoleKeys(unlockSecret);
+        await deployment.restart();
+        return { type: 'roleKeys', generation };
+      }
+      return { type: 'walletKey', ...(await deployment.walletKeys.renew(unlockSecret, request.retire)) };
     } finally {
       unlockSecret.wipe();
     }

@@ -43,7 +43,9 @@ interface Rotation {
     | { readonly password: SecretBytes }
     | { readonly threshold: number; readonly shares: number }
     /** Another wallet key; what unlocks stays. */
-    | { readonly retire: boolean };
+    | { readonly retire: boolean }
+    /** Other keys of the roles. */
+    | 'role-keys';
   /** The unlock secret, once they have agreed. */
   agreed?: SecretBytes;
   /** What is to be put in place, once its shares are on their way to whoever began. */
@@ -166,6 +168,8 @@ export class Operators implements Unlock {
         return this.#rotate({ session, to: { threshold: request.threshold, shares: request.shares } });
       case 'rotateWalletKey':
         return this.#rotate({ session, to: { retire: request.retire } });
+      case 'rotateRoleKeys':
+        return this.#rotate({ session, to: 'role-keys' });
       case 'rotated':
         return this.#rotated(session);
     }
@@ -191,6 +195,7 @@ export class Operators implements Unlock {
       given: [...(this.#collection?.given ?? [])],
       walletKey:
         state === 'open' || state === 'rotating' ? await this.#deployment?.walletKeys.status() : undefined,
+      roleKeys: state === 'locked' || state === 'founding' ? 0 : (this.#deployment?.roleGeneration() ?? 0),
     };
   }
 
@@ -218,7 +223,14 @@ export class Operators implements Unlock {
   /** Begins a rotation; the operators of now have not agreed yet. */
   #rotate(rotation: Rotation): FromLauncher {
     const { to } = rotation;
-    const kind = 'password' in to ? 'password' : 'threshold' in to ? 'shares' : this.kind;
+    const kind =
+      to === 'role-keys'
+        ? this.kind
+        : 'password' in to
+          ? 'password'
+          : 'threshold' in to
+            ? 'shares'
+            : this.kind;
     try {
       if (this.#founded !== undefined || this.#waiting !== undefined || this.#record === undefined)
         throw new OperatorRefusal('not-open', 'this deployment is not open', 'unlock it first');
@@ -229,12 +241,17 @@ export class Operators implements Unlock {
           'somebody has begun already',
           'wait until that command has ended',
         );
+      if (to === 'role-keys') return this.#begun(rotation);
       if ('password' in to) assertPassword(to.password);
       else if ('threshold' in to) assertSharing(to.threshold, to.shares);
     } catch (error) {
-      if ('password' in to) to.password.wipe();
+      if (to !== 'role-keys' && 'password' in to) to.password.wipe();
       throw error;
     }
+    return this.#begun(rotation);
+  }
+
+  #begun(rotation: Rotation): FromLauncher {
     this.#rotation = rotation;
     return { type: 'done', missing: this.#missing() };
   }
@@ -246,6 +263,7 @@ export class Operators implements Unlock {
       throw new OperatorRefusal('not-rotating', 'this connection has begun nothing', 'begin anew');
     const { agreed, to } = rotation;
     if (agreed === undefined) return { type: 'done', missing: this.#missing() };
+    if (to === 'role-keys') return this.#replaceRoleKeys(agreed, rotation);
     if ('retire' in to) {
       try {
         return { type: 'walletKey', ...(await this.#deployment!.walletKeys.renew(agreed, to.retire)) };
@@ -272,6 +290,22 @@ export class Operators implements Unlock {
     }
   }
 
+  async #replaceRoleKeys(agreed: SecretBytes, rotation: Rotation): Promise<FromLauncher> {
+    const deployment = this.#deployment!;
+    // From here on it does not end with the connection.
+    delete rotation.agreed;
+    try {
+      const generation = await deployment.replaceRoleKeys(agreed);
+      // What the operators gave opens the enclaves that are started now, and is wiped when all are open.
+      this.#secret = agreed;
+      await deployment.restart();
+      return { type: 'roleKeys', generation };
+    } finally {
+      if (this.#secret !== agreed) agreed.wipe();
+      this.#endRotation();
+    }
+  }
+
   #put({ record, records }: Replacement): void {
     this.#replace(record, records);
     this.#record = parseUnlockRecord(new TextEncoder().encode(record));
@@ -286,7 +320,8 @@ export class Operators implements Unlock {
     const rotation = this.#rotation;
     this.#rotation = undefined;
     rotation?.agreed?.wipe();
-    if (rotation !== undefined && 'password' in rotation.to) rotation.to.password.wipe();
+    if (rotation !== undefined && rotation.to !== 'role-keys' && 'password' in rotation.to)
+      rotation.to.password.wipe();
     this.#forget();
   }
 

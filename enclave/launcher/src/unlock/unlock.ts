@@ -12,6 +12,11 @@ import { readUnlockRecord, type UnlockRecord } from './unlock-record.ts';
 /** What operators can have done with a deployment that is open. */
 export interface OpenDeployment {
   readonly walletKeys: WalletKeys;
+  /** Other keys of the roles, in use after `restart`; the new generation. Throws OperatorRefusal. */
+  replaceRoleKeys(unlockSecret: SecretBytes): Promise<number>;
+  /** Ends all three enclaves; resolves when all three are open again. The unlock secret has to be given. */
+  restart(): Promise<void>;
+  roleGeneration(): number;
   /** The genesis records under another unlock secret; nothing is written. Throws OperatorRefusal. */
   reseal(secrets: { readonly from: SecretBytes; readonly to: SecretBytes }): Promise<GenesisRecords>;
 }
@@ -41,7 +46,8 @@ export async function openUnlock(
   const record = founded ? readUnlockRecord(genesisDirectoryOf(config.home)) : undefined;
   const kind = kindOf(config, founded, record);
   if (kind === 'development-file') return new DevelopmentFile(config, founded);
-  const replace = (record: string, records: GenesisRecords) => replaceGenesis(config.home, records, record);
+  const replace = (record: string, records: GenesisRecords) =>
+    replaceGenesis(config.home, records, { unlockRecord: record });
   return Operators.listen({ socket: config.unlock.operatorSocket, kind, record, report, replace });
 }
 

@@ -11,15 +11,15 @@ export const operatorStatus: Command = {
     const status = await asOperator(surroundings.home, (connection) =>
       connection.ask({ type: 'status' }, 'status'),
     );
-    const { state, kind, threshold, shares, given, walletKey = null } = status;
+    const { state, kind, threshold, shares, given, walletKey = null, roleKeys } = status;
     const set = status.set === undefined ? null : base64urlEncode(status.set);
     const needed =
       (state === 'locked' || state === 'rotating') && kind === 'shares'
         ? `; ${given.length} of ${threshold} shares given${given.length === 0 ? '' : ` (${given.join(', ')})`}`
         : '';
     return {
-      json: { state, kind, set, threshold, shares, given, walletKey },
-      text: `${state}: unlocked by ${kind === 'shares' && threshold > 0 ? `any ${threshold} of ${shares} shares of the set ${set}` : kind}${needed}${walletKey === null ? '' : `\n${walletKeyText(walletKey)}`}`,
+      json: { state, kind, set, threshold, shares, given, walletKey, roleKeys },
+      text: `${state}: unlocked by ${kind === 'shares' && threshold > 0 ? `any ${threshold} of ${shares} shares of the set ${set}` : kind}${needed}${walletKey === null ? '' : `\n${walletKeyText(walletKey)}\nrole keys of generation ${roleKeys}`}`,
     };
   },
 };
