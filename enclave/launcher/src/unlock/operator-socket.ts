@@ -67,7 +67,8 @@ function serve(connection: Socket, session: OperatorSession, answer: Answer): vo
   };
   connection.on('data', (chunk: Uint8Array) => {
     try {
-      for (const payload of reader.push(chunk))
+      // The reader keeps what it is given until its turn comes, and the chunk is wiped now.
+      for (const payload of reader.push(new Uint8Array(chunk)))
         last = last.then(() => handle(payload)).catch(() => void connection.destroy());
     } catch {
       connection.destroy();
