@@ -1,8 +1,7 @@
 import type { AddressFormat, Curve, RawSignature, SigningInput } from '@keystead/chains/chain';
 import { chainFor } from '@keystead/chains/registry';
 import { base58Encode } from '@keystead/crypto/base58';
-import { base64urlDecode, base64urlEncode } from '@keystead/crypto/base64url';
-import { utf8Decode } from '@keystead/crypto/bytes';
+import { base64urlEncode } from '@keystead/crypto/base64url';
 import * as ed25519 from '@keystead/crypto/ed25519';
 import { hexEncode } from '@keystead/crypto/hex';
 import { deriveKeyPair } from '@keystead/crypto/hpke';
@@ -321,5 +320,3 @@ export const membersOf = (body: JsonValue) => body as { [name: string]: JsonValu
 
 /** The identity that an encoded answer signature speaks of. */
 export const identityIn = (signature: Uint8Array) => AnswerSignature.decode(signature).statement.identity;
-
-export const decodeText = (base64url: string) => utf8Decode(base64urlDecode(base64url));
