@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { EnclaveLink } from './enclave-link.ts';
 import type { Environment } from './environment.ts';
-import type { Report } from './report.ts';
+import type { Report } from '@keystead/host-program/report';
 import { RowStore } from './row-store.ts';
 import { createBackupServer } from './server.ts';
 

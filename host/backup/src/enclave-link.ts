@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { FromBackup, ToBackup } from '@keystead/protocol/backup-frames';
 import { FrameReader, frame } from '@keystead/protocol/framing';
 import { Hello } from '@keystead/protocol/hello';
-import { nameOf, type Report } from './report.ts';
+import { nameOf, type Report } from '@keystead/host-program/report';
 import type { RowStore } from './row-store.ts';
 
 export type EnclaveAnswer = Extract<FromBackup, { type: 'answer' }>;

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { hexEncode } from '@keystead/crypto/hex';
 import type { EnclaveLink } from './enclave-link.ts';
-import { nameOf, type Report } from './report.ts';
+import { nameOf, type Report } from '@keystead/host-program/report';
 
 /** What a BackupEnvelope with a request of the largest kind takes. */
 const maximumRequestBytes = 64 * 1024;

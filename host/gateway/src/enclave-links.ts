@@ -13,7 +13,7 @@ import {
 } from '@keystead/protocol/frames';
 import { FrameReader, maximumFrameBytes } from '@keystead/protocol/framing';
 import { Hello } from '@keystead/protocol/hello';
-import { nameOf, type Report } from './report.ts';
+import { nameOf, type Report } from '@keystead/host-program/report';
 
 export const roles: readonly Role[] = ['policy', 'signer', 'certifier'];
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { isAbsolute, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { EnvironmentError, numberOf, required, socketIn } from '@keystead/host-program/environment';
 import { type Endpoints, readEndpoints } from './broadcast/endpoints.ts';
 
 export interface Environment {
@@ -14,48 +15,20 @@ export interface Environment {
   readonly profile: 'development' | 'production';
 }
 
-/** The longest path that a unix socket has on every supported system (unix(7): 108 bytes with the end). */
-const maximumSocketPathBytes = 103;
-
-/** What is wrong with the gateway's environment; the message names the variable and never its content. */
-export class EnvironmentError extends Error {
-  constructor(detail: string, options?: ErrorOptions) {
-    super(detail, options);
-    this.name = 'EnvironmentError';
-  }
-}
-
 /**
  * Reads `KEYSTEAD_PORT`, `KEYSTEAD_HOME`, `KEYSTEAD_SOCKETS`, `KEYSTEAD_RPC` (optional) and `KEYSTEAD_PROFILE`.
  * Throws EnvironmentError.
  */
 export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
   const home = resolve(required(variables, 'KEYSTEAD_HOME'));
-  const socket = join(required(variables, 'KEYSTEAD_SOCKETS'), 'gateway.sock');
-  if (!isAbsolute(socket) || Buffer.byteLength(socket) > maximumSocketPathBytes)
-    throw new EnvironmentError(
-      `KEYSTEAD_SOCKETS is not an absolute path that leaves room for gateway.sock in ${maximumSocketPathBytes} bytes`,
-    );
   return {
-    port: portOf(variables.KEYSTEAD_PORT ?? '7400'),
+    port: numberOf(variables, 'KEYSTEAD_PORT', 65535, 7400),
     home,
     database: join(home, 'store.sqlite'),
-    socket,
+    socket: socketIn(variables, 'KEYSTEAD_SOCKETS', 'gateway.sock'),
     endpoints: endpointsOf(variables.KEYSTEAD_RPC),
     profile: profileOf(variables.KEYSTEAD_PROFILE ?? 'development'),
   };
-}
-
-function required(variables: NodeJS.ProcessEnv, name: string): string {
-  const value = variables[name];
-  if (value === undefined || value === '') throw new EnvironmentError(`${name} is not set`);
-  return value;
-}
-
-function portOf(text: string): number {
-  const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(port <= 65535)) throw new EnvironmentError('KEYSTEAD_PORT is not a number from 0 to 65535');
-  return port;
 }
 
 function profileOf(text: string): 'development' | 'production' {

@@ -9,7 +9,7 @@ import { Metrics } from './metrics.ts';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { reopeningStore } from './reopening-store.ts';
 import type { HoldLimits } from './held-refusals.ts';
-import type { Report } from './report.ts';
+import type { Report } from '@keystead/host-program/report';
 import manifest from '../package.json' with { type: 'json' };
 import { HttpServer, type ServerTimeouts } from './server.ts';
 

@@ -10,7 +10,7 @@ import { CertifiedPositions } from './certified-positions.ts';
 import { type EnclaveLinks, type LinkEvents, roles } from './enclave-links.ts';
 import type { Metrics } from './metrics.ts';
 import { FairQueue, type QueuedRequest } from './fair-queue.ts';
-import { nameOf, type Report } from './report.ts';
+import { nameOf, type Report } from '@keystead/host-program/report';
 import { Rewrapper } from './rewrapper.ts';
 import { Senders } from './senders.ts';
 import { keptRows, RollingForward, rowsFor, storeBatch } from './store-rows.ts';

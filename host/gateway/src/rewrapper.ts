@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { HashedRow, Store } from '@keystead/host-storage/store';
 import type { ToSigner } from '@keystead/protocol/frames';
 import { wrappingOf } from '@keystead/protocol/sealed-row';
-import { nameOf, type Report } from './report.ts';
+import { nameOf, type Report } from '@keystead/host-program/report';
 
 /** Rows of one step, and the pause after it in milliseconds: requests go before. */
 const stepRows = 64;

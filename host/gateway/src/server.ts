@@ -10,7 +10,7 @@ import { HeldRefusals, type HoldLimits } from './held-refusals.ts';
 import { namesOneHost } from './raw-request.ts';
 import { readAnswers, type ReadRoutesOptions } from './read-routes.ts';
 import { json, type Reply, reply } from './reply.ts';
-import { nameOf, type Report } from './report.ts';
+import { nameOf, type Report } from '@keystead/host-program/report';
 import { allowedMethods, enclaveRoutes, isReadPath } from './routes.ts';
 
 export interface ServerOptions extends ReadRoutesOptions {

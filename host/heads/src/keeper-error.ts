@@ -1,5 +1,5 @@
 export type KeeperErrorCode =
-  /** The environment names no directory or socket, or a wrong one. */
+  /** The directory is not this user's alone. */
   | 'heads-environment'
   /** Another keeper holds the directory. */
   | 'heads-locked'

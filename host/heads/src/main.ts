@@ -2,12 +2,15 @@
  * The keeper of the certifier's append-only heads log: `node host/heads/src/main.ts`. Ends with 0 after
  * SIGTERM or SIGINT, with 1 when a write failed, with 2 when it cannot start.
  */
-import { readEnvironment } from './environment.ts';
+import { EnvironmentError } from '@keystead/host-program/environment';
+import { reportOf } from '@keystead/host-program/report';
 import { lockDirectory } from './directory-lock.ts';
+import { readEnvironment } from './environment.ts';
 import { HeadsLog, makeDirectory } from './heads-log.ts';
 import { KeeperError } from './keeper-error.ts';
-import { report } from './report.ts';
 import { serveKeeper } from './server.ts';
+
+const report = reportOf('heads');
 
 process.umask(0o077);
 // A write beyond the file size limit then fails like any other, so that the keeper can say why it ends.
@@ -19,7 +22,7 @@ try {
   const lock = lockDirectory(directory);
   const log = new HeadsLog(directory);
   if (log.repair !== undefined) report('warn', 'repaired', { ...log.repair });
-  const server = await serveKeeper(log, socket, (error) => end(1, error));
+  const server = await serveKeeper(log, socket, report, (error) => end(1, error));
   report('info', 'started', { directory, socket, last: log.last, snapshot: log.snapshotSequence });
 
   let stopping = false;
@@ -39,10 +42,14 @@ try {
 }
 
 function end(code: number, error: unknown): never {
-  const known = error instanceof KeeperError;
   report('error', 'ended', {
-    code: known ? error.code : 'heads-unexpected',
+    code: codeOf(error),
     detail: error instanceof Error ? error.message : String(error),
   });
   process.exit(code);
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof KeeperError) return error.code;
+  return error instanceof EnvironmentError ? 'heads-environment' : 'heads-unexpected';
 }

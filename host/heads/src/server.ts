@@ -1,10 +1,10 @@
 import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Report } from '@keystead/host-program/report';
 import { FrameReader, frame } from '@keystead/protocol/framing';
 import { FromHeads, type HeadsRecord, headsRefusal, ToHeads } from '@keystead/protocol/heads';
 import type { HeadsLog } from './heads-log.ts';
 import { KeeperError } from './keeper-error.ts';
-import { report } from './report.ts';
 
 /** How long a new stream waits for the one before to be seen as closed, in milliseconds. */
 const handoverPatience = 1000;
@@ -27,6 +27,7 @@ export interface KeeperServer {
 export async function serveKeeper(
   log: HeadsLog,
   path: string,
+  report: Report,
   fatal: (error: unknown) => void,
 ): Promise<KeeperServer> {
   await removeStaleSocket(path);
@@ -65,7 +66,7 @@ export async function serveKeeper(
   };
 
   const server = createServer({ allowHalfOpen: true }, (socket) => void accept(socket));
-  await listen(server, path);
+  await listen(server, path, report);
   return {
     stop: async () => {
       stopping = true;
@@ -219,7 +220,7 @@ async function removeStaleSocket(path: string): Promise<void> {
   rmSync(path);
 }
 
-function listen(server: Server, path: string): Promise<void> {
+function listen(server: Server, path: string, report: Report): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(new KeeperError('heads-socket', `cannot listen on ${path}: ${error.code}`, { cause: error })),

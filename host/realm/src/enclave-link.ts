@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { FrameReader, frame } from '@keystead/protocol/framing';
 import { Hello } from '@keystead/protocol/hello';
 import { FromRealm, ToRealm } from '@keystead/protocol/realm-frames';
-import { nameOf, type Report } from './report.ts';
+import { nameOf, type Report } from '@keystead/host-program/report';
 import type { RealmStore } from './realm-store.ts';
 
 export type EnclaveAnswer = Extract<FromRealm, { type: 'answer' }>;

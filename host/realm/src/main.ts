@@ -2,41 +2,13 @@
  * The host of one realm: `node host/realm/src/main.ts`. Ends with 0 after SIGTERM or SIGINT, with 1 after an unforeseen
  * exception, with 2 when it cannot start.
  */
-import { EnvironmentError, readEnvironment } from './environment.ts';
-import { type RealmHost, startRealmHost } from './realm-host.ts';
-import { nameOf, report } from './report.ts';
+import { reportOf } from '@keystead/host-program/report';
+import { runHost } from '@keystead/host-program/run-host';
+import { readEnvironment } from './environment.ts';
+import { startRealmHost } from './realm-host.ts';
 
-/** Less than the 7 s that the stack waits before it ends the host by force. */
-const drainPatience = 6000;
-
-process.umask(0o077);
-process.title = 'keystead-realm-host';
-
-const end = (event: string, error: unknown, code: number): never => {
-  const detail = code === 2 && error instanceof Error ? error.message : '';
-  report('error', event, { reason: nameOf(error), detail });
-  process.exit(code);
-};
-process.on('uncaughtException', (error) => end('exception', error, 1));
-process.on('unhandledRejection', (error) => end('exception', error, 1));
-
-let host: RealmHost;
-try {
-  host = await startRealmHost(readEnvironment(process.env), report);
-} catch (error) {
-  end(error instanceof EnvironmentError ? 'environment' : 'not-started', error, 2);
-  throw error;
-}
-
-let stopping = false;
-const stop = async (reason: string) => {
-  if (stopping) return;
-  stopping = true;
-  await host.stop(drainPatience);
-  report('info', 'stopped', { reason });
-  process.exit(0);
-};
-process.on('SIGTERM', () => void stop('SIGTERM'));
-process.on('SIGINT', () => void stop('SIGINT'));
-
+const report = reportOf('realm-host');
+const { host } = await runHost('keystead-realm-host', report, () =>
+  startRealmHost(readEnvironment(process.env), report),
+);
 report('info', 'listening', { port: host.port });

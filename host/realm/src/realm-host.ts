@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { EnclaveLink } from './enclave-link.ts';
 import type { Environment } from './environment.ts';
 import { RealmStore } from './realm-store.ts';
-import type { Report } from './report.ts';
+import type { Report } from '@keystead/host-program/report';
 import { createRealmServer } from './server.ts';
 
 export interface RealmHost {

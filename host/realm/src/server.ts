@@ -5,7 +5,7 @@ import { AddressLimit } from './address-limit.ts';
 import type { EnclaveLink } from './enclave-link.ts';
 import { metricsText } from './metrics.ts';
 import type { RealmStore } from './realm-store.ts';
-import { nameOf, type Report } from './report.ts';
+import { nameOf, type Report } from '@keystead/host-program/report';
 
 export interface ServerOptions {
   readonly link: EnclaveLink;

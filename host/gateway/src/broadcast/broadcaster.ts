@@ -3,7 +3,7 @@ import { base64urlDecode } from '@keystead/crypto/base64url';
 import { type RawRequest, routeRpc, surfaceNative } from '@keystead/protocol/frames';
 import { chainOfNetwork } from '@keystead/protocol/parameters/network';
 import { parseRequest } from '@keystead/protocol/request';
-import { nameOf, type Report } from '../report.ts';
+import { nameOf, type Report } from '@keystead/host-program/report';
 import * as bitcoin from './bitcoin.ts';
 import type { Endpoints } from './endpoints.ts';
 import * as ethereum from './ethereum.ts';
