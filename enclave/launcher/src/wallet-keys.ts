@@ -23,7 +23,7 @@ export interface WalletKeys {
 const refusals: Readonly<Record<string, readonly [detail: string, hint: string]>> = {
   'rows-remain': [
     'there may be rows under an older wallet key',
-    'keystead operator status says when all are under the newest: half a minute after the rotation at the earliest',
+    'keystead operator status says when all are under the newest: half a minute after the rotation at the earliest; a row that does not open is named in the log of the gateway',
   ],
   'nothing-to-retire': ['there is one wallet key', 'keystead operator rotate wallet-key makes another one'],
   'too-many-generations': [

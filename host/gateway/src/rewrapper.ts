@@ -11,6 +11,8 @@ const stepPause = 25;
 const stepPatience = 5000;
 /** Rows that were made under the older wallet key may still be under way for so long, in milliseconds (spec/signer.md §9). */
 const underWay = 31_000;
+/** How many rows that do not open a pass names. */
+const mostNamed = 16;
 /** Between passes that found rows which cannot be wrapped anew, or until the older keys are retired, in milliseconds. */
 const passPause = 600_000;
 
@@ -23,6 +25,8 @@ export interface RewrapperOptions {
   readonly report: Report;
   /** In the place of `underWay`. */
   readonly settling?: number;
+  /** In the place of `stepPause`. */
+  readonly pause?: number;
 }
 
 /**
@@ -69,17 +73,29 @@ export class Rewrapper {
     await this.#pass(newest, signal);
     await delay(settling, undefined, { signal, ref: false });
     for (;;) {
-      const { rewrapped, older } = await this.#pass(newest, signal);
+      const { rewrapped, older, closed } = await this.#pass(newest, signal);
       report(older === 0 ? 'info' : 'error', 'rewrapped', { generation: newest, rewrapped, older });
+      for (const row of closed)
+        report('error', 'row-does-not-open', {
+          row,
+          hint: 'put this row of the table secrets back from a copy of the database; the older wallet keys cannot be retired before',
+        });
       await delay(older === 0 ? passPause : settling, undefined, { signal, ref: false });
     }
   }
 
-  /** One look at every row. `older`: rows that are under an older wallet key still. */
-  async #pass(newest: number, signal: AbortSignal): Promise<{ rewrapped: number; older: number }> {
-    const { store, send } = this.#options;
+  /**
+   * One look at every row. `older`: rows that are under an older wallet key still; `closed`: the first of them, by their
+   * hashes in hexadecimal.
+   */
+  async #pass(
+    newest: number,
+    signal: AbortSignal,
+  ): Promise<{ rewrapped: number; older: number; closed: readonly string[] }> {
+    const { store, send, pause = stepPause } = this.#options;
     let rewrapped = 0;
     let older = 0;
+    const closed: string[] = [];
     let after: Uint8Array | undefined;
     send({ type: 'rewrapPass', newest, ended: false, older: 0 });
     for (;;) {
@@ -97,11 +113,14 @@ export class Rewrapper {
           );
         rewrapped += anew.length;
         older += old.length - anew.length;
+        const opened = new Set(anew.map(({ hash }) => hex(hash)));
+        const left = old.map(({ hash }) => hex(hash)).filter((hash) => !opened.has(hash));
+        closed.push(...left.slice(0, mostNamed - closed.length));
       }
-      await delay(stepPause, undefined, { signal, ref: false });
+      await delay(pause, undefined, { signal, ref: false });
     }
     send({ type: 'rewrapPass', newest, ended: true, older });
-    return { rewrapped, older };
+    return { rewrapped, older, closed };
   }
 
   /** Has the signer wrap these rows; what it gives back is what it could open. */
@@ -137,4 +156,8 @@ export class Rewrapper {
       }
     }
   }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
 }
