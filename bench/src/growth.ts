@@ -3,10 +3,10 @@ import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Stack } from '@keystead/stack/start-stack';
-import { HttpConnection } from './http-connection.ts';
 import { type Measured, measure, medians } from './load.ts';
 import { BenchStamper, type BenchWallet, foundingParams } from './product.ts';
 import { solanaRequest } from './requests.ts';
+import { sendEach } from './send-each.ts';
 import { startProduct } from './start-product.ts';
 import { say, table } from './table.ts';
 
@@ -79,8 +79,8 @@ export async function growth(directory: string, words: readonly string[]): Promi
       large: sizeOf('entries', values.entries),
       build: async (state, count) => {
         state.wallets.push(...(await makeWallets(state, await found(state, 1, 'Entries'))));
-        await each(
-          state,
+        await sendEach(
+          portOf(state.stack),
           count,
           () => signing(state),
           () => undefined,
@@ -139,9 +139,9 @@ function signing({ stamper, wallets }: State): Buffer {
 }
 
 async function found(state: State, count: number, name: string): Promise<string[]> {
-  const { stamper } = state;
-  return each(
-    state,
+  const { stack, stamper } = state;
+  return sendEach(
+    portOf(stack),
     count,
     (index) => stamper.prepare('createOrganization', foundingParams(stamper, `${name} ${index}`)),
     ({ organizationId }) => String(organizationId),
@@ -149,8 +149,8 @@ async function found(state: State, count: number, name: string): Promise<string[
 }
 
 async function makeWallets(state: State, organizations: readonly string[]): Promise<BenchWallet[]> {
-  return each(
-    state,
+  return sendEach(
+    portOf(state.stack),
     organizations.length,
     (index) =>
       state.stamper.prepare('createWallet', {
@@ -164,30 +164,6 @@ async function makeWallets(state: State, organizations: readonly string[]): Prom
       solana: (accounts as { address: string }[])[0].address,
     }),
   );
-}
-
-/** Sends `count` requests, each stamped when its turn comes, and gives their results in order. */
-async function each<Result>(
-  { stack }: State,
-  count: number,
-  prepare: (index: number) => Buffer,
-  take: (result: Record<string, unknown>, index: number) => Result,
-): Promise<Result[]> {
-  const results: Result[] = new Array(count);
-  let next = 0;
-  await Promise.all(
-    Array.from({ length: Math.min(connections, count) }, async () => {
-      const connection = new HttpConnection(portOf(stack));
-      while (next < count) {
-        const index = next++;
-        const { status, body } = await connection.send(prepare(index));
-        if (status !== 200) throw new Error(`request ${index}: ${status} ${body.toString()}`);
-        results[index] = take((JSON.parse(body.toString()) as { result: never }).result, index);
-      }
-      connection.close();
-    }),
-  );
-  return results;
 }
 
 function portOf(stack: Stack): number {

@@ -1,9 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import type { ProcessName, Stack } from '@keystead/stack/start-stack';
 import { HttpConnection } from './http-connection.ts';
 import { median } from './load.ts';
 import { BenchStamper, prepareWallet } from './product.ts';
 import { solanaRequest } from './requests.ts';
+import { sendEach } from './send-each.ts';
 import { startProduct } from './start-product.ts';
 import { say, table } from './table.ts';
 
@@ -16,12 +18,18 @@ const victims: readonly (ProcessName | 'all')[] = [
   'launcher',
   'all',
 ];
-const defaultRounds = 5;
 const boundSeconds = 3;
 
-/** Seconds from the kill of one process, or of all, until `/readyz` says 200 again, and until something is signed again. */
+/**
+ * Seconds from the kill of one process, or of all, until `/readyz` says 200 again, and until something is signed again.
+ * With `--entries` so many signatures are made before, through the product, and stand in the ledger.
+ */
 export async function restart(directory: string, words: readonly string[]): Promise<unknown> {
-  const rounds = Number(words[words.indexOf('--rounds') + 1] ?? defaultRounds) || defaultRounds;
+  const { values } = parseArgs({
+    args: [...words],
+    options: { rounds: { type: 'string', default: '5' }, entries: { type: 'string', default: '0' } },
+  });
+  const [rounds, entries] = [Number(values.rounds), Number(values.entries)];
   const stack = await startProduct(directory);
   try {
     const stamper = new BenchStamper(stack.deploymentId);
@@ -38,6 +46,12 @@ export async function restart(directory: string, words: readonly string[]): Prom
       }
     };
     await signs();
+    await sendEach(
+      port,
+      entries,
+      () => solanaRequest(stamper, wallet, amount++),
+      () => undefined,
+    );
     const figures: Record<string, { ready: number[]; signed: number[] }> = {};
     for (let round = 0; round < rounds; round += 1)
       for (const victim of victims) {
@@ -55,7 +69,9 @@ export async function restart(directory: string, words: readonly string[]): Prom
         // What ends again at once is started again later: not what is measured here.
         await wait(5500);
       }
-    say(`Seconds after SIGKILL, ${rounds} rounds. Bound: ready within ${boundSeconds} s.`);
+    say(
+      `Seconds after SIGKILL, ${rounds} rounds, ${entries} entries. Bound: ready within ${boundSeconds} s.`,
+    );
     table(
       ['killed', 'ready, median', 'ready, most', 'signs, median', 'signs, most'],
       victims.map((victim) => {
@@ -64,7 +80,7 @@ export async function restart(directory: string, words: readonly string[]): Prom
         return [victim, ...of(ready), ...of(signed)];
       }),
     );
-    return { rounds, boundSeconds, figures };
+    return { rounds, entries, boundSeconds, figures };
   } finally {
     await stack.stop();
   }
