@@ -45,7 +45,9 @@ export async function exportBackup(
     generation: base64urlEncode(id),
     tenant: settings.tenant.name,
     subject: new RealmTokens(seed, noRandom).subjectOf(organization, backupName, id),
-    realms: settings.realms,
+    realms: content.placement.realmIds.map(hexEncode),
+    recoverThreshold: content.placement.recoverThreshold,
+    pinHashingMode: content.placement.pinHashingMode,
     share: base64urlEncode(content.share),
     ciphertext: base64urlEncode(content.ciphertext),
   };

@@ -117,7 +117,7 @@ test('with every server stopped the commands rebuild the seed from the homes and
         `keystead realm export --home ${world.realmHome(number)} --user ${user} --out r${number}.json`,
       );
     await run('umask 077; printf 180361 > pin; printf 180362 > wrong');
-    const join = 'keystead recover-offline --pin-hashing FastInsecure --backup b.json --realm r1.json';
+    const join = 'keystead recover-offline --backup b.json --realm r1.json';
     await run(`${join} --realm r2.json --file wrong --out phrase`, 1);
     await run(`${join} --file pin --out phrase`, 1);
     await run(`${join} --realm r2.json --file pin --out phrase`);

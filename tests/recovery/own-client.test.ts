@@ -132,7 +132,44 @@ describe('the recovery client', () => {
     const old = some([0], 1, 1);
     await clientOf(user, old).register({ pin: '1234', secret, info: 'ada' });
     const client = clientOf(user, some([1, 2], 2, 2), { previousConfigurations: [old] });
+    assert.deepEqual(await client.guessesRemaining(), { guesses: 7, waitSeconds: 0 });
     assert.deepEqual(await client.recover({ pin: '1234', info: 'ada' }), secret);
+    await client.delete();
+    for (const configuration of [old, some([1, 2], 2, 2)])
+      await assert.rejects(clientOf(user, configuration).guessesRemaining(), failsWith('not-registered'));
+  });
+
+  test('recovers under the old threshold when a realm of the new one is down, and never what was there before', async () => {
+    const user = randomUUID();
+    const old = some([0, 1], 2, 2);
+    const grown = some([0, 1, 2], 3, 3);
+    await clientOf(user, old).register({ pin: '1234', secret, info: 'ada' });
+    const without = (...positions: readonly number[]) =>
+      spied((address) =>
+        positions.some((position) => address.startsWith(grown.realms[position]!.address)) ? 'refuse' : 'pass',
+      ).fetch;
+    const client = clientOf(user, grown, { previousConfigurations: [old], fetch: without(2) });
+    assert.deepEqual(await client.recover({ pin: '1234', info: 'ada' }), secret);
+    await assert.rejects(
+      clientOf(user, grown, { fetch: without(2) }).recover({ pin: '1234', info: 'ada' }),
+      failsWith('unavailable'),
+    );
+
+    // The old registration of somebody who has moved altogether is still there: it must not come back.
+    const moved = randomUUID();
+    const left = some([0], 1, 1);
+    const next = some([1, 2], 2, 2);
+    await clientOf(moved, left).register({ pin: '1234', secret: new Uint8Array([1]), info: 'ada' });
+    await clientOf(moved, next).register({ pin: '1234', secret: new Uint8Array([2]), info: 'ada' });
+    for (const down of [[1], [1, 2]])
+      await assert.rejects(
+        clientOf(moved, next, { previousConfigurations: [left], fetch: without(...down) }).recover({
+          pin: '1234',
+          info: 'ada',
+        }),
+        failsWith('unavailable'),
+      );
+    assert.deepEqual(await clientOf(moved, left).guessesRemaining(), { guesses: 7, waitSeconds: 0 });
   });
 
   test('never sends a guess twice, whatever is lost', async () => {

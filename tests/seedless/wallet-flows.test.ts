@@ -213,17 +213,18 @@ describe('a seedless wallet', () => {
         backup,
         realms: given,
         pin: utf8Encode(pin),
-        pinHashingMode: 'FastInsecure',
         stretch: fastStretch,
       });
     assert.equal(mnemonicFromEntropy((await offline(realms, '180361')).expose()), phrase);
     await assert.rejects(offline(realms, '180362'), failsWith('pin-wrong'));
-    await assert.rejects(offline(realms.slice(0, 1), '180361'), failsWith('pin-wrong'));
+    await assert.rejects(offline(realms.slice(0, 1), '180361'), failsWith('exports-too-few'));
+    const twice = [realms[0]!, realms[0]!];
+    await assert.rejects(offline(twice, '180361'), failsWith('exports-too-few'));
     const other = await created('180361');
     const theirs = await exportBackup(world.keeperHome, { ...other.person, backupName });
     const mixed = recoverOffline({
       ...{ backup: theirs, realms, pin: utf8Encode('180361') },
-      ...{ pinHashingMode: 'FastInsecure', stretch: fastStretch },
+      stretch: fastStretch,
     });
     await assert.rejects(mixed, failsWith('pin-wrong'));
     await assert.rejects(

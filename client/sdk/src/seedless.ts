@@ -3,7 +3,7 @@ import { entropyLengthForWords, mnemonicFromEntropy } from '@keystead/crypto/bip
 import { equalBytes } from '@keystead/crypto/bytes';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { ConfigurationDocument } from '@keystead/juicebox/configuration';
-import type { BackupState } from '@keystead/protocol/backup-messages';
+import type { BackupGeneration, BackupState } from '@keystead/protocol/backup-messages';
 import { parseUuid } from '@keystead/protocol/ids';
 import { stretch as defaultStretch } from '#argon2';
 import type { Client } from './client.ts';
@@ -13,6 +13,7 @@ import type { DeviceStore } from './seedless/device-store.ts';
 import { KeeperConnection, type KeeperDocument } from './seedless/keeper-connection.ts';
 import { dueAfter, isPinOf, makeVerifier, PinRecord } from './seedless/pin-record.ts';
 import { assertPin, type PinDigits } from './seedless/pin-rules.ts';
+import { isSamePlacement } from './seedless/placement.ts';
 import { RealmOperations, type RealmTarget } from './seedless/realm-operations.ts';
 import { joinSeed, splitSeed } from './seedless/sealed-seed.ts';
 import { SeedlessError } from './seedless/seedless-error.ts';
@@ -52,6 +53,8 @@ export interface BackupSummary {
   readonly backupName: string;
   /** False for one whose first registration was interrupted: only the device that made it has the seed. */
   readonly isRecoverable: boolean;
+  /** Whether it is with other realms than those of the newest configuration: ask for the PIN and `migrate`. */
+  readonly isMigrationDue: boolean;
   /** From when on it can be deleted, after it was asked to be; milliseconds since 1970. */
   readonly deletableAt: number | undefined;
 }
@@ -79,6 +82,11 @@ export interface SeedlessWallets {
   changePin(options: OfBackup & { readonly pin: string; readonly newPin: string }): Promise<void>;
   /** Another PIN for a person who forgot the old one and has this device. */
   resetPin(options: OfBackup & { readonly newPin: string }): Promise<void>;
+  /**
+   * Moves the backup to the realms of the newest configuration, behind the same PIN, which is checked on this device and
+   * costs no guess. Until it resolves the backup is where it was, or where it goes; `migrated` is false when it was there.
+   */
+  migrate(options: OfBackup & { readonly pin: string }): Promise<{ readonly migrated: boolean }>;
   /** Checks a PIN on this device alone; it costs no guess. A right one moves the next reminder on. */
   verifyPin(options: OfBackup & { readonly pin: string }): Promise<boolean>;
   /** When to ask for the PIN again, so that it is not forgotten: after 1, 3, 7 and then every 30 days. */
@@ -170,8 +178,10 @@ class Wallets implements SeedlessWallets {
   }
 
   async recover({ backupName, pin, signal }: OfBackup & { pin: string }): Promise<void> {
-    const { generation, content } = await this.#keeper.call('getBackup', { backupName }, undefined, signal);
-    const share = await this.#realms.recover({ backupName, generation, signal }, pin);
+    const answer = await this.#keeper.call('getBackup', { backupName }, undefined, signal);
+    const { generation, content } = answer;
+    const placed = { id: generation, placement: content.placement };
+    const share = await this.#realms.recover({ backupName, generation: placed, signal }, pin);
     const name = { organization: this.#organization, backupName, generation };
     const entropy = await joinSeed(content, share, name);
     share.fill(0);
@@ -221,6 +231,24 @@ class Wallets implements SeedlessWallets {
     }
   }
 
+  async migrate({ backupName, pin, signal }: OfBackup & { pin: string }): Promise<{ migrated: boolean }> {
+    const entropy = await this.seed({ backupName });
+    try {
+      // A PIN that is not the backup's would become it.
+      if (!(await this.#isPin(backupName, pin, signal))) throw new SeedlessError('pin-wrong');
+      const current = (await this.#state(backupName, signal))?.current;
+      if (current === undefined) throw new SeedlessError('backup-not-found');
+      if (this.#isNewest(current)) {
+        await this.#tryToCleanUp(backupName, signal);
+        return { migrated: false };
+      }
+      await this.#install(backupName, entropy, pin, signal);
+      return { migrated: true };
+    } finally {
+      entropy.wipe();
+    }
+  }
+
   async verifyPin({ backupName, pin, signal }: OfBackup & { pin: string }): Promise<boolean> {
     if (!(await this.#isPin(backupName, pin, signal))) return false;
     const record = await this.#record(backupName);
@@ -247,6 +275,7 @@ class Wallets implements SeedlessWallets {
       .map(({ backupName, current, deletableAt }) => ({
         backupName,
         isRecoverable: current !== undefined,
+        isMigrationDue: current !== undefined && !this.#isNewest(current),
         deletableAt,
       }));
   }
@@ -291,12 +320,13 @@ class Wallets implements SeedlessWallets {
   ): Promise<void> {
     // What earlier interruptions left must not add up; that it cannot be deleted now stops nothing.
     await this.#tryToCleanUp(backupName, signal);
-    const generation = random(16);
+    const generation: BackupGeneration = { id: random(16), placement: this.#realms.newest };
     const target: RealmTarget = { backupName, generation, signal };
-    const name = { organization: this.#organization, backupName, generation };
+    const name = { organization: this.#organization, backupName, generation: generation.id };
     const { content, realmShare } = await splitSeed(entropy, name, random);
     try {
-      await this.#keeper.call('putBackup', paramsOf(target), content, signal);
+      const { placement } = generation;
+      await this.#keeper.call('putBackup', paramsOf(target), { ...content, placement }, signal);
       await this.#realms.register(target, pin, realmShare.expose());
     } finally {
       realmShare.wipe();
@@ -306,7 +336,7 @@ class Wallets implements SeedlessWallets {
     const verifier = await makeVerifier(pin, this.#stretch, random);
     const before = await this.#recordOrNone(backupName);
     // The device must know both PINs before the switch: afterwards it may not get to say which one counts.
-    await this.#write(backupName, { ...before, pending: { generation, verifier } });
+    await this.#write(backupName, { ...before, pending: { generation: generation.id, verifier } });
     await this.#activate(target);
     await this.#write(backupName, this.#fresh(verifier));
     await this.#tryToCleanUp(backupName, signal);
@@ -322,7 +352,7 @@ class Wallets implements SeedlessWallets {
       recovered = await joinSeed(content, share, {
         organization: this.#organization,
         backupName,
-        generation,
+        generation: generation.id,
       });
       share.fill(0);
       content.share.fill(0);
@@ -363,13 +393,17 @@ class Wallets implements SeedlessWallets {
     return backups.find((backup) => backup.backupName === backupName);
   }
 
+  #isNewest({ placement }: BackupGeneration): boolean {
+    return isSamePlacement(placement, this.#realms.newest);
+  }
+
   /** Against what this device knows. After an interrupted change the keeper says which PIN counts. */
   async #isPin(backupName: string, pin: string, signal: AbortSignal | undefined): Promise<boolean> {
     let record = await this.#record(backupName);
     const { pending } = record;
     if (pending !== undefined) {
       const current = (await this.#state(backupName, signal))?.current;
-      const isSwitched = current !== undefined && equalBytes(current, pending.generation);
+      const isSwitched = current !== undefined && equalBytes(current.id, pending.generation);
       record = isSwitched ? this.#fresh(pending.verifier) : { ...record, pending: undefined };
       await this.#write(backupName, record);
     }
@@ -420,5 +454,5 @@ class Wallets implements SeedlessWallets {
 
 const paramsOf = ({ backupName, generation }: RealmTarget) => ({
   backupName,
-  generation: base64urlEncode(generation),
+  generation: base64urlEncode(generation.id),
 });

@@ -7,6 +7,7 @@ import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { backupNameBytes, maximumBackupRowBytes } from '@keystead/protocol/backup-frames';
 import {
   BackupContent,
+  BackupGeneration,
   generationBytes,
   maximumBackups,
   maximumRetired,
@@ -28,7 +29,7 @@ const State = struct({
       backupName: text(256),
       current: option(Kept),
       staged: option(Kept),
-      retired: list(fixed(generationBytes), maximumRetired),
+      retired: list(BackupGeneration, maximumRetired),
       deletableAt: option(u53),
     }),
     maximumBackups,

@@ -2,13 +2,17 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { maximumBackups, maximumRetired } from '@keystead/protocol/backup-messages';
-import { activate, assertScope, type Backups, put, read, remove, stateNamed } from './backup-state.ts';
+import { activate, placementFor, type Backups, put, read, remove, stateNamed } from './backup-state.ts';
 import { BackupRefusal } from './refusal.ts';
 
 const id = (value: number) => new Uint8Array(16).fill(value);
 const generation = (value: number) => ({
   id: id(value),
-  content: { share: new Uint8Array([value]), ciphertext: new Uint8Array([value, 1]) },
+  content: {
+    share: new Uint8Array([value]),
+    ciphertext: new Uint8Array([value, 1]),
+    placement: { realmIds: [id(value)], recoverThreshold: 1, pinHashingMode: 'Standard2019' as const },
+  },
 });
 const refusedWith = (code: string) => (error: unknown) =>
   error instanceof BackupRefusal && error.code === code;
@@ -24,7 +28,9 @@ describe('backups of an organization', () => {
     const switched = activate(staged, 'a', id(2));
     assert.deepEqual(read(switched, 'a', null).id, id(2));
     assert.throws(() => read(switched, 'a', id(1)), refusedWith('generation-unknown'));
-    assert.deepEqual(stateNamed(switched, 'a').retired, [id(1)]);
+    assert.deepEqual(stateNamed(switched, 'a').retired, [
+      { id: id(1), placement: generation(1).content.placement },
+    ]);
     assert.deepEqual(stateNamed(remove(switched, 'a', id(1), at(0)), 'a').retired, []);
   });
 
@@ -45,7 +51,7 @@ describe('backups of an organization', () => {
     const scopes = (value: number) =>
       (['register', 'recover', 'delete'] as const).filter((scope) => {
         try {
-          assertScope(both, 'a', id(value), scope);
+          assert.deepEqual(placementFor(both, 'a', id(value), scope).realmIds, [id(value)]);
           return true;
         } catch (error) {
           assert.ok(refusedWith('generation-unknown')(error));
@@ -56,7 +62,7 @@ describe('backups of an organization', () => {
     assert.deepEqual(scopes(2), ['recover']);
     assert.deepEqual(scopes(3), ['register', 'recover', 'delete']);
     assert.deepEqual(scopes(4), []);
-    assert.throws(() => assertScope(both, 'b', id(1), 'delete'), refusedWith('backup-not-found'));
+    assert.throws(() => placementFor(both, 'b', id(1), 'delete'), refusedWith('backup-not-found'));
   });
 
   test('the generation in use is deleted after the delay and not before, and activating it takes that back', () => {
@@ -104,7 +110,7 @@ describe('backups of an organization', () => {
           const { current } = stateNamed(backups, 'a');
           if (before === undefined || current !== undefined) continue;
           assert.equal(action, 'remove');
-          assert.deepEqual(before, id(value));
+          assert.deepEqual(before.id, id(value));
         }
       }),
     );

@@ -1,6 +1,8 @@
 import { equalBytes } from '@keystead/crypto/bytes';
 import {
   type BackupContent,
+  type BackupGeneration,
+  BackupPlacement,
   type BackupState,
   maximumBackups,
   maximumRetired,
@@ -18,7 +20,7 @@ export interface Backup {
   readonly backupName: string;
   readonly current: Generation | undefined;
   readonly staged: Generation | undefined;
-  readonly retired: readonly Uint8Array[];
+  readonly retired: readonly BackupGeneration[];
   readonly deletableAt: number | undefined;
 }
 
@@ -33,13 +35,13 @@ export function put(backups: Backups, backupName: string, generation: Generation
     return backups;
   }
   if (
-    [...retired, ...(current === undefined ? [] : [current.id])].some((id) => equalBytes(id, generation.id))
+    [...retired, ...(current === undefined ? [] : [current])].some(({ id }) => equalBytes(id, generation.id))
   )
     throw new BackupRefusal('generation-used');
   return replace(backups, {
     ...backup,
     staged: generation,
-    retired: staged === undefined ? retired : retire(retired, staged.id),
+    retired: staged === undefined ? retired : retire(retired, staged),
   });
 }
 
@@ -55,7 +57,7 @@ export function activate(backups: Backups, backupName: string, generation: Uint8
     ...backup,
     current: staged,
     staged: undefined,
-    retired: current === undefined ? retired : retire(retired, current.id),
+    retired: current === undefined ? retired : retire(retired, current),
     deletableAt: undefined,
   });
 }
@@ -74,8 +76,8 @@ export function remove(
   const { current, staged, retired, deletableAt } = backup;
   if (staged !== undefined && equalBytes(staged.id, generation))
     return replace(backups, { ...backup, staged: undefined });
-  if (retired.some((id) => equalBytes(id, generation)))
-    return replace(backups, { ...backup, retired: retired.filter((id) => !equalBytes(id, generation)) });
+  if (retired.some(({ id }) => equalBytes(id, generation)))
+    return replace(backups, { ...backup, retired: retired.filter(({ id }) => !equalBytes(id, generation)) });
   if (current === undefined || !equalBytes(current.id, generation))
     throw new BackupRefusal('generation-unknown');
   const from = deletableAt ?? now + delay;
@@ -86,7 +88,7 @@ export function remove(
   return replace(backups, {
     ...backup,
     current: undefined,
-    retired: retire(retired, current.id),
+    retired: retire(retired, current),
     deletableAt: undefined,
   });
 }
@@ -103,25 +105,35 @@ export function read(backups: Backups, backupName: string, generation: Uint8Arra
   return kept;
 }
 
-/** Throws unless the scope fits how the generation stands: nobody can overwrite or delete at realms what is in use. */
-export function assertScope(
+/**
+ * Where the generation is. Throws unless the scope fits how it stands: nobody can overwrite or delete at realms what is in
+ * use.
+ */
+export function placementFor(
   backups: Backups,
   backupName: string,
   generation: Uint8Array,
   scope: 'register' | 'recover' | 'delete',
-): void {
+): BackupPlacement {
   const { current, staged, retired } = found(backups, backupName);
-  const is = (one: Generation | undefined) => one !== undefined && equalBytes(one.id, generation);
-  const fits = {
-    register: is(staged),
-    recover: is(staged) || is(current),
-    delete: is(staged) || retired.some((id) => equalBytes(id, generation)),
-  };
-  if (!fits[scope]) throw new BackupRefusal('generation-unknown');
+  const placedOnes = (kept: Generation | undefined) => (kept === undefined ? [] : [placed(kept)]);
+  const fitting = {
+    register: placedOnes(staged),
+    recover: [...placedOnes(staged), ...placedOnes(current)],
+    delete: [...placedOnes(staged), ...retired],
+  }[scope].find(({ id }) => equalBytes(id, generation));
+  if (fitting === undefined) throw new BackupRefusal('generation-unknown');
+  return fitting.placement;
 }
 
 export function stateOf({ backupName, current, staged, retired, deletableAt }: Backup): BackupState {
-  return { backupName, current: current?.id, staged: staged?.id, retired: [...retired], deletableAt };
+  return {
+    backupName,
+    current: current === undefined ? undefined : placed(current),
+    staged: staged === undefined ? undefined : placed(staged),
+    retired: [...retired],
+    deletableAt,
+  };
 }
 
 /** How a backup stands; one that was forgotten altogether has nothing in it. */
@@ -154,10 +166,14 @@ function replace(backups: Backups, backup: Backup): Backups {
   return [...others, backup];
 }
 
-function retire(retired: readonly Uint8Array[], id: Uint8Array): readonly Uint8Array[] {
+function retire(retired: readonly BackupGeneration[], kept: Generation): readonly BackupGeneration[] {
   if (retired.length >= maximumRetired) throw new BackupRefusal('too-many-retired');
-  return [...retired, id];
+  return [...retired, placed(kept)];
 }
 
+const placed = ({ id, content }: Generation): BackupGeneration => ({ id, placement: content.placement });
+
 const isSame = (one: BackupContent, other: BackupContent): boolean =>
-  equalBytes(one.share, other.share) && equalBytes(one.ciphertext, other.ciphertext);
+  equalBytes(one.share, other.share) &&
+  equalBytes(one.ciphertext, other.ciphertext) &&
+  equalBytes(BackupPlacement.encode(one.placement), BackupPlacement.encode(other.placement));

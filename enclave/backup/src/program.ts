@@ -1,6 +1,7 @@
 import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
 import { CryptoError } from '@keystead/crypto/crypto-error';
+import { hexEncode } from '@keystead/crypto/hex';
 import { noiseRespond } from '@keystead/crypto/noise-nk';
 import { bytesName, Recent } from '@keystead/crypto/recent';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
@@ -19,8 +20,8 @@ import { branch } from '@keystead/protocol/deployment';
 import { BackupRows } from './backup-rows.ts';
 import {
   activate,
-  assertScope,
   type Backups,
+  placementFor,
   put,
   read,
   remove,
@@ -266,16 +267,19 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
     params: Extract<Permit['request'], { method: 'getRealmTokens' }>['params'],
   ): BackupAnswer {
     const { backupName, generation, scope } = params;
-    assertScope(backups, backupName, generation, scope);
+    const { realmIds } = placementFor(backups, backupName, generation, scope);
     const { realms, tenant } = this.#settings;
+    const held = new Set(realmIds.map(hexEncode));
     const subject = this.#tokens.subjectOf(organization, backupName, generation);
     const now = this.#context.clock();
     return {
       type: 'tokens',
-      tokens: realms.map((realmId) => ({
-        realmId,
-        token: this.#tokens.token({ tenant, realmId, subject, scope, now }),
-      })),
+      tokens: realms
+        .filter((realmId) => held.has(realmId))
+        .map((realmId) => ({
+          realmId,
+          token: this.#tokens.token({ tenant, realmId, subject, scope, now }),
+        })),
       expires: (Math.floor(now / 1000) + tokenLifetimeSeconds) * 1000,
     };
   }

@@ -40,12 +40,17 @@ export const keys = { policy: roleOf(filled(1)), signer: roleOf(filled(2)), cert
 export const deploymentId = deploymentIdOf(keys);
 const stampSeed = filled(4);
 
-export const content = (value: number) => ({
+export const realmIds = ['00'.repeat(16), '11'.repeat(16), '22'.repeat(16)];
+
+export const content = (value: number): BackupContent => ({
   share: new Uint8Array(33).fill(value),
   ciphertext: new Uint8Array(35).fill(value),
+  placement: {
+    realmIds: realmIds.map((id) => new Uint8Array(Buffer.from(id, 'hex'))),
+    recoverThreshold: 2,
+    pinHashingMode: 'Standard2019',
+  },
 });
-
-export const realmIds = ['00'.repeat(16), '11'.repeat(16), '22'.repeat(16)];
 
 export function settings(changed: Record<string, unknown> = {}): BackupSettings {
   const text = ({ sign, agree }: { sign: Uint8Array; agree: Uint8Array }) => ({

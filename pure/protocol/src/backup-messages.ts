@@ -1,4 +1,16 @@
-import { bytes, fixed, list, option, type Static, struct, text, u53, variant } from '@keystead/crypto/pack';
+import {
+  bytes,
+  choice,
+  fixed,
+  list,
+  option,
+  type Static,
+  struct,
+  text,
+  u8,
+  u53,
+  variant,
+} from '@keystead/crypto/pack';
 import { concatBytes } from '@keystead/crypto/bytes';
 import { domainPrefix } from './domain.ts';
 import { RawRequest } from './frames.ts';
@@ -12,12 +24,22 @@ export const maximumRetired = 8;
 /** Realms that one keeper makes tokens for. */
 export const maximumRealms = 16;
 
+/** Under which realms the other share was registered: their order by id says who holds which part of it. */
+export const BackupPlacement = struct({
+  /** Ascending. */
+  realmIds: list(fixed(16), maximumRealms),
+  recoverThreshold: u8,
+  pinHashingMode: choice({ Standard2019: 1, FastInsecure: 2 }),
+});
+export type BackupPlacement = Static<typeof BackupPlacement>;
+
 /** What a keeper keeps of a seed: useless without the other share. */
 export const BackupContent = struct({
   /** One of the two Shamir shares of the key. */
   share: bytes(64),
   /** The seed under that key, ChaCha20-Poly1305. */
   ciphertext: bytes(1024),
+  placement: BackupPlacement,
 });
 export type BackupContent = Static<typeof BackupContent>;
 
@@ -30,15 +52,19 @@ export const BackupCall = struct({
 });
 export type BackupCall = Static<typeof BackupCall>;
 
+/** One generation of a backup, and where its other share is. */
+export const BackupGeneration = struct({ id: fixed(generationBytes), placement: BackupPlacement });
+export type BackupGeneration = Static<typeof BackupGeneration>;
+
 /** What is known of one backup besides its content. */
 export const BackupState = struct({
   backupName: text(256),
   /** The one in use. */
-  current: option(fixed(generationBytes)),
+  current: option(BackupGeneration),
   /** A new one, not in use yet. */
-  staged: option(fixed(generationBytes)),
+  staged: option(BackupGeneration),
   /** Those that realms may still hold: to be deleted there, then here. */
-  retired: list(fixed(generationBytes), maximumRetired),
+  retired: list(BackupGeneration, maximumRetired),
   /** From when on the generation in use can be deleted; milliseconds since 1970. */
   deletableAt: option(u53),
 });

@@ -19,19 +19,11 @@ export const recoverOfflineCommand: Command = {
     backup: { type: 'string', value: 'file', help: 'export of the backup' },
     realm: { type: 'string', multiple: true, value: 'file', help: 'export of a realm; once for each' },
     file: { type: 'string', value: 'file', help: 'file with the PIN, readable by its owner alone' },
-    'pin-hashing': {
-      type: 'string',
-      value: 'mode',
-      help: 'pin_hashing_mode of the configuration (default: Standard2019)',
-    },
     out: { type: 'string', value: 'file', help: 'new file for the recovery phrase, mode 0600' },
   },
   async run(given, surroundings) {
     const files = given.list('realm');
     if (files.length === 0) throw new UsageError('name at least one --realm');
-    const mode = given.text('pin-hashing') ?? 'Standard2019';
-    if (mode !== 'Standard2019' && mode !== 'FastInsecure')
-      throw new UsageError('--pin-hashing is Standard2019 or FastInsecure');
     const out = given.text('out');
     const backup = read<BackupExport>(given.required('backup'));
     const realms = files.map((file) => read<RealmExport>(file));
@@ -42,7 +34,7 @@ export const recoverOfflineCommand: Command = {
         'name a new file with --out, or confirm at a terminal',
       );
     try {
-      const entropy = await recoverOffline({ backup, realms, pin: secret.expose(), pinHashingMode: mode });
+      const entropy = await recoverOffline({ backup, realms, pin: secret.expose() });
       // Text cannot be overwritten in memory: it is made last, in a process that ends next.
       const phrase = mnemonicFromEntropy(entropy.expose());
       entropy.wipe();
@@ -56,19 +48,21 @@ export const recoverOfflineCommand: Command = {
       return { json: { backupName: backup.backupName, file: out }, text: `recovery phrase: ${out}` };
     } catch (error) {
       if (!(error instanceof SeedlessError)) throw error;
-      throw new CommandError(
-        error.code === 'pin-wrong'
-          ? 'the PIN is wrong, or there are fewer realms than the recover threshold'
-          : 'the exports are no exports of one backup',
-        error.code === 'pin-wrong'
-          ? 'nothing counts guesses here: try again, or add the export of another realm'
-          : 'export the backup and its realms again, after no change of the PIN in between',
-      );
+      throw new CommandError(...explain(error));
     } finally {
       secret.wipe();
     }
   },
 };
+
+function explain({ code, message, hint }: SeedlessError): [detail: string, hint: string] {
+  if (code === 'pin-wrong') return ['the PIN is wrong', 'nothing counts guesses here: try again'];
+  if (code === 'exports-too-few') return [message, hint];
+  return [
+    'the exports are no exports of one backup',
+    'export the backup and its realms again, after no change of the PIN in between',
+  ];
+}
 
 function read<T>(path: string): T {
   const bytes = readPrivateFile(path);

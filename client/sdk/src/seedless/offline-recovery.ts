@@ -46,25 +46,28 @@ export interface BackupExport {
   /** What realms know the generation as, under the tenant. */
   readonly tenant: string;
   readonly subject: string;
-  /** All realms of the configuration, hexadecimal: their order says who holds which share. */
+  /** All realms where the other share is, hexadecimal: their order says who holds which part of it. */
   readonly realms: readonly string[];
+  readonly recoverThreshold: number;
+  readonly pinHashingMode: PinHashingMode;
   readonly share: string;
   readonly ciphertext: string;
 }
 
 /**
  * The seed, from a backup's export, exports of at least the recover threshold of its realms, and the PIN: no server takes
- * part, and nothing counts. Throws SeedlessError `pin-wrong` when the PIN is wrong or the exports are too few, which
- * cannot be told apart, and `backup-unreadable` for what is no export or does not belong together.
+ * part, and nothing counts. Throws SeedlessError `pin-wrong`, `exports-too-few`, and `backup-unreadable` for what is no
+ * export or does not belong together.
  */
 export async function recoverOffline(options: {
   readonly backup: BackupExport;
   readonly realms: readonly RealmExport[];
   readonly pin: Uint8Array;
-  readonly pinHashingMode?: PinHashingMode;
   readonly stretch?: Stretch;
 }): Promise<SecretBytes> {
-  const { backup, pin, pinHashingMode = 'Standard2019', stretch = defaultStretch } = options;
+  const { backup, pin, stretch = defaultStretch } = options;
+  if (new Set(options.realms.map(({ realmId }) => realmId)).size < backup.recoverThreshold)
+    throw new SeedlessError('exports-too-few', { detail: `${backup.recoverThreshold} realms are needed` });
   let realmShare: Uint8Array | undefined;
   let content: { share: Uint8Array; ciphertext: Uint8Array };
   let name: { organization: Uint8Array; backupName: string; generation: Uint8Array };
@@ -80,7 +83,7 @@ export async function recoverOffline(options: {
     if (!registrations.every((one) => equalBytes(one.version, version)))
       throw new TypeError('exports of several registrations');
     const salt = pinSalt(version, info);
-    const stretched = splitStretchedPin(await stretch({ pin, salt, ...pinHashing[pinHashingMode] }));
+    const stretched = splitStretchedPin(await stretch({ pin, salt, ...pinHashing[backup.pinHashingMode] }));
     realmShare = secretOf(registrations, stretched);
   } catch (cause) {
     throw new SeedlessError('backup-unreadable', { cause });

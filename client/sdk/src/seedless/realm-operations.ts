@@ -1,19 +1,24 @@
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { utf8Encode } from '@keystead/crypto/bytes';
+import { hexEncode } from '@keystead/crypto/hex';
 import type { ConfigurationDocument } from '@keystead/juicebox/configuration';
+import type { BackupGeneration, BackupPlacement } from '@keystead/protocol/backup-messages';
 import {
   createRecoveryClient,
   type GuessesRemaining,
   type RecoveryClient,
+  RecoveryError,
   type Stretch,
 } from '../recovery.ts';
 import type { KeeperConnection } from './keeper-connection.ts';
+import { isSamePlacement, placementOf } from './placement.ts';
 import { SeedlessError } from './seedless-error.ts';
 
 export interface RealmOperationsOptions {
   readonly keeper: KeeperConnection;
   readonly organizationId: string;
   readonly configuration: ConfigurationDocument;
+  /** Newest first. */
   readonly previousConfigurations: readonly ConfigurationDocument[];
   readonly guesses: number;
   readonly stretch: Stretch | undefined;
@@ -24,19 +29,37 @@ export interface RealmOperationsOptions {
 /** One generation of a backup, as its realms see it. */
 export interface RealmTarget {
   readonly backupName: string;
-  readonly generation: Uint8Array;
+  readonly generation: BackupGeneration;
   readonly signal?: AbortSignal | undefined;
 }
+
+type Scope = 'register' | 'recover' | 'delete';
+type RealmDocument = ConfigurationDocument['realms'][number];
 
 /** A token that is used up before its end needs no second one; one that ends sooner is asked for again. */
 const leastLifetime = 20_000;
 
-/** What realms are asked for a generation, each time with tokens for that alone. */
+/**
+ * What realms are asked for a generation, each time with tokens for that alone. The generation says where it is: with a
+ * configuration of other realms, or in another order, its right PIN would look wrong and cost a guess.
+ */
 export class RealmOperations {
+  /** Where new registrations go. */
+  readonly newest: BackupPlacement;
   readonly #options: RealmOperationsOptions;
+  readonly #known: readonly {
+    readonly document: ConfigurationDocument;
+    readonly placement: BackupPlacement;
+  }[];
 
+  /** Throws ConfigurationError. */
   constructor(options: RealmOperationsOptions) {
     this.#options = options;
+    this.#known = [options.configuration, ...options.previousConfigurations].map((document) => ({
+      document,
+      placement: placementOf(document),
+    }));
+    this.newest = this.#known[0]!.placement;
   }
 
   async register(target: RealmTarget, pin: string, share: Uint8Array): Promise<void> {
@@ -45,29 +68,73 @@ export class RealmOperations {
     await client.register({ pin, secret: share, info: this.#info(target), guesses, ...signalOf(target) });
   }
 
-  recover(target: RealmTarget, pin: string): Promise<Uint8Array> {
-    return this.#client(target, 'recover').recover({ pin, info: this.#info(target), ...signalOf(target) });
+  async recover(target: RealmTarget, pin: string): Promise<Uint8Array> {
+    const client = this.#client(target, 'recover');
+    return client.recover({ pin, info: this.#info(target), ...signalOf(target) });
   }
 
-  delete(target: RealmTarget): Promise<void> {
-    return this.#client(target, 'delete').delete(signalOf(target));
-  }
-
-  guessesRemaining(target: RealmTarget): Promise<GuessesRemaining> {
+  async guessesRemaining(target: RealmTarget): Promise<GuessesRemaining> {
     return this.#client(target, 'recover').guessesRemaining(signalOf(target));
   }
 
-  #client(target: RealmTarget, scope: 'register' | 'recover' | 'delete'): RecoveryClient {
-    const { keeper, configuration, previousConfigurations, stretch, fetch, clock } = this.#options;
-    const { backupName, signal } = target;
-    const generation = base64urlEncode(target.generation);
-    let asked:
-      | Promise<{ readonly tokens: ReadonlyMap<string, string>; readonly expires: number }>
-      | undefined;
+  /** At every realm where the generation may be and that the keeper has not left behind. */
+  async delete(target: RealmTarget): Promise<void> {
+    const tokens = this.#tokens(target, 'delete');
+    const realms = (await tokens.realmIds()).map((id) => this.#realm(id));
+    const outcomes = await Promise.allSettled(
+      realms.map((realm) =>
+        this.#clientOf(
+          {
+            realms: [realm],
+            register_threshold: 1,
+            recover_threshold: 1,
+            pin_hashing_mode: target.generation.placement.pinHashingMode,
+          },
+          tokens.of,
+        ).delete(signalOf(target)),
+      ),
+    );
+    const failed = outcomes.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
+    if (failed.length === 0) return;
+    const [{ reason: cause }] = failed as [PromiseRejectedResult];
+    if (failed.length === realms.length || !(cause instanceof RecoveryError)) throw cause;
+    throw new RecoveryError('deletion-incomplete', { detail: cause.message, cause });
+  }
+
+  #client(target: RealmTarget, scope: Scope): RecoveryClient {
+    const { placement } = target.generation;
+    const known = this.#known.find((one) => isSamePlacement(one.placement, placement));
+    if (known === undefined) throw new SeedlessError('configuration-unknown');
+    return this.#clientOf(known.document, this.#tokens(target, scope).of);
+  }
+
+  #clientOf(
+    configuration: ConfigurationDocument,
+    token: (realmId: string) => Promise<string>,
+  ): RecoveryClient {
+    const { stretch, fetch } = this.#options;
+    return createRecoveryClient({
+      configuration,
+      token,
+      fetch,
+      ...(stretch === undefined ? {} : { stretch }),
+    });
+  }
+
+  /** A realm of any configuration that this application knows; the newest says where it is. */
+  #realm(realmId: string): RealmDocument {
+    for (const { document } of this.#known)
+      for (const realm of document.realms)
+        if (realm.id.replaceAll('-', '').toLowerCase() === realmId) return realm;
+    throw new SeedlessError('configuration-unknown', { detail: `realm ${realmId}` });
+  }
+
+  #tokens({ backupName, generation, signal }: RealmTarget, scope: Scope) {
+    const { keeper, clock } = this.#options;
     const ask = async () => {
       const answer = await keeper.call(
         'getRealmTokens',
-        { backupName, generation, scope },
+        { backupName, generation: base64urlEncode(generation.id), scope },
         undefined,
         signal,
       );
@@ -76,25 +143,27 @@ export class RealmOperations {
         expires: answer.expires,
       };
     };
-    const token = async (realmId: string): Promise<string> => {
+    let asked: ReturnType<typeof ask> | undefined;
+    const held = async () => {
       asked ??= ask();
-      let held = await asked;
-      if (held.expires - clock() < leastLifetime) {
-        asked = ask();
-        held = await asked;
-      }
-      const found = held.tokens.get(realmId);
-      if (found === undefined)
-        throw new SeedlessError('backup-refused', { reason: 'the keeper makes no tokens for a realm' });
-      return found;
+      const answer = await asked;
+      if (answer.expires - clock() >= leastLifetime) return answer;
+      asked = ask();
+      return await asked;
     };
-    return createRecoveryClient({
-      configuration,
-      previousConfigurations,
-      token,
-      fetch,
-      ...(stretch === undefined ? {} : { stretch }),
-    });
+    return {
+      of: async (realmId: string): Promise<string> => {
+        const found = (await held()).tokens.get(realmId);
+        if (found === undefined)
+          throw new SeedlessError('backup-refused', { reason: 'the keeper makes no tokens for a realm' });
+        return found;
+      },
+      /** Those of the generation's realms that the keeper makes tokens for. */
+      realmIds: async (): Promise<readonly string[]> => {
+        const { tokens } = await held();
+        return generation.placement.realmIds.map(hexEncode).filter((id) => tokens.has(id));
+      },
+    };
   }
 
   /** Names the person to the realms' hash, and nobody else's PIN fits it. */

@@ -25,9 +25,11 @@ export interface GenerationName {
   readonly generation: Uint8Array;
 }
 
+/** For the keeper of backups: its share and the ciphertext. */
+export type SealedSeed = Pick<BackupContent, 'share' | 'ciphertext'>;
+
 export interface SplitSeed {
-  /** For the keeper of backups: its share and the ciphertext. */
-  readonly content: BackupContent;
+  readonly content: SealedSeed;
   /** For the realms. */
   readonly realmShare: SecretBytes;
 }
@@ -52,7 +54,7 @@ export async function splitSeed(
 
 /** The seed. SeedlessError `backup-unreadable` when the shares are not of one key, or the content is of another backup. */
 export async function joinSeed(
-  content: BackupContent,
+  content: SealedSeed,
   realmShare: Uint8Array,
   name: GenerationName,
 ): Promise<SecretBytes> {

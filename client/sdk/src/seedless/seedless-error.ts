@@ -8,10 +8,13 @@ export const seedlessErrors = {
   'seed-exists': 'use the seed that is there, another backupName, or resetPin to finish its backup',
   'backup-not-found': 'no backup of that name is in use: create one on a device that has the seed',
   'backup-refused': 'nothing was changed; `reason` says why the keeper refused',
+  'configuration-unknown':
+    'give previousConfigurations: the backup is with realms that this application does not know; no guess was spent',
   'keeper-unavailable': 'try again later: the keeper of backups did not answer',
   'keeper-untrusted': 'the answer is not of the pinned keeper of backups; check its address and key',
   'self-test-failed':
     'nothing was switched: the PIN of before still works; try again, and tell the operators',
+  'exports-too-few': 'add the exports of other realms: fewer than the recover threshold open nothing',
   'backup-unreadable': 'the shares do not open the seed: they are of two generations, or one was altered',
 } as const;
 export type SeedlessErrorCode = keyof typeof seedlessErrors;
