@@ -1,16 +1,19 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { BackupRows } from '@keystead/enclave-backup/backup-rows';
 import { read } from '@keystead/enclave-backup/backup-state';
-import { openKeeperRecord } from '@keystead/enclave-backup/boot';
+import { backupKind } from '@keystead/enclave-backup/boot';
 import { RealmTokens } from '@keystead/enclave-backup/realm-tokens';
 import { parseBackupSettings } from '@keystead/enclave-backup/settings';
-import { DevelopmentFile } from '@keystead/enclave-launcher/unlock/development-file';
-import { openRealmRecord } from '@keystead/enclave-realm/boot';
+import { readRealmRecord } from '@keystead/enclave-launcher/realm-files';
+import { unlockSecretOf } from '@keystead/enclave-launcher/unlock/secret-of-home';
+import { realmKind } from '@keystead/enclave-realm/boot';
 import { RecordRows } from '@keystead/enclave-realm/record-rows';
+import { openBesideRecord } from '@keystead/enclave-runtime/beside-boot';
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { hexEncode } from '@keystead/crypto/hex';
+import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { branch } from '@keystead/protocol/deployment';
 import { parseUuid } from '@keystead/protocol/ids';
 import type { BackupExport, RealmExport } from '@keystead/sdk/seedless/offline-recovery';
@@ -23,11 +26,12 @@ import { settingsFileOf } from './start-realms.ts';
 export async function exportBackup(
   home: string,
   asked: { readonly organizationId: string; readonly backupName: string },
+  unlock: readonly SecretBytes[] = [],
 ): Promise<BackupExport> {
   const { organizationId, backupName } = asked;
   const organization = parseUuid(organizationId);
   if (organization === undefined) throw new StackError('no organization id', 'name a lower-case UUID');
-  const { seed, keeperId } = openKeeperRecord(recordOf(home), await unlockKeyOf(home, 'backup'));
+  const { seed, id: keeperId } = await genesisOf(home, 'backup', unlock);
   const rows = new BackupRows({ seed, keeperId, random: noRandom });
   const name = rows.nameOf(organization);
   const row = rowOf(join(home, 'data/backup.sqlite'), 'SELECT row FROM backup WHERE name = ?', name);
@@ -57,8 +61,9 @@ export async function exportBackup(
 export async function exportRegistration(
   home: string,
   asked: { readonly tenant: string; readonly user: string },
+  unlock: readonly SecretBytes[] = [],
 ): Promise<RealmExport> {
-  const { seed, realmId } = openRealmRecord(recordOf(home), await unlockKeyOf(home, 'realm'));
+  const { seed, id: realmId } = await genesisOf(home, 'realm', unlock);
   const rows = new RecordRows({ seed, realmId, random: noRandom });
   const name = rows.nameOf(asked.tenant, asked.user);
   const row = rowOf(join(home, 'data/realm.sqlite'), 'SELECT row FROM record WHERE name = ?', name);
@@ -100,17 +105,18 @@ const noRandom = (): never => {
   throw new TypeError('an export seals nothing');
 };
 
-function recordOf(home: string): Uint8Array {
-  const path = join(home, 'genesis/realm.record');
-  if (!existsSync(path)) throw missing(`genesis record ${path}`);
-  return new Uint8Array(readFileSync(path));
-}
-
-async function unlockKeyOf(home: string, program: 'realm' | 'backup'): Promise<Uint8Array> {
-  const developmentFile = join(home, 'development/unlock.key');
-  const unlock = { developmentFile, operatorSocket: '', kind: 'development-file' as const };
-  const secret = await new DevelopmentFile({ profile: 'production', unlock }, true).secret();
-  return branch(secret, `keystead/unlock/${program}/v1`).expose();
+async function genesisOf(home: string, program: 'realm' | 'backup', unlock: readonly SecretBytes[]) {
+  const secret = await unlockSecretOf(home, unlock);
+  const record = readRealmRecord(home);
+  if (record === undefined) throw missing(`genesis record in ${home}`);
+  const key = branch(secret, `keystead/unlock/${program}/v1`);
+  secret.wipe();
+  try {
+    const { domain } = program === 'realm' ? realmKind : backupKind;
+    return openBesideRecord(domain, record, key.expose());
+  } finally {
+    key.wipe();
+  }
 }
 
 function rowOf(database: string, sql: string, name: Uint8Array): Uint8Array | undefined {

@@ -1,4 +1,5 @@
 import type { StackOptions } from './environment.ts';
+import { sayLocked } from './say-locked.ts';
 import { serveUntilStopped } from './serve-until-stopped.ts';
 import { startRealms } from './start-realms.ts';
 
@@ -13,7 +14,8 @@ export function serveBackup(readOptions: () => StackOptions): Promise<void> {
       {
         profile,
         ...{ isolation, userIdBase },
-        developmentUnlock: unlock === 'development-file',
+        unlock,
+        locked: (state, name, where) => sayLocked(state, name, where),
         realms: [],
         backup: { home, port, settings: () => '{}\n' },
       },

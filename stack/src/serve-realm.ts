@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { headsOf, type StackOptions } from './environment.ts';
 import { developmentSettings, developmentTenant } from './realm-tenant.ts';
+import { sayLocked } from './say-locked.ts';
 import { serveUntilStopped } from './serve-until-stopped.ts';
 import { StackError } from './stack-error.ts';
 import { startRealms } from './start-realms.ts';
@@ -27,7 +28,8 @@ export function serveRealm(readOptions: () => StackOptions): Promise<void> {
       {
         profile,
         ...{ isolation, userIdBase },
-        developmentUnlock: unlock === 'development-file',
+        unlock,
+        locked: (state, name, where) => sayLocked(state, name, where),
         addressRate: profile === 'production' ? productionAddressRate : 0,
         realms: [
           {

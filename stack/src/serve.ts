@@ -1,5 +1,6 @@
 import { KmsError } from '@keystead/protocol/errors';
 import { firstRun } from './first-run.ts';
+import { sayLocked } from './say-locked.ts';
 import { StackError } from './stack-error.ts';
 import { type DevelopmentRealms, startDevelopmentRealms } from './development-realms.ts';
 import { type StartOptions, startStack } from './start-stack.ts';
@@ -74,14 +75,6 @@ export async function serve(readOptions: () => StartOptions): Promise<void> {
     const realms = await starting?.catch(() => undefined);
     await realms?.stop();
   }
-}
-
-function sayLocked(state: 'founding' | 'locked'): void {
-  process.stderr.write(
-    state === 'founding'
-      ? 'not founded yet: keystead operator found, with the same KEYSTEAD_HOME\n'
-      : 'locked: keystead operator unlock, with the same KEYSTEAD_HOME\n',
-  );
 }
 
 function leave(error: unknown): never {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { IsolationPart } from '@keystead/enclave-launcher/isolation-part';
 import type { LauncherEvent } from '@keystead/enclave-launcher/report';
 import { missingPart } from '@keystead/enclave-launcher/sandbox-tools';
+import type { UnlockKind } from '@keystead/protocol/operator';
 import { stop as endBundler } from 'esbuild';
 import { bundleEnclave, bundleHost, type EnclaveBundle } from './bundle.ts';
 import {
@@ -62,7 +63,10 @@ export interface RealmsOptions {
   readonly profile?: 'development' | 'production';
   readonly isolation?: readonly IsolationPart[];
   readonly userIdBase?: number;
-  readonly developmentUnlock?: boolean;
+  /** What unlocks those that are new; needed to found one in production (spec/unlock.md §9). */
+  readonly unlock?: UnlockKind | undefined;
+  /** Called each time one of them waits for its operators. */
+  readonly locked?: (state: 'founding' | 'locked', name: Beside, home: string) => void;
   /** Requests per second of one address; 0 is no bound. */
   readonly addressRate?: number;
   readonly stderr?: ErrorOutput;
@@ -93,7 +97,7 @@ export interface RunningBackup {
 }
 
 type Part = 'enclave' | 'host' | 'heads';
-type Beside = `realm-${number}` | 'backup';
+export type Beside = `realm-${number}` | 'backup';
 export type RealmProcess = `${Beside}-${Part}` | 'realm-launcher';
 
 /** Where the operator's settings of a realm, or of a keeper of backups, stand. */
@@ -140,6 +144,8 @@ interface Started {
   publicKey: string;
   refusal: string;
   readonly held: Home;
+  /** Operators take the time that they need. */
+  isLocked: boolean;
   enclave: number | undefined;
   /** How often the enclave has taken settings. */
   configured: number;
@@ -231,6 +237,7 @@ class StartedRealms implements Realms {
         publicKey: '',
         refusal: '',
         held,
+        isLocked: false,
         enclave: undefined,
         configured: 0,
       };
@@ -269,9 +276,13 @@ class StartedRealms implements Realms {
           KEYSTEAD_ADDRESS_RATE: String(addressRate),
         }),
       );
+      const operatorSocket = join(held.sockets.operator, 'operator.sock');
+      // Where `keystead operator` finds it: a home with a long path has its sockets elsewhere.
+      writeFileSync(join(held.bundles, 'operator'), `${operatorSocket}\n`, { mode: 0o600 });
       configured.push({
         name,
         home,
+        operatorSocket,
         hostSocket: join(held.sockets.gateway, `${program}.sock`),
         headsSocket,
         settings,
@@ -297,7 +308,7 @@ class StartedRealms implements Realms {
         ]),
       ),
       parts,
-      developmentUnlock: this.#options.developmentUnlock ?? false,
+      unlock: this.#options.unlock,
     };
     const launcherPath = write('launcher.mjs', launcher.code);
     this.#supervise('realm-launcher', () => {
@@ -315,10 +326,11 @@ class StartedRealms implements Realms {
   }
 
   async settled(): Promise<void> {
-    const deadline = performance.now() + startPatience;
+    let deadline = performance.now() + startPatience;
     for (;;) {
       if (this.#stopped !== undefined) throw new StackError('stopped', 'start it again');
       if (this.#failure !== undefined) throw this.#failure;
+      if (this.#started.some(({ isLocked }) => isLocked)) deadline = performance.now() + startPatience;
       const states = await Promise.all(this.#started.map((realm) => this.#look(realm)));
       if (states.length > 0 && states.every((isSettled) => isSettled)) break;
       if (performance.now() > deadline)
@@ -388,12 +400,17 @@ class StartedRealms implements Realms {
       if (event.final) this.#fail(new StackError(event.detail, event.hint, { exitCode: event.exitCode }));
       return;
     }
-    if (event.event === 'deployment' || event.event === 'locked') return;
+    if (event.event === 'deployment') return;
     const realm = this.#started.find(({ name }) => event.role === name);
     if (realm === undefined) return;
+    if (event.event === 'locked') {
+      realm.isLocked = true;
+      this.#options.locked?.(event.state, realm.name, realm.home);
+    }
     if (event.event === 'started') realm.enclave = event.pid;
     if (event.event === 'ended' && realm.enclave === event.pid) realm.enclave = undefined;
     if (event.event === 'realm') {
+      realm.isLocked = false;
       realm.id = event.realmId;
       realm.publicKey = event.publicKey;
       realm.configured += 1;

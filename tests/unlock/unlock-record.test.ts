@@ -202,13 +202,13 @@ describe('the way to unlock', () => {
 
   test('G2 production takes no development file unasked, founds nothing before it is said who unlocks, and isolates by all parts', async () => {
     writeFileSync(join(home, 'unlock.key'), '00'.repeat(32));
-    const report = () => {};
-    await assert.rejects(openUnlock(config('production'), false, report), refused);
-    await assert.rejects(openUnlock(config('production'), true, report), refused);
+    const around = { report: () => {}, replace: () => {} };
+    await assert.rejects(openUnlock({ ...config('production'), ...around, founded: false }), refused);
+    await assert.rejects(openUnlock({ ...config('production'), ...around, founded: true }), refused);
     assert.deepEqual(parseIsolation(undefined, 'production'), [...isolationParts]);
     // The controls: asked for by name, and in development.
     for (const asked of [config('production', 'development-file'), config('development')])
       for (const founded of [false, true])
-        assert.equal((await openUnlock(asked, founded, report)).kind, 'development-file');
+        assert.equal((await openUnlock({ ...asked, ...around, founded })).kind, 'development-file');
   });
 });

@@ -5,7 +5,8 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { genesisDirectoryOf, readGenesis, writeGenesis } from '@keystead/enclave-launcher/genesis-files';
+import { genesisDirectoryOf } from '@keystead/enclave-launcher/genesis-directory';
+import { readGenesis, writeGenesis } from '@keystead/enclave-launcher/genesis-files';
 import { BootError } from '@keystead/enclave-runtime/boot';
 import { WalletKeyWorld } from './wallet-key-world.ts';
 

@@ -2,6 +2,7 @@
  * Three enclaves with their real boots, the real signer and certifier, and the launcher's own code that replaces wallet keys;
  * processes are objects, so that every one of them can be killed before or after any message.
  */
+import { genesisDirectoryOf } from '@keystead/enclave-launcher/genesis-directory';
 import '../loopback-only.ts';
 import { randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -16,7 +17,6 @@ import {
 } from '@keystead/enclave-launcher/enclave-process';
 import { found } from '@keystead/enclave-launcher/genesis';
 import {
-  genesisDirectoryOf,
   readGenesisRecord,
   readRoleKeyChanges,
   replaceGenesis,

@@ -1,7 +1,14 @@
 import { base64urlDecode } from '@keystead/crypto/base64url';
 import { CryptoError } from '@keystead/crypto/crypto-error';
 import { equalBytes } from '@keystead/crypto/bytes';
-import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
+import type { JsonValue } from '@keystead/crypto/strict-json';
+import {
+  integer,
+  members,
+  refuseUnknown,
+  SettingsError,
+  settingsOf,
+} from '@keystead/enclave-runtime/operator-settings';
 import { maximumRealms } from '@keystead/protocol/backup-messages';
 import { type DeploymentKeys, deploymentIdOf, type RoleKeys } from '@keystead/protocol/deployment';
 import { followRoleKeys } from '@keystead/protocol/role-key-change';
@@ -21,39 +28,26 @@ export interface BackupSettings {
   readonly deletionDelayMilliseconds: number;
 }
 
-/** Settings that cannot be used. The message names the member and never its content. */
-export class SettingsError extends Error {
-  constructor(detail: string) {
-    super(detail);
-    this.name = 'SettingsError';
-  }
-}
-
 const defaultDelaySeconds = 7 * 24 * 60 * 60;
 const longestDelaySeconds = 90 * 24 * 60 * 60;
-
-type Members = { readonly [name: string]: JsonValue };
 
 /**
  * Reads `{"deployment": {"deploymentId", "keys"}, "realms": [id], "tenant": {"name", "version"}, "deletionDelaySeconds"}`;
  * every member is optional. `keys` is that of `GET /v1/deployment`. Throws SettingsError.
  */
 export function parseBackupSettings(json: string): BackupSettings {
-  let value: JsonValue;
-  try {
-    value = parseStrictJson(json, { maxBytes: 65_536 });
-  } catch {
-    throw new SettingsError('not strict JSON');
-  }
-  const { deployment, realms = [], tenant, deletionDelaySeconds, ...unknown } = members(value, 'settings');
+  const { deployment, realms = [], tenant, deletionDelaySeconds, ...unknown } = settingsOf(json, 65_536);
   refuseUnknown(unknown, 'settings');
   const isId = (id: JsonValue): id is string => typeof id === 'string' && /^[0-9a-f]{32}$/.test(id);
   if (!Array.isArray(realms) || realms.length > maximumRealms || !realms.every(isId))
     throw new SettingsError(`realms is no list of at most ${maximumRealms} ids`);
   if (new Set(realms).size !== realms.length) throw new SettingsError('realms names one twice');
-  const delay = deletionDelaySeconds ?? defaultDelaySeconds;
-  if (typeof delay !== 'number' || !Number.isInteger(delay) || delay < 0 || delay > longestDelaySeconds)
-    throw new SettingsError(`deletionDelaySeconds is no integer from 0 to ${longestDelaySeconds}`);
+  const delay = integer(
+    deletionDelaySeconds ?? defaultDelaySeconds,
+    'deletionDelaySeconds',
+    0,
+    longestDelaySeconds,
+  );
   return {
     deployment: deployment === undefined ? undefined : deploymentOf(deployment),
     realms,
@@ -108,14 +102,4 @@ function key(value: JsonValue | undefined, at: string): Uint8Array {
   }
   if (bytes?.length !== 32) throw new SettingsError(`${at} is not base64url of 32 bytes`);
   return bytes;
-}
-
-function members(value: JsonValue | undefined, at: string): Members {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new SettingsError(`${at} is no object`);
-  return value;
-}
-
-function refuseUnknown(rest: Members, at: string): void {
-  for (const name of Object.keys(rest)) throw new SettingsError(`${at}: unknown member ${name}`);
 }

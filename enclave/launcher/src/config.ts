@@ -74,14 +74,15 @@ export function parseConfig(json: string): LauncherConfig {
     unlock: {
       developmentFile: string(unlock.developmentFile, 'unlock.developmentFile'),
       operatorSocket: string(unlock.operatorSocket, 'unlock.operatorSocket'),
-      kind: unlockKindOf(unlock.kind),
+      kind: unlockKindOf(unlock.kind, refuse),
     },
   };
 }
 
-function unlockKindOf(kind: unknown): UnlockKind | undefined {
+/** Throws what `wrong` makes of the member's name. */
+export function unlockKindOf(kind: unknown, wrong: (detail: string) => LaunchError): UnlockKind | undefined {
   if (kind === undefined) return undefined;
-  if (kind !== 'development-file' && kind !== 'password' && kind !== 'shares') throw refuse('unlock.kind');
+  if (kind !== 'development-file' && kind !== 'password' && kind !== 'shares') throw wrong('unlock.kind');
   return kind;
 }
 

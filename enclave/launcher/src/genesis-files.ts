@@ -1,19 +1,23 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { base64urlDecode, base64urlEncode } from '@keystead/crypto/base64url';
 import type { Role } from '@keystead/protocol/deployment';
 import { roles } from '@keystead/enclave-runtime/genesis-record';
-import { syncDirectory, writeNewFile } from './durable-file.ts';
 import { deploymentFileOf } from './deployment-file.ts';
+import {
+  finishReplacement,
+  genesisDirectoryOf,
+  replaceGenesisDirectory,
+  writeGenesisDirectory,
+} from './genesis-directory.ts';
 import { LaunchError } from './launch-error.ts';
 import { unlockRecordName } from './unlock/unlock-record.ts';
 
 /** Sealed genesis records by role: opaque to the launcher. */
 export type GenesisRecords = Readonly<Record<Role, Uint8Array>>;
 
-/** Where the genesis records of a home lie, and its unlock record. */
-export const genesisDirectoryOf = (home: string) => join(home, 'genesis');
-const fileOf = (directory: string, role: Role) => join(directory, `${role}.record`);
+const nameOf = (role: Role) => `${role}.record`;
+const fileOf = (directory: string, role: Role) => join(directory, nameOf(role));
 
 /** The file of one role's record. */
 export const genesisRecordOf = (home: string, role: Role) => fileOf(genesisDirectoryOf(home), role);
@@ -46,51 +50,36 @@ export function readGenesis(home: string): GenesisRecords | undefined {
   return undefined;
 }
 
-/** Writes all three records and the unlock record, or none: they appear by one rename. */
+/** Writes all three records and the unlock record, or none. */
 export function writeGenesis(home: string, records: GenesisRecords, unlockRecord: string | undefined): void {
-  prepare(home, records, unlockRecord === undefined ? {} : { [unlockRecordName]: unlockRecord });
-  // An empty directory that somebody made is no genesis; a directory with files makes this fail.
-  renameSync(preparedOf(home), genesisDirectoryOf(home));
-  syncDirectory(home);
+  writeGenesisDirectory(home, {
+    ...filesOf(records),
+    ...(unlockRecord === undefined ? {} : { [unlockRecordName]: unlockRecord }),
+  });
 }
 
 /**
- * Puts other records, and another unlock record or other changes of role keys, in the place of those that stand, all or none: when
- * the process is killed in between, the next start has the old ones, or goes on. What is not named stays.
+ * Puts other records, and another unlock record or other changes of role keys, in the place of those that stand, all or none. What
+ * is not named stays.
  */
 export function replaceGenesis(
   home: string,
   records: GenesisRecords,
   { unlockRecord, changes }: { readonly unlockRecord?: string; readonly changes?: readonly Uint8Array[] },
 ): void {
-  const kept = [unlockRecordName, roleKeysName].flatMap((name) => {
-    const path = join(genesisDirectoryOf(home), name);
-    return existsSync(path) ? [[name, readFileSync(path, 'utf8')] as const] : [];
-  });
-  prepare(home, records, {
-    ...Object.fromEntries(kept),
-    ...(unlockRecord === undefined ? {} : { [unlockRecordName]: unlockRecord }),
-    ...(changes === undefined ? {} : { [roleKeysName]: roleKeysFile(changes) }),
-  });
-  renameSync(genesisDirectoryOf(home), replacedOf(home));
-  syncDirectory(home);
-  finishReplacement(home);
+  replaceGenesisDirectory(
+    home,
+    {
+      ...filesOf(records),
+      ...(unlockRecord === undefined ? {} : { [unlockRecordName]: unlockRecord }),
+      ...(changes === undefined ? {} : { [roleKeysName]: roleKeysFile(changes) }),
+    },
+    [unlockRecordName, roleKeysName],
+  );
 }
 
-/** What is prepared is whole when what it replaces has been moved away. */
-function finishReplacement(home: string): void {
-  const directory = genesisDirectoryOf(home);
-  if (!existsSync(replacedOf(home))) return;
-  if (!existsSync(directory)) {
-    renameSync(preparedOf(home), directory);
-    syncDirectory(home);
-  }
-  rmSync(replacedOf(home), { recursive: true });
-  syncDirectory(home);
-}
-
-const preparedOf = (home: string) => `${genesisDirectoryOf(home)}.new`;
-const replacedOf = (home: string) => `${genesisDirectoryOf(home)}.old`;
+const filesOf = (records: GenesisRecords) =>
+  Object.fromEntries(roles.map((role) => [nameOf(role), records[role]]));
 
 /** Every change of the roles' keys since the founding, in order (spec/unlock.md §8). Throws LaunchError. */
 export function readRoleKeyChanges(home: string): Uint8Array[] {
@@ -107,14 +96,3 @@ export function readRoleKeyChanges(home: string): Uint8Array[] {
 const roleKeysName = 'role-keys.json';
 const roleKeysFile = (changes: readonly Uint8Array[]) =>
   `${JSON.stringify({ changes: changes.map(base64urlEncode) }, undefined, 2)}\n`;
-
-function prepare(home: string, records: GenesisRecords, files: Readonly<Record<string, string>>): void {
-  const temporary = preparedOf(home);
-  rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary, { mode: 0o700 });
-  chmodSync(temporary, 0o700);
-  for (const role of roles) writeNewFile(fileOf(temporary, role), records[role], 0o600);
-  for (const [name, content] of Object.entries(files)) writeNewFile(join(temporary, name), content, 0o600);
-  syncDirectory(temporary);
-  syncDirectory(home);
-}

@@ -5,7 +5,14 @@ import type { LauncherConfig } from './config.ts';
 import { deploymentIdText, keepDeploymentFile } from './deployment-file.ts';
 import type { EnclaveProcess } from './enclave-process.ts';
 import { found } from './genesis.ts';
-import { readGenesis, readGenesisRecord, readRoleKeyChanges, writeGenesis } from './genesis-files.ts';
+import {
+  type GenesisRecords,
+  readGenesis,
+  readGenesisRecord,
+  readRoleKeyChanges,
+  replaceGenesis,
+  writeGenesis,
+} from './genesis-files.ts';
 import { LaunchError } from './launch-error.ts';
 import type { Report } from './report.ts';
 import { resealed } from './reseal.ts';
@@ -14,6 +21,7 @@ import { Sandbox } from './sandbox.ts';
 import { SeedHolders } from './seed-holders.ts';
 import { type Ready, Supervisor } from './supervisor.ts';
 import { openUnlock } from './unlock/unlock.ts';
+import { untilAborted } from './until-aborted.ts';
 import { walletKeysOf } from './wallet-keys.ts';
 
 /** Certificates of what runs hold for a day. */
@@ -26,7 +34,12 @@ const certificateRenewal = 6 * 60 * 60 * 1000;
 export async function launch(config: LauncherConfig, report: Report, signal: AbortSignal): Promise<void> {
   const existing = readGenesis(config.home);
   const sandbox = Sandbox.prepare(config);
-  const unlock = await openUnlock(config, existing !== undefined, report);
+  const unlock = await openUnlock<GenesisRecords>({
+    ...config,
+    founded: existing !== undefined,
+    report,
+    replace: (unlockRecord, records) => replaceGenesis(config.home, records, { unlockRecord }),
+  });
   // What runs now is approved for as long as the deployment stays open.
   const fixed = {
     settings: JSON.stringify(config.settings),
@@ -59,16 +72,18 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
     const enclaves = await startAll(supervisors);
     if (founding !== undefined) writeGenesis(config.home, await found(enclaves, secret), founding.record);
     await unlock.serve({
-      walletKeys: walletKeysOf(config.home, holders),
       reseal: (secrets) => resealed(config.home, holders, secrets),
-      replaceRoleKeys: (unlockSecret) => replaceRoleKeys({ home: config.home, holders, unlockSecret }),
-      async restart() {
-        // Clients find the keys of now before anything is signed with them.
-        keepDeploymentFile(config.home, holders.deployment, readRoleKeyChanges(config.home));
-        await Promise.all(roles.map((role) => holders.process(role)?.stop(0)));
-        await holders.allOpen();
+      keys: {
+        walletKeys: walletKeysOf(config.home, holders),
+        replaceRoleKeys: (unlockSecret) => replaceRoleKeys({ home: config.home, holders, unlockSecret }),
+        async restart() {
+          // Clients find the keys of now before anything is signed with them.
+          keepDeploymentFile(config.home, holders.deployment, readRoleKeyChanges(config.home));
+          await Promise.all(roles.map((role) => holders.process(role)?.stop(0)));
+          await holders.allOpen();
+        },
+        roleGeneration: () => readRoleKeyChanges(config.home).length + 1,
       },
-      roleGeneration: () => readRoleKeyChanges(config.home).length + 1,
     });
     const deployed = agreement(config, report, existing === undefined);
     await Promise.all(
@@ -87,15 +102,6 @@ export async function launch(config: LauncherConfig, report: Report, signal: Abo
     unlock.close();
     await stopAll();
   }
-}
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = new Promise<never>((_, reject) => {
-    const stop = () => reject(new LaunchError('stopped', 'start it again'));
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  return Promise.race([work, aborted]);
 }
 
 /** One line for operators on standard error; never a secret. */

@@ -1,4 +1,5 @@
-import type { BundleConfig } from './config.ts';
+import type { UnlockKind } from '@keystead/protocol/operator';
+import { type BundleConfig, unlockKindOf } from './config.ts';
 import { type IsolationPart, parseIsolation } from './isolation-part.ts';
 import { exitConfiguration, LaunchError } from './launch-error.ts';
 
@@ -11,6 +12,8 @@ export interface RealmConfig {
   readonly program: BesideProgram;
   /** The realm's own directory; it exists. */
   readonly home: string;
+  /** Path at which operators unlock; its directory exists and is this user's alone. */
+  readonly operatorSocket: string;
   /** Path of the host's socket, and of the socket of the heads keeper, which realms have. */
   readonly hostSocket: string;
   readonly headsSocket: string | undefined;
@@ -28,8 +31,8 @@ export interface RealmsConfig {
   readonly realms: readonly RealmConfig[];
   readonly bundles: Readonly<Partial<Record<BesideProgram, BundleConfig>>>;
   readonly parts: readonly IsolationPart[];
-  /** Whether the operator named the development file as the way to unlock. */
-  readonly developmentUnlock: boolean;
+  /** The way to unlock that the operator named. */
+  readonly unlock: UnlockKind | undefined;
 }
 
 /** Reads the configuration of a launcher of realms; undefined when it is of another kind. Throws LaunchError. */
@@ -42,9 +45,8 @@ export function parseRealmsConfig(json: string): RealmsConfig | undefined {
   }
   const members = object(value, 'configuration');
   if (members.kind !== 'realms') return undefined;
-  const { profile, realms, parts, developmentUnlock } = members;
+  const { profile, realms, parts } = members;
   if (profile !== 'development' && profile !== 'production') throw refuse('profile');
-  if (typeof developmentUnlock !== 'boolean') throw refuse('developmentUnlock');
   if (!Array.isArray(realms) || realms.length === 0 || realms.length > 16) throw refuse('realms');
   if (!Array.isArray(parts)) throw refuse('parts is no list');
   const parsed = realms.map(realmOf);
@@ -58,13 +60,13 @@ export function parseRealmsConfig(json: string): RealmsConfig | undefined {
     realms: parsed,
     bundles: bundlesOf(members.bundles, parsed),
     parts: partsOf(parts),
-    developmentUnlock,
+    unlock: unlockKindOf(members.unlock, refuse),
   };
 }
 
 function realmOf(value: unknown, index: number): RealmConfig {
   const at = `realms[${index}]`;
-  const { name, home, hostSocket, headsSocket, settings, userId } = object(value, at);
+  const { name, home, operatorSocket, hostSocket, headsSocket, settings, userId } = object(value, at);
   if (typeof name !== 'string' || !/^(?:realm-[a-z0-9]{1,10}|backup)$/.test(name)) throw refuse(`${at}.name`);
   const program = name === 'backup' ? 'backup' : 'realm';
   if (!Number.isSafeInteger(userId) || (userId as number) <= 0) throw refuse(`${at}.userId`);
@@ -72,6 +74,7 @@ function realmOf(value: unknown, index: number): RealmConfig {
     name,
     program,
     home: string(home, `${at}.home`),
+    operatorSocket: string(operatorSocket, `${at}.operatorSocket`),
     hostSocket: string(hostSocket, `${at}.hostSocket`),
     headsSocket: program === 'realm' ? string(headsSocket, `${at}.headsSocket`) : undefined,
     settings: string(settings, `${at}.settings`),

@@ -1,20 +1,27 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { replaceFile, syncDirectory, writeNewFile } from './durable-file.ts';
+import { replaceFile } from './durable-file.ts';
+import {
+  finishReplacement,
+  genesisDirectoryOf,
+  replaceGenesisDirectory,
+  writeGenesisDirectory,
+} from './genesis-directory.ts';
 import { LaunchError } from './launch-error.ts';
+import { unlockRecordName } from './unlock/unlock-record.ts';
 
 /** Where a realm states its id and its key for clients: `{"id": "<hex>", "publicKey": "<hex>"}`. */
 export const realmFileOf = (home: string) => join(home, 'realm.json');
 
-const directoryOf = (home: string) => join(home, 'genesis');
-const recordOf = (home: string) => join(directoryOf(home), 'realm.record');
+const recordName = 'realm.record';
 
 /**
  * The sealed record of a realm, or undefined when it has never been made. Throws LaunchError when it is gone: another id
  * would orphan every registration.
  */
 export function readRealmRecord(home: string): Uint8Array | undefined {
-  const path = recordOf(home);
+  finishReplacement(home);
+  const path = join(genesisDirectoryOf(home), recordName);
   if (existsSync(path)) return new Uint8Array(readFileSync(path));
   if (existsSync(realmFileOf(home)))
     throw new LaunchError(
@@ -24,15 +31,17 @@ export function readRealmRecord(home: string): Uint8Array | undefined {
   return undefined;
 }
 
-export function writeRealmRecord(home: string, record: Uint8Array): void {
-  const directory = directoryOf(home);
-  const temporary = `${directory}.new`;
-  rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary, { mode: 0o700 });
-  writeNewFile(join(temporary, 'realm.record'), record, 0o600);
-  syncDirectory(temporary);
-  renameSync(temporary, directory);
-  syncDirectory(home);
+/** Writes the record of a new realm and what unlocks it, or neither. */
+export function writeRealmRecord(home: string, record: Uint8Array, unlockRecord: string | undefined): void {
+  writeGenesisDirectory(home, {
+    [recordName]: record,
+    ...(unlockRecord === undefined ? {} : { [unlockRecordName]: unlockRecord }),
+  });
+}
+
+/** Puts the record under another unlock secret, and what unlocks that, in the place of those that stand: both or neither. */
+export function replaceRealmRecord(home: string, record: Uint8Array, unlockRecord: string): void {
+  replaceGenesisDirectory(home, { [recordName]: record, [unlockRecordName]: unlockRecord }, []);
 }
 
 /** Throws LaunchError when the file is another realm's. */

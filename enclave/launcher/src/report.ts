@@ -3,8 +3,8 @@ export type LauncherEvent<Name extends string = string> =
   | { event: 'started'; role: Name; pid: number; measurement: string }
   | { event: 'ready'; role: Name; pid: number; refused: string[]; allowed: string[] }
   | { event: 'ended'; role: Name; pid: number; code: number | null; signal: string | null }
-  /** Nothing goes on before operators have done their part. */
-  | { event: 'locked'; state: 'founding' | 'locked'; kind: 'password' | 'shares' }
+  /** Nothing goes on before operators have done their part; `role` names a realm. */
+  | { event: 'locked'; role?: Name; state: 'founding' | 'locked'; kind: 'password' | 'shares' }
   | { event: 'deployment'; deploymentId: string; founded: boolean }
   /** A realm runs, or was configured anew. Hexadecimal. */
   | { event: 'realm'; role: Name; realmId: string; publicKey: string; founded: boolean }

@@ -6,6 +6,7 @@ import { connectStreams } from './connect-streams.ts';
 import { EnclaveFailure, type EnclaveProcess } from './enclave-process.ts';
 import type { SeedHolders, Surroundings } from './seed-holders.ts';
 import { LaunchError } from './launch-error.ts';
+import type { GenesisRecords } from './genesis-files.ts';
 import type { Sandbox } from './sandbox.ts';
 import type { Report } from './report.ts';
 import type { Unlock } from './unlock/unlock.ts';
@@ -27,7 +28,7 @@ export interface SupervisorOptions {
   readonly role: Role;
   readonly config: LauncherConfig;
   readonly sandbox: Sandbox;
-  readonly unlock: Unlock;
+  readonly unlock: Unlock<GenesisRecords>;
   readonly holders: SeedHolders;
   /** Whether a process in the place of another gets its seed from the other two. */
   readonly resumes: boolean;

@@ -1,6 +1,13 @@
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { hexDecode } from '@keystead/crypto/hex';
-import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
+import type { JsonValue } from '@keystead/crypto/strict-json';
+import {
+  integer,
+  members,
+  refuseUnknown,
+  SettingsError,
+  settingsOf,
+} from '@keystead/enclave-runtime/operator-settings';
 import type { GuessRules } from './guess-rules.ts';
 
 /** spec/realm.md §8 and §9: what the operator says of the tenants, and how it is written down. */
@@ -32,20 +39,10 @@ export interface RealmSettings {
   readonly noise: { readonly newest: number; readonly oldest: number };
 }
 
-/** Settings that cannot be used. The message names the member and never its content. */
-export class SettingsError extends Error {
-  constructor(detail: string) {
-    super(detail);
-    this.name = 'SettingsError';
-  }
-}
-
 export const tenantPattern = /^(?:test-)?[a-zA-Z0-9]{1,56}$/;
 const versionPattern = /^(?:0|[1-9][0-9]{0,19})$/;
 const longestTokenSeconds = 24 * 60 * 60;
 const maximumSettingsBytes = 1 << 20;
-
-type Members = { readonly [name: string]: JsonValue };
 
 /**
  * Reads `{"tenants": {name: {"keys": {version: key}, …}}, "noise": {"newest", "oldest"}}`. A key is a text, the secret of
@@ -53,13 +50,7 @@ type Members = { readonly [name: string]: JsonValue };
  * realms take it. Throws SettingsError.
  */
 export function parseRealmSettings(json: string): RealmSettings {
-  let value: JsonValue;
-  try {
-    value = parseStrictJson(json, { maxBytes: maximumSettingsBytes });
-  } catch {
-    throw new SettingsError('not strict JSON');
-  }
-  const { tenants, noise, ...unknown } = members(value, 'settings');
+  const { tenants, noise, ...unknown } = settingsOf(json, maximumSettingsBytes);
   refuseUnknown(unknown, 'settings');
   const parsed = Object.entries(members(tenants ?? {}, 'tenants')).map(([name, tenant]) =>
     tenantOf(name, tenant),
@@ -173,20 +164,4 @@ function keyOf(value: JsonValue, at: string): TenantKey {
 function secretOf(data: Uint8Array, at: string): TenantKey {
   if (data.length < 16) throw new SettingsError(`${at}: a secret has at least 16 bytes`);
   return { algorithm: 'HS256', data };
-}
-
-function members(value: JsonValue | undefined, at: string): Members {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new SettingsError(`${at} is no object`);
-  return value;
-}
-
-function refuseUnknown(rest: Members, at: string): void {
-  for (const name of Object.keys(rest)) throw new SettingsError(`${at}: unknown member ${name}`);
-}
-
-function integer(value: JsonValue | undefined, at: string, minimum: number, maximum: number): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < minimum || value > maximum)
-    throw new SettingsError(`${at} is no integer from ${minimum} to ${maximum}`);
-  return value;
 }

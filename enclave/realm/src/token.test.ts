@@ -1,8 +1,9 @@
+import { SettingsError } from '@keystead/enclave-runtime/operator-settings';
 import assert from 'node:assert/strict';
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { test } from 'node:test';
 import { hexEncode } from '@keystead/crypto/hex';
-import { parseRealmSettings, SettingsError } from './tenants.ts';
+import { parseRealmSettings } from './tenants.ts';
 import { judgeToken, permits, type Scope } from './token.ts';
 
 const realmId = new Uint8Array(16).fill(0x0f);

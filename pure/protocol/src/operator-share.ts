@@ -95,9 +95,12 @@ export function printShare(packed: Uint8Array): Uint8Array {
   return printed;
 }
 
-/** The packed share of a printed one. Throws ShareError that names the group with the typing error. */
+/**
+ * The packed share of a printed one; lines that begin with # are the page's heading. Throws ShareError that names the group with
+ * the typing error.
+ */
 export function parsePrintedShare(printed: Uint8Array): Uint8Array {
-  const words = wordsOf(printed);
+  const words = wordsOf(withoutHeading(printed));
   const whole = new Uint8Array(groups * groupBytes);
   for (const [index, word] of words.entries()) {
     if (index >= groups) throw new ShareError(`it has more than ${groups} groups`);
@@ -120,6 +123,17 @@ export function parsePrintedShare(printed: Uint8Array): Uint8Array {
   whole.fill(0);
   if (!isWhole) throw new ShareError('its groups are not of one share');
   return packed;
+}
+
+function withoutHeading(bytes: Uint8Array): Uint8Array {
+  const hash = 0x23;
+  const lineEnd = 0x0a;
+  let from = 0;
+  while (bytes[from] === hash) {
+    const end = bytes.indexOf(lineEnd, from);
+    from = end < 0 ? bytes.length : end + 1;
+  }
+  return bytes.subarray(from);
 }
 
 /** Symbols of the groups as they were typed; -1 for what is none. Line numbers end in a colon. */

@@ -8,13 +8,13 @@ import { syncDirectory, writeNewFile } from '../durable-file.ts';
 import { exitConfiguration, LaunchError } from '../launch-error.ts';
 import { listenForDevelopment } from './development-operators.ts';
 import type { OperatorSocket } from './operator-socket.ts';
-import type { OpenDeployment, Unlock } from './unlock.ts';
+import type { Opened, Unlock } from './unlock.ts';
 
 const label =
   '# DEVELOPMENT UNLOCK KEY. Whoever reads this file and the genesis directory holds every wallet of this deployment.';
 
 /** The unlock secret in a file of the home, which a new deployment makes. */
-export class DevelopmentFile implements Unlock {
+export class DevelopmentFile implements Unlock<unknown> {
   readonly kind = 'development-file';
   readonly given = true;
   readonly #path: string;
@@ -47,11 +47,11 @@ export class DevelopmentFile implements Unlock {
     return readKeyFile(this.#path);
   }
 
-  async serve(deployment: OpenDeployment): Promise<void> {
+  async serve({ keys }: Opened<unknown>): Promise<void> {
     this.#listening = await listenForDevelopment({
       socket: this.#socket,
       secret: () => this.secret(),
-      deployment,
+      keys,
     });
   }
 

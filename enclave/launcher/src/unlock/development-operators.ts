@@ -2,18 +2,18 @@ import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { FromLauncher, ToLauncher } from '@keystead/protocol/operator';
 import { OperatorRefusal } from './operator-refusal.ts';
 import { OperatorSocket } from './operator-socket.ts';
-import type { OpenDeployment } from './unlock.ts';
+import type { ReplaceableKeys } from './unlock.ts';
 
 /**
- * The operator socket of a deployment that a development file unlocks: nobody has to agree, since whoever reads the home has
+ * The operator socket of a home that a development file unlocks: nobody has to agree, since whoever reads the home has
  * the unlock secret.
  */
 export function listenForDevelopment(options: {
   readonly socket: string;
   readonly secret: () => Promise<SecretBytes>;
-  readonly deployment: OpenDeployment;
+  readonly keys: ReplaceableKeys | undefined;
 }): Promise<OperatorSocket> {
-  const { secret, deployment } = options;
+  const { secret, keys } = options;
   let turn: Promise<unknown> = Promise.resolve();
   const handle = async (request: ToLauncher): Promise<FromLauncher> => {
     if (request.type === 'status')
@@ -25,23 +25,23 @@ export function listenForDevelopment(options: {
         threshold: 0,
         shares: 0,
         given: [],
-        walletKey: await deployment.walletKeys.status(),
-        roleKeys: deployment.roleGeneration(),
+        walletKey: await keys?.walletKeys.status(),
+        roleKeys: keys?.roleGeneration() ?? 0,
       };
-    if (request.type !== 'rotateWalletKey' && request.type !== 'rotateRoleKeys')
+    if (keys === undefined || (request.type !== 'rotateWalletKey' && request.type !== 'rotateRoleKeys'))
       throw new OperatorRefusal(
         'other-kind',
-        'this deployment is unlocked by a development file: it has no operators, shares or password',
-        'found one with KEYSTEAD_UNLOCK=shares in an empty home',
+        'a development file unlocks this: it has no operators, shares or password',
+        'found it anew with KEYSTEAD_UNLOCK=shares in an empty home',
       );
     const unlockSecret = await secret();
     try {
       if (request.type === 'rotateRoleKeys') {
-        const generation = await deployment.replaceRoleKeys(unlockSecret);
-        await deployment.restart();
+        const generation = await keys.replaceRoleKeys(unlockSecret);
+        await keys.restart();
         return { type: 'roleKeys', generation };
       }
-      return { type: 'walletKey', ...(await deployment.walletKeys.renew(unlockSecret, request.retire)) };
+      return { type: 'walletKey', ...(await keys.walletKeys.renew(unlockSecret, request.retire)) };
     } finally {
       unlockSecret.wipe();
     }

@@ -9,25 +9,24 @@ import {
 } from '@keystead/protocol/operator';
 import { systemRandom } from '@keystead/enclave-runtime/context';
 import type { Report } from '../report.ts';
-import type { GenesisRecords } from '../genesis-files.ts';
 import { OperatorRefusal } from './operator-refusal.ts';
 import { OperatorSocket, type OperatorSession } from './operator-socket.ts';
 import { openWithPassword, sealUnderPassword } from './password.ts';
 import { assertSharing, sealUnderShares, ShareCollection } from './shares.ts';
-import type { OpenDeployment, Unlock } from './unlock.ts';
+import type { Opened, ReplaceableKeys, Unlock } from './unlock.ts';
 import { parseUnlockRecord, type UnlockRecord } from './unlock-record.ts';
 
 /** How long shares that were given wait for the missing ones, in milliseconds. */
 const sharePatience = 15 * 60 * 1000;
 
-export interface OperatorsOptions {
+export interface OperatorsOptions<Records> {
   readonly socket: string;
   readonly kind: Exclude<UnlockKind, 'development-file'>;
   /** Undefined before the founding. */
   readonly record: UnlockRecord | undefined;
   readonly report: Report;
   /** Puts another unlock record and the records under it in the place of those that stand, durably. */
-  readonly replace: (record: string, records: GenesisRecords) => void;
+  readonly replace: (record: string, records: Records) => void;
 }
 
 /** What one connection has begun and not confirmed. */
@@ -37,7 +36,7 @@ interface Founding {
 }
 
 /** What is to unlock from now on, and what the operators of now have given for it. */
-interface Rotation {
+interface Rotation<Records> {
   readonly session: OperatorSession;
   readonly to:
     | { readonly password: SecretBytes }
@@ -49,22 +48,22 @@ interface Rotation {
   /** The unlock secret, once they have agreed. */
   agreed?: SecretBytes;
   /** What is to be put in place, once its shares are on their way to whoever began. */
-  replacement?: Replacement;
+  replacement?: Replacement<Records>;
 }
 
 /** An unlock record, and the genesis records under its unlock secret. */
-interface Replacement {
+interface Replacement<Records> {
   readonly record: string;
-  readonly records: GenesisRecords;
+  readonly records: Records;
 }
 
 /** Operators with a password or with shares, at the operator socket (spec/unlock.md §4, §5). */
-export class Operators implements Unlock {
-  readonly kind: OperatorsOptions['kind'];
+export class Operators<Records> implements Unlock<Records> {
+  readonly kind: OperatorsOptions<Records>['kind'];
   readonly #report: Report;
-  readonly #replace: OperatorsOptions['replace'];
-  #deployment: OpenDeployment | undefined;
-  #rotation: Rotation | undefined;
+  readonly #replace: OperatorsOptions<Records>['replace'];
+  #opened: Opened<Records> | undefined;
+  #rotation: Rotation<Records> | undefined;
   readonly #foundings = new WeakMap<OperatorSession, Founding>();
   #socket: OperatorSocket | undefined;
   #record: UnlockRecord | undefined;
@@ -77,14 +76,14 @@ export class Operators implements Unlock {
   /** One at a time: Argon2id takes its memory once. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor({ kind, record, report, replace }: OperatorsOptions) {
+  private constructor({ kind, record, report, replace }: OperatorsOptions<Records>) {
     this.#replace = replace;
     this.kind = kind;
     this.#record = record;
     this.#report = report;
   }
 
-  static async listen(options: OperatorsOptions): Promise<Operators> {
+  static async listen<Records>(options: OperatorsOptions<Records>): Promise<Operators<Records>> {
     const operators = new Operators(options);
     operators.#socket = await OperatorSocket.listen(
       options.socket,
@@ -120,8 +119,8 @@ export class Operators implements Unlock {
     return this.#waiting;
   }
 
-  async serve(deployment: OpenDeployment): Promise<void> {
-    this.#deployment = deployment;
+  async serve(opened: Opened<Records>): Promise<void> {
+    this.#opened = opened;
   }
 
   opened(): void {
@@ -194,8 +193,8 @@ export class Operators implements Unlock {
       shares: shares?.shares ?? 0,
       given: [...(this.#collection?.given ?? [])],
       walletKey:
-        state === 'open' || state === 'rotating' ? await this.#deployment?.walletKeys.status() : undefined,
-      roleKeys: state === 'locked' || state === 'founding' ? 0 : (this.#deployment?.roleGeneration() ?? 0),
+        state === 'open' || state === 'rotating' ? await this.#opened?.keys?.walletKeys.status() : undefined,
+      roleKeys: state === 'locked' || state === 'founding' ? 0 : (this.#opened?.keys?.roleGeneration() ?? 0),
     };
   }
 
@@ -221,7 +220,7 @@ export class Operators implements Unlock {
   }
 
   /** Begins a rotation; the operators of now have not agreed yet. */
-  #rotate(rotation: Rotation): FromLauncher {
+  #rotate(rotation: Rotation<Records>): FromLauncher {
     const { to } = rotation;
     const kind =
       to === 'role-keys'
@@ -235,6 +234,7 @@ export class Operators implements Unlock {
       if (this.#founded !== undefined || this.#waiting !== undefined || this.#record === undefined)
         throw new OperatorRefusal('not-open', 'this deployment is not open', 'unlock it first');
       if (kind !== this.kind) throw wrongKind(this.kind);
+      if (to === 'role-keys' || 'retire' in to) this.#keys();
       if (this.#rotation !== undefined)
         throw new OperatorRefusal(
           'rotating-already',
@@ -251,7 +251,7 @@ export class Operators implements Unlock {
     return this.#begun(rotation);
   }
 
-  #begun(rotation: Rotation): FromLauncher {
+  #begun(rotation: Rotation<Records>): FromLauncher {
     this.#rotation = rotation;
     return { type: 'done', missing: this.#missing() };
   }
@@ -266,7 +266,7 @@ export class Operators implements Unlock {
     if (to === 'role-keys') return this.#replaceRoleKeys(agreed, rotation);
     if ('retire' in to) {
       try {
-        return { type: 'walletKey', ...(await this.#deployment!.walletKeys.renew(agreed, to.retire)) };
+        return { type: 'walletKey', ...(await this.#keys().walletKeys.renew(agreed, to.retire)) };
       } finally {
         this.#endRotation();
       }
@@ -274,7 +274,7 @@ export class Operators implements Unlock {
     // Whoever has an old copy of the home and what unlocked it must not open the records of from now on.
     const next = SecretBytes.take(systemRandom(32));
     try {
-      const records = await this.#deployment!.reseal({ from: agreed, to: next });
+      const records = await this.#opened!.reseal({ from: agreed, to: next });
       if ('password' in to) {
         this.#put({ record: await sealUnderPassword(next, to.password), records });
         return { type: 'done', missing: 0 };
@@ -290,15 +290,15 @@ export class Operators implements Unlock {
     }
   }
 
-  async #replaceRoleKeys(agreed: SecretBytes, rotation: Rotation): Promise<FromLauncher> {
-    const deployment = this.#deployment!;
+  async #replaceRoleKeys(agreed: SecretBytes, rotation: Rotation<Records>): Promise<FromLauncher> {
+    const keys = this.#keys();
     // From here on it does not end with the connection.
     delete rotation.agreed;
     try {
-      const generation = await deployment.replaceRoleKeys(agreed);
+      const generation = await keys.replaceRoleKeys(agreed);
       // What the operators gave opens the enclaves that are started now, and is wiped when all are open.
       this.#secret = agreed;
-      await deployment.restart();
+      await keys.restart();
       return { type: 'roleKeys', generation };
     } finally {
       if (this.#secret !== agreed) agreed.wipe();
@@ -306,10 +306,21 @@ export class Operators implements Unlock {
     }
   }
 
-  #put({ record, records }: Replacement): void {
+  #put({ record, records }: Replacement<Records>): void {
     this.#replace(record, records);
     this.#record = parseUnlockRecord(new TextEncoder().encode(record));
     this.#endRotation();
+  }
+
+  /** Throws OperatorRefusal where there are none. */
+  #keys(): ReplaceableKeys {
+    const keys = this.#opened?.keys;
+    if (keys !== undefined) return keys;
+    throw new OperatorRefusal(
+      'nothing-to-replace',
+      'a realm or keeper of backups has neither wallet keys nor role keys',
+      'keystead operator rotate replaces what unlocks it',
+    );
   }
 
   #left(session: OperatorSession): void {

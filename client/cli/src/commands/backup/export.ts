@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from '../../command.ts';
-import { runExport } from '../../run-export.ts';
+import { runExport, unlockFileOption } from '../../run-export.ts';
 
 export const backupExport: Command = {
   words: ['backup', 'export'],
@@ -17,16 +17,20 @@ export const backupExport: Command = {
     },
     organization: { type: 'string', value: 'id', help: 'organization that the backup is of' },
     name: { type: 'string', value: 'name', help: 'name of the backup' },
+    ...unlockFileOption,
     out: { type: 'string', value: 'file', help: 'new file, mode 0600' },
   },
   async run(given) {
-    const json = await runExport({
-      kind: 'backup',
-      home: resolve(given.text('home') ?? '.keystead/realms/backup'),
-      organizationId: given.required('organization'),
-      backupName: given.required('name'),
-      out: resolve(given.required('out')),
-    });
+    const json = await runExport(
+      {
+        kind: 'backup',
+        home: resolve(given.text('home') ?? '.keystead/realms/backup'),
+        organizationId: given.required('organization'),
+        backupName: given.required('name'),
+        out: resolve(given.required('out')),
+      },
+      given.list('unlock-file'),
+    );
     const { file, tenant, user } = json as { file: string; tenant: string; user: string };
     return { json, text: `${file}\nat each realm: keystead realm export --tenant ${tenant} --user ${user}` };
   },

@@ -48,23 +48,11 @@ export const operatorUnlock: Command = {
   },
 };
 
-/** The packed share; lines that begin with # are the page's heading. */
 function shareOf(printed: SecretBytes): Uint8Array {
   try {
-    return parsePrintedShare(withoutHeading(printed.expose()));
+    return parsePrintedShare(printed.expose());
   } catch (error) {
     if (!(error instanceof ShareError)) throw error;
     throw new CommandError(`this is no share: ${error.message}`, 'compare it with the page, group by group');
   }
-}
-
-function withoutHeading(bytes: Uint8Array): Uint8Array {
-  const hash = 0x23;
-  const lineEnd = 0x0a;
-  let from = 0;
-  while (bytes[from] === hash) {
-    const end = bytes.indexOf(lineEnd, from);
-    from = end < 0 ? bytes.length : end + 1;
-  }
-  return bytes.subarray(from);
 }

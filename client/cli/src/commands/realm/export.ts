@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from '../../command.ts';
-import { runExport } from '../../run-export.ts';
+import { runExport, unlockFileOption } from '../../run-export.ts';
 import { defaultRealmHome, type RealmOptions, realmHomeOption } from './home-option.ts';
 
 export const realmExport: Command = {
@@ -18,16 +18,20 @@ export const realmExport: Command = {
       help: 'tenant, as `keystead backup export` says it (default: backup)',
     },
     user: { type: 'string', value: 'user', help: 'user, as `keystead backup export` says it' },
+    ...unlockFileOption,
     out: { type: 'string', value: 'file', help: 'new file, mode 0600' },
   } satisfies RealmOptions,
   async run(given) {
-    const json = await runExport({
-      kind: 'realm',
-      home: resolve(given.text('home') ?? defaultRealmHome),
-      tenant: given.text('tenant') ?? 'backup',
-      user: given.required('user'),
-      out: resolve(given.required('out')),
-    });
+    const json = await runExport(
+      {
+        kind: 'realm',
+        home: resolve(given.text('home') ?? defaultRealmHome),
+        tenant: given.text('tenant') ?? 'backup',
+        user: given.required('user'),
+        out: resolve(given.required('out')),
+      },
+      given.list('unlock-file'),
+    );
     return { json, text: `one share: ${String(json.file)}` };
   },
 };
