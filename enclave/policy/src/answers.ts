@@ -1,10 +1,8 @@
-import { utf8Encode } from '@keystead/crypto/bytes';
-import { canonicalize } from '@keystead/crypto/canonical-json';
-import type { JsonValue } from '@keystead/crypto/strict-json';
 import type { EnclaveContext } from '@keystead/enclave-runtime/program';
 import { answerRolePolicy } from '@keystead/protocol/answer';
 import { canonicalDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
-import { errorBody, KmsError, toKmsError } from '@keystead/protocol/errors';
+import { errorBytes } from '@keystead/protocol/error-bytes';
+import { KmsError, toKmsError } from '@keystead/protocol/errors';
 import type { FromPolicy } from '@keystead/protocol/frames';
 import { receiptLifetimeMilliseconds } from '@keystead/protocol/receipt';
 import type { HeldAnswer } from './batch.ts';
@@ -68,13 +66,12 @@ export class Answers {
         name: thrown instanceof Error ? thrown.name : 'unknown',
         at: placeOf(thrown),
       });
-    const { requestId: _, ...body } = errorBody(error, '');
     this.#unstated.push({
       refs: [...refs],
       answer: {
         identity,
         status: error.status,
-        body: utf8Encode(canonicalize(body as unknown as JsonValue)),
+        body: errorBytes(error),
         signature: new Uint8Array(0),
       },
     });

@@ -1,6 +1,3 @@
-import { utf8Encode } from '@keystead/crypto/bytes';
-import { canonicalize } from '@keystead/crypto/canonical-json';
-import type { JsonValue } from '@keystead/crypto/strict-json';
 import { approvalRequired, approvalsOf, otherApprovers } from '@keystead/protocol/approval';
 import type { Caller } from '@keystead/protocol/authenticate';
 import {
@@ -12,7 +9,8 @@ import {
 } from '@keystead/protocol/authority';
 import { type AuthorityChange, authorityChange, maximumUsers } from '@keystead/protocol/authority-change';
 import { entryKind, type KeyUse, outcomeAllow, outcomeDeny, zeroHash } from '@keystead/protocol/entry';
-import { errorBody, type ErrorCode, KmsError, toKmsError } from '@keystead/protocol/errors';
+import { errorBytes } from '@keystead/protocol/error-bytes';
+import { type ErrorCode, KmsError, toKmsError } from '@keystead/protocol/errors';
 import { formatUuid, parseUuid } from '@keystead/protocol/ids';
 import { consumeApprovals, openSubject } from './approvals.ts';
 import { encodeCell } from './cells.ts';
@@ -88,7 +86,6 @@ function isDomainError(thrown: unknown): boolean {
 }
 
 function denied(pending: Pending, draft: Draft, time: number, error: KmsError): Decided {
-  const { requestId: _, ...body } = errorBody(error, '');
   const entry = buildEntry(pending, draft, time, {
     kind: entryKind.decision,
     outcome: outcomeDeny,
@@ -98,7 +95,7 @@ function denied(pending: Pending, draft: Draft, time: number, error: KmsError): 
     effects: new Uint8Array(0),
     reservations: [],
     keyUse: undefined,
-    result: utf8Encode(canonicalize(body as unknown as JsonValue)),
+    result: errorBytes(error),
     counterpart: undefined,
     narrowing: false,
   });

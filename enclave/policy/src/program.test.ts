@@ -880,3 +880,45 @@ describe('requests that mean nothing', () => {
     assert.equal(bench.answered(9_000).status, 500);
   });
 });
+
+describe('answers that a caller makes too large or unwritable', () => {
+  const always = { constant: true };
+  const setPolicy = (bench: PolicyBench, organizationId: string, username: string, rules: object[]) => {
+    const newPolicy = { type: 'POLICY', policy: { version: 1, rules } };
+    const changing = { organizationId, username, newPolicy };
+    assert.equal(bench.ask(bench.nativeCall('updateUserInOrganization', changing)).status, 200);
+  };
+
+  it('refuse one read that would not fit into an answer, and the next request is answered', () => {
+    const bench = new PolicyBench();
+    const organizationId = bench.found();
+    const filler = { effect: 'allow', on: ['read'], when: always, comment: 'x'.repeat(256) };
+    const rules = Array.from({ length: 160 }, (_, i) => ({ ...filler, id: `${i}` }));
+    const asking = { id: 'asks', effect: 'allow', on: ['change-policies'], when: always, approvals: 1 };
+    for (const username of ['alice', 'bob', 'carol']) {
+      bench.addUser(organizationId, username);
+      setPolicy(bench, organizationId, username, [asking]);
+      for (let i = 0; i < 16; i += 1) {
+        const policyName = `${username} ${i}`;
+        const large = { organizationId, policyName, policy: { version: 1, rules } };
+        const waits = bench.ask(bench.nativeCall('updatePolicy', large, username));
+        assert.equal(waits.body.code, 'approval-required');
+      }
+    }
+    const all = bench.ask(bench.nativeCall('getApprovals', { organizationId }));
+    assert.deepEqual([all.status, all.body.code], [413, 'request-too-large']);
+    assert.equal(bench.ask(reading(bench, organizationId)).status, 200);
+  });
+
+  for (const lead of ['', 'a'])
+    it(`say a refusal that quotes a policy up to the ${lead === '' ? 'end' : 'middle'} of a character`, () => {
+      const bench = new PolicyBench();
+      const organizationId = bench.found();
+      bench.addUser(organizationId, 'bob');
+      const when = { field: 'subject.user', operator: '==', value: lead + '😀'.repeat(100) };
+      setPolicy(bench, organizationId, 'bob', [{ id: 'reads', effect: 'allow', on: ['read'], when }]);
+      const denied = bench.ask(reading(bench, organizationId, 'bob'));
+      assert.deepEqual([denied.status, denied.body.code], [403, 'policy-denied']);
+      assert.equal(bench.ask(reading(bench, organizationId)).status, 200);
+    });
+});

@@ -4,6 +4,7 @@ import { hexEncode } from '@keystead/crypto/hex';
 import { mapNodeHash } from '@keystead/crypto/merkle-map';
 import type { JsonValue } from '@keystead/crypto/strict-json';
 import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
+import { maximumAnswerBytes } from '@keystead/protocol/answer';
 import { authenticate, type Caller } from '@keystead/protocol/authenticate';
 import { type Entry, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
@@ -392,6 +393,12 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
         return other;
       },
     });
+    const body = utf8Encode(canonicalize(result as JsonValue));
+    if (body.length > maximumAnswerBytes)
+      throw new KmsError('request-too-large', {
+        detail: 'its answer would be larger than one answer can be',
+        hint: 'Ask for less at a time, such as by `limit` or for one subject.',
+      });
     this.#counters.reads += 1;
     this.#answers.read({
       refs: pending.refs,
@@ -399,7 +406,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
       organization,
       shown,
       status: 200,
-      body: utf8Encode(canonicalize(result as JsonValue)),
+      body,
       position: organization.tail.position,
       hash: organization.tail.hash,
       // Receipts come in the order of the batches.

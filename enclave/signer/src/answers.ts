@@ -7,7 +7,8 @@ import type { Clock } from '@keystead/enclave-runtime/program';
 import { answerRoleSigner, type FinishedAnswer, type Statement } from '@keystead/protocol/answer';
 import { canonicalDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
 import { zeroHash } from '@keystead/protocol/entry';
-import { errorBody, type KmsError } from '@keystead/protocol/errors';
+import { errorBytes } from '@keystead/protocol/error-bytes';
+import type { KmsError } from '@keystead/protocol/errors';
 import type { CommittedEntry } from './history.ts';
 
 /** spec/signer.md §7. */
@@ -83,8 +84,7 @@ export class Answers {
 
   /** `committed` is undefined while the entry is not shown to be history: the refusal then states no position. */
   refuse(identity: Uint8Array, error: KmsError, committed: CommittedEntry | undefined): void {
-    const { requestId: _, ...body } = errorBody(error, '');
-    const encoded = utf8Encode(canonicalize(body as unknown as JsonValue));
+    const encoded = errorBytes(error);
     this.#waiting.push({
       identity,
       status: error.status,
@@ -96,9 +96,12 @@ export class Answers {
 
   /** An answer to a request that nobody showed to be one: without a statement. */
   refuseUnstated(identity: Uint8Array, error: KmsError): void {
-    const { requestId: _, ...body } = errorBody(error, '');
-    const encoded = utf8Encode(canonicalize(body as unknown as JsonValue));
-    this.#finished.push({ identity, status: error.status, body: encoded, signature: new Uint8Array(0) });
+    this.#finished.push({
+      identity,
+      status: error.status,
+      body: errorBytes(error),
+      signature: new Uint8Array(0),
+    });
   }
 
   /** Signs the statements of the turn; returns the answers in lists that fit a frame. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { formatUuid, walletIdOf } from '@keystead/protocol/ids';
+import { maximumSealedRowBytes } from '@keystead/protocol/sealed-row';
 import type { Made } from '@keystead/protocol/ticket';
 import { type Call, SignerBench } from '../testing/signer-bench.ts';
 
@@ -74,6 +75,24 @@ describe('a new secret', () => {
       { deployment: new Uint8Array(32) },
     );
     assert.equal(attempt(elsewhere), 'deployment-mismatch');
+  });
+
+  test('with the longest constraints that a request can ask for is made like any other, and ends nothing', () => {
+    const caps = Array.from({ length: 16 }, (_, i) => ({
+      asset: `eip155:${'1'.repeat(60)}${1000 + i}/erc20:${'a'.repeat(82)}`,
+      amount: '9'.repeat(78),
+    }));
+    const networks = Array.from({ length: 16 }, (_, i) => `eip155:1${String(i).padStart(18, '0')}`);
+    const accounts = Array.from({ length: 16 }, (_, i) => ({
+      derivationPath: `m/44'/501'/${i}'`,
+      curve: 'Ed25519',
+      addressFormat: 'Solana',
+    }));
+    const constraints = { networks, caps, signs: 'TRANSACTIONS', export: false };
+    const { bench, call, walletId } = held('createWallet', { walletName: 'Vault', accounts, constraints });
+    const made = bench.make(call, walletId);
+    assert.equal(refusalOf(made), null);
+    assert.ok(made.sealed.length > 4096 && made.sealed.length <= maximumSealedRowBytes);
   });
 });
 

@@ -190,7 +190,7 @@ class FindingAt implements Finding {
 
 /** Long lists are no help to a reader. */
 function shortened(text: string): string {
-  return text.length <= 160 ? text : `${text.slice(0, 159)}…`;
+  return text.length <= 160 ? text : `${text.slice(0, 159).toWellFormed()}…`;
 }
 
 function fewest(each: readonly (readonly Finding[])[]): readonly Finding[] {

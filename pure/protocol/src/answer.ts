@@ -46,12 +46,15 @@ export const AnswerSignature = struct({ statement: Statement, ...provenBy });
 export const AnswerSignatureOfEncoded = struct({ statement: fixed(Statement.minimum), ...provenBy });
 export type AnswerSignature = Static<typeof AnswerSignature>;
 
+/** Of an answer's body. */
+export const maximumAnswerBytes = 2_097_152;
+
 /** One finished answer inside a frame: to which waiting request, with which status and body. */
 export const FinishedAnswer = struct({
   identity: fixed(32),
   status: u16,
   /** Canonical JSON of `result` (status 200) or of the error body. */
-  body: bytes(2097152),
+  body: bytes(maximumAnswerBytes),
   /** Encoded AnswerSignature; empty when nothing can be stated (the request was not authenticated). */
   signature: bytes(16384),
 });

@@ -16,6 +16,7 @@ import {
 } from '@keystead/crypto/pack';
 import { FinishedAnswer } from './answer.ts';
 import { Inclusion } from './receipt.ts';
+import { maximumSealedRowBytes } from './sealed-row.ts';
 
 /**
  * spec/frames.md. Each enclave has one duplex stream to the gateway. Messages between enclaves travel through it as
@@ -82,7 +83,7 @@ export const StoreRows = struct({
     4096,
   ),
   nodes: StoredNodes,
-  secrets: list(struct({ hash: fixed(32), bytes: bytes(4096) }), 4096),
+  secrets: list(struct({ hash: fixed(32), bytes: bytes(maximumSealedRowBytes) }), 4096),
   owners: list(struct({ walletId: fixed(16), organization: fixed(16) }), 4096),
 });
 export type StoreRows = Static<typeof StoreRows>;
@@ -94,7 +95,7 @@ export type StoreRows = Static<typeof StoreRows>;
 export const KeptRow = variant('row', {
   entry: [1, struct({ organization: fixed(16), position: u53, bytes: bytes(2097152), checkpoint: bool })],
   node: [2, struct({ hash: fixed(32), bytes: bytes(270336) })],
-  secret: [3, struct({ hash: fixed(32), bytes: bytes(4096) })],
+  secret: [3, struct({ hash: fixed(32), bytes: bytes(maximumSealedRowBytes) })],
   owner: [4, struct({ walletId: fixed(16), organization: fixed(16) })],
 });
 export type KeptRow = Static<typeof KeptRow>;
@@ -202,19 +203,19 @@ export type FromCertifier = Static<typeof FromCertifier>;
 
 /** Rows of one `rewrap`. */
 export const maximumRewrapped = 256;
-const HashedSecret = struct({ hash: fixed(32), bytes: bytes(4096) });
+const HashedSecret = struct({ hash: fixed(32), bytes: bytes(maximumSealedRowBytes) });
 
 /** Gateway to signer. */
 export const ToSigner = variant('type', {
   requests: [1, struct({ items: list(RequestItem, 4096) })],
-  make: [2, struct({ make: Sealed, sealed: option(bytes(4096)) })],
+  make: [2, struct({ make: Sealed, sealed: option(bytes(maximumSealedRowBytes)) })],
   /** `secrets` stands in the order of the tickets that name one. */
   tickets: [
     3,
     struct({
       tickets: option(Sealed),
       receipt: Sealed,
-      secrets: list(struct({ hash: fixed(32), sealed: bytes(4096) }), 4096),
+      secrets: list(struct({ hash: fixed(32), sealed: bytes(maximumSealedRowBytes) }), 4096),
     }),
   ],
   /** Rows to be wrapped under the newest wallet key (spec/signer.md §9). */

@@ -9,6 +9,8 @@ import { domainHash } from './domain.ts';
 
 export const wrappingVersion = 1;
 export const wrappingBytes = 73;
+/** More than a row with 16 accounts and the longest constraints has. */
+export const maximumSealedRowBytes = 8192;
 
 export const Wrapping = struct({
   version: u8,

@@ -1,4 +1,5 @@
 import { bytes, fixed, list, option, type Static, struct, text, u53 } from '@keystead/crypto/pack';
+import { maximumSealedRowBytes } from './sealed-row.ts';
 
 /**
  * spec/signer.md §3. A ticket hands one committed entry to the signer. It permits nothing by itself:
@@ -46,7 +47,7 @@ export const Made = struct({
   refusal: bytes(8192),
   /** Zeros and empty when the wallet existed already. */
   secret: fixed(32),
-  sealed: bytes(4096),
+  sealed: bytes(maximumSealedRowBytes),
   /** Canonical JSON: {type, accounts:[DerivedAccount]} or {type, account}. */
   accounts: bytes(65536),
 });

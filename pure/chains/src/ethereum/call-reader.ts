@@ -223,7 +223,9 @@ function compiled(description: ContractCallDescription): Described {
 /** Elements of lists are separated by commas, those of tuples stand in parentheses; long text is cut, with a mark. */
 export function argumentText(value: AbiValue): string {
   const text = fullText(value);
-  return text.length > LONGEST_ARGUMENT_TEXT ? `${text.slice(0, LONGEST_ARGUMENT_TEXT)}…` : text;
+  return text.length > LONGEST_ARGUMENT_TEXT
+    ? `${text.slice(0, LONGEST_ARGUMENT_TEXT).toWellFormed()}…`
+    : text;
 }
 
 function fullText(value: AbiValue): string {
