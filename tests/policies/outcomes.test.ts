@@ -2,7 +2,7 @@ import { withStack } from '../with-stack.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AnswerSignature } from '@keystead/protocol/answer';
-import { type Answer, newStampKey, type RawClient } from '../raw-client.ts';
+import type { Answer, RawClient } from '../raw-client.ts';
 import { FEE, lamports, limited, Scene, SOL } from './scene.ts';
 
 const running = withStack();
@@ -24,22 +24,8 @@ function positionOf({ body, text }: Answer): number {
   return AnswerSignature.decode(Buffer.from(String(body!.signature), 'base64url')).statement.position;
 }
 
-const mayState = {
-  version: 1,
-  rules: [{ id: 'states', effect: 'allow', on: ['state-outcomes'], when: { constant: true } }],
-};
-
-async function source(scene: Scene, name: string, operator: string | null): Promise<RawClient> {
-  const client = await scene.user(name, mayState, newStampKey());
-  const { organizationId } = scene;
-  if (operator !== null)
-    await scene.root.native('updateUserInOrganization', {
-      organizationId,
-      username: name,
-      addTraits: { operator },
-    });
-  return client;
-}
+const source = (scene: Scene, name: string, operator: string | null): Promise<RawClient> =>
+  scene.source(name, operator, 'state-outcomes');
 
 const states = (scene: Scene, by: RawClient, ...outcomes: object[]) =>
   by.nativeRpc('stateOutcomes', { organizationId: scene.organizationId, outcomes });

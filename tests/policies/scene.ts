@@ -9,11 +9,13 @@ export const SOL = 'solana/slip44:501';
 const SOLANA_PATH = "m/44'/501'/0'/0'";
 const ETHEREUM_PATH = "m/44'/60'/0'/0/0";
 const BITCOIN_PATH = "m/84'/0'/0'/0/0";
+const SUI_PATH = "m/44'/784'/0'/0'/0'";
 
 const DERIVATIONS = {
   solana: { derivationPath: SOLANA_PATH, curve: 'Ed25519', addressFormat: 'Solana' },
   ethereum: { derivationPath: ETHEREUM_PATH, curve: 'Secp256k1', addressFormat: 'Ethereum' },
   bitcoin: { derivationPath: BITCOIN_PATH, curve: 'Secp256k1', addressFormat: 'BitcoinSegwit' },
+  sui: { derivationPath: SUI_PATH, curve: 'Ed25519', addressFormat: 'Sui' },
 };
 /** Lamports of a transaction's one signature. */
 export const FEE = 5000;
@@ -65,6 +67,17 @@ export class Scene {
   async change(username: string, policy: object): Promise<void> {
     const { organizationId } = this;
     await this.root.native('updateUserInOrganization', { organizationId, username, newPolicy: wire(policy) });
+  }
+
+  /** A source of facts, outcomes or prices: it may state them and nothing else. */
+  async source(username: string, operator: string | null, action: string): Promise<RawClient> {
+    const rules = [{ id: 'states', effect: 'allow', on: [action], when: { constant: true } }];
+    const client = await this.user(username, { version: 1, rules });
+    const { organizationId } = this;
+    const addTraits = { operator };
+    if (operator !== null)
+      await this.root.native('updateUserInOrganization', { organizationId, username, addTraits });
+    return client;
   }
 
   address(format: string): string {

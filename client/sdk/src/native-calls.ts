@@ -452,6 +452,34 @@ export interface NativeCalls {
     result: OrganizationPolicies;
   };
   getPolicies: { params: InOrganization; result: OrganizationPolicies };
+  stateFacts: {
+    params: InOrganization & {
+      readonly facts: readonly (
+        | {
+            readonly kind: 'lookup-table-entry';
+            readonly table: string;
+            readonly index: number;
+            readonly address: string;
+          }
+        | {
+            readonly kind: 'token-account';
+            readonly account: string;
+            readonly mint: string;
+            readonly owner: string;
+          }
+        | { readonly kind: 'object-type'; readonly object: string; readonly type: string }
+      )[];
+    };
+    result: InOrganization & {
+      readonly source: string;
+      readonly facts: readonly {
+        readonly kind: string;
+        readonly subject: string;
+        /** Whether two operators agree, so that decisions rest on it. */
+        readonly stands: boolean;
+      }[];
+    };
+  };
   stateOutcomes: {
     params: InOrganization & {
       readonly outcomes: readonly {

@@ -22,6 +22,8 @@ export interface OrganizationCell {
   readonly users: readonly string[];
   /** Names of policies that bind every user; absent without one. */
   readonly policies?: readonly string[];
+  /** Present once a source has stated a fact: without, none is looked for. */
+  readonly facts?: true;
 }
 
 export interface UserCell {
@@ -41,6 +43,16 @@ export interface DerivedAccount {
   readonly publicKey: string;
 }
 
+/** Key of a Bitcoin account, as the signer told it: public key (33 bytes) and chain code (32 bytes) in hexadecimal. */
+export interface AccountKeyCell {
+  /** Three hardened levels, `m/84'/0'/0'`. */
+  readonly path: string;
+  readonly publicKey: string;
+  readonly chainCode: string;
+  /** Highest index at which change was left, on the receiving and the change branch; -1 for none. */
+  readonly highestUsed: readonly [receive: number, change: number];
+}
+
 export interface WalletCell {
   readonly name: string;
   readonly tags: readonly string[];
@@ -52,6 +64,8 @@ export interface WalletCell {
   readonly createdAtMs: number;
   /** base64url of the encoded constraints that its key was made with; absent when it has none. */
   readonly constraints?: string;
+  /** Of its Bitcoin accounts that have signed; absent without any. */
+  readonly accountKeys?: readonly AccountKeyCell[];
   /** Present while the wallet's leaf says so too. */
   readonly frozen?: true;
 }
@@ -112,12 +126,24 @@ export interface OutcomeCell {
   readonly stands?: Outcome;
 }
 
+/** What sources state about a thing that transactions refer to (spec/effects.md §3.1). */
+export interface FactCell {
+  /** The newest of each operator. */
+  readonly statements: readonly {
+    readonly operator: string;
+    readonly source: string;
+    readonly value: string;
+    readonly time: number;
+  }[];
+}
+
 export interface CellTypes {
   policy: PolicyCell;
   usage: UsageCell;
   'usage-segment': readonly PlainRow[];
   place: PlaceCell;
   outcome: OutcomeCell;
+  fact: FactCell;
   price: QuoteCell;
   organization: OrganizationCell;
   approvals: ApprovalsCell;

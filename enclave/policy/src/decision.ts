@@ -119,7 +119,7 @@ function allowed(
   const making = request.kind === 'make' ? walletToMake(pending, draft) : null;
   const use =
     request.kind === 'use' || (request.kind === 'make' && making === null)
-      ? keyUseOf(pending, draft, environment.organizationOf)
+      ? keyUseOf(pending, draft, environment.organizationOf, time)
       : null;
   const applied = applyPolicy(pending, draft, caller, use, time);
   const { decision } = applied;
@@ -255,7 +255,7 @@ function allowed(
   }
 
   if (use === null) throw new KmsError('internal', {});
-  if (use.wallet !== null && use.account !== null) rememberAccount(use.wallet, draft, use.account);
+  rememberAccount(use, draft);
   const own = buildEntry(pending, draft, time, {
     ...shared,
     reservations: applied.reserve(draft, time),

@@ -1,5 +1,6 @@
-import type { AddressFormat, SigningAccount } from '@keystead/chains/chain';
+import type { AccountKey, AddressFormat, SigningAccount } from '@keystead/chains/chain';
 import type { Effects } from '@keystead/chains/effects';
+import { accountPath } from '@keystead/chains/bitcoin/account-path';
 import { base58Decode } from '@keystead/crypto/base58';
 import { base64urlDecode, base64urlEncode } from '@keystead/crypto/base64url';
 import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
@@ -19,11 +20,13 @@ import { KmsError } from '@keystead/protocol/errors';
 import { parseUuid, walletIdOf } from '@keystead/protocol/ids';
 import type { Derivation } from '@keystead/protocol/parameters/derivation';
 import { signedBytesDigest } from '@keystead/protocol/signed-bytes';
-import { checkSignIn, isSigning, signingRequest, type SigningRequestOf } from '@keystead/protocol/signing';
-import { type DerivedAccount, encodeCell, type WalletCell } from './cells.ts';
+import { checkSignIn, isSigning, type SigningRequestOf } from '@keystead/protocol/signing';
+import { accountKeyOf, withAccountKey } from './account-keys.ts';
+import { type AccountKeyCell, type DerivedAccount, encodeCell, type WalletCell } from './cells.ts';
 import { Draft } from './draft.ts';
 import type { Organization } from './organization.ts';
 import { NeedMade, NeedOwner, type Pending } from './pending.ts';
+import { type Reading, readSigning } from './reading.ts';
 import { addToWallets } from './wallets.ts';
 
 /** The wallet a request is about, and the right by which its organization may use it. */
@@ -121,31 +124,59 @@ function derivedAccount(pending: Pending, wallet: WalletInUse, derivation: Deriv
   if (pending.refusal !== undefined) throw pending.refusal;
   if (pending.made !== undefined)
     throw new KmsError('unavailable', { detail: 'the signer told another account' });
-  throw new NeedMade({
+  throw askSigner(pending, wallet, derivation);
+}
+
+/** The signer tells an account, and of a Bitcoin account its key too. */
+function askSigner(
+  pending: Pending,
+  wallet: WalletInUse,
+  { curve, derivationPath, addressFormat }: Omit<DerivedAccount, 'address' | 'publicKey'>,
+): NeedMade {
+  return new NeedMade({
     identity: pending.identity,
     organization: pending.organization,
     walletId: wallet.walletId,
     secret: wallet.leaf.secret,
-    paths: [
-      {
-        curve: derivation.curve,
-        derivationPath: derivation.derivationPath,
-        addressFormat: derivation.addressFormat,
-      },
-    ],
+    paths: [{ curve, derivationPath, addressFormat }],
   });
+}
+
+/**
+ * The key of the Bitcoin account that an address lies in; undefined where there is none, or where the signer does not tell
+ * it: then nothing but the address itself is change. Throws NeedMade.
+ */
+function accountKeyInUse(
+  pending: Pending,
+  wallet: WalletInUse,
+  account: DerivedAccount,
+): AccountKeyCell | undefined {
+  const path = wallet.cell.type === 'MNEMONIC' ? accountPath(account.derivationPath) : null;
+  if (path === null) return undefined;
+  const known = wallet.cell.accountKeys?.find((each) => each.path === path);
+  if (known !== undefined) return known;
+  const told = pending.made?.accountKeys.find((each) => each.path === path);
+  if (told !== undefined) return { ...told, highestUsed: [-1, -1] };
+  if (pending.made !== undefined || pending.refusal !== undefined) return undefined;
+  throw askSigner(pending, wallet, account);
 }
 
 /** Accounts that a wallet remembers beside those it was made with. */
 const maximumRememberedAccounts = 256;
 
-/** Remembers an account that was derived for this request, so that the next one need not ask the signer. */
-export function rememberAccount(wallet: WalletInUse, draft: Draft, account: DerivedAccount): void {
-  if (wallet.cell.accounts.length >= maximumRememberedAccounts) return;
-  if (wallet.cell.accounts.some((known) => known === account)) return;
-  const home = wallet.granted === null ? draft : wallet.granted.owner;
-  home.write('wallet', wallet.id, { ...wallet.cell, accounts: [...wallet.cell.accounts, account] });
+/** Remembers what was derived for this request, so that the next one need not ask the signer, and where change went. */
+export function rememberAccount({ wallet, account, accountKey, effects }: Use, draft: Draft): void {
+  if (wallet === null || account === null) return;
+  const { cell } = wallet;
+  const isKnown =
+    cell.accounts.length >= maximumRememberedAccounts || cell.accounts.some((known) => known === account);
+  const told = isKnown ? cell : { ...cell, accounts: [...cell.accounts, account] };
+  const kept = accountKey === null || effects === null ? told : withAccountKey(told, accountKey, effects);
+  if (kept !== cell) homeOf(wallet, draft).write('wallet', wallet.id, kept);
 }
+
+/** The organization that owns a wallet. */
+const homeOf = (wallet: WalletInUse, draft: Draft): Draft => wallet.granted?.owner ?? draft;
 
 // An account is the same object as long as its wallet's cell is.
 const signingAccounts = new WeakMap<DerivedAccount, SigningAccount>();
@@ -168,6 +199,10 @@ export function signingAccount(account: DerivedAccount): SigningAccount {
 export interface Use {
   readonly keyUse: KeyUse;
   readonly effects: Effects | null;
+  /** Of a signing request. */
+  readonly reading: Reading | null;
+  /** Of the Bitcoin account that signs, where it was needed. */
+  readonly accountKey: AccountKeyCell | null;
   readonly wallet: WalletInUse | null;
   readonly account: DerivedAccount | null;
   /** Paths that the request touches, for the policy. */
@@ -179,6 +214,7 @@ export function keyUseOf(
   pending: Pending,
   draft: Draft,
   organizationOf: (id: Uint8Array) => Organization,
+  time: number,
 ): Use {
   const { request } = pending;
   const use = (
@@ -206,10 +242,17 @@ export function keyUseOf(
     const account = accountInUse(pending, wallet, request);
     const { stamp } = pending;
     checkSignIn(request, stamp.kind === 'native' && stamp.origin !== 'none' ? stamp.origin : null);
-    const signing = signingRequest(request, signingAccount(account));
+    let accountKey: AccountKeyCell | null = null;
+    const keyOf = (): AccountKey | undefined => {
+      accountKey = accountKeyInUse(pending, wallet, account) ?? null;
+      return accountKey === null ? undefined : accountKeyOf(accountKey, wallet.cell.accounts);
+    };
+    const reading = readSigning(request, signingAccount(account), homeOf(wallet, draft), time, keyOf);
     return {
-      keyUse: use(ownerOf(wallet), wallet.walletId, account, signedBytesDigest(signing.inputs)),
-      effects: signing.effects,
+      keyUse: use(ownerOf(wallet), wallet.walletId, account, signedBytesDigest(reading.inputs)),
+      effects: reading.effects,
+      reading,
+      accountKey,
       wallet,
       account,
       paths: account.derivationPath === '' ? null : account.derivationPath,
@@ -221,6 +264,8 @@ export function keyUseOf(
       return {
         keyUse: use(ownerOf(wallet), wallet.walletId, null, zeroHash),
         effects: null,
+        reading: null,
+        accountKey: null,
         wallet,
         account: null,
         paths: request.params.accounts.map((account) => account.derivationPath),
@@ -237,6 +282,8 @@ export function keyUseOf(
       return {
         keyUse: use(ownerOf(wallet), wallet.walletId, null, zeroHash),
         effects: null,
+        reading: null,
+        accountKey: null,
         wallet,
         account: null,
         paths: null,
@@ -250,6 +297,8 @@ export function keyUseOf(
       return {
         keyUse: use(draft.organization.id, wallet.walletId, null, zeroHash),
         effects: null,
+        reading: null,
+        accountKey: null,
         wallet,
         account: null,
         paths: null,
@@ -265,6 +314,8 @@ export function keyUseOf(
       return {
         keyUse: use(draft.organization.id, new Uint8Array(16), null, zeroHash),
         effects: null,
+        reading: null,
+        accountKey: null,
         wallet: null,
         account: null,
         paths: null,
@@ -313,14 +364,14 @@ function constraintsOf({ params }: ParsedRequest): Pick<WalletCell, 'constraints
 }
 
 /**
- * The signer refuses for ever what the constraints of a key do not allow: it must not reserve anything. Throws KmsError
- * `key-constraint`.
+ * The signer refuses for ever what the constraints of a key do not allow: it must not reserve anything. The signer knows no
+ * facts, so this reads the bytes alone too. Throws KmsError `key-constraint`.
  */
-export function assertWithinConstraints({ request }: Pending, { wallet, account, effects }: Use): void {
+export function assertWithinConstraints({ request }: Pending, { wallet, account, reading }: Use): void {
   if (wallet?.cell.constraints === undefined || account === null) return;
   const constraints = KeyConstraints.decode(base64urlDecode(wallet.cell.constraints));
   const addressFormat = account.addressFormat as AddressFormat;
-  const broken = signatureBreaks(constraints, request, { addressFormat }, effects);
+  const broken = signatureBreaks(constraints, request, { addressFormat }, reading?.bare ?? null);
   if (broken !== undefined)
     throw new KmsError('key-constraint', {
       detail: `This wallet is bounded: ${broken}.`,

@@ -21,5 +21,6 @@ export function madeResult(made: Made): MadeResult | KmsError {
     sealed: made.sealed,
     type: told.type === 'KEYPAIR' ? 'KEYPAIR' : 'MNEMONIC',
     accounts: single === undefined ? (told.accounts as never) : [{ ...single, derivationPath: '' }],
+    accountKeys: (told.accountKeys as MadeResult['accountKeys'] | undefined) ?? [],
   };
 }

@@ -18,6 +18,7 @@ import * as prepareTransaction from './methods/prepareTransaction.ts';
 import * as revokeOrganizationAccess from './methods/revokeOrganizationAccess.ts';
 import * as simulateTransaction from './methods/simulateTransaction.ts';
 import * as transferOrganizationWallet from './methods/transferOrganizationWallet.ts';
+import * as stateFacts from './methods/stateFacts.ts';
 import * as stateOutcomes from './methods/stateOutcomes.ts';
 import * as statePrices from './methods/statePrices.ts';
 import * as unfreeze from './methods/unfreeze.ts';
@@ -37,6 +38,7 @@ export const changeMethods: { readonly [M in MethodName]?: (context: ChangeConte
   freeze: freeze.change,
   grantOrganizationAccess: grantOrganizationAccess.change,
   revokeOrganizationAccess: revokeOrganizationAccess.change,
+  stateFacts: stateFacts.change,
   stateOutcomes: stateOutcomes.change,
   statePrices: statePrices.change,
   transferOrganizationWallet: transferOrganizationWallet.change,

@@ -1,4 +1,4 @@
-import type { DerivedAccount } from './cells.ts';
+import type { AccountKeyCell, DerivedAccount } from './cells.ts';
 import type { KmsError } from '@keystead/protocol/errors';
 import type { RawRequest } from '@keystead/protocol/frames';
 import type { ParsedRequest } from '@keystead/protocol/request';
@@ -41,6 +41,8 @@ export interface MadeResult {
   readonly sealed: Uint8Array;
   readonly type: 'MNEMONIC' | 'KEYPAIR';
   readonly accounts: readonly DerivedAccount[];
+  /** Keys of the Bitcoin accounts that the told accounts lie in. */
+  readonly accountKeys: readonly Omit<AccountKeyCell, 'highestUsed'>[];
 }
 
 /** A decision stops with this when it builds on an organization that is not in memory; no Error, as NeedRows. */

@@ -34,6 +34,15 @@ export type SingleAccount = {
 /** An account of a mnemonic wallet in answers. */
 export type DerivedAccount = SingleAccount & { readonly derivationPath: string };
 
+/** The key of a Bitcoin account: public, and told to the policy engine only. */
+export type AccountKeyText = {
+  readonly path: string;
+  /** 33 bytes, compressed. */
+  readonly publicKey: string;
+  /** 32 bytes. */
+  readonly chainCode: string;
+};
+
 export type WalletAccounts =
   | { readonly type: 'MNEMONIC'; readonly accounts: readonly DerivedAccount[] }
   | { readonly type: 'KEYPAIR'; readonly account: SingleAccount };
@@ -104,6 +113,26 @@ function derivedKey(
       detail: `${derivationPath} gives no ${curve} key`,
       cause,
     });
+  }
+}
+
+/**
+ * The key of a Bitcoin account, from which anybody derives its addresses: public key and chain code in hexadecimal. Throws
+ * KmsError `derivation-path-invalid`.
+ */
+export function accountKey(
+  seed: SecretBytes,
+  path: string,
+  { backend = portableBackend, known }: DerivationOptions = {},
+): AccountKeyText {
+  const extended = bip32.derivePrivate(seed.expose(), parsePath(path), known);
+  const privateKey = SecretBytes.take(extended.privateKey);
+  try {
+    const publicKey = compressedForm(backend.secp256k1PublicKey(privateKey.expose()));
+    return { path, publicKey: hexEncode(publicKey), chainCode: hexEncode(extended.chainCode) };
+  } finally {
+    privateKey.wipe();
+    extended.chainCode.fill(0);
   }
 }
 

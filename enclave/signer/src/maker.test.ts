@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { derivePublic } from '@keystead/crypto/bip32';
+import { hexDecode, hexEncode } from '@keystead/crypto/hex';
 import { formatUuid, walletIdOf } from '@keystead/protocol/ids';
 import { maximumSealedRowBytes } from '@keystead/protocol/sealed-row';
+import type { Derivation } from '@keystead/protocol/parameters/derivation';
 import type { Made } from '@keystead/protocol/ticket';
 import { type Call, SignerBench } from '../testing/signer-bench.ts';
 
@@ -103,19 +106,19 @@ describe('accounts of a wallet that exists', () => {
     addressFormat: 'Solana',
   } as const;
 
-  function existing() {
+  function existing(asked: Derivation = derivation) {
     const bench = new SignerBench();
     const { wallet } = bench.createWallet();
     const { walletId, secret, row: sealed } = wallet;
     const params = {
       walletId: formatUuid(walletId),
-      derivationInfo: derivation,
+      derivationInfo: asked,
       message: 'a',
-      algorithm: 'Ed25519',
+      algorithm: asked.curve,
     };
     const call = bench.call('signUtf8Message', params);
     bench.hold(call);
-    return { bench, call, walletId, options: { secret, sealed, paths: [derivation] } };
+    return { bench, call, walletId, options: { secret, sealed, paths: [asked] } };
   }
 
   test('are told for the path that the request asks for, without the row', () => {
@@ -132,6 +135,31 @@ describe('accounts of a wallet that exists', () => {
       'publicKey',
     ]);
     assert.equal(accounts[0].address, accounts[0].publicKey);
+  });
+
+  test('come with the key of a Bitcoin account, from which anybody derives the same addresses, and of no other', () => {
+    const told = (path: string, addressFormat: Derivation['addressFormat']) => {
+      const { bench, call, walletId, options } = existing({
+        derivationPath: path,
+        curve: 'Secp256k1',
+        addressFormat,
+      });
+      return JSON.parse(Buffer.from(bench.make(call, walletId, options).accounts).toString());
+    };
+    for (const [format, purpose] of [
+      ['BitcoinSegwit', 84],
+      ['BitcoinTaproot', 86],
+    ] as const) {
+      const { accounts, accountKeys } = told(`m/${purpose}'/0'/0'/1/7`, format);
+      assert.equal(accountKeys.length, 1);
+      const [{ path, publicKey, chainCode }] = accountKeys;
+      assert.equal(path, `m/${purpose}'/0'/0'`);
+      const extended = { publicKey: hexDecode(publicKey), chainCode: hexDecode(chainCode) };
+      assert.equal(hexEncode(derivePublic(extended, [1, 7]).publicKey), accounts[0].publicKey);
+    }
+    // Not a path below an account, and not Bitcoin.
+    assert.equal(told("m/84'/0'/0'/1'/7", 'BitcoinSegwit').accountKeys, undefined);
+    assert.equal(told("m/44'/60'/0'/0/7", 'Ethereum').accountKeys, undefined);
   });
 
   test('are not told for other paths, other rows, or without the row', () => {

@@ -1,3 +1,4 @@
+import { accountPath } from '@keystead/chains/bitcoin/account-path';
 import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
 import { hexEncode } from '@keystead/crypto/hex';
@@ -142,7 +143,12 @@ export class Maker {
     const { backend, publicKeys } = this.#tools;
     const wallet = new OpenWallet(row, { backend, known: publicKeys.of(make.secret) });
     try {
-      return told(wallet, paths);
+      const accounts = accountsOf(wallet, paths);
+      const keys = accounts.type === 'MNEMONIC' ? bitcoinAccounts(paths) : [];
+      return canonical({
+        ...accounts,
+        ...(keys.length === 0 ? {} : { accountKeys: keys.map((path) => wallet.accountKey(path)) }),
+      } as unknown as JsonValue);
     } finally {
       wallet.wipe();
     }
@@ -159,6 +165,15 @@ export class Maker {
 /** `Made.accounts`. */
 function told(source: AccountSource, derivations: readonly Derivation[]): Uint8Array {
   return canonical(accountsOf(source, derivations) as unknown as JsonValue);
+}
+
+/** Paths of the Bitcoin accounts that addresses lie in. */
+function bitcoinAccounts(derivations: readonly Derivation[]): string[] {
+  const paths = derivations.flatMap(({ derivationPath, addressFormat }) => {
+    const isBitcoin = addressFormat === 'BitcoinSegwit' || addressFormat === 'BitcoinTaproot';
+    return (isBitcoin ? accountPath(derivationPath) : null) ?? [];
+  });
+  return [...new Set(paths)];
 }
 
 /** One pair of each key: accounts may differ in their address only. */

@@ -4,6 +4,8 @@ import type { Derivation } from '@keystead/protocol/parameters/derivation';
 import { bytesName } from '@keystead/crypto/recent';
 import {
   account,
+  accountKey,
+  type AccountKeyText,
   type AccountSource,
   assertDerivation,
   type DerivationOptions,
@@ -71,6 +73,13 @@ export class OpenWallet implements AccountSource {
   account(derivation: Derivation | null): OpenAccount {
     assertDerivation(this.type, derivation);
     return remembered(this.#opened, derivation, () => this.#open(derivation));
+  }
+
+  /** Of a Bitcoin account of a mnemonic. */
+  accountKey(path: string): AccountKeyText {
+    const secret = this.secret();
+    if (secret.type !== 'MNEMONIC') throw unopened();
+    return accountKey(secret.seed, path, this.#options);
   }
 
   #open(derivation: Derivation | null): OpenAccount {

@@ -126,6 +126,7 @@ const table: Readonly<Record<MethodName, string>> = {
   updatePolicy: 'y---',
   statePrices: 'y---',
   stateOutcomes: 'y---',
+  stateFacts: 'y---',
   getPolicies: 'yyy-',
   approve: 'yyy-',
   getApprovals: 'yyy-',

@@ -74,6 +74,7 @@ export function userPolicyDocument(policy: UserPolicy, at: string): PolicyDocume
               'change-policies',
               'state-prices',
               'state-outcomes',
+              'state-facts',
               'change-authenticators',
               'freeze',
               'unfreeze',

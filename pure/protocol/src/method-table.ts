@@ -37,6 +37,7 @@ import * as signRawPayload from './methods/signRawPayload.ts';
 import * as signTransaction from './methods/signTransaction.ts';
 import * as signUtf8Message from './methods/signUtf8Message.ts';
 import * as simulateTransaction from './methods/simulateTransaction.ts';
+import * as stateFacts from './methods/stateFacts.ts';
 import * as stateOutcomes from './methods/stateOutcomes.ts';
 import * as statePrices from './methods/statePrices.ts';
 import * as transferOrganizationWallet from './methods/transferOrganizationWallet.ts';
@@ -103,6 +104,7 @@ export const methods = {
   signTransaction,
   signUtf8Message,
   simulateTransaction,
+  stateFacts,
   stateOutcomes,
   statePrices,
   transferOrganizationWallet,

@@ -159,6 +159,13 @@ export const statedOutcomes = answered({
   ),
 });
 
+/** What one source stated of facts, and which of them stand with it. */
+export const statedFacts = answered({
+  organizationId: uuid,
+  source: text,
+  facts: list(answered({ kind: text, subject: text, stands: { type: 'boolean' } })),
+});
+
 /** What the signer states of a request that a keeper of backups acts on (spec/backup.md §3). */
 export const permitted = answered({ permitted: { const: true } });
 

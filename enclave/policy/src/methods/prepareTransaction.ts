@@ -67,7 +67,7 @@ function decide(context: ReadContext<'prepareTransaction'>, { walletId, account 
     },
   } as ParsedRequestOf<'signTransaction'>;
   const asked = { ...pending, request: signing };
-  applyPolicy(asked, state, caller, keyUseOf(asked, state, organizationOf), time);
+  applyPolicy(asked, state, caller, keyUseOf(asked, state, organizationOf, time), time);
 }
 
 function parse(bytes: Uint8Array, account: string): void {

@@ -16,7 +16,7 @@ export function read(context: ReadContext<'simulateTransaction'>): unknown {
     submission: null,
   };
   const asked = { ...pending, request: signing };
-  const use = keyUseOf(asked, state, context.organizationOf);
+  const use = keyUseOf(asked, state, context.organizationOf, time);
   const { decision } = decideOn(asked, state, caller, use, time);
   return {
     success: decision.outcome === 'allow',

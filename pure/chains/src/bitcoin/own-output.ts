@@ -21,7 +21,8 @@ export type OutputOwner = 'own' | 'out-of-reach' | 'foreign';
 
 /**
  * Derives the script at the path that an output claims and compares. The claim only says where to look: neither its
- * fingerprint nor its key is believed. Only the receiving and the change branch of the account count.
+ * fingerprint nor its key is believed. Only the receiving and the change branch of the account count. `at` is the
+ * place of an own address, `branch/index`.
  */
 export function ownerOfOutput(
   script: Uint8Array,
@@ -29,16 +30,18 @@ export function ownerOfOutput(
   account: SigningAccount,
   accountKey: AccountKey,
   steps: StepBudget,
-): OutputOwner {
+): { readonly owner: 'own'; readonly at: string } | { readonly owner: Exclude<OutputOwner, 'own'> } {
   const path = claimedPath(map, account);
   const prefix = parsePath(accountKey.path);
-  if (path === null || path.length !== prefix.length + 2) return 'foreign';
-  if (!prefix.every((index, level) => index >= HARDENED && path[level] === index)) return 'foreign';
+  if (path === null || path.length !== prefix.length + 2) return { owner: 'foreign' };
+  if (!prefix.every((index, level) => index >= HARDENED && path[level] === index))
+    return { owner: 'foreign' };
   const [branch, index] = path.slice(prefix.length) as [number, number];
-  if ((branch !== 0 && branch !== 1) || index >= HARDENED) return 'foreign';
+  if ((branch !== 0 && branch !== 1) || index >= HARDENED) return { owner: 'foreign' };
   steps.spend(DERIVATION_STEPS);
-  if (!equalBytes(script, derivedScript(accountKey, branch, index, account))) return 'foreign';
-  return index <= accountKey.highestUsed[branch] + ADDRESS_GAP ? 'own' : 'out-of-reach';
+  if (!equalBytes(script, derivedScript(accountKey, branch, index, account))) return { owner: 'foreign' };
+  if (index > accountKey.highestUsed[branch] + ADDRESS_GAP) return { owner: 'out-of-reach' };
+  return { owner: 'own', at: `${branch}/${index}` };
 }
 
 // Change goes to the next few addresses of the same accounts.

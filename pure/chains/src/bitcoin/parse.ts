@@ -54,6 +54,8 @@ interface Spend {
   readonly account: SigningAccount;
   readonly network: BitcoinNetwork;
   readonly ownerOf: (index: number) => OutputOwner;
+  /** Addresses of the account, `branch/index`, at which change was found. */
+  readonly change: Set<string>;
 }
 
 /**
@@ -88,9 +90,12 @@ export function parseTransaction(
     const output = psbt.transaction.outputs[index]!;
     if (equalBytes(output.script, script)) return 'own';
     if (accountKey === undefined) return 'foreign';
-    return ownerOfOutput(output.script, psbt.outputs[index]!, account, accountKey, steps);
+    const found = ownerOfOutput(output.script, psbt.outputs[index]!, account, accountKey, steps);
+    if (found.owner === 'own') change.add(found.at);
+    return found.owner;
   };
-  const spend: Spend = { psbt, spent, own, ownScript: script, account, network, ownerOf };
+  const change = new Set<string>();
+  const spend: Spend = { psbt, spent, own, ownScript: script, account, network, ownerOf, change };
   const digests = sighash(psbt.transaction, spent);
   const inputs = [...own].map((index): OwnInput => {
     const hashType = checkOwnInput(psbt.inputs[index]!, account, index);
@@ -199,6 +204,8 @@ function spendEffects(spend: Spend): Effects {
       feePerVirtualByte: String((fee + size - 1n) / size),
       lockTime: String(transaction.lockTime),
       replaceable: String(transaction.inputs.some((input) => input.sequence < FIRST_FINAL_FOR_REPLACEMENT)),
+      // Where other addresses of the account are paid, as branch/index.
+      ...(spend.change.size === 0 ? {} : { change: [...spend.change].join(',') }),
     },
   });
   return {
