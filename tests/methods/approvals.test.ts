@@ -247,3 +247,76 @@ test('the SDK shows an approver what a subject stands for', async () => {
   const { approvals } = await client.call('getApprovals', { organizationId, subject });
   assert.deepEqual([approvals[0]?.method, { ...approvals[0]?.params }], ['signUtf8Message', asked]);
 });
+
+/** A client of a user of its own, whose key has this ceiling. */
+async function withCeiling(
+  { organizationId, roots: [root] }: Awaited<ReturnType<typeof scene>>,
+  username: string,
+  ceiling: object,
+) {
+  const key = newStampKey();
+  const proof = possessionProof(key, running.stack.deploymentId, organizationId, username);
+  await root!.native('addUserToOrganization', {
+    organizationId,
+    user: {
+      username,
+      policy: { type: 'CEL', preset: 'ALLOW_ALL' },
+      authenticators: [keypair('key', key, { proof, ceiling })],
+    },
+  });
+  return root!.with(key);
+}
+
+test('a ceiling binds reads too: a key for one method or one wallet reads nothing beside it', async () => {
+  const made = await scene();
+  const { organizationId, walletId, roots } = made;
+  const [root] = roots;
+  const other = await root!.call<{ walletId: string }>('createWallet', { organizationId, walletName: 'O' });
+  const grants = (of: string) => ({
+    ownerOrganizationId: organizationId,
+    targetOrganizationId: other.walletId,
+    walletId: of,
+  });
+  const signer = await withCeiling(made, 'signer', { actions: ['signUtf8Message'] });
+  for (const method of ['getOrganization', 'getOrganizationWallets', 'getPolicies', 'getApprovals']) {
+    await assert.rejects(signer.native(method, { organizationId }), code('policy-denied'));
+    await root!.native(method, { organizationId });
+  }
+  const keeper = await withCeiling(made, 'keeper', { wallets: [walletId] });
+  await assert.rejects(keeper.native('getWalletAccessGrants', grants(other.walletId)), code('policy-denied'));
+  await keeper.native('getWalletAccessGrants', grants(walletId));
+});
+
+test('a dry run says no where a ceiling, missing consent, the key’s constraints or a freeze refuse the signature', async () => {
+  const made = await scene();
+  const { organizationId, walletId, address, roots, agent } = made;
+  const [root] = roots;
+  const tries = async (by: RawClient, of = { walletId, address }) => {
+    const payer = new PublicKey(of.address);
+    const { publicKey } = Keypair.generate();
+    const transaction = new Transaction({ feePayer: payer, recentBlockhash: publicKey.toBase58() })
+      .add(SystemProgram.transfer({ fromPubkey: payer, toPubkey: publicKey, lamports: 1 }))
+      .serialize({ requireAllSignatures: false });
+    const told = await by.native<{ success: boolean; decision: { rule: string } }>('simulateTransaction', {
+      organizationId,
+      walletId: of.walletId,
+      chain: 'solana',
+      transaction: transaction.toString('base64url'),
+      derivationInfo: SOLANA,
+    });
+    return told.success ? 'yes' : told.decision.rule;
+  };
+  assert.equal(await tries(root!), 'yes');
+  assert.equal(await tries(agent), 'approval-required');
+  const reader = await withCeiling(made, 'reader', { actions: ['simulateTransaction'] });
+  assert.equal(await tries(reader), 'ceiling');
+  const bounded = await root!.native<{ walletId: string; accounts: { address: string }[] }>('createWallet', {
+    organizationId,
+    walletName: 'Bounded',
+    constraints: { signs: 'MESSAGES' },
+  });
+  const of = { walletId: bounded.walletId, address: bounded.accounts[0]!.address };
+  assert.equal(await tries(root!, of), 'key-constraint');
+  await root!.native('freeze', { organizationId });
+  assert.equal(await tries(root!), 'organization-frozen');
+});

@@ -6,6 +6,7 @@ import type { JsonValue } from '@keystead/crypto/strict-json';
 import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
 import { maximumAnswerBytes } from '@keystead/protocol/answer';
 import { authenticate, type Caller } from '@keystead/protocol/authenticate';
+import { assertWithinBounds } from '@keystead/protocol/authority-change';
 import { type Entry, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
 import type { FromPolicy, Sealed, ToPolicy } from '@keystead/protocol/frames';
@@ -376,6 +377,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
 
   #read(pending: Pending, organization: Organization, caller: Caller, now: number): void {
     const state = new Draft(organization);
+    assertWithinBounds(caller, pending.request);
     applyPolicy(pending, state, caller, null, now);
     const method = readMethods[pending.request.method] as ((context: unknown) => unknown) | undefined;
     if (method === undefined) throw new KmsError('internal', {});

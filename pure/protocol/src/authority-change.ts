@@ -84,13 +84,21 @@ export interface AuthorityChange {
   readonly narrowing: boolean;
 }
 
+/** What says whether a request may be made at all, whatever it changes. */
+export type Acting = Pick<AuthorityChangeInput, 'request' | 'caller' | 'approvals' | 'read'>;
+
+/** The ceiling of the stamping key, and whether its organization is frozen. Throws KmsError. */
+export function assertMayAct(input: Acting): void {
+  assertCeiling(input);
+  assertOrganizationInForce(input);
+}
+
 const none: AuthorityChange = { writes: [], counterpart: null, narrowing: false };
 
 /** The change a request asks for, or no writes when it asks for none. Throws KmsError when a rule forbids it. */
 export function authorityChange(input: AuthorityChangeInput): AuthorityChange {
   const { request } = input;
-  assertCeiling(input);
-  assertOrganizationInForce(input);
+  assertMayAct(input);
   switch (request.method) {
     case 'createOrganization':
       return found(input, request.params.users);
@@ -519,7 +527,7 @@ const passWhileFrozen: ReadonlySet<string> = new Set([
   'unfreeze',
 ]);
 
-function assertOrganizationInForce(input: AuthorityChangeInput): void {
+function assertOrganizationInForce(input: Acting): void {
   if (input.caller === null || passWhileFrozen.has(input.request.method)) return;
   if (organizationLeaf(input).frozen) throw new KmsError('organization-frozen', {});
 }
@@ -733,24 +741,37 @@ function assertPossession(
 }
 
 /** Bounds of the stamping key that no policy can lift. */
-function assertCeiling({ caller, request, approvals: given }: AuthorityChangeInput): void {
+function assertCeiling({ caller, request, approvals: given }: Acting): void {
   if (caller === null) return;
-  const { actions, wallets, approvals } = caller.authenticator.ceiling;
+  assertWithinBounds(caller, request);
+  const { approvals } = caller.authenticator.ceiling;
+  const agreed = rootApprovers(given, caller.user.username);
+  if (agreed < approvals) throw approvalRequired(approvals, agreed);
+}
+
+/**
+ * The methods and wallets of the ceiling of the stamping key; reads are held to these too, and to nothing else of it. A read
+ * that names no wallet is about none, and who may sign a transaction may try it. Throws KmsError policy-denied.
+ */
+export function assertWithinBounds(caller: Caller, request: ParsedRequest): void {
+  const { actions, wallets } = caller.authenticator.ceiling;
   const walletId =
     'walletId' in request.params && typeof request.params.walletId === 'string'
       ? parseUuid(request.params.walletId)
       : undefined;
+  const isRead = request.kind === 'read';
+  const isDryRun = request.method === 'prepareTransaction' || request.method === 'simulateTransaction';
   const isWithin =
-    (actions === undefined || actions.includes(request.method)) &&
+    (actions === undefined ||
+      actions.includes(request.method) ||
+      (isDryRun && actions.includes('signTransaction'))) &&
     (wallets === undefined ||
-      (walletId !== undefined && wallets.some((allowed) => equalBytes(allowed, walletId))));
+      (walletId === undefined ? isRead : wallets.some((allowed) => equalBytes(allowed, walletId))));
   if (!isWithin)
     throw new KmsError('policy-denied', {
       detail: 'the ceiling of the authenticator does not reach so far',
       extra: { rule: 'ceiling' },
     });
-  const agreed = rootApprovers(given, caller.user.username);
-  if (agreed < approvals) throw approvalRequired(approvals, agreed);
 }
 
 /** A root user asks, and as many root authenticators agree as the organization wants (spec/approval.md §2). */
@@ -809,7 +830,7 @@ function assertNewKey(input: AuthorityChangeInput, leaf: AuthenticatorLeaf, fiel
     throw new KmsError('authenticator-exists', { field });
 }
 
-function organizationLeaf(input: AuthorityChangeInput): OrganizationLeaf {
+function organizationLeaf(input: Pick<AuthorityChangeInput, 'read'>): OrganizationLeaf {
   const leaf = input.read(organizationLeafKey);
   if (leaf?.leaf !== 'organization') throw new KmsError('organization-not-found', {});
   return leaf;

@@ -5,6 +5,7 @@ import { KmsError } from '@keystead/protocol/errors';
 import type { ParsedRequestOf } from '@keystead/protocol/request';
 import type { DerivedAccount } from '../cells.ts';
 import type { ReadContext } from '../context.ts';
+import { assertWouldPass } from '../dry-run.ts';
 import { keyUseOf } from '../key-use.ts';
 import { applyPolicy } from '../policy-decision.ts';
 
@@ -67,7 +68,9 @@ function decide(context: ReadContext<'prepareTransaction'>, { walletId, account 
     },
   } as ParsedRequestOf<'signTransaction'>;
   const asked = { ...pending, request: signing };
-  applyPolicy(asked, state, caller, keyUseOf(asked, state, organizationOf, time), time);
+  const use = keyUseOf(asked, state, organizationOf, time);
+  const { decision } = applyPolicy(asked, state, caller, use, time);
+  assertWouldPass(asked, state, caller, use, decision);
 }
 
 function parse(bytes: Uint8Array, account: string): void {
