@@ -6,7 +6,7 @@ import { AnswerSignature } from '@keystead/protocol/answer';
 import type { MethodName } from '@keystead/protocol/method-table';
 import { Transaction as EthereumTransaction } from 'ethers';
 import { seal } from './methods/hpke-secrets.ts';
-import { newStampKey, possessionProof, type RawClient } from './raw-client.ts';
+import { newStampKey, possessionProof, type RawClient, type StampKey } from './raw-client.ts';
 import { keypair, type TestStack } from './with-stack.ts';
 
 export interface AcceptedRequest {
@@ -15,6 +15,8 @@ export interface AcceptedRequest {
   readonly method: MethodName;
   readonly name: string;
   readonly request: { readonly [member: string]: unknown };
+  /** Of somebody else than the root that stamps the others. */
+  readonly key?: StampKey;
 }
 
 const ORGANIZATION = '1e7d9a3c-0b1d-4c2e-8f3a-5a6b7c8d9e0f';
@@ -31,6 +33,9 @@ const SOLANA = { derivationPath: "m/44'/501'/0'/0'", curve: 'Ed25519', addressFo
 
 /** Their parts are no real registrations or transactions; other vectors stand for the same methods. */
 const SHAPE_ONLY = ['passkey', 'PSBT in base64', 'with a ceiling'];
+
+/** What a guardian asks for. */
+const GUARDIANS_METHODS: readonly MethodName[] = ['startRecovery', 'completeRecovery'];
 
 interface TypedData {
   types: { EIP712Domain: { name: string; type: string }[] };
@@ -81,8 +86,19 @@ export async function acceptedRequests(
     .serialize({ requireAllSignatures: false });
 
   const [replaced, landed] = await signedTransactions(client, organizationId, wallet.walletId, transaction);
+  const guardian = newStampKey();
+  await client.call('addUserToOrganization', {
+    organizationId,
+    user: {
+      username: 'guardian',
+      policy: { type: 'CEL', preset: 'LEGACY_USER_ROLE' },
+      authenticators: [keypair('key', guardian)],
+    },
+  });
   const subject = await openSubject(running, client, organizationId, wallet.walletId);
 
+  const proofFor = (key: StampKey, username: string) =>
+    possessionProof(key, running.stack.deploymentId, organizationId, username);
   const made: AcceptedRequest[] = [];
   for (const vector of vectors.accepted) {
     const { method } = vector;
@@ -103,7 +119,7 @@ export async function acceptedRequests(
       ['"position":18', `"position":${landed}`],
       // What was just signed has a blockhash that is too young to have expired.
       ['"outcome":"expired"', '"outcome":"landed"'],
-      [PROOF, possessionProof(found, running.stack.deploymentId, organizationId, 'bot')],
+      [PROOF, proofFor(found, GUARDIANS_METHODS.includes(method) ? 'heir' : 'bot')],
     ];
     // The key to export to has no owner to prove itself.
     if (method !== 'exportWallet') replacements.push([`"${ED25519}"`, `"${found.publicKey}"`]);
@@ -121,7 +137,7 @@ export async function acceptedRequests(
     const request = JSON.parse(text) as { params?: Record<string, unknown> };
     if (method === 'completeImportWallet') await sealSecret(running, client, organizationId, request.params!);
     if (method === 'ethereumSignTypedData') nameContract(request.params!.typedData as TypedData);
-    made.push({ ...vector, request });
+    made.push({ ...vector, request, ...(GUARDIANS_METHODS.includes(method) ? { key: guardian } : {}) });
   }
   made.push(await nativeAuthenticator(running, organizationId));
   return made;

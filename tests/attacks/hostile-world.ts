@@ -236,10 +236,18 @@ export class HostileWorld {
     method: string,
     params: object,
     seed = root,
-    named: { deployment?: Uint8Array; path?: string; seen?: string; origin?: string } = {},
+    named: {
+      deployment?: Uint8Array;
+      path?: string;
+      seen?: string;
+      origin?: string;
+      approvals?: readonly string[];
+    } = {},
   ): RawRequest {
     this.#calls += 1;
-    const body = new Uint8Array(Buffer.from(JSON.stringify({ method, params })));
+    const { approvals } = named;
+    const asked = approvals === undefined ? { method, params } : { method, params, approvals };
+    const body = new Uint8Array(Buffer.from(JSON.stringify(asked)));
     const created = Math.floor(this.now / 1000);
     const parameters = signatureParameters({
       created,

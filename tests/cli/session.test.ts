@@ -286,6 +286,46 @@ describe('keystead', () => {
     `);
   });
 
+  test('names guardians, who begin a recovery together and see it cancelled', async () => {
+    await shell.play(`
+      $ keystead user add anna --policy GUARDIAN --key-file anna.json
+      anna  POLICY
+      <uuid>  keystead  keypair Ed25519  <key>
+
+      $ keystead user add ben --policy GUARDIAN --key-file ben.json
+      ben  POLICY
+      <uuid>  keystead  keypair Ed25519  <key>
+
+      $ keystead org guardians set --guardian anna --guardian ben --threshold 2
+      2 of anna, ben, after 72 hours
+
+      $ keystead recover start heir --key-file heir.json --credentials anna.json
+      ! error: 1 approval is needed, and 0 given; the request waits as <RECOVERY:key> (approval-required)
+      ! hint: …
+      [1]
+
+      $ keystead approval approve $RECOVERY --credentials ben.json
+      <key>  startRecovery  by anna  <text>  needs 1
+      ben  approve  until <text>
+
+      $ keystead approval complete $RECOVERY --credentials anna.json --json
+      {…"recoveries":1…}
+
+      $ keystead org guardians
+      2 of anna, ben, after 72 hours
+      recovery 1: heir becomes root from <text> on
+      agreed: anna, ben; cancel with \`keystead recover cancel\`
+
+      $ keystead recover complete --credentials ben.json
+      ! error: it may be completed from <text> on (recovery-too-early)
+      ! hint: …
+      [1]
+
+      $ keystead recover cancel
+      recovery 1 was cancelled
+    `);
+  });
+
   test('refuses wrong usage with exit code 2 and repeats no surplus words', () =>
     shell.play(`
       $ keystead wallet create

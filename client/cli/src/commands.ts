@@ -24,6 +24,7 @@ import { operatorStatus } from './commands/operator/status.ts';
 import { operatorUnlock } from './commands/operator/unlock.ts';
 import { orgCreate } from './commands/org/create.ts';
 import { orgFreeze } from './commands/org/freeze.ts';
+import { orgGuardians, orgGuardiansSet } from './commands/org/guardians.ts';
 import { orgShow } from './commands/org/show.ts';
 import { orgThreshold } from './commands/org/threshold.ts';
 import { orgUnfreeze } from './commands/org/unfreeze.ts';
@@ -38,6 +39,9 @@ import { policyExplain } from './commands/policy/explain.ts';
 import { policyPlan } from './commands/policy/plan.ts';
 import { policySimulate } from './commands/policy/simulate.ts';
 import { policyTest } from './commands/policy/test.ts';
+import { recoverCancel } from './commands/recover/cancel.ts';
+import { recoverComplete } from './commands/recover/complete.ts';
+import { recoverStart } from './commands/recover/start.ts';
 import { recoverOfflineCommand } from './commands/recover-offline.ts';
 import { pricesFeed } from './commands/prices/feed.ts';
 import { pricesState } from './commands/prices/state.ts';
@@ -66,6 +70,11 @@ export const commands: readonly Command[] = [
   orgCreate,
   orgShow,
   orgThreshold,
+  orgGuardians,
+  orgGuardiansSet,
+  recoverStart,
+  recoverComplete,
+  recoverCancel,
   orgFreeze,
   orgUnfreeze,
   userAdd,

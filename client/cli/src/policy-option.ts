@@ -3,7 +3,16 @@ import type { Option } from './command.ts';
 import type { CommandArguments } from './command-arguments.ts';
 import { UsageError } from './command-error.ts';
 
-const presets = ['ROOT', 'ALLOW_ALL', 'DENY_ALL', 'LEGACY_USER_ROLE'] as const;
+const presets = ['ROOT', 'ALLOW_ALL', 'DENY_ALL', 'LEGACY_USER_ROLE', 'GUARDIAN'] as const;
+
+/** All that a guardian does (spec/guardians.md). */
+const guardian: UserPolicy = {
+  type: 'POLICY',
+  policy: {
+    version: 1,
+    rules: [{ id: 'guards', effect: 'allow', on: ['read', 'approve', 'recover'], when: { constant: true } }],
+  },
+};
 
 export const policyOptions: Readonly<Record<string, Option>> = {
   policy: { type: 'string', value: 'policy', help: `${presets.join(', ')} (docs/policies.md)` },
@@ -21,5 +30,5 @@ export function policyOf(given: CommandArguments): UserPolicy | undefined {
   if (preset === 'ROOT') return { type: 'ROOT', ...permissions };
   if (preset === 'ALLOW_ALL') return { type: 'CEL', preset, ...permissions };
   if (given.flag('raw-payloads')) throw new UsageError(`--raw-payloads has no meaning with ${preset}`);
-  return { type: 'CEL', preset };
+  return preset === 'GUARDIAN' ? guardian : { type: 'CEL', preset };
 }

@@ -3,6 +3,7 @@ import type {
   ApprovalState,
   Authenticator,
   Organization,
+  RecoveryState,
   SingleAccount,
   User,
   Wallet,
@@ -64,5 +65,19 @@ export function approvalText(approval: ApprovalState): string {
     ...verdicts.map(
       ({ username, verdict, expiresAtMs }) => `  ${username}  ${verdict}  until ${expiresAtMs}`,
     ),
+  ].join('\n');
+}
+
+export function recoveryText(state: RecoveryState): string {
+  const { guardians, threshold, delayMs, open } = state;
+  if (guardians.length === 0 && open === undefined) return 'no guardians';
+  return [
+    `${threshold} of ${guardians.join(', ')}, after ${delayMs / 3_600_000} hours`,
+    ...(open === undefined
+      ? []
+      : [
+          `recovery ${open.recovery}: ${open.user.username} becomes root from ${open.completesAtMs} on`,
+          `  agreed: ${open.agreed.join(', ')}; cancel with \`keystead recover cancel\``,
+        ]),
   ].join('\n');
 }

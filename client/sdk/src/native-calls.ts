@@ -109,6 +109,27 @@ export interface ApprovalState {
   readonly rejectedBy?: string;
 }
 
+/** Who can bring an organization back that lost its root keys, and the recovery that runs (spec/guardians.md). */
+export interface RecoveryState {
+  readonly organizationId: string;
+  /** Usernames; none without guardians. */
+  readonly guardians: readonly string[];
+  readonly threshold: number;
+  readonly delayMs: number;
+  /** Recoveries begun so far; the next one has the number after it. */
+  readonly recoveries: number;
+  readonly open?: {
+    readonly recovery: number;
+    readonly user: NewUser;
+    /** Usernames of the guardians who agreed. */
+    readonly agreed: readonly string[];
+    /** ISO 8601, as are `completesAtMs` and `endsAtMs`. */
+    readonly startedAtMs: string;
+    readonly completesAtMs: string;
+    readonly endsAtMs: string;
+  };
+}
+
 /** One user or one wallet, or the whole organization when neither is named. */
 export interface Frozen {
   readonly organizationId: string;
@@ -285,6 +306,11 @@ interface OfUser extends InOrganization {
   readonly username: string;
 }
 
+interface Recovering extends InOrganization {
+  readonly recovery: number;
+  readonly user: NewUser;
+}
+
 /** A keeper of backups acts on it; by itself it releases nothing (spec/backup.md). */
 interface Permitted {
   readonly permitted: true;
@@ -364,6 +390,8 @@ export interface NativeCalls {
     };
     result: ApprovalState;
   };
+  cancelRecovery: { params: InOrganization & { readonly recovery: number }; result: RecoveryState };
+  completeRecovery: { params: Recovering; result: RecoveryState };
   freeze: { params: Frozen; result: Frozen & { readonly frozen: true } };
   getAccounts: {
     params: OfWallet & { readonly accounts: readonly DerivationInfo[] };
@@ -373,6 +401,7 @@ export interface NativeCalls {
     params: InOrganization & { readonly subject?: string };
     result: { readonly approvals: readonly ApprovalState[] };
   };
+  getRecovery: { params: InOrganization; result: RecoveryState };
   getOrCreateWalletWithTag: {
     params: InOrganization & NewWallet & { readonly walletName: string; readonly tag: string };
     result: Wallet;
@@ -438,6 +467,7 @@ export interface NativeCalls {
     };
     result: Preview;
   };
+  startRecovery: { params: Recovering; result: RecoveryState };
   transferOrganizationWallet: {
     params: Between & { readonly retainPolicy?: GrantPolicy };
     result: WalletGrant;
@@ -512,6 +542,15 @@ export interface NativeCalls {
     result: InOrganization & { readonly source: string; readonly prices: number };
   };
   updateOrganization: { params: InOrganization & { readonly rootThreshold: number }; result: Organization };
+  updateGuardians: {
+    params: InOrganization & {
+      readonly guardians: readonly string[];
+      readonly threshold: number;
+      /** 48 hours to 90 days; 72 hours when absent. */
+      readonly delayMs?: number;
+    };
+    result: RecoveryState;
+  };
   unfreeze: { params: Frozen; result: Frozen & { readonly frozen: false } };
   updateAuthenticator: {
     params: OfUser & {

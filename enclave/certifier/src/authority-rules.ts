@@ -5,11 +5,8 @@ import { sha256 } from '@keystead/crypto/sha256';
 import { approvalsOf } from '@keystead/protocol/approval';
 import { authenticate, type AuthorityReader, type Caller } from '@keystead/protocol/authenticate';
 import { AuthorityLeaf } from '@keystead/protocol/authority';
-import {
-  type AuthorityChange,
-  type AuthorityWriteOf,
-  authorityChange,
-} from '@keystead/protocol/authority-change';
+import { authorityChange } from '@keystead/protocol/authority-change';
+import type { AuthorityChange, AuthorityWriteOf } from '@keystead/protocol/authority-change/change';
 import { type AuthorityWrite, Entry, entryHash, entryKind, outcomeAllow } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
 import { RawRequest, routeRpc, surfaceCompatibility, surfaceNative } from '@keystead/protocol/frames';

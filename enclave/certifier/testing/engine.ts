@@ -9,11 +9,8 @@ import { inMemoryDeployment } from '@keystead/enclave-runtime/in-memory-deployme
 import type { EnclaveSettings } from '@keystead/enclave-runtime/program';
 import { callerOf } from '@keystead/protocol/authenticate';
 import { AuthorityLeaf } from '@keystead/protocol/authority';
-import {
-  type AuthorityChange,
-  type AuthorityWriteOf,
-  authorityChange,
-} from '@keystead/protocol/authority-change';
+import { authorityChange } from '@keystead/protocol/authority-change';
+import type { AuthorityChange, AuthorityWriteOf } from '@keystead/protocol/authority-change/change';
 import {
   checkpointInterval,
   Entry,

@@ -137,7 +137,14 @@ export interface FactCell {
   }[];
 }
 
+/** What the recovery that runs is for, as it was sent; absent when none runs (spec/guardians.md §3). */
+export interface RecoveryCell {
+  readonly recovery: number;
+  readonly user: JsonValue;
+}
+
 export interface CellTypes {
+  recovery: RecoveryCell;
   policy: PolicyCell;
   usage: UsageCell;
   'usage-segment': readonly PlainRow[];
@@ -156,9 +163,9 @@ export interface CellTypes {
   grants: GrantsCell;
 }
 
-/** `organization` and `approvals` stand alone; every other cell is `<kind>/<id>`. */
+/** `organization`, `approvals` and `recovery` stand alone; every other cell is `<kind>/<id>`. */
 export function cellName<K extends keyof CellTypes>(kind: K, id: string): string {
-  return kind === 'organization' || kind === 'approvals' ? kind : `${kind}/${id}`;
+  return kind === 'organization' || kind === 'approvals' || kind === 'recovery' ? kind : `${kind}/${id}`;
 }
 
 /** The cell that remembers which requests the entries up to a checkpoint decided, since the one before. */

@@ -1,5 +1,5 @@
 import type { Caller } from '@keystead/protocol/authenticate';
-import type { AuthorityChange } from '@keystead/protocol/authority-change';
+import type { AuthorityChange } from '@keystead/protocol/authority-change/change';
 import type { MethodName } from '@keystead/protocol/method-table';
 import type { ParsedRequestOf } from '@keystead/protocol/request';
 import type { Draft } from './draft.ts';

@@ -7,7 +7,9 @@ import {
   walletKeypair,
   walletMnemonic,
 } from '@keystead/protocol/authority';
-import { type AuthorityChange, authorityChange, maximumUsers } from '@keystead/protocol/authority-change';
+import { authorityChange } from '@keystead/protocol/authority-change';
+import type { AuthorityChange } from '@keystead/protocol/authority-change/change';
+import { maximumUsers } from '@keystead/protocol/authority-change/users';
 import { entryKind, type KeyUse, outcomeAllow, outcomeDeny, zeroHash } from '@keystead/protocol/entry';
 import { errorBytes } from '@keystead/protocol/error-bytes';
 import { type ErrorCode, KmsError, toKmsError } from '@keystead/protocol/errors';

@@ -1,7 +1,7 @@
 import { bytesName } from '@keystead/crypto/recent';
 import type { AuthorityLeaf } from '@keystead/protocol/authority';
 import { AuthorityLeaf as AuthorityLeafCodec } from '@keystead/protocol/authority';
-import type { AuthorityWriteOf } from '@keystead/protocol/authority-change';
+import type { AuthorityWriteOf } from '@keystead/protocol/authority-change/change';
 import type { AuthorityWrite, CellWrite } from '@keystead/protocol/entry';
 import { type CellTypes, cellName, decodeCell, encodeCell } from './cells.ts';
 import type { Organization } from './organization.ts';

@@ -1,6 +1,6 @@
 import { approvalRequired } from '@keystead/protocol/approval';
 import type { Caller } from '@keystead/protocol/authenticate';
-import { assertMayAct } from '@keystead/protocol/authority-change';
+import { assertMayAct } from '@keystead/protocol/authority-change/who-may';
 import type { PolicyDecision } from '@keystead/policy/decide';
 import type { Draft } from './draft.ts';
 import { assertWithinConstraints, type Use } from './key-use.ts';

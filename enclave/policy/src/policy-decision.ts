@@ -171,6 +171,36 @@ export function applyPolicy(
   return applied;
 }
 
+/** Throws KmsError `parameter-invalid` when the policy of a user, as it stands, does not let it call a method. */
+export function assertPolicyLets(
+  draft: Draft,
+  organizationId: string,
+  username: string,
+  action: 'approve' | 'getRecovery' | 'startRecovery',
+  now: number,
+  field: string,
+): void {
+  const cell = draft.cell('user', username);
+  if (cell === undefined) throw new KmsError('user-not-found', { field });
+  const { outcome } = decide(
+    [compiledUserPolicy(cell.policy)],
+    {
+      subject: { organizationId, username, root: false, authenticatorId: '', traits: cell.traits },
+      action,
+      surface: 'native',
+      resource: noResource,
+      effects: null,
+    },
+    usageOf(() => draft, []),
+    now,
+  );
+  if (outcome === 'deny')
+    throw new KmsError('parameter-invalid', {
+      field,
+      detail: `${field} names a user whose policy does not allow ${action}`,
+    });
+}
+
 /** The error of a denial, or null when the request passes. */
 export function refusalOf(decision: PolicyDecision): KmsError | null {
   const { outcome, code, rule, field, trace, hint, exceeded, counterfactual } = decision;
@@ -232,6 +262,20 @@ function authenticatorIdOf({ authenticator }: Caller): string {
 }
 
 const noTraits: Readonly<Record<string, string>> = {};
+
+const noResource: PolicyRequest['resource'] = {
+  ownUser: false,
+  rawPayload: false,
+  origin: null,
+  network: null,
+  walletId: null,
+  walletTags: null,
+  owner: null,
+  derivationPaths: null,
+  address: null,
+  addressFormat: null,
+  ownAddresses: noAddresses,
+};
 
 /** The facts that policies see. Throws NeedRows. */
 export function policyRequestOf(

@@ -6,7 +6,7 @@ import type { JsonValue } from '@keystead/crypto/strict-json';
 import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
 import { maximumAnswerBytes } from '@keystead/protocol/answer';
 import { authenticate, type Caller } from '@keystead/protocol/authenticate';
-import { assertWithinBounds } from '@keystead/protocol/authority-change';
+import { assertWithinBounds } from '@keystead/protocol/authority-change/who-may';
 import { type Entry, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
 import type { FromPolicy, Sealed, ToPolicy } from '@keystead/protocol/frames';

@@ -97,6 +97,7 @@ export function userPolicyDocument(policy: UserPolicy, at: string): PolicyDocume
               'read',
               'dry-run',
               'approve',
+              'recover',
               'make-wallet',
               'use-accounts',
               'sign-message',

@@ -18,14 +18,14 @@ import {
   userLeafKey,
   walletLeafKey,
 } from './authority.ts';
+import { authorityChange } from './authority-change.ts';
+import type { AuthorityChange } from './authority-change/change.ts';
+import { maximumAuthenticators } from './authority-change/registration.ts';
 import {
-  type AuthorityChange,
-  authorityChange,
   ephemeralLifetimeMilliseconds,
-  maximumAuthenticators,
   maximumAuthorityWrites,
   maximumUsers,
-} from './authority-change.ts';
+} from './authority-change/users.ts';
 import { AuthorityWrite } from './entry.ts';
 import { KmsError } from './errors.ts';
 import { formatUuid, walletIdOf } from './ids.ts';

@@ -6,6 +6,7 @@ import {
   AuthorityLeaf,
   authenticatorLeafKey,
   grantLeafKey,
+  guardiansLeafKey,
   keyHashOf,
   organizationLeafKey,
   userLeafKey,
@@ -38,6 +39,7 @@ type Id =
     };
 type LeafKey = { readonly key: string } & (
   | { readonly leaf: 'organization' }
+  | { readonly leaf: 'guardians' }
   | { readonly leaf: 'user'; readonly username: string }
   | { readonly leaf: 'authenticator'; readonly keyHash: string }
   | { readonly leaf: 'wallet'; readonly walletId: string }
@@ -112,6 +114,8 @@ describe('leaves of the authority set', () => {
       switch (vector.leaf) {
         case 'organization':
           return organizationLeafKey;
+        case 'guardians':
+          return guardiansLeafKey;
         case 'user':
           return userLeafKey(vector.username);
         case 'authenticator':
@@ -135,6 +139,13 @@ describe('leaves of the authority set', () => {
       assert.throws(() => AuthorityLeaf.decode(bytesOf(`${bytes}00`)), { code: 'pack-malformed' });
       kinds.add(value.leaf);
     }
-    assert.deepEqual([...kinds].sort(), ['authenticator', 'grant', 'organization', 'user', 'wallet']);
+    assert.deepEqual([...kinds].sort(), [
+      'authenticator',
+      'grant',
+      'guardians',
+      'organization',
+      'user',
+      'wallet',
+    ]);
   });
 });

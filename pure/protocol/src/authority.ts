@@ -94,12 +94,37 @@ export const GrantLeaf = struct({
   createdAt: u53,
 });
 
+/** A recovery that runs: what was agreed to, by whom, and when it may be completed. */
+export const OpenRecovery = struct({
+  /** What `recoveryDigest` gives for the new root user. */
+  digest: fixed(32),
+  startedAt: u53,
+  /** The earliest time at which it may be completed, by the delay that stood when it began. */
+  completesAt: u53,
+  /** Usernames of the guardians that agreed. */
+  agreed: list(text(192), 16),
+});
+
+/** Who may bring the organization back when its root keys are lost (spec/guardians.md). Once written it stays, for its count. */
+export const GuardiansLeaf = struct({
+  /** Usernames; empty when there are none any more. */
+  guardians: list(text(192), 16),
+  /** Guardians that have to agree. */
+  threshold: u8,
+  /** Milliseconds. */
+  delay: u53,
+  /** Recoveries begun so far: the number of the open one, if one is open. */
+  recoveries: u32,
+  open: option(OpenRecovery),
+});
+
 export const AuthorityLeaf = variant('leaf', {
   organization: [1, OrganizationLeaf],
   user: [2, UserLeaf],
   authenticator: [3, AuthenticatorLeaf],
   wallet: [4, WalletLeaf],
   grant: [5, GrantLeaf],
+  guardians: [6, GuardiansLeaf],
 });
 export type Ceiling = Static<typeof Ceiling>;
 export type AuthorityLeaf = Static<typeof AuthorityLeaf>;
@@ -108,6 +133,8 @@ export type UserLeaf = Static<typeof UserLeaf>;
 export type AuthenticatorLeaf = Static<typeof AuthenticatorLeaf>;
 export type WalletLeaf = Static<typeof WalletLeaf>;
 export type GrantLeaf = Static<typeof GrantLeaf>;
+export type GuardiansLeaf = Static<typeof GuardiansLeaf>;
+export type OpenRecovery = Static<typeof OpenRecovery>;
 
 // The same keys and names come with every request of a user and of a wallet, several times.
 const kept = 4096;
@@ -137,6 +164,7 @@ export function keyHashOf(algorithm: number, publicKey: Uint8Array): Uint8Array 
 }
 
 export const organizationLeafKey: Uint8Array = domainHash('keystead/authority/organization/v1');
+export const guardiansLeafKey: Uint8Array = domainHash('keystead/authority/guardians/v1');
 export const userLeafKey = (username: string): Uint8Array =>
   keptOr(userKeys, username, () => domainHash('keystead/authority/user/v1', utf8Encode(username)));
 export const authenticatorLeafKey = (keyHash: Uint8Array): Uint8Array => {

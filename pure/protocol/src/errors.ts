@@ -265,6 +265,36 @@ export const errorCodes = {
     'Ask the user who rejected it; the same request can be made again after seven days.',
     'Somebody said no to this request.',
   ),
+  'guardian-required': kind(
+    403,
+    'Guardian required',
+    'Let a guardian of the organization ask, or a root user name guardians with updateGuardians.',
+    'Only guardians of the organization bring it back, and as many as it wants have to agree.',
+  ),
+  'recovery-open': kind(
+    409,
+    'Recovery runs',
+    'Wait for its end, or let a root user or a guardian cancel it with cancelRecovery.',
+    'A recovery of the organization runs already.',
+  ),
+  'recovery-not-open': kind(
+    409,
+    'No such recovery',
+    'Read the recovery that runs with getRecovery, or begin one with startRecovery.',
+    'No recovery of that number runs: it was never begun, was cancelled or completed, or its time is over.',
+  ),
+  'recovery-too-early': kind(
+    403,
+    'Recovery delayed',
+    'Send a new request at `completesAtMs` or later.',
+    'The delay of the recovery is not over; root users and guardians may cancel it.',
+  ),
+  'user-is-guardian': kind(
+    409,
+    'User is a guardian',
+    'Take the user out of the guardians with updateGuardians first.',
+    'The user is a guardian of the organization.',
+  ),
   'root-required': kind(
     400,
     'Root user required',

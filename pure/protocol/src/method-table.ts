@@ -2,7 +2,9 @@
 import * as activateBackup from './methods/activateBackup.ts';
 import * as addUserToOrganization from './methods/addUserToOrganization.ts';
 import * as approve from './methods/approve.ts';
+import * as cancelRecovery from './methods/cancelRecovery.ts';
 import * as completeImportWallet from './methods/completeImportWallet.ts';
+import * as completeRecovery from './methods/completeRecovery.ts';
 import * as completeWalletTransfer from './methods/completeWalletTransfer.ts';
 import * as createAuthenticator from './methods/createAuthenticator.ts';
 import * as createOrganization from './methods/createOrganization.ts';
@@ -24,6 +26,7 @@ import * as getOrganizationWallets from './methods/getOrganizationWallets.ts';
 import * as getPhantomOrganization from './methods/getPhantomOrganization.ts';
 import * as getPolicies from './methods/getPolicies.ts';
 import * as getRealmTokens from './methods/getRealmTokens.ts';
+import * as getRecovery from './methods/getRecovery.ts';
 import * as getWalletAccessGrants from './methods/getWalletAccessGrants.ts';
 import * as getWalletWithTag from './methods/getWalletWithTag.ts';
 import * as grantOrganizationAccess from './methods/grantOrganizationAccess.ts';
@@ -38,11 +41,13 @@ import * as signTransaction from './methods/signTransaction.ts';
 import * as signUtf8Message from './methods/signUtf8Message.ts';
 import * as simulateTransaction from './methods/simulateTransaction.ts';
 import * as stateFacts from './methods/stateFacts.ts';
+import * as startRecovery from './methods/startRecovery.ts';
 import * as stateOutcomes from './methods/stateOutcomes.ts';
 import * as statePrices from './methods/statePrices.ts';
 import * as transferOrganizationWallet from './methods/transferOrganizationWallet.ts';
 import * as unfreeze from './methods/unfreeze.ts';
 import * as updateAuthenticator from './methods/updateAuthenticator.ts';
+import * as updateGuardians from './methods/updateGuardians.ts';
 import * as updateOrganization from './methods/updateOrganization.ts';
 import * as updatePolicy from './methods/updatePolicy.ts';
 import * as updateUserInOrganization from './methods/updateUserInOrganization.ts';
@@ -69,7 +74,9 @@ export const methods = {
   activateBackup,
   addUserToOrganization,
   approve,
+  cancelRecovery,
   completeImportWallet,
+  completeRecovery,
   completeWalletTransfer,
   createAuthenticator,
   createOrganization,
@@ -91,6 +98,7 @@ export const methods = {
   getPhantomOrganization,
   getPolicies,
   getRealmTokens,
+  getRecovery,
   getWalletAccessGrants,
   getWalletWithTag,
   grantOrganizationAccess,
@@ -105,11 +113,13 @@ export const methods = {
   signUtf8Message,
   simulateTransaction,
   stateFacts,
+  startRecovery,
   stateOutcomes,
   statePrices,
   transferOrganizationWallet,
   unfreeze,
   updateAuthenticator,
+  updateGuardians,
   updateOrganization,
   updatePolicy,
   updateUserInOrganization,

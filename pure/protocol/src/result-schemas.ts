@@ -147,6 +147,26 @@ export const approvalState = answered(
 );
 export const approvalList = answered({ approvals: list(approvalState) });
 
+/** The guardians of an organization, and the recovery that runs. */
+export const recovery = answered(
+  {
+    organizationId: uuid,
+    guardians: list(text),
+    threshold: { type: 'integer' },
+    delayMs: { type: 'integer' },
+    recoveries: { type: 'integer' },
+    open: answered({
+      recovery: { type: 'integer' },
+      user: { type: 'object' },
+      agreed: list(text),
+      startedAtMs: timestamp,
+      completesAtMs: timestamp,
+      endsAtMs: timestamp,
+    }),
+  },
+  ['open'],
+);
+
 /** Prices that one source stated. */
 export const stated = answered({ organizationId: uuid, source: text, prices: { type: 'integer' } });
 

@@ -1,6 +1,6 @@
 import { hexEncode } from '@keystead/crypto/hex';
 import { keyHashOf } from '@keystead/protocol/authority';
-import type { AuthorityChange } from '@keystead/protocol/authority-change';
+import type { AuthorityChange } from '@keystead/protocol/authority-change/change';
 import type { ChangeContext } from '../context.ts';
 import type { Draft } from '../draft.ts';
 import { organizationResult } from '../results.ts';

@@ -1,5 +1,5 @@
 import { grantLeafKey } from '@keystead/protocol/authority';
-import { maximumAuthorityWrites } from '@keystead/protocol/authority-change';
+import { maximumAuthorityWrites } from '@keystead/protocol/authority-change/users';
 import { KmsError } from '@keystead/protocol/errors';
 import { parseUuid } from '@keystead/protocol/ids';
 import type { Surface } from '@keystead/protocol/surface';

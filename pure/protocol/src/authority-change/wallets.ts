@@ -1,0 +1,61 @@
+import { equalBytes } from '@keystead/crypto/bytes';
+import { walletLeafKey } from '../authority.ts';
+import { KmsError } from '../errors.ts';
+import { type AuthorityWriteOf, type AuthorityChangeInput, type AuthorityChange, none } from './change.ts';
+import { type GrantParams, grantWrite, grantIds } from './grants.ts';
+import { requireRoot } from './who-may.ts';
+
+/** Wallets that are made, and that move to another organization. */
+
+export function addWallet(input: AuthorityChangeInput, walletId: Uint8Array): AuthorityChange {
+  if (input.made === null) return none;
+  if (input.caller === null) throw new KmsError('authenticator-unknown', {});
+  return {
+    writes: [
+      {
+        key: walletLeafKey(walletId),
+        leaf: {
+          leaf: 'wallet',
+          walletId,
+          kind: input.made.kind,
+          secret: input.made.secret,
+          createdAt: input.time,
+          frozen: false,
+        },
+      },
+    ],
+    counterpart: null,
+    narrowing: false,
+  };
+}
+
+export function transfer(
+  input: AuthorityChangeInput,
+  params: GrantParams & {
+    readonly retainPolicy: {
+      readonly scopes: readonly string[];
+      readonly derivationAllowlist: readonly string[] | null;
+    } | null;
+  },
+): AuthorityChange {
+  requireRoot(input);
+  const { walletId, target } = grantIds(input, params);
+  const leaf = input.read(walletLeafKey(walletId));
+  if (leaf?.leaf !== 'wallet') throw new KmsError('wallet-not-found', { field: 'params.walletId' });
+  if (leaf.frozen) throw new KmsError('wallet-frozen', { field: 'params.walletId' });
+  const received: AuthorityWriteOf[] = [{ key: walletLeafKey(walletId), leaf }];
+  if (params.retainPolicy !== null)
+    received.push(grantWrite(input, walletId, input.organization, '', params.retainPolicy));
+  const grants = input.walletGrants.map((key): AuthorityWriteOf => {
+    const granted = input.read(key);
+    if (granted?.leaf !== 'grant' || !equalBytes(granted.walletId, walletId))
+      throw new KmsError('grant-not-found', { field: 'params.walletId' });
+    return { key, leaf: undefined };
+  });
+  return {
+    // A grant that stayed would stand again when the wallet comes back.
+    writes: [{ key: walletLeafKey(walletId), leaf: undefined }, ...grants],
+    counterpart: { organization: target, writes: received },
+    narrowing: true,
+  };
+}
