@@ -1,3 +1,5 @@
+import type { Effects } from '@keystead/chains/effects';
+import { StepBudget } from '@keystead/chains/step-budget';
 import { type ActionClass, actionClassOf } from '@keystead/policy/action-class';
 import { canonicalizeWithAmounts } from '@keystead/crypto/canonical-json';
 import { Recent } from '@keystead/crypto/recent';
@@ -124,6 +126,37 @@ function standingPolicies(
   return standing;
 }
 
+/** Steps that all policies together may add to one decision: as many as one reading may take. */
+const readingSteps = 60_000;
+
+/**
+ * How the policies that describe calls or name owners read the same bytes, by their place; null when that changes nothing.
+ * No policy sees what another describes: each of them decides what it was written for. Throws KmsError when it is too much
+ * work, whatever the order of the policies.
+ */
+function readingsOf(
+  standing: readonly StandingPolicy[],
+  use: Use | null,
+): Readonly<Record<string, Effects>> | null {
+  const effects = use?.effects;
+  if (use?.reading == null || effects == null) return null;
+  const { reading } = use;
+  const mayDescribe = effects.unresolved.some(
+    ({ kind }) => kind === 'unknown-call' || kind === 'unknown-program',
+  );
+  const readings: Record<string, Effects> = {};
+  let steps: StepBudget | undefined;
+  for (const [place, { policy }] of standing.entries()) {
+    if (policy.reading === null) continue;
+    const calls = mayDescribe ? policy.reading.calls.filter(({ chain }) => chain === effects.chain) : [];
+    const knownOwners = effects.chain === 'solana' ? policy.reading.knownOwners : [];
+    if (calls.length + knownOwners.length === 0) continue;
+    steps ??= new StepBudget(readingSteps);
+    readings[place] = reading.under({ calls, knownOwners, steps });
+  }
+  return steps === undefined ? null : readings;
+}
+
 /** Decides; a denial is a decision like another. Throws NeedRows. */
 export function decideOn(
   pending: Pending,
@@ -134,9 +167,11 @@ export function decideOn(
 ): AppliedPolicy {
   const standing = standingPolicies(draft, caller, use, actionClassOf(pending.request.method));
   const places = use?.effects == null ? [] : placesOf(use.effects);
+  const request = policyRequestOf(pending, draft, caller, use);
+  const readings = readingsOf(standing, use);
   const decision = decide(
     standing.map(({ policy }) => policy),
-    policyRequestOf(pending, draft, caller, use),
+    readings === null ? request : { ...request, readings },
     usageOf((policy) => standing[policy]!.home, places),
     now,
   );

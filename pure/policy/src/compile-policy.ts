@@ -1,4 +1,5 @@
 /** A policy in the form that decides: rules by action and chain, conditions as closures. */
+import type { CallDescription } from '@keystead/chains/call-description';
 import type { ChainName } from '@keystead/chains/effects';
 import { type ActionClass, actionClasses, actionsWithEffects } from './action-class.ts';
 import { compileCondition, type Test } from './language/compile-condition.ts';
@@ -28,12 +29,19 @@ export interface CompiledPolicy {
   /** Name in traces: a preset, `user`, `grant`, or the name of a policy of the organization. */
   readonly name: string;
   readonly document: PolicyDocument;
+  /** What it adds to the reading of transactions; null when it sees them as everybody does. */
+  readonly reading: PolicyReading | null;
   readonly allows: readonly CompiledRule[];
   readonly denies: readonly CompiledRule[];
   readonly limits: readonly CompiledLimit[];
   readonly limitsById: ReadonlyMap<string, CompiledLimit>;
   /** Applicable rules by action and chain. */
   readonly index: readonly Applicable[];
+}
+
+export interface PolicyReading {
+  readonly calls: readonly CallDescription[];
+  readonly knownOwners: readonly string[];
 }
 
 /** Rules and limits that one action on one chain can meet. */
@@ -76,7 +84,9 @@ export function compilePolicy(name: string, document: PolicyDocument): CompiledP
     }),
   );
   const limitsById = new Map(limits.map((limit) => [limit.document.id, limit]));
-  return { name, document, allows, denies, limits, limitsById, index };
+  const { calls = [], owners: knownOwners = [] } = document;
+  const reading = calls.length + knownOwners.length === 0 ? null : { calls, knownOwners };
+  return { name, document, reading, allows, denies, limits, limitsById, index };
 }
 
 /** Who may sign transactions may ask what would become of one: nothing is signed, reserved or changed by that. */

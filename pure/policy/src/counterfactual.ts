@@ -177,7 +177,15 @@ function lessOf(
 }
 
 function withEffects(change: (effects: Effects) => Effects): Guess['apply'] {
-  return ({ request, now }) => ({ request: { ...request, effects: change(request.effects!) }, now });
+  return ({ request, now }) => {
+    const changed = { ...request, effects: change(request.effects!) };
+    if (request.readings === undefined) return { request: changed, now };
+    const readings = Object.entries(request.readings).map(([policy, effects]) => [policy, change(effects)]);
+    return {
+      request: { ...changed, readings: Object.fromEntries(readings) as typeof request.readings },
+      now,
+    };
+  };
 }
 
 function withOutflow(index: number, change: Partial<Outflow>): Guess['apply'] {

@@ -14,7 +14,7 @@ import { isFalse, isTrue, type Lists } from './language/compile-condition.ts';
 import { checkLimit, type LimitRefusal, type Reservation, type Usage, usedAfter } from './limits.ts';
 import type { LimitDocument } from './language/document.ts';
 import { rawPayloadRule } from './presets.ts';
-import type { PolicyRequest } from './request.ts';
+import { type PolicyRequest, seenBy } from './request.ts';
 import { windowText } from './window.ts';
 
 /** The policies that stand over one request. A request passes when every one of them lets it pass. */
@@ -122,11 +122,13 @@ function run(
   const policies = given.length === 0 ? nothing : given;
   const chain = request.effects === null ? null : request.effects.chain;
   const index = indexOf(actionClassOf(request.action), chain);
-  const exceptions = request.effects === null ? noExceptions : exceptionsOf(request.effects);
+  const unread = request.effects === null ? noExceptions : exceptionsOf(request.effects);
   for (let number = 0; number < policies.length; number += 1) {
     const policy = policies[number]!;
     const applicable = policy.index[index]!;
-    const context: EvaluationContext = new EvaluationContext(request, now, (id) => {
+    const seen = seenBy(request, number);
+    const exceptions = seen.effects === request.effects ? unread : exceptionsOf(seen.effects!);
+    const context: EvaluationContext = new EvaluationContext(seen, now, (id) => {
       const limit = policy.limitsById.get(id);
       return limit === undefined ? undefined : usedAfter(limit, context, usage, number);
     });

@@ -2,6 +2,7 @@
  * A decision with everything that it came from, as JSON: whoever has the file decides again offline and gets the same bytes
  * (spec/policy.md §9).
  */
+import type { Effects } from '@keystead/chains/effects';
 import { canonicalize } from '@keystead/crypto/canonical-json';
 import type { JsonValue } from '@keystead/crypto/strict-json';
 import { KmsError } from '@keystead/protocol/errors';
@@ -125,30 +126,37 @@ export function readPolicyRequest(value: unknown): PolicyRequest {
     typeof given.resource !== 'object'
   )
     throw malformed('request', 'is no request');
-  const { effects } = given;
-  const amount = (text: unknown): bigint | 'unbounded' => (text === 'unbounded' ? text : integer(text));
+  const { effects, readings } = given;
   return {
     ...given,
     resource: { ...given.resource, ownAddresses: new Set(given.resource.ownAddresses) },
-    effects:
-      effects === null
-        ? null
-        : {
-            ...effects,
-            maxFee:
-              effects.maxFee === null ? null : { ...effects.maxFee, amount: integer(effects.maxFee.amount) },
-            outflows: effects.outflows.map((each) => ({ ...each, amount: amount(each.amount) })),
-            grants: effects.grants.map((each) => ({
-              ...each,
-              amount: amount(each.amount),
-              expires: each.expires === null ? null : integer(each.expires),
-            })),
-            validity: {
-              ...effects.validity,
-              notBefore: effects.validity.notBefore === null ? null : integer(effects.validity.notBefore),
-              notAfter: effects.validity.notAfter === null ? null : integer(effects.validity.notAfter),
-            },
-          },
+    effects: effects === null ? null : readEffects(effects),
+    ...(readings === undefined
+      ? {}
+      : {
+          readings: Object.fromEntries(
+            Object.entries(readings).map(([policy, read]) => [policy, readEffects(read)]),
+          ),
+        }),
+  };
+}
+
+function readEffects(effects: Effects): Effects {
+  const amount = (text: unknown): bigint | 'unbounded' => (text === 'unbounded' ? text : integer(text));
+  return {
+    ...effects,
+    maxFee: effects.maxFee === null ? null : { ...effects.maxFee, amount: integer(effects.maxFee.amount) },
+    outflows: effects.outflows.map((each) => ({ ...each, amount: amount(each.amount) })),
+    grants: effects.grants.map((each) => ({
+      ...each,
+      amount: amount(each.amount),
+      expires: each.expires === null ? null : integer(each.expires),
+    })),
+    validity: {
+      ...effects.validity,
+      notBefore: effects.validity.notBefore === null ? null : integer(effects.validity.notBefore),
+      notAfter: effects.validity.notAfter === null ? null : integer(effects.validity.notAfter),
+    },
   };
 }
 

@@ -2,6 +2,8 @@
  * What one policy allows that another does not (docs/policies.md): the decision procedure of never.ts, asked about the one
  * policy and a condition that says what the other denies. Every example is decided by both before it is told.
  */
+import { canonicalize } from '@keystead/crypto/canonical-json';
+import type { JsonValue } from '@keystead/crypto/strict-json';
 import type { actionClasses } from './action-class.ts';
 import { type CompiledPolicy, compilePolicy } from './compile-policy.ts';
 import { type DecisionReceipt, decideWithReceipt } from './decision-receipt.ts';
@@ -27,6 +29,9 @@ const maximumAccepting = 6;
 
 /** What `one` allows and `other` does not. Both are checked documents. */
 export function allowedOnlyBy(one: PolicyDocument, other: PolicyDocument): Difference {
+  // The two do not see the same effects of one transaction: nothing is claimed of what they would decide.
+  if (readingOf(one) !== readingOf(other))
+    return { result: 'unknown', why: 'they describe calls, or name owners, differently' };
   const denial = new Denial(other, one);
   const answer = checkNever(denial.beside(one), denial.condition());
   if (answer.result === 'proven')
@@ -42,6 +47,12 @@ export function allowedOnlyBy(one: PolicyDocument, other: PolicyDocument): Diffe
   if (allowed.decision.outcome === 'allow' && denied.decision.outcome === 'deny')
     return { result: 'example', allowed, denied };
   return { result: 'unknown', why: 'what was found is not decided differently' };
+}
+
+/** How a policy reads transactions, in words that are equal when the reading is. */
+function readingOf({ calls = [], owners = [] }: PolicyDocument): string {
+  const byName = [...calls].sort((left, right) => (left.name < right.name ? -1 : 1));
+  return canonicalize([byName, [...owners].sort()] as unknown as JsonValue);
 }
 
 class Denial {

@@ -13,6 +13,7 @@ import { referenceDecision } from '../testing/reference-model.ts';
 import { compilePolicy } from './compile-policy.ts';
 import { decide, type PolicyDecision } from './decide.ts';
 import type { Usage } from './limits.ts';
+import type { PolicyRequest } from './request.ts';
 
 /** Cases; `POLICY_CASES=1000000` for the long run. */
 const cases = Number(process.env.POLICY_CASES ?? 100_000);
@@ -24,7 +25,7 @@ test(`decide and the reference model agree on ${cases} policy sets and requests`
     const random = new Random(seed);
     const documents = [policyOf(random), ...(random.chance(15) ? [policyOf(random)] : [])];
     const policies = documents.map((document, index) => compilePolicy(`policy-${index}`, document));
-    const request = requestOf(random);
+    const request = withReadings(requestOf(random), documents.length, new Random(seed + 7_000_000_000));
     const now = random.pick(moments);
     const quotes = quotesOf(random, now);
     const rows: UsageRow[] = [];
@@ -78,6 +79,19 @@ test(`decide and the reference model agree on ${cases} policy sets and requests`
   // A generator that never allows, or never meets a limit, would show nothing.
   for (const [what, count] of Object.entries(seen)) assert.ok(count >= cases / 1000, `${what}: ${count}`);
 });
+
+/** Every fifth request is read in another way by one of the policies. */
+function withReadings(request: PolicyRequest, policies: number, random: Random): PolicyRequest {
+  if (request.effects === null || !random.chance(20)) return request;
+  for (;;) {
+    const { effects } = requestOf(random);
+    if (effects !== null)
+      return {
+        ...request,
+        readings: { [random.below(policies)]: { ...effects, chain: request.effects.chain } },
+      };
+  }
+}
 
 function shown({ outcome, approvalsNeeded, reservations }: PolicyDecision) {
   const rows = new Set(reservations.map(({ scope, amount }) => `${scope} ${amount}`));

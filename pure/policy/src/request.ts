@@ -42,4 +42,16 @@ export interface PolicyRequest {
   readonly resource: Resource;
   /** What the bytes to be signed would do; null when nothing with effects is signed. */
   readonly effects: Effects | null;
+  /**
+   * The same effects as single policies read them that describe calls or name owners, by their place in the policy set;
+   * absent: all see `effects`.
+   */
+  readonly readings?: Readonly<Record<string, Effects>>;
+}
+
+/** What one policy of a set sees of a request. */
+export function seenBy(request: PolicyRequest, policy: number): PolicyRequest {
+  if (request.readings === undefined) return request;
+  const { readings, ...others } = request;
+  return Object.hasOwn(readings, policy) ? { ...others, effects: readings[policy]! } : others;
 }

@@ -47,13 +47,15 @@ const classOf: Readonly<Record<string, string>> = {
 
 export function referenceDecision(
   documents: readonly PolicyDocument[],
-  facts: ReferenceFacts,
+  given: ReferenceFacts,
 ): ReferenceDecision {
   const denied = { outcome: 'deny', approvals: 0, reservations: [] } as const;
   if (documents.length === 0) return denied;
   let approvals = 0;
   const reservations = new Set<string>();
-  for (const document of documents) {
+  for (const [place, document] of documents.entries()) {
+    const read = given.request.readings?.[place];
+    const facts = read === undefined ? given : { ...given, request: { ...given.request, effects: read } };
     const action = classOf[facts.request.action]!;
     const about = document.rules.filter((rule) => isAbout(rule, action));
     const truths = about.map((rule) => ({ rule, truth: evaluate(rule.when, document, facts, undefined) }));

@@ -3,12 +3,14 @@ import { compilePolicy } from '@keystead/policy/compile-policy';
 import { decide } from '@keystead/policy/decide';
 import type { PolicyDocument } from '@keystead/policy/language/document';
 import { formatPolicy } from '@keystead/policy/language/format';
+import { parsePolicy } from '@keystead/policy/language/parse-text';
 import { policyJsonSchema } from '@keystead/policy/language/read-document';
 import type { WindowDocument } from '@keystead/policy/language/document';
 import { priceOf, scaledPrice, withQuote } from '@keystead/policy/pricing';
 import { type Credit, type OpenRow, withCredits, withMember, withNeed } from '@keystead/policy/exclusive';
 import { appendRow, emptyLedger, spentAfter } from '@keystead/policy/usage-ledger';
 import { windowStart } from '@keystead/policy/window';
+import { describedText } from './described.ts';
 import { moments, policyOf, quotesOf, Random, requestOf } from './generate.ts';
 
 type Plain = null | boolean | number | string | readonly Plain[] | { readonly [name: string]: Plain };
@@ -82,7 +84,10 @@ export function policyVectors(): Plain {
   const rules = { maximumAgeSeconds: 7200, maximumDeviation: 500, sources: 1 };
   return plain({
     note: 'Made by pure/policy/testing/write-vectors.ts. Integers of the language are decimal strings, sets are lists.',
-    documents: documents.map((document) => ({ document, text: formatPolicy(document) })),
+    documents: [...documents, parsePolicy(describedText)].map((document) => ({
+      document,
+      text: formatPolicy(document),
+    })),
     decisions,
     windows: windows.flatMap((window) =>
       [

@@ -2,12 +2,17 @@
  * A policy as its JSON form holds it (spec/policy.md §2). Members that may be absent are absent, never empty, so that
  * equal policies have equal canonical bytes.
  */
+import type { CallDescription } from '@keystead/chains/call-description';
 import type { ActionClass } from '../action-class.ts';
 
 export interface PolicyDocument {
   readonly version: 1;
   /** Named lists of strings that conditions and limits refer to. */
   readonly lists?: Readonly<Record<string, readonly string[]>>;
+  /** Calls that this policy reads by description; absent: none. Only this policy's rules see them so. */
+  readonly calls?: readonly CallDescription[];
+  /** Solana owners at whose associated token accounts this policy recognises recipients; absent: none. */
+  readonly owners?: readonly string[];
   readonly rules: readonly RuleDocument[];
   readonly limits?: readonly LimitDocument[];
   /** How quotes become prices for limits in US dollars; absent: `defaultPricing`. */
@@ -134,6 +139,10 @@ export const bounds = {
   limits: 32,
   lists: 64,
   listValues: 1024,
+  calls: 64,
+  /** Of the RFC 8785 text of all descriptions. */
+  callsLength: 32_768,
+  owners: 32,
   textLength: 256,
   conditionNodes: 4096,
   conditionDepth: 16,

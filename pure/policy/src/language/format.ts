@@ -9,6 +9,8 @@ import type {
   RuleDocument,
   WindowDocument,
 } from './document.ts';
+import type { CallDescription } from '@keystead/chains/call-description';
+import { borshText } from './call-document.ts';
 import { fieldNamed, type ListField, listNamed } from './fields.ts';
 
 /** The canonical text of a checked policy; `parsePolicy` reads it back to the same document. */
@@ -21,10 +23,23 @@ export function formatPolicy(document: PolicyDocument): string {
           `pricing age duration("${pricing.maximumAgeSeconds}s") deviation ${pricing.maximumDeviation} sources ${pricing.sources};`,
         ]),
     ...sorted(document.lists ?? {}).map(([name, values]) => `list ${name} = ${formatValues(values)};`),
+    ...(document.owners === undefined ? [] : [`owners ${formatValues(document.owners)};`]),
+    ...(document.calls ?? []).map(formatCall),
     ...document.rules.map(formatRule),
     ...(document.limits ?? []).map(formatLimit),
   ];
   return ['policy 1;', ...statements].map((statement) => `${statement}\n`).join('\n');
+}
+
+function formatCall(call: CallDescription): string {
+  if (call.chain === 'ethereum')
+    return `call ${quoted(call.name)} ethereum ${quoted(call.network)} ${quoted(call.contract)}\n  ${quoted(call.signature)};`;
+  const given = call.arguments.map(({ name, type }) => `${name}: ${borshText(type)}`).join(', ');
+  const more = call.moreAccounts === true ? ' more' : '';
+  return (
+    `call ${quoted(call.name)} solana ${quoted(call.program)} ${quoted(call.discriminator)}` +
+    `\n  (${given}) accounts [${call.accounts.join(', ')}]${more};`
+  );
 }
 
 function sorted<T>(members: Readonly<Record<string, T>>): [string, T][] {

@@ -54,6 +54,8 @@ class Parser {
     const lists: Mutable = Object.create(null) as Mutable;
     const rules: Mutable[] = [];
     const limits: Mutable[] = [];
+    const calls: Mutable[] = [];
+    let owners: readonly string[] | undefined;
     let pricing: Mutable | undefined;
     this.#comments();
     this.#word('policy');
@@ -72,18 +74,70 @@ class Parser {
         this.#sign('=');
         lists[text] = this.#strings();
       } else if (word === 'pricing' && pricing === undefined) pricing = this.#pricing();
+      else if (word === 'owners' && owners === undefined) owners = this.#strings();
+      else if (word === 'call') calls.push(this.#callDescription());
       else if (word === 'allow' || word === 'deny') rules.push(this.#rule(word, comment));
       else if (word === 'limit') limits.push(this.#limit(comment));
-      else throw this.#expected('list, pricing once, allow, deny or limit', this.#index - 1);
+      else throw this.#expected('list, pricing or owners once, call, allow, deny or limit', this.#index - 1);
       this.#sign(';');
     }
     return {
       version: 1,
       ...(Object.keys(lists).length === 0 ? {} : { lists }),
+      ...(calls.length === 0 ? {} : { calls }),
+      ...(owners === undefined ? {} : { owners }),
       rules,
       ...(limits.length === 0 ? {} : { limits }),
       ...(pricing === undefined ? {} : { pricing }),
     };
+  }
+
+  #callDescription(): Mutable {
+    const name = this.#take('string').text;
+    const chain = this.#take('name').text;
+    if (chain === 'ethereum')
+      return {
+        chain,
+        name,
+        network: this.#take('string').text,
+        contract: this.#take('string').text,
+        signature: this.#take('string').text,
+      };
+    if (chain !== 'solana') throw this.#expected('ethereum or solana', this.#index - 1);
+    const program = this.#take('string').text;
+    const discriminator = this.#take('string').text;
+    this.#sign('(');
+    const given: Mutable[] = [];
+    while (!this.#trySign(')')) {
+      if (given.length > 0) this.#sign(',');
+      const argument = this.#take('name').text;
+      this.#sign(':');
+      given.push({ name: argument, type: this.#borshType(0) });
+    }
+    this.#word('accounts');
+    this.#sign('[');
+    const accounts: string[] = [];
+    while (!this.#trySign(']')) {
+      if (accounts.length > 0) this.#sign(',');
+      accounts.push(this.#take('name').text);
+    }
+    const more = this.#tryWord('more') ? { moreAccounts: true } : {};
+    return { chain, name, program, discriminator, arguments: given, accounts, ...more };
+  }
+
+  #borshType(depth: number): unknown {
+    if (depth > bounds.conditionDepth) throw this.#expected('less depth', this.#index);
+    const { text } = this.#take('name');
+    if (text !== 'option' && text !== 'vec' && text !== 'array') return text;
+    this.#sign('(');
+    const inner = this.#borshType(depth + 1);
+    let length: number | undefined;
+    if (text === 'array') {
+      this.#sign(',');
+      length = Number(this.#take('integer').text);
+    }
+    this.#sign(')');
+    return { [text]: length === undefined ? inner : [inner, length] };
   }
 
   #pricing(): Mutable {

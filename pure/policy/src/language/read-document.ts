@@ -14,8 +14,10 @@ import {
   transform,
   union,
 } from '@keystead/protocol/schema';
+import { parseAddress } from '@keystead/chains/solana/address';
 import { type ActionClass, actionClasses, actionsWithEffects } from '../action-class.ts';
 import { isTimeZone } from '../calendar.ts';
+import { callDescription, checkCalls } from './call-document.ts';
 import { checkCondition, checkConstant, isTimestamp } from './check-condition.ts';
 import { infinite } from '../evaluation.ts';
 import {
@@ -171,10 +173,21 @@ const limit: Schema<LimitDocument> = object({
   },
 }) as Schema<LimitDocument>;
 
+const owner: Schema<string> = transform(text, (value, at) => {
+  try {
+    parseAddress(value);
+    return value;
+  } catch {
+    throw invalid(at, 'must be a Solana address');
+  }
+});
+
 const shape: Schema<PolicyDocument> = object({
   required: { version: literal(1), rules: array(rule, { max: bounds.rules }) },
   optional: {
     lists: record(array(text, { max: bounds.listValues }), { maxKeys: bounds.lists, key: identifier }),
+    calls: array(callDescription, { min: 1, max: bounds.calls }),
+    owners: array(owner, { min: 1, max: bounds.owners }),
     limits: array(limit, { min: 1, max: bounds.limits }),
     pricing: object({
       required: {
@@ -231,6 +244,9 @@ export function policyJsonSchema(): JsonSchema {
 function checkDocument(document: PolicyDocument, at: string): void {
   const lists = document.lists ?? {};
   const limits = document.limits ?? [];
+  checkCalls(document.calls ?? [], `${at}.calls`);
+  const owners = document.owners ?? [];
+  if (new Set(owners).size < owners.length) throw invalid(`${at}.owners`, 'names an owner twice');
   checkUnique(document.rules, `${at}.rules`);
   checkUnique(limits, `${at}.limits`);
   const known = new Set(limits.map(({ id }) => id));

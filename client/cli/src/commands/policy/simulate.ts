@@ -54,7 +54,11 @@ export const policySimulate: Command = {
           'see keystead ledger verify',
         );
       const { count, refused } = simulated(document, recordedRequests(chain.rows()), user);
-      const unseen = unrecordedFields.filter((field) => JSON.stringify(document).includes(`"${field}"`));
+      const unseen = [
+        ...unrecordedFields.filter((field) => JSON.stringify(document).includes(`"${field}"`)),
+        // Entries hold effects as no policy's descriptions read them, and not the bytes.
+        ...(['calls', 'owners'] as const).filter((member) => document[member] !== undefined),
+      ];
       const lines = refused.slice(0, shown).map(({ position, receipt }) => {
         const { request, now, decision } = receipt;
         return `  ${position}  ${new Date(now).toISOString()}  ${request.subject.username}  ${request.action}  ${decision.trace.at(-1)!}`;
