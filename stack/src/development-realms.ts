@@ -41,6 +41,7 @@ export async function startDevelopmentRealms(
       })),
       backup: {
         home: join(home, 'realms', 'backup'),
+        heads: `${headsOf(home, options.heads)}-backup`,
         port: options.port ? gateway + 1 + count : 0,
         settings: () => '{"deletionDelaySeconds":0}\n',
       },

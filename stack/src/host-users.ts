@@ -69,8 +69,7 @@ export interface RealmPlaces {
   readonly home: string;
   /** Where the database lies. */
   readonly data: string;
-  /** A keeper of backups has none. */
-  readonly heads: string | undefined;
+  readonly heads: string;
   readonly sockets: { readonly gateway: string; readonly heads: string };
 }
 
@@ -81,10 +80,8 @@ export function settleRealmUsers(
 ): void {
   if (process.getuid?.() !== 0) return;
   chmodSync(home, users === undefined ? 0o700 : 0o711);
-  if (heads !== undefined) {
-    mkdirSync(heads, { recursive: true, mode: 0o700 });
-    giveTree(heads, users?.heads ?? 0);
-  }
+  mkdirSync(heads, { recursive: true, mode: 0o700 });
+  giveTree(heads, users?.heads ?? 0);
   giveTree(sockets.heads, users?.heads ?? 0);
   giveTree(sockets.gateway, users?.host ?? 0);
   giveTree(data, users?.host ?? 0);

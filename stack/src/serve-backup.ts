@@ -1,4 +1,4 @@
-import type { StackOptions } from './environment.ts';
+import { headsOf, type StackOptions } from './environment.ts';
 import { sayLocked } from './say-locked.ts';
 import { serveUntilStopped } from './serve-until-stopped.ts';
 import { startRealms } from './start-realms.ts';
@@ -9,7 +9,7 @@ import { startRealms } from './start-realms.ts';
  */
 export function serveBackup(readOptions: () => StackOptions): Promise<void> {
   return serveUntilStopped('keystead-backup-stack', async (signal) => {
-    const { home, port = 0, profile = 'development', isolation, userIdBase, unlock } = readOptions();
+    const { home, heads, port = 0, profile = 'development', isolation, userIdBase, unlock } = readOptions();
     const running = await startRealms(
       {
         profile,
@@ -17,11 +17,12 @@ export function serveBackup(readOptions: () => StackOptions): Promise<void> {
         unlock,
         locked: (state, name, where) => sayLocked(state, name, where),
         realms: [],
-        backup: { home, port, settings: () => '{}\n' },
+        backup: { home, heads: headsOf(home, heads), port, settings: () => '{}\n' },
       },
       signal,
     );
-    const { address, id, publicKey } = running.backup!;
-    return { running, line: { ready: true, backup: { address, id, publicKey } } };
+    const { address, id, publicKey, refusal } = running.backup!;
+    if (refusal !== '') process.stderr.write(`warning: the keeper does not serve: ${refusal}\n`);
+    return { running, line: { ready: refusal === '', backup: { address, id, publicKey } } };
   });
 }

@@ -33,7 +33,11 @@ const startAttempts = 6;
 const stopPatience = { host: 7000, launcher: 1500, heads: 1000 };
 
 /** What no waiting mends: the realm runs, refuses to serve and says so. */
-const finalReasons = ['realm-database-old', 'realm-heads-old', 'realm-heads-malformed'];
+const finalReasons = ['realm', 'backup'].flatMap((name) => [
+  `${name}-database-old`,
+  `${name}-heads-old`,
+  `${name}-heads-malformed`,
+]);
 
 export interface RealmPlace {
   /** Number of the realm among those of this start, from 1: it names its processes. */
@@ -51,6 +55,8 @@ export interface RealmPlace {
 /** Where a keeper of backups works (spec/backup.md). */
 export interface BackupPlace {
   readonly home: string;
+  /** Directory of its heads log, outside `home`. */
+  readonly heads: string;
   /** Port on 127.0.0.1; 0 takes any free one and keeps it. */
   readonly port: number;
   /** For a new keeper: JSON of spec/backup.md §9. */
@@ -94,6 +100,8 @@ export interface RunningBackup {
   readonly id: string;
   /** Its key for clients, hexadecimal. */
   readonly publicKey: string;
+  /** Why it never will serve; empty when it does, or when it only lacks settings. */
+  readonly refusal: string;
 }
 
 type Part = 'enclave' | 'host' | 'heads';
@@ -215,9 +223,7 @@ class StartedRealms implements Realms {
     await endBundler();
     const places = [
       ...this.#options.realms.map((place) => ({ ...place, program: 'realm' as const })),
-      ...(backup === undefined
-        ? []
-        : [{ ...backup, number: 0, heads: undefined, program: 'backup' as const }]),
+      ...(backup === undefined ? [] : [{ ...backup, number: 0, program: 'backup' as const }]),
     ];
     const configured = [];
     for (const place of places) {
@@ -249,19 +255,17 @@ class StartedRealms implements Realms {
       mkdirSync(data, { recursive: true, mode: 0o700 });
       if (!existsSync(settings)) writeFileSync(settings, place.settings(), { mode: 0o600, flush: true });
       settleRealmUsers(users, { home, data, heads: place.heads, sockets: held.sockets });
-      const headsSocket = place.heads === undefined ? undefined : join(held.sockets.heads, 'heads.sock');
-      if (place.heads !== undefined && headsSocket !== undefined) {
-        const { heads } = place;
-        const keeper = hostProcess({
-          program: keepProgram(held.programs, 'heads', keeperCode),
-          user: users?.heads,
-          data: [heads, held.sockets.heads],
-          stderr,
-        });
-        this.#supervise(`${name}-heads`, () =>
-          keeper({ KEYSTEAD_HEADS: heads, KEYSTEAD_HEADS_SOCKET: headsSocket }),
-        );
-      }
+      const { heads } = place;
+      const headsSocket = join(held.sockets.heads, 'heads.sock');
+      const keeper = hostProcess({
+        program: keepProgram(held.programs, 'heads', keeperCode),
+        user: users?.heads,
+        data: [heads, held.sockets.heads],
+        stderr,
+      });
+      this.#supervise(`${name}-heads`, () =>
+        keeper({ KEYSTEAD_HEADS: heads, KEYSTEAD_HEADS_SOCKET: headsSocket }),
+      );
       const host = hostProcess({
         program: keepProgram(held.programs, program, hostCodes.get(program)!),
         user: users?.host,
@@ -421,14 +425,14 @@ class StartedRealms implements Realms {
   async #look(realm: Started): Promise<boolean> {
     if (realm.id === '') return false;
     try {
-      const path = realm.number === 0 ? 'healthz' : 'readyz';
-      const response = await fetch(new URL(path, realm.address), {
+      const response = await fetch(new URL('readyz', realm.address), {
         headers: { connection: 'close' },
         signal: AbortSignal.timeout(2000),
       });
       const said = (await response.text()).trim();
       realm.refusal = response.status === 503 && finalReasons.includes(said) ? said : '';
-      return response.status === 200 || realm.refusal !== '';
+      const lacksSettings = realm.number === 0 && said === 'not-configured';
+      return response.status === 200 || realm.refusal !== '' || lacksSettings;
     } catch {
       return false;
     }

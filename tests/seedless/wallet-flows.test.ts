@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -252,6 +252,27 @@ describe('a seedless wallet', () => {
     world.realms.kill('backup-host');
     world.realms.kill('realm-2-enclave');
     await world.realms.settled();
+    assert.equal(await phraseBehind(person, '180361'), phrase);
+  });
+
+  test('a keeper whose database was set back refuses to serve and says why, until it has the newest one again', async () => {
+    const data = join(world.keeperHome, 'data');
+    const [old, newest] = [join(world.directory, 'old'), join(world.directory, 'newest')];
+    const copy = (from: string, to: string) => {
+      rmSync(to, { recursive: true, force: true });
+      cpSync(from, to, { recursive: true });
+    };
+    await world.restartRealms(() => copy(data, old));
+    const { person, phrase } = await created('180361');
+    await world.restartRealms(() => {
+      copy(data, newest);
+      copy(old, data);
+    });
+    assert.equal(world.realms.backup!.refusal, 'backup-database-old');
+    await assert.rejects(phraseBehind(person, '180361'), (error: Error & { reason?: string }) =>
+      /backup-database-old/.test(`${error.message} ${error.stack}`),
+    );
+    await world.restartRealms(() => copy(newest, data));
     assert.equal(await phraseBehind(person, '180361'), phrase);
   });
 });

@@ -37,25 +37,37 @@ export class SeedlessWorld {
     try {
       // One after the other: both bundle enclaves, and the bundler ends with the first.
       this.#stack = await startStack({ home: this.home, heads: join(this.directory, 'heads'), stderr });
-      this.#realms = await startRealms({
-        realms: Array.from({ length: realmCount }, (_, position) => ({
-          number: position + 1,
-          home: this.realmHome(position + 1),
-          heads: join(this.directory, `heads-${position + 1}`),
-          port: 0,
-          settings: () => '{"tenants":{}}\n',
-        })),
-        backup: {
-          home: this.keeperHome,
-          port: 0,
-          settings: () => JSON.stringify({ deletionDelaySeconds: this.#deletionDelaySeconds }),
-        },
-        stderr,
-      });
-      this.#keeper = await joinBackup(this.#realms, this.home);
+      await this.#startRealms();
     } catch (error) {
       throw new Error(`the world does not start:\n${this.logged()}`, { cause: error });
     }
+  }
+
+  async #startRealms(): Promise<void> {
+    this.#realms = await startRealms({
+      realms: Array.from({ length: realmCount }, (_, position) => ({
+        number: position + 1,
+        home: this.realmHome(position + 1),
+        heads: join(this.directory, `heads-${position + 1}`),
+        port: 0,
+        settings: () => '{"tenants":{}}\n',
+      })),
+      backup: {
+        home: this.keeperHome,
+        heads: this.keeperHeads,
+        port: 0,
+        settings: () => JSON.stringify({ deletionDelaySeconds: this.#deletionDelaySeconds }),
+      },
+      stderr: this.#log!,
+    });
+    this.#keeper = await joinBackup(this.#realms, this.home);
+  }
+
+  /** Stops realms and keeper, and starts them again after `between`; the deployment goes on. */
+  async restartRealms(between: () => void = () => {}): Promise<void> {
+    await this.#realms?.stop();
+    between();
+    await this.#startRealms();
   }
 
   async stop(): Promise<void> {
@@ -77,6 +89,10 @@ export class SeedlessWorld {
 
   get keeperHome(): string {
     return join(this.directory, 'realms/backup');
+  }
+
+  get keeperHeads(): string {
+    return join(this.directory, 'heads-backup');
   }
 
   realmHome(number: number): string {

@@ -46,7 +46,7 @@ const realmOf = (home: string) => ({
 });
 const keeperOf = (home: string) => ({
   realms: [],
-  backup: { home, port: 0, settings: () => '{}' },
+  backup: { home, heads: `${home}-heads`, port: 0, settings: () => '{}' },
 });
 
 /** Starts in production, does `unlock` when it waits for operators, and resolves when it is settled. */

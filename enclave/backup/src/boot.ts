@@ -8,5 +8,5 @@ export const backupKind: BesideKind<BackupSettings, ToBackup, FromBackup> = {
   what: 'keeper of backups',
   domain: 'keystead/backup-genesis-record/v1',
   parse: parseBackupSettings,
-  create: ({ id, ...context }) => new BackupKeeper({ ...context, keeperId: id }),
+  create: ({ id, ...context }, { heads }) => new BackupKeeper({ ...context, keeperId: id }, heads()),
 };

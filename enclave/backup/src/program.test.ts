@@ -129,6 +129,101 @@ describe('the keeper of backups', () => {
     assert.equal(listed.type === 'states' && listed.backups.length, 8);
   });
 
+  test('a database that was set back refuses to serve after a restart and says why; the newest one serves', async () => {
+    const world = await withBackup();
+    // Without traffic the log hears that the database has everything.
+    assert.equal(await world.readiness(), '');
+    const older = { rows: new Map(world.rows), sequence: world.sequence };
+    await world.call(put(2));
+    await world.call(change('activateBackup', 2));
+    assert.equal(await world.readiness(), '');
+    const newest = { rows: new Map(world.rows), sequence: world.sequence };
+
+    Object.assign(world, { rows: new Map(older.rows), sequence: older.sequence });
+    world.restart();
+    assert.equal(await world.readiness(), 'backup-database-old');
+    const refused = await world.send(world.message(get).bytes);
+    assert.deepEqual([refused.status, refused.refusal], [503, 'backup-database-old']);
+    assert.ok(world.logged.includes('not-serving'));
+
+    Object.assign(world, { rows: newest.rows, sequence: newest.sequence });
+    world.restart();
+    assert.equal(await world.readiness(), '');
+    assert.equal((await world.call(get)).type, 'content');
+    // The number alone does not help whoever sets rows back: they are not the newest.
+    Object.assign(world, { rows: new Map(older.rows) });
+    world.restart();
+    assert.deepEqual(await world.call(get), { type: 'refused', code: 'row-refused' });
+  });
+
+  test('a tail that a crash took from the database is written again from the log, with its events', async () => {
+    const world = await withBackup();
+    assert.equal(await world.readiness(), '');
+    for (const options of [get, put(2)]) {
+      const before = { rows: new Map(world.rows), sequence: world.sequence, events: world.events.length };
+      await world.call(options);
+      const after = { rows: new Map(world.rows), events: [...world.events] };
+      world.events.splice(before.events);
+      Object.assign(world, { rows: before.rows, sequence: before.sequence });
+      world.restart();
+      assert.equal(await world.readiness(), '');
+      assert.deepEqual(world.events, after.events);
+      assert.deepEqual(world.rows, after.rows);
+    }
+    const listed = await world.call({ method: 'listBackups', params: {} });
+    assert.ok(listed.type === 'states' && listed.backups[0]!.staged !== undefined);
+  });
+
+  test('a log that is older than the database, or altered, refuses to serve and says why', async () => {
+    const world = await withBackup();
+    const records = [...world.records];
+    world.records = records.slice(0, -1);
+    world.restart();
+    assert.equal(await world.readiness(), 'backup-heads-old');
+    const altered = records.at(-1)!.record.slice();
+    altered[altered.length - 1]! ^= 1;
+    world.records = [...records.slice(0, -1), { sequence: records.length, record: altered }];
+    world.restart();
+    assert.equal(await world.readiness(), 'backup-heads-malformed');
+    world.records = records;
+    world.restart();
+    assert.equal(await world.readiness(), '');
+    assert.equal((await world.call(get)).type, 'content');
+  });
+
+  test('nothing is released before its event is durable; what prepares a change makes none', async () => {
+    const world = new KeeperWorld();
+    const events = async (options: CallOptions) => {
+      const before = world.events.length;
+      await world.call(options);
+      return world.events.slice(before).map(({ event }) => event);
+    };
+    assert.deepEqual(await events(put(1)), []);
+    assert.deepEqual(await events(change('getBackup', 1)), []);
+    assert.deepEqual(await events(change('getRealmTokens', 1, { scope: 'register' })), []);
+    assert.deepEqual(await events(change('activateBackup', 1)), ['created']);
+    assert.deepEqual(await events(get), ['released']);
+    assert.deepEqual(await events(change('getRealmTokens', 1, { scope: 'recover' })), ['guess_permitted']);
+    assert.deepEqual(await events({ method: 'listBackups', params: {} }), []);
+    await world.call(put(2));
+    assert.deepEqual(await events(change('activateBackup', 2)), ['replaced']);
+    assert.deepEqual(await events(change('deleteBackup', 2)), ['deletion_requested']);
+    assert.deepEqual(await events(change('activateBackup', 2)), ['deletion_withdrawn']);
+    assert.deepEqual(await events(change('deleteBackup', 1)), []);
+    world.keeper.configure(settings({ deletionDelaySeconds: 0 }));
+    assert.deepEqual(await events(change('deleteBackup', 2)), ['deleted']);
+    // A host that never says that the event is stored gets no content.
+    await world.call(put(3));
+    await world.call(change('activateBackup', 3));
+    world.keeper.send = (message) => {
+      if (message.type === 'read')
+        world.keeper.receive({ type: 'row', name: message.name, bytes: world.stored(message.name) });
+      assert.notEqual(message.type, 'answer');
+    };
+    world.keeper.receive({ type: 'request', id: 1, body: world.message(get).bytes });
+    await world.turns();
+  });
+
   test('a row that is older than one that was seen, altered, or of another organization is not served', async () => {
     const world = await withBackup();
     const [[name, old]] = [...world.rows] as [[string, Uint8Array]];
@@ -162,13 +257,6 @@ describe('the keeper of backups', () => {
       format: 'der' as const,
       type: 'spki' as const,
     });
-    let tokenKey: Uint8Array | undefined;
-    const send = world.keeper.send;
-    world.keeper.send = (message) => {
-      if (message.type === 'open') tokenKey = message.tokenKey;
-      else send(message);
-    };
-    world.keeper.turn();
     const subjects = new Set<string>();
     const ids = new Set<string>();
     for (const value of [1, 2]) {
@@ -181,7 +269,7 @@ describe('the keeper of backups', () => {
         const signed = Buffer.from(`${header}.${claims}`);
         const { createPublicKey } = await import('node:crypto');
         assert.ok(
-          verify(null, signed, createPublicKey(spki(tokenKey!)), Buffer.from(signature, 'base64url')),
+          verify(null, signed, createPublicKey(spki(world.tokenKey!)), Buffer.from(signature, 'base64url')),
         );
         const stated = JSON.parse(Buffer.from(claims, 'base64url').toString());
         assert.equal(stated.aud, realmId);

@@ -3,12 +3,21 @@ import { canonicalize } from '@keystead/crypto/canonical-json';
 import { CryptoError } from '@keystead/crypto/crypto-error';
 import { hexEncode } from '@keystead/crypto/hex';
 import { noiseRespond } from '@keystead/crypto/noise-nk';
-import { bytesName, Recent } from '@keystead/crypto/recent';
+import { bytesName } from '@keystead/crypto/recent';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { sha256 } from '@keystead/crypto/sha256';
 import { publicKey } from '@keystead/crypto/x25519';
+import { headKept } from '@keystead/enclave-runtime/head-table';
+import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
 import type { Program, Random } from '@keystead/enclave-runtime/program';
-import type { FromBackup, ToBackup } from '@keystead/protocol/backup-frames';
+import { type ChangedRow, RowHeads } from '@keystead/enclave-runtime/row-heads';
+import { StoredRows } from '@keystead/enclave-runtime/stored-rows';
+import {
+  BackupEvent,
+  type FromBackup,
+  maximumBackupRowBytes,
+  type ToBackup,
+} from '@keystead/protocol/backup-frames';
 import {
   BackupAnswer,
   BackupCall,
@@ -17,6 +26,7 @@ import {
   backupPrologue,
 } from '@keystead/protocol/backup-messages';
 import { branch } from '@keystead/protocol/deployment';
+import { eventOf } from './backup-event.ts';
 import { BackupRows } from './backup-rows.ts';
 import {
   activate,
@@ -54,16 +64,27 @@ interface Pending {
 interface Active {
   readonly name: Uint8Array;
   readonly waiting: Pending[];
-  /** What leaves when the row that is being stored is durable. */
-  storing: { readonly pending: Pending; readonly answer: BackupAnswer } | undefined;
+  /** Whether the host was asked for its row. */
+  isReading: boolean;
 }
 
-/** Organizations whose newest row is remembered while the process runs. */
-const mostRemembered = 65_536;
+/** What one request did, until that is durable. */
+interface Done {
+  readonly active: Active;
+  readonly pending: Pending;
+  readonly answer: BackupAnswer;
+  /** Undefined when the backups are as before. */
+  readonly after: Backups | undefined;
+  readonly event: BackupEvent | undefined;
+}
+
+/** So many of the longest rows fit one record of the heads log with room to spare. */
+const batchBytes = 4 * 1024 * 1024;
+const mostOfBatch = Math.floor(batchBytes / maximumBackupRowBytes);
 
 /**
  * The keeper of backups (spec/backup.md): permitted requests in, answers for their sessions out. Storage sees sealed
- * rows. Nothing leaves before the row that it rests on is durable.
+ * rows. Nothing leaves before the row and the event that it rests on are durable, in the heads log and in the database.
  */
 export class BackupKeeper implements Program<ToBackup, FromBackup> {
   send: (message: FromBackup) => void = () => {};
@@ -73,15 +94,15 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
   readonly #context: BackupContext;
   readonly #staticKey: SecretBytes;
   readonly #rows: BackupRows;
+  readonly #heads: RowHeads<BackupEvent>;
+  readonly #stored: StoredRows<BackupEvent>;
   readonly #tokens: RealmTokens;
   readonly #active = new Map<string, Active>();
-  /** The newest sequence of a row that was seen: what is older is not served. */
-  readonly #newest = new Recent<number>(mostRemembered);
   readonly #counts = new Map<string, number>();
   #settings: BackupSettings;
-  #opened = false;
+  #done: Done[] = [];
 
-  constructor(context: BackupContext) {
+  constructor(context: BackupContext, heads: HeadsPort) {
     this.#context = context;
     this.#settings = context.settings;
     this.keeperId = context.keeperId;
@@ -89,43 +110,81 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
     this.publicKey = publicKey(this.#staticKey.expose());
     this.#rows = new BackupRows(context);
     this.#tokens = new RealmTokens(context.seed, context.random);
+    this.#heads = new RowHeads(
+      { name: 'backup', event: BackupEvent, maximumRowBytes: maximumBackupRowBytes },
+      { seed: context.seed, id: context.keeperId },
+      heads,
+    );
+    this.#stored = new StoredRows({
+      heads: this.#heads,
+      name: 'backup',
+      log: context.log,
+      send: (message) => this.send(message),
+      settled: () => {},
+    });
+    void this.#stored.load().then(() => {
+      const { keeperId, publicKey: own } = this;
+      this.send({ type: 'open', keeperId, publicKey: own, tokenKey: this.#tokens.publicKey });
+    });
   }
 
   configure(settings: BackupSettings): void {
     this.#settings = settings;
-    this.#opened = false;
   }
 
   receive(message: ToBackup): void {
     switch (message.type) {
+      case 'opened':
+        return void this.#stored.opened(message.sequence);
       case 'request':
         return void this.#request(message.id, message.body);
       case 'row':
         return void this.#row(message.name, message.bytes);
       case 'stored':
-        return void this.#stored(message.name);
+        return void this.#stored.stored(message.sequence);
       case 'ping':
-        return void this.send({
-          type: 'pong',
-          id: message.id,
-          metrics: utf8Encode(canonicalize(Object.fromEntries(this.#counts))),
-        });
+        if (this.#done.length === 0) this.#stored.commitWhenIdle();
+        return void this.#pong(message.id);
     }
   }
 
+  /** Makes a batch of what the turn did, unless one is under way. */
   turn(): void {
-    if (this.#opened) return;
-    this.#opened = true;
-    const reason = this.#settings.deployment === undefined ? 'not-configured' : '';
-    const { keeperId, publicKey: own } = this;
-    this.send({ type: 'open', keeperId, publicKey: own, tokenKey: this.#tokens.publicKey, reason });
+    if (!this.#stored.isFree || this.#done.length === 0) return;
+    const batch = this.#done.slice(0, mostOfBatch);
+    this.#done = this.#done.slice(mostOfBatch);
+    this.#stored.commit(
+      (sequence) =>
+        batch.flatMap(({ active: { name }, after }): ChangedRow[] =>
+          after === undefined ? [] : [{ name, flag: headKept, row: this.#rows.seal(name, sequence, after) }],
+        ),
+      batch.flatMap(({ event }) => (event === undefined ? [] : [event])),
+      () => {
+        for (const { active, pending, answer } of batch) {
+          pending.answer(answer);
+          this.#next(active);
+        }
+      },
+    );
+  }
+
+  /** Why it does not serve; empty when it does. */
+  get #reason(): string {
+    if (this.#stored.reason !== '') return this.#stored.reason;
+    return this.#settings.deployment === undefined ? 'not-configured' : '';
+  }
+
+  #pong(id: number): void {
+    const metrics = utf8Encode(canonicalize(Object.fromEntries(this.#counts)));
+    this.send({ type: 'pong', id, serving: this.#reason === '', reason: this.#reason, metrics });
   }
 
   #request(id: number, body: Uint8Array): void {
-    const refuse = (code: string) => {
+    const refuse = (code: string, status = 400) => {
       this.#count(code);
-      this.send({ type: 'answer', id, status: 400, body: new Uint8Array(0), refusal: code });
+      this.send({ type: 'answer', id, status, body: new Uint8Array(0), refusal: code });
     };
+    if (this.#stored.reason !== '') return void refuse(this.#stored.reason, 503);
     let session: Uint8Array;
     let responder: ReturnType<typeof noiseRespond>;
     try {
@@ -165,29 +224,56 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
   #wait(pending: Pending): void {
     const name = this.#rows.nameOf(pending.permit.organization);
     const key = bytesName(name);
-    const active = this.#active.get(key);
-    if (active !== undefined) return void active.waiting.push(pending);
-    this.#active.set(key, { name, waiting: [pending], storing: undefined });
-    this.send({ type: 'read', name });
+    const known = this.#active.get(key);
+    if (known !== undefined) return void known.waiting.push(pending);
+    const active = { name, waiting: [pending], isReading: false };
+    this.#active.set(key, active);
+    this.#read(active);
+  }
+
+  /** What is not in the table is not there, whatever the database says. */
+  #read(active: Active): void {
+    if (this.#heads.table.get(active.name) === undefined) this.#work(active, []);
+    else {
+      active.isReading = true;
+      this.send({ type: 'read', name: active.name });
+    }
   }
 
   /** The row that the next request of the organization works on. */
   #row(name: Uint8Array, bytes: Uint8Array | undefined): void {
     const active = this.#active.get(bytesName(name));
-    if (active === undefined || active.storing !== undefined) return;
-    const pending = active.waiting.shift();
-    if (pending === undefined) return void this.#active.delete(bytesName(name));
+    if (active === undefined || !active.isReading) return;
+    active.isReading = false;
+    const backups = this.#open(name, bytes);
+    if (backups !== undefined) return void this.#work(active, backups);
+    this.#context.log('row-refused', { reason: bytes === undefined ? 'missing' : 'old' });
+    active.waiting.shift()?.answer({ type: 'refused', code: 'row-refused' });
+    this.#next(active);
+  }
+
+  /** Undefined when it is not the newest row of the organization. */
+  #open(name: Uint8Array, row: Uint8Array | undefined): Backups | undefined {
+    if (row === undefined || !this.#heads.isNewest(name, row)) return undefined;
     try {
-      const { sequence, backups } = this.#open(name, bytes);
+      return this.#rows.open(name, row);
+    } catch (error) {
+      if (error instanceof CryptoError) return undefined;
+      throw error;
+    }
+  }
+
+  #work(active: Active, backups: Backups): void {
+    const pending = active.waiting.shift();
+    if (pending === undefined) return void this.#active.delete(bytesName(active.name));
+    try {
       const [after, answer] = this.#apply(backups, pending);
-      if (after === backups) {
+      const event = eventOf(pending.permit, { before: backups, after });
+      const changed = after === backups ? undefined : after;
+      if (changed === undefined && event === undefined) {
         pending.answer(answer);
-        return void this.#next(active);
-      }
-      const next = sequence + 1;
-      this.#newest.set(bytesName(name), next);
-      active.storing = { pending, answer };
-      this.send({ type: 'store', name, bytes: this.#rows.seal(name, next, after) });
+        this.#next(active);
+      } else this.#done.push({ active, pending, answer, after: changed, event });
     } catch (error) {
       if (!(error instanceof BackupRefusal)) throw error;
       pending.answer({ type: 'refused', code: error.code });
@@ -195,37 +281,9 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
     }
   }
 
-  #open(name: Uint8Array, bytes: Uint8Array | undefined): { sequence: number; backups: Backups } {
-    const known = this.#newest.peek(bytesName(name)) ?? 0;
-    let opened: { sequence: number; backups: Backups };
-    try {
-      opened = bytes === undefined ? { sequence: 0, backups: [] } : this.#rows.open(name, bytes);
-    } catch (cause) {
-      if (!(cause instanceof CryptoError)) throw cause;
-      throw this.#refusedRow(cause);
-    }
-    if (opened.sequence < known) throw this.#refusedRow();
-    this.#newest.set(bytesName(name), opened.sequence);
-    return opened;
-  }
-
-  #refusedRow(cause?: unknown): BackupRefusal {
-    this.#context.log('row-refused');
-    return new BackupRefusal('row-refused', { cause });
-  }
-
-  #stored(name: Uint8Array): void {
-    const active = this.#active.get(bytesName(name));
-    const storing = active?.storing;
-    if (active === undefined || storing === undefined) return;
-    active.storing = undefined;
-    storing.pending.answer(storing.answer);
-    this.#next(active);
-  }
-
   #next(active: Active): void {
     if (active.waiting.length === 0) return void this.#active.delete(bytesName(active.name));
-    this.send({ type: 'read', name: active.name });
+    this.#read(active);
   }
 
   /** The backups after a request, and its answer. The same list says that nothing changed. */

@@ -1,15 +1,16 @@
 /** A deployment's keys and a client's in memory, to make permitted calls with, and calls that nobody permitted. */
 import { base64Encode } from '@keystead/crypto/base64';
 import { base64urlEncode } from '@keystead/crypto/base64url';
-import { utf8Encode } from '@keystead/crypto/bytes';
+import { concatBytes, utf8Encode } from '@keystead/crypto/bytes';
 import * as ed25519 from '@keystead/crypto/ed25519';
 import { noiseInitiate } from '@keystead/crypto/noise-nk';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { sha256 } from '@keystead/crypto/sha256';
 import * as x25519 from '@keystead/crypto/x25519';
+import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
 import { answerRoleSigner, type Statement } from '@keystead/protocol/answer';
 import { resultDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
-import type { FromBackup, ToBackup } from '@keystead/protocol/backup-frames';
+import type { BackupEvent, FromBackup, ToBackup } from '@keystead/protocol/backup-frames';
 import {
   BackupAnswer,
   BackupCall,
@@ -86,7 +87,13 @@ export interface CallOptions {
 /** A keeper with rows in memory. */
 export class KeeperWorld {
   now = 1_800_000_000_000;
-  readonly rows = new Map<string, Uint8Array>();
+  /** The database, how far it is, and its events. */
+  rows = new Map<string, Uint8Array>();
+  sequence = 0;
+  readonly events: BackupEvent[] = [];
+  /** The heads log. */
+  records: { readonly sequence: number; readonly record: Uint8Array }[] = [];
+  readonly logged: string[] = [];
   /** What storage answers to `read`. */
   stored = (name: Uint8Array): Uint8Array | undefined => this.rows.get(String(name));
   readonly seed = new SecretBytes(filled(9));
@@ -100,14 +107,17 @@ export class KeeperWorld {
   }
 
   #start(given: BackupSettings): BackupKeeper {
-    const keeper = new BackupKeeper({
-      keeperId: this.#keeperId,
-      seed: this.seed,
-      settings: given,
-      clock: () => this.now,
-      random,
-      log: () => {},
-    });
+    const keeper = new BackupKeeper(
+      {
+        keeperId: this.#keeperId,
+        seed: this.seed,
+        settings: given,
+        clock: () => this.now,
+        random,
+        log: (event) => void this.logged.push(event),
+      },
+      this.#heads(),
+    );
     keeper.send = (message) => this.#take(message);
     return keeper;
   }
@@ -116,14 +126,54 @@ export class KeeperWorld {
     this.keeper = this.#start(given);
   }
 
+  #heads(): HeadsPort {
+    return {
+      load: async () => ({ snapshot: undefined, snapshotSequence: 0, records: [...this.records] }),
+      append: async (sequence, record) => void this.records.push({ sequence, record: concatBytes(record) }),
+      snapshot: async () => {},
+    };
+  }
+
   #take(message: FromBackup): void {
     const later = (answer: ToBackup) => queueMicrotask(() => this.keeper.receive(answer));
-    if (message.type === 'answer') this.#answers.set(message.id, message);
-    if (message.type === 'read') later({ type: 'row', name: message.name, bytes: this.stored(message.name) });
-    if (message.type === 'store') {
-      if (message.bytes === undefined) this.rows.delete(String(message.name));
-      else this.rows.set(String(message.name), message.bytes);
-      later({ type: 'stored', name: message.name });
+    switch (message.type) {
+      case 'open':
+        this.tokenKey = message.tokenKey;
+        return later({ type: 'opened', sequence: this.sequence });
+      case 'answer':
+        return void this.#answers.set(message.id, message);
+      case 'read':
+        return later({ type: 'row', name: message.name, bytes: this.stored(message.name) });
+      case 'store':
+        for (const { name, bytes } of message.rows) {
+          if (bytes === undefined) this.rows.delete(String(name));
+          else this.rows.set(String(name), bytes);
+        }
+        this.sequence = message.sequence;
+        this.events.push(...message.events);
+        return later({ type: 'stored', sequence: message.sequence });
+      case 'pong':
+        this.reason = message.reason;
+    }
+  }
+
+  /** What realms are given, as it says at its start. */
+  tokenKey: Uint8Array | undefined;
+  /** Why it does not serve, as it says now. */
+  reason = '';
+
+  /** What the host reads at `/readyz`. */
+  async readiness(): Promise<string> {
+    await this.turns(10);
+    this.keeper.receive({ type: 'ping', id: 0 });
+    await this.turns(10);
+    return this.reason;
+  }
+
+  async turns(count = 50): Promise<void> {
+    for (let turn = 0; turn < count; turn += 1) {
+      this.keeper.turn();
+      await Promise.resolve();
     }
   }
 
@@ -168,9 +218,11 @@ export class KeeperWorld {
   }
 
   async send(bytes: Uint8Array): Promise<Extract<FromBackup, { type: 'answer' }>> {
+    // A keeper that was just started has read its heads log then.
+    await this.turns(10);
     const id = this.#nextId++;
     this.keeper.receive({ type: 'request', id, body: bytes });
-    for (let turn = 0; turn < 50 && !this.#answers.has(id); turn += 1) await Promise.resolve();
+    for (let turn = 0; turn < 100 && !this.#answers.has(id); turn += 1) await this.turns(1);
     return this.#answers.get(id)!;
   }
 

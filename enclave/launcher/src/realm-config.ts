@@ -14,9 +14,9 @@ export interface RealmConfig {
   readonly home: string;
   /** Path at which operators unlock; its directory exists and is this user's alone. */
   readonly operatorSocket: string;
-  /** Path of the host's socket, and of the socket of the heads keeper, which realms have. */
+  /** Paths of the host's socket and of the heads keeper's. */
   readonly hostSocket: string;
-  readonly headsSocket: string | undefined;
+  readonly headsSocket: string;
   /** Path of the file with what the operator changes; read again when it changes. */
   readonly settings: string;
   readonly userId: number;
@@ -76,7 +76,7 @@ function realmOf(value: unknown, index: number): RealmConfig {
     home: string(home, `${at}.home`),
     operatorSocket: string(operatorSocket, `${at}.operatorSocket`),
     hostSocket: string(hostSocket, `${at}.hostSocket`),
-    headsSocket: program === 'realm' ? string(headsSocket, `${at}.headsSocket`) : undefined,
+    headsSocket: string(headsSocket, `${at}.headsSocket`),
     settings: string(settings, `${at}.settings`),
     userId: userId as number,
   };

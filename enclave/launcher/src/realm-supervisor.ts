@@ -118,13 +118,12 @@ export class RealmSupervisor {
   async #start(): Promise<EnclaveProcess<string>> {
     const { realm, sandbox, report, signal } = this.#options;
     const program = sandbox.measure(realm.name);
-    const heads =
-      realm.headsSocket === undefined ? undefined : await connectWhenThere(realm.headsSocket, signal);
+    const heads = await connectWhenThere(realm.headsSocket, signal);
     const gateway = await connectWhenThere(realm.hostSocket, signal).catch((error) => {
-      heads?.destroy();
+      heads.destroy();
       throw error;
     });
-    const enclave = sandbox.start(program, heads === undefined ? { gateway } : { gateway, heads });
+    const enclave = sandbox.start(program, { gateway, heads });
     this.#running = enclave;
     void enclave.ended.then(({ code, signal: by }) =>
       report({ event: 'ended', role: realm.name, pid: enclave.pid, code, signal: by }),

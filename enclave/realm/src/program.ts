@@ -5,8 +5,11 @@ import { bytesName } from '@keystead/crypto/recent';
 import { portableGroup, type RistrettoGroup } from '@keystead/crypto/ristretto255';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { sha256 } from '@keystead/crypto/sha256';
+import { headKept, headSpent } from '@keystead/enclave-runtime/head-table';
 import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
 import type { Program } from '@keystead/enclave-runtime/program';
+import { type ChangedRow, RowHeads } from '@keystead/enclave-runtime/row-heads';
+import { StoredRows } from '@keystead/enclave-runtime/stored-rows';
 import { decodeRequest, type SecretsRequest } from '@keystead/juicebox/messages';
 import {
   type ClientRequest,
@@ -14,9 +17,9 @@ import {
   decodeClientRequest,
 } from '@keystead/juicebox/noise-messages';
 import {
-  maximumStoredRows,
   type FromRealm,
-  type TenantEvent,
+  maximumRealmRowBytes,
+  TenantEvent,
   type ToRealm,
 } from '@keystead/protocol/realm-frames';
 import {
@@ -29,10 +32,8 @@ import {
   transportSeal,
 } from './caller.ts';
 import { assertUsable, evaluate } from './evaluate.ts';
-import { headNoGuesses, headRegistered } from './head-table.ts';
 import { NoiseSessions, noiseKey, sessionSeconds } from './noise-sessions.ts';
 import { RateLimits } from './rate-limits.ts';
-import { type ChangedRow, RealmHeads } from './realm-heads.ts';
 import { RecordRows } from './record-rows.ts';
 import type { RealmSettings, Tenant } from './tenants.ts';
 import { type Bearer, judgeToken, permits } from './token.ts';
@@ -102,7 +103,8 @@ const newBatch = (): Batch => ({ changed: new Map(), events: [], answers: [] });
 export class Realm implements Program<ToRealm, FromRealm> {
   send: (message: FromRealm) => void = () => {};
   readonly #context: RealmContext;
-  readonly #heads: RealmHeads;
+  readonly #heads: RowHeads<TenantEvent>;
+  readonly #stored: StoredRows<TenantEvent>;
   readonly #rows: RecordRows;
   readonly #sessions: NoiseSessions;
   readonly #rates = new RateLimits();
@@ -113,19 +115,28 @@ export class Realm implements Program<ToRealm, FromRealm> {
   /** What came before the realm knew whether it serves. */
   #early: ToRealm[] = [];
   #batch = newBatch();
-  #inFlight: { readonly batch: Batch; readonly sequence: number } | undefined;
-  /** The code of why it does not serve; empty when it does. */
-  #reason = 'starting';
 
   constructor(context: RealmContext, heads: HeadsPort) {
     this.#context = context;
     this.#settings = context.settings;
-    this.#heads = new RealmHeads(context.seed, context.realmId, heads);
+    this.#heads = new RowHeads(
+      { name: 'realm', event: TenantEvent, maximumRowBytes: maximumRealmRowBytes },
+      { seed: context.seed, id: context.realmId },
+      heads,
+    );
+    this.#stored = new StoredRows({
+      heads: this.#heads,
+      name: 'realm',
+      log: context.log,
+      send: (message) => this.send(message),
+      settled: () => {
+        for (const message of this.#early.splice(0)) this.receive(message);
+      },
+    });
     this.#rows = new RecordRows(context);
     const keyOf = context.noiseKey ?? ((generation: number) => noiseKey(context.seed, generation));
     this.#sessions = new NoiseSessions(keyOf, context.settings.noise);
-    void this.#heads.load().then((isOwn) => {
-      if (!isOwn) this.#refuseToServe('realm-heads-malformed');
+    void this.#stored.load().then(() => {
       this.send({ type: 'open', realmId: context.realmId, publicKey: this.#sessions.publicKey });
     });
   }
@@ -141,31 +152,31 @@ export class Realm implements Program<ToRealm, FromRealm> {
   }
 
   receive(message: ToRealm): void {
-    if (this.#reason === 'starting' && (message.type === 'request' || message.type === 'audit'))
+    if (this.#stored.reason === 'starting' && (message.type === 'request' || message.type === 'audit'))
       return void this.#early.push(message);
     switch (message.type) {
       case 'opened':
-        return void this.#opened(message.sequence);
+        return void this.#stored.opened(message.sequence);
       case 'request':
         return void this.#request(message);
       case 'row':
         return void this.#row(message.name, message.bytes);
       case 'stored':
-        return void this.#stored(message.sequence);
+        return void this.#stored.stored(message.sequence);
       case 'audit': {
         const bearer = judgeToken(message.token, 'audit', this.#circumstances());
         const tenant = 'refused' in bearer ? undefined : bearer.tenant.name;
         return void this.send({ type: 'audited', id: message.id, tenant });
       }
       case 'ping':
-        this.#closeWhenIdle();
+        if (this.#batch.changed.size === 0) this.#stored.commitWhenIdle();
         return void this.#pong(message.id);
     }
   }
 
   /** Applies what is ready and makes a batch of what it changed, unless one is under way. */
   turn(): void {
-    if (this.#reason !== '') return;
+    if (this.#stored.reason !== '') return;
     let taken = 0;
     for (const pending of this.#ready) {
       if (this.#batch.changed.size >= batchRows || this.#batch.answers.length >= batchRequests) break;
@@ -173,7 +184,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
       taken += 1;
     }
     this.#ready = this.#ready.slice(taken);
-    if (this.#inFlight === undefined && this.#batch.changed.size > 0) this.#close();
+    if (this.#stored.isFree && this.#batch.changed.size > 0) this.#close();
   }
 
   #circumstances() {
@@ -181,63 +192,11 @@ export class Realm implements Program<ToRealm, FromRealm> {
     return { tenants: this.#settings.tenants, realmId, now: clock() };
   }
 
-  #refuseToServe(reason: string): void {
-    this.#context.log('not-serving', { reason });
-    this.#settle(reason);
-  }
-
-  /** From now on it is known whether the realm serves. */
-  #settle(reason: string): void {
-    this.#reason = reason;
-    for (const message of this.#early.splice(0)) this.receive(message);
-  }
-
-  #opened(sequence: number): void {
-    if (this.#reason !== 'starting') return;
-    const compared = this.#heads.compare(sequence);
-    if ('refused' in compared) return void this.#refuseToServe(compared.refused);
-    const { rows, events } = compared.missing;
-    if (this.#heads.sequence === sequence) return void this.#settle('');
-    this.#context.log('rolled-forward', { from: sequence, to: this.#heads.sequence, rows: rows.length });
-    // The newest row of each record is enough, and the last message alone says how far the database is.
-    const newest = [...new Map(rows.map((row) => [bytesName(row.name), row])).values()];
-    const messages = Math.max(1, Math.ceil(Math.max(newest.length, events.length) / maximumStoredRows));
-    for (let index = 0; index < messages; index++) {
-      const from = index * maximumStoredRows;
-      const to = from + maximumStoredRows;
-      this.send({
-        type: 'store',
-        sequence: index === messages - 1 ? this.#heads.sequence : sequence,
-        rows: newest.slice(from, to),
-        events: events.slice(from, to),
-      });
-    }
-  }
-
-  #stored(sequence: number): void {
-    if (this.#reason === 'starting') {
-      if (sequence !== this.#heads.sequence) return;
-      this.#heads.confirm(sequence);
-      return void this.#settle('');
-    }
-    const inFlight = this.#inFlight;
-    if (inFlight === undefined || inFlight.sequence !== sequence) return;
-    this.#inFlight = undefined;
-    this.#heads.confirm(sequence);
-    const { batch } = inFlight;
-    for (const record of batch.changed.values()) {
-      if (record.batch === batch) record.batch = undefined;
-      this.#forget(record);
-    }
-    for (const answer of batch.answers) answer();
-    this.#heads.snapshotWhenDue();
-  }
-
   #request({ id, token, body }: Extract<ToRealm, { type: 'request' }>): void {
     if (token === undefined) return void this.#noiseRequest(id, body);
     const refuse = (refusal: Parameters<Caller['refuse']>[0]) =>
       this.#answer(id, plainCaller.refuse(refusal));
-    if (this.#reason !== '') return void refuse({ type: 'unavailable', code: this.#reason });
+    if (this.#stored.reason !== '') return void refuse({ type: 'unavailable', code: this.#stored.reason });
     const bearer = judgeToken(token, 'user', this.#circumstances());
     if ('refused' in bearer) return void refuse({ type: 'unauthorized', code: bearer.refused });
     this.#secretsRequest(id, plainCaller, bearer, body);
@@ -252,7 +211,8 @@ export class Realm implements Program<ToRealm, FromRealm> {
       // Whoever sends no envelope sent no token either.
       return void this.#answer(id, plainCaller.refuse({ type: 'unauthorized', code: 'token-missing' }));
     }
-    if (this.#reason !== '') return void this.#answer(id, noiseRefusal('Unavailable', this.#reason));
+    if (this.#stored.reason !== '')
+      return void this.#answer(id, noiseRefusal('Unavailable', this.#stored.reason));
     const bearer = judgeToken(envelope.token, 'user', this.#circumstances());
     if ('refused' in bearer) return void this.#answer(id, noiseRefusal('InvalidAuth', bearer.refused));
     if (!equalBytes(envelope.realm, this.#context.realmId))
@@ -423,28 +383,23 @@ export class Realm implements Program<ToRealm, FromRealm> {
   #close(): void {
     const batch = this.#batch;
     this.#batch = newBatch();
-    const sequence = this.#heads.sequence + 1;
-    const rows = [...batch.changed.values()].map(({ name, state }): ChangedRow => {
-      const kept = state!;
-      if (kept.type === 'notRegistered') return { name, flag: 0, row: undefined };
-      const flag = kept.type === 'registered' ? headRegistered : headNoGuesses;
-      return { name, flag, row: this.#rows.seal(name, sequence, kept) };
-    });
-    this.#inFlight = { batch, sequence };
-    void this.#heads.append(rows, batch.events).then(() => {
-      this.send({
-        type: 'store',
-        sequence,
-        rows: rows.map(({ name, row }) => ({ name, bytes: row })),
-        events: batch.events,
-      });
-    });
-  }
-
-  /** Without traffic an empty record says that the database has everything, so that an older one is seen. */
-  #closeWhenIdle(): void {
-    const isIdle = this.#inFlight === undefined && this.#batch.changed.size === 0;
-    if (this.#reason === '' && isIdle && this.#heads.isBehind) this.#close();
+    this.#stored.commit(
+      (sequence) =>
+        [...batch.changed.values()].map(({ name, state }): ChangedRow => {
+          const kept = state!;
+          if (kept.type === 'notRegistered') return { name, flag: 0, row: undefined };
+          const flag = kept.type === 'registered' ? headKept : headSpent;
+          return { name, flag, row: this.#rows.seal(name, sequence, kept) };
+        }),
+      batch.events,
+      () => {
+        for (const record of batch.changed.values()) {
+          if (record.batch === batch) record.batch = undefined;
+          this.#forget(record);
+        }
+        for (const answer of batch.answers) answer();
+      },
+    );
   }
 
   #answer(id: number, answer: HttpAnswer): void {
@@ -455,13 +410,13 @@ export class Realm implements Program<ToRealm, FromRealm> {
   #pong(id: number): void {
     const figures = {
       records: this.#heads.table.size,
-      registrations: this.#heads.table.registered,
+      registrations: this.#heads.table.kept,
       sequence: this.#heads.sequence,
       ...Object.fromEntries([...this.#counts].map(([name, count]) => [`count_${name}`, count])),
     };
-    const serving = this.#reason === '';
+    const serving = this.#stored.reason === '';
     const metrics = utf8Encode(JSON.stringify(figures));
-    this.send({ type: 'pong', id, serving, reason: this.#reason, metrics });
+    this.send({ type: 'pong', id, serving, reason: this.#stored.reason, metrics });
   }
 
   #count(name: string): void {

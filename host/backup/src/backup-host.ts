@@ -1,48 +1,17 @@
-import type { AddressInfo } from 'node:net';
-import { EnclaveLink } from './enclave-link.ts';
-import type { Environment } from './environment.ts';
+import { startLinkedServer } from '@keystead/host-program/linked-server';
 import type { Report } from '@keystead/host-program/report';
-import { RowStore } from './row-store.ts';
+import type { Serving } from '@keystead/host-program/run-host';
+import { backupLink } from './backup-link.ts';
+import { BackupStore } from './backup-store.ts';
+import type { Environment } from './environment.ts';
 import { createBackupServer } from './server.ts';
 
-export interface BackupHost {
-  readonly port: number;
-  /** Stops accepting, finishes what was accepted for at most `patience` milliseconds, and closes everything. */
-  stop(patience: number): Promise<void>;
-}
+export type BackupHost = Serving & { readonly port: number };
 
 /** Opens the database, listens for the enclave, then for clients on 127.0.0.1. */
 export async function startBackupHost(environment: Environment, report: Report): Promise<BackupHost> {
-  const store = new RowStore(environment.database);
-  const link = new EnclaveLink(store, report);
+  const store = new BackupStore(environment.database);
+  const link = backupLink(store, report);
   const server = createBackupServer(link, report);
-  const close = async () => {
-    await link.close();
-    store.close();
-  };
-  try {
-    await link.listen(environment.socket);
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(environment.port, '127.0.0.1', () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  return {
-    port: (server.address() as AddressInfo).port,
-    async stop(patience) {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
-      await link.drain(patience);
-      const grace = setTimeout(() => server.closeAllConnections(), 500);
-      await closed;
-      clearTimeout(grace);
-      await close();
-    },
-  };
+  return startLinkedServer({ link, server, environment, close: () => store.close() });
 }

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { hexEncode } from '@keystead/crypto/hex';
-import type { EnclaveLink } from './enclave-link.ts';
+import type { BackupLink } from './backup-link.ts';
 import { nameOf, type Report } from '@keystead/host-program/report';
 
 /** What a BackupEnvelope with a request of the largest kind takes. */
@@ -19,7 +19,7 @@ const json = 'application/json; charset=utf-8';
 const later = { 'retry-after': '1' };
 
 /** The HTTP interface of one keeper of backups (spec/backup.md §8). `listen` and `close` are the caller's. */
-export function createBackupServer(link: EnclaveLink, report: Report): Server {
+export function createBackupServer(link: BackupLink, report: Report): Server {
   const routes: Readonly<
     Record<string, { readonly [method: string]: (request: IncomingMessage) => Promise<Answer> | Answer }>
   > = {
@@ -27,7 +27,7 @@ export function createBackupServer(link: EnclaveLink, report: Report): Server {
     '/v1/backup': { POST: (request) => call(request, link) },
     '/healthz': { GET: () => state(link.isAnswering, 'the enclave does not answer') },
     '/readyz': {
-      GET: () => state(link.isAnswering && link.keeper?.reason === '', link.keeper?.reason ?? 'starting'),
+      GET: () => state(link.isAnswering && link.serving, link.reason),
     },
     '/metrics': {
       GET: () => ({ status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: metrics(link) }),
@@ -100,9 +100,9 @@ function state(holds: boolean, reason: string): Answer {
   return { status: 503, type: text, body: `${reason}\n`, headers: later };
 }
 
-function keeperOf(link: EnclaveLink): Answer {
-  if (link.keeper === undefined) return refusal(503, 'starting', later);
-  const { keeperId, publicKey, tokenKey } = link.keeper;
+function keeperOf(link: BackupLink): Answer {
+  if (link.identity === undefined) return refusal(503, 'starting', later);
+  const { keeperId, publicKey, tokenKey } = link.identity;
   return {
     status: 200,
     type: json,
@@ -114,7 +114,7 @@ function keeperOf(link: EnclaveLink): Answer {
   };
 }
 
-function metrics({ isAnswering, metrics: figures }: EnclaveLink): string {
+function metrics({ isAnswering, metrics: figures }: BackupLink): string {
   const stated: Record<string, unknown> =
     figures.length === 0 ? {} : JSON.parse(Buffer.from(figures).toString('utf8'));
   return [
@@ -130,9 +130,10 @@ function metrics({ isAnswering, metrics: figures }: EnclaveLink): string {
   ].join('\n');
 }
 
-async function call(request: IncomingMessage, link: EnclaveLink): Promise<Answer> {
+async function call(request: IncomingMessage, link: BackupLink): Promise<Answer> {
   if (link.isFull) return refusal(503, 'overloaded', later);
-  const answer = await link.ask(await bodyOf(request));
+  const body = await bodyOf(request);
+  const answer = await link.ask((id) => ({ type: 'request', id, body }));
   if (answer === undefined) return refusal(503, 'unavailable', later);
   return {
     status: answer.status,

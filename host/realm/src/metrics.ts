@@ -1,9 +1,9 @@
-import type { EnclaveLink } from './enclave-link.ts';
+import type { RealmLink } from './realm-link.ts';
 
 const figureName = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 
 /** What `/metrics` says: Prometheus text. Figures of the enclave are its own statement. */
-export function metricsText(link: EnclaveLink, statuses: ReadonlyMap<number, number>): string {
+export function metricsText(link: RealmLink, statuses: ReadonlyMap<number, number>): string {
   const lines = [
     '# HELP keystead_realm_serving Whether the realm serves.',
     '# TYPE keystead_realm_serving gauge',

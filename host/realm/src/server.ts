@@ -2,13 +2,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { hexEncode } from '@keystead/crypto/hex';
 import type { FromRealm } from '@keystead/protocol/realm-frames';
 import { AddressLimit } from './address-limit.ts';
-import type { EnclaveLink } from './enclave-link.ts';
+import type { RealmLink } from './realm-link.ts';
 import { metricsText } from './metrics.ts';
 import type { RealmStore } from './realm-store.ts';
 import { nameOf, type Report } from '@keystead/host-program/report';
 
 export interface ServerOptions {
-  readonly link: EnclaveLink;
+  readonly link: RealmLink;
   readonly store: RealmStore;
   readonly report: Report;
   /** Requests per second of one address; 0 is no bound. */
@@ -146,7 +146,7 @@ function state(holds: boolean, reason: string): Answer {
   return { status: 503, type: text, body: `${reason}\n`, headers: { 'retry-after': '1' } };
 }
 
-function identity(link: EnclaveLink): Answer {
+function identity(link: RealmLink): Answer {
   if (link.identity === undefined) return refusal(503, 'starting');
   const { realmId } = link.identity;
   return { status: 200, type: json, body: JSON.stringify({ realmID: hexEncode(realmId) }) };
@@ -169,7 +169,7 @@ function preflight(request: IncomingMessage, methods: readonly string[]): Answer
   };
 }
 
-async function secretsRequest(request: IncomingMessage, link: EnclaveLink): Promise<Answer> {
+async function secretsRequest(request: IncomingMessage, link: RealmLink): Promise<Answer> {
   if (!isServedVersion(request.headers['x-juicebox-version'])) return refusal(426, 'version');
   const { authorization } = request.headers;
   const token = authorization === undefined ? undefined : bearerOf(authorization);
@@ -225,7 +225,7 @@ async function acknowledge(request: IncomingMessage, options: ServerOptions): Pr
 }
 
 /** The tenant whose log the bearer may read, by the enclave's judgement. */
-async function auditor(request: IncomingMessage, link: EnclaveLink): Promise<string | undefined> {
+async function auditor(request: IncomingMessage, link: RealmLink): Promise<string | undefined> {
   const token = bearerOf(request.headers.authorization ?? '');
   if (token === null) return undefined;
   const answer: FromRealm | undefined = await link.ask((id) => ({ type: 'audit', id, token }));

@@ -1,26 +1,60 @@
-import { bytes, fixed, option, type Static, struct, text, u16, u53, variant } from '@keystead/crypto/pack';
+import {
+  bytes,
+  choice,
+  fixed,
+  list,
+  type Static,
+  struct,
+  text,
+  u16,
+  u53,
+  variant,
+} from '@keystead/crypto/pack';
+import { maximumStoredRows, Opened, Ping, Pong, Read, Stored, storedRow } from './row-frames.ts';
 
 /** spec/backup.md §8. What the host of a keeper of backups and its enclave say to each other, one message per frame. */
 
-/** Name of a row: it tells storage no organization. */
-export const backupNameBytes = 16;
 export const maximumBackupRowBytes = 524_288;
+
+const BackupRow = storedRow(maximumBackupRowBytes);
+
+/** What happened to a backup, for whoever is notified of it (spec/notification.md). */
+export const BackupEvent = struct({
+  organization: fixed(16),
+  backupName: text(256),
+  event: choice({
+    /** A backup came into use that was not there before. */
+    created: 1,
+    /** Another generation came into use in the place of one: another PIN, or other realms. */
+    replaced: 2,
+    /** The content in use was released: somebody recovers. */
+    released: 3,
+    /** Tokens were made with which the PIN of the one in use can be guessed. */
+    guess_permitted: 4,
+    deletion_requested: 5,
+    deletion_withdrawn: 6,
+    deleted: 7,
+  }),
+  /** Of the entry, milliseconds since 1970. */
+  time: u53,
+});
+export type BackupEvent = Static<typeof BackupEvent>;
 
 /** Host to enclave. */
 export const ToBackup = variant('type', {
   /** One `POST /v1/backup`: an encoded BackupEnvelope. */
   request: [1, struct({ id: u53, body: bytes(524288) })],
   /** The answer to `read`. */
-  row: [2, struct({ name: fixed(backupNameBytes), bytes: option(bytes(maximumBackupRowBytes)) })],
-  /** The row of `store` is durable. */
-  stored: [3, struct({ name: fixed(backupNameBytes) })],
-  ping: [4, struct({ id: u53 })],
+  row: [2, BackupRow],
+  stored: [3, Stored],
+  ping: [4, Ping],
+  opened: [5, Opened],
 });
 export type ToBackup = Static<typeof ToBackup>;
 
 /** Enclave to host. */
 export const FromBackup = variant('type', {
-  /** The first message after unlock, and after every change of the settings. */
+  /** The first message after unlock. */
   open: [
     1,
     struct({
@@ -29,13 +63,18 @@ export const FromBackup = variant('type', {
       publicKey: fixed(32),
       /** Ed25519: with it realms verify tokens. */
       tokenKey: fixed(32),
-      /** Why it does not serve; empty when it does. */
-      reason: text(64),
     }),
   ],
-  read: [2, struct({ name: fixed(backupNameBytes) })],
-  /** Without bytes the row is deleted. */
-  store: [3, struct({ name: fixed(backupNameBytes), bytes: option(bytes(maximumBackupRowBytes)) })],
+  read: [2, Read],
+  /** To be written in one transaction; after a crash also rows of earlier sequences. */
+  store: [
+    3,
+    struct({
+      sequence: u53,
+      rows: list(BackupRow, maximumStoredRows),
+      events: list(BackupEvent, maximumStoredRows),
+    }),
+  ],
   answer: [
     4,
     struct({
@@ -46,6 +85,6 @@ export const FromBackup = variant('type', {
       refusal: text(64),
     }),
   ],
-  pong: [5, struct({ id: u53, /** One JSON object of figures. */ metrics: bytes(65536) })],
+  pong: [5, Pong],
 });
 export type FromBackup = Static<typeof FromBackup>;

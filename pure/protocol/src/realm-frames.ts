@@ -1,5 +1,4 @@
 import {
-  bool,
   bytes,
   choice,
   fixed,
@@ -13,22 +12,14 @@ import {
   u53,
   variant,
 } from '@keystead/crypto/pack';
+import { maximumStoredRows, Opened, Ping, Pong, Read, Stored, storedRow } from './row-frames.ts';
 
 /** spec/realm.md §6: what a realm's enclave and its host say to each other, one message per frame. */
 
-/** Name of a record: it tells storage neither tenant nor user. */
-export const recordNameBytes = 16;
 /** A sealed row; every row has the same length. */
 export const maximumRealmRowBytes = 1024;
-/** Records of one `store` message. */
-export const maximumStoredRows = 4096;
 
-/** A row under its record's name; without bytes the row is deleted. */
-export const RealmRow = struct({
-  name: fixed(recordNameBytes),
-  bytes: option(bytes(maximumRealmRowBytes)),
-});
-export type RealmRow = Static<typeof RealmRow>;
+const RealmRow = storedRow(maximumRealmRowBytes);
 
 /** An event for a tenant's log (spec/realm.md §10). */
 export const TenantEvent = struct({
@@ -45,17 +36,15 @@ export type TenantEvent = Static<typeof TenantEvent>;
 
 /** Host to enclave. */
 export const ToRealm = variant('type', {
-  /** The answer to `open`: the newest sequence whose rows the database has; 0 for an empty one. */
-  opened: [1, struct({ sequence: u53 })],
+  opened: [1, Opened],
   /** One `POST /req`: the bearer token, or undefined when there is none. */
   request: [2, struct({ id: u53, token: option(text(4096)), body: bytes(4096) })],
   /** The answer to `read`. */
   row: [3, RealmRow],
-  /** The rows and events of `store` are durable. */
-  stored: [4, struct({ sequence: u53 })],
+  stored: [4, Stored],
   /** Whose tenant log may the bearer of this token read? */
   audit: [5, struct({ id: u53, token: text(4096) })],
-  ping: [6, struct({ id: u53 })],
+  ping: [6, Ping],
 });
 export type ToRealm = Static<typeof ToRealm>;
 
@@ -63,7 +52,7 @@ export type ToRealm = Static<typeof ToRealm>;
 export const FromRealm = variant('type', {
   /** The first message after unlock. */
   open: [1, struct({ realmId: fixed(16), publicKey: fixed(32) })],
-  read: [2, struct({ name: fixed(recordNameBytes) })],
+  read: [2, Read],
   /** To be written in one transaction; after a crash also rows of earlier sequences. */
   store: [
     3,
@@ -86,16 +75,6 @@ export const FromRealm = variant('type', {
     }),
   ],
   audited: [5, struct({ id: u53, tenant: option(text(64)) })],
-  pong: [
-    6,
-    struct({
-      id: u53,
-      serving: bool,
-      /** Why it does not serve; empty when it does. */
-      reason: text(64),
-      /** One JSON object of figures. */
-      metrics: bytes(65536),
-    }),
-  ],
+  pong: [6, Pong],
 });
 export type FromRealm = Static<typeof FromRealm>;

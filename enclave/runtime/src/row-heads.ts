@@ -2,37 +2,30 @@ import { equalBytes } from '@keystead/crypto/bytes';
 import { CryptoError } from '@keystead/crypto/crypto-error';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { sha256 } from '@keystead/crypto/sha256';
-import type { HeadsPort, LoadedHeads } from '@keystead/enclave-runtime/heads-port';
-import { branch } from '@keystead/protocol/deployment';
-import type { RealmRow, TenantEvent } from '@keystead/protocol/realm-frames';
+import type { StoredRow } from '@keystead/protocol/row-frames';
 import { HeadTable, headBytes } from './head-table.ts';
-import {
-  headsVersion,
-  openRecord,
-  openSnapshot,
-  type RecordBody,
-  sealRecord,
-  sealSnapshot,
-} from './heads-record.ts';
+import type { HeadsPort, LoadedHeads } from './heads-port.ts';
+import { headsVersion, type RecordBody, type RowHeadsKind, RowHeadsRecords } from './row-heads-record.ts';
 
 /** A snapshot is due after this many records, or after more when the table is large. */
 const snapshotRecords = 4096;
 
-export type ChangedRow = RecordBody['rows'][number];
-
-/** Why a realm does not serve. */
-export type HeadsRefusal = 'realm-heads-malformed' | 'realm-heads-old' | 'realm-database-old';
+export type ChangedRow = RecordBody<never>['rows'][number];
 
 /** What the database lost in a crash, oldest first. */
-export interface MissingTail {
-  readonly rows: readonly RealmRow[];
-  readonly events: readonly TenantEvent[];
+export interface MissingTail<Event> {
+  readonly rows: readonly StoredRow[];
+  readonly events: readonly Event[];
 }
 
-/** The heads of one realm (spec/realm.md §5): the table, the log behind it and what of it the database has. */
-export class RealmHeads {
-  readonly #key: SecretBytes;
-  readonly #realmId: Uint8Array;
+/**
+ * The heads of the rows of one realm or keeper of backups (spec/realm.md §5): the table, the log behind it and what of it the
+ * database has.
+ */
+export class RowHeads<Event> {
+  readonly #records: RowHeadsRecords<Event>;
+  readonly #name: string;
+  readonly #id: Uint8Array;
   readonly #port: HeadsPort;
   #table = new HeadTable();
   #sequence = 0;
@@ -43,12 +36,17 @@ export class RealmHeads {
   #snapshotSequence = 0;
   #snapshotting = false;
   /** Rows of the records that were loaded, until the database is known to have them. */
-  #tail: RecordBody[] = [];
+  #tail: RecordBody<Event>[] = [];
   #lastHadRows = false;
 
-  constructor(seed: SecretBytes, realmId: Uint8Array, port: HeadsPort) {
-    this.#key = branch(seed, 'keystead/realm/heads-record/v1');
-    this.#realmId = realmId;
+  constructor(
+    kind: RowHeadsKind<Event>,
+    owner: { readonly seed: SecretBytes; readonly id: Uint8Array },
+    port: HeadsPort,
+  ) {
+    this.#records = new RowHeadsRecords(owner.seed, kind);
+    this.#name = kind.name;
+    this.#id = owner.id;
     this.#port = port;
   }
 
@@ -60,7 +58,7 @@ export class RealmHeads {
     return this.#sequence;
   }
 
-  /** Reads the log. False when it is not what this realm wrote. */
+  /** Reads the log. False when it is not what was written here. */
   async load(): Promise<boolean> {
     const loaded = await this.#port.load();
     try {
@@ -75,11 +73,11 @@ export class RealmHeads {
   /**
    * Compares the log with the newest sequence of the database: a refusal, or what the database lost.
    */
-  compare(database: number): { readonly refused: HeadsRefusal } | { readonly missing: MissingTail } {
+  compare(database: number): { readonly refused: string } | { readonly missing: MissingTail<Event> } {
     const tail = this.#tail;
     this.#tail = [];
-    if (database > this.#sequence) return { refused: 'realm-heads-old' };
-    if (database < this.#loggedStored) return { refused: 'realm-database-old' };
+    if (database > this.#sequence) return { refused: `${this.#name}-heads-old` };
+    if (database < this.#loggedStored) return { refused: `${this.#name}-database-old` };
     this.#stored = database;
     const missing = tail.filter(({ sequence }) => sequence > database);
     return {
@@ -90,24 +88,24 @@ export class RealmHeads {
     };
   }
 
-  /** Whether a row is the newest of its record. */
+  /** Whether a row is the newest of its name. */
   isNewest(name: Uint8Array, row: Uint8Array): boolean {
     const head = this.#table.get(name);
     return head !== undefined && equalBytes(head.subarray(0, headBytes - 1), hashOf(row));
   }
 
   /** Resolves when the changes are durable in the log; the table has them then. One at a time. */
-  async append(rows: readonly ChangedRow[], events: readonly TenantEvent[]): Promise<void> {
-    const body: RecordBody = {
+  async append(rows: readonly ChangedRow[], events: readonly Event[]): Promise<void> {
+    const body: RecordBody<Event> = {
       version: headsVersion,
-      realmId: this.#realmId,
+      id: this.#id,
       sequence: this.#sequence + 1,
       previous: this.#chain,
       stored: this.#stored,
       rows: [...rows],
       events: [...events],
     };
-    const { mac, bytes } = sealRecord(this.#key, body);
+    const { mac, bytes } = this.#records.sealRecord(body);
     await this.#port.append(body.sequence, bytes);
     this.#apply(body, mac);
   }
@@ -129,9 +127,9 @@ export class RealmHeads {
     if (this.#snapshotting || records < Math.max(snapshotRecords, this.#table.size / 64)) return;
     this.#snapshotting = true;
     const sequence = this.#sequence;
-    const snapshot = sealSnapshot(this.#key, {
+    const snapshot = this.#records.sealSnapshot({
       version: headsVersion,
-      realmId: this.#realmId,
+      id: this.#id,
       sequence,
       chain: this.#chain,
       stored: this.#stored,
@@ -145,7 +143,7 @@ export class RealmHeads {
 
   #take(loaded: LoadedHeads): void {
     if (loaded.snapshot !== undefined) {
-      const body = openSnapshot(this.#key, loaded.snapshot);
+      const body = this.#records.openSnapshot(loaded.snapshot);
       if (body.sequence !== loaded.snapshotSequence) throw new CryptoError('decryption-failed');
       this.#assertOwn(body);
       this.#table = HeadTable.decode(body.heads);
@@ -156,7 +154,7 @@ export class RealmHeads {
     }
     for (const { sequence, record } of loaded.records) {
       if (sequence <= this.#snapshotSequence) continue;
-      const { mac, body } = openRecord(this.#key, record);
+      const { mac, body } = this.#records.openRecord(record);
       this.#assertOwn(body);
       const follows = body.sequence === sequence && sequence === this.#sequence + 1;
       if (!follows || !equalBytes(body.previous, this.#chain)) throw new CryptoError('decryption-failed');
@@ -165,12 +163,12 @@ export class RealmHeads {
     }
   }
 
-  #assertOwn(body: { readonly version: number; readonly realmId: Uint8Array }): void {
-    if (body.version !== headsVersion || !equalBytes(body.realmId, this.#realmId))
+  #assertOwn(body: { readonly version: number; readonly id: Uint8Array }): void {
+    if (body.version !== headsVersion || !equalBytes(body.id, this.#id))
       throw new CryptoError('decryption-failed');
   }
 
-  #apply(body: RecordBody, mac: Uint8Array): void {
+  #apply(body: RecordBody<Event>, mac: Uint8Array): void {
     for (const { name, flag, row } of body.rows) {
       if (row === undefined) this.#table.delete(name);
       else {

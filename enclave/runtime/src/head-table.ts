@@ -1,41 +1,43 @@
 import { equalBytes } from '@keystead/crypto/bytes';
 import { CryptoError } from '@keystead/crypto/crypto-error';
-import { recordNameBytes } from '@keystead/protocol/realm-frames';
+import { rowNameBytes } from '@keystead/protocol/row-frames';
 
-/** spec/realm.md §5: first bytes of SHA-256 of a record's newest row, then one byte: 1 registered, 2 no guesses. */
+/** spec/realm.md §5: first bytes of SHA-256 of the newest row of a name, then one byte that is never zero: what kind of row it is. */
 export const headBytes = 16;
-export const headRegistered = 1;
-export const headNoGuesses = 2;
+/** A row that somebody depends on: a registration, the backups of an organization. */
+export const headKept = 1;
+/** A row that says that nothing is there any more. */
+export const headSpent = 2;
 
-const slotBytes = recordNameBytes + headBytes;
+const slotBytes = rowNameBytes + headBytes;
 const firstSlots = 1024;
 
 /**
- * Which row of each record is the newest, 32 bytes a record, in one array with open addressing: a million records in
+ * Which row of each name is the newest, 32 bytes a name, in one array with open addressing: a million records in
  * 64 MiB. Names are outputs of a MAC, so that nobody chooses where they fall.
  */
 export class HeadTable {
   #slots: Uint8Array;
   #capacity: number;
   #size = 0;
-  #registered = 0;
+  #kept = 0;
 
   constructor() {
     this.#capacity = firstSlots;
     this.#slots = new Uint8Array(firstSlots * slotBytes);
   }
 
-  /** Records that are not `notRegistered`. */
+  /** Names that have a row. */
   get size(): number {
     return this.#size;
   }
 
-  /** Records that hold a share: whoever made them depends on this realm. */
-  get registered(): number {
-    return this.#registered;
+  /** Names with a row of the kind `headKept`. */
+  get kept(): number {
+    return this.#kept;
   }
 
-  /** The head, a view that the next change may move; undefined for a record that is not registered. */
+  /** The head, a view that the next change may move; undefined for a name without a row. */
   get(name: Uint8Array): Uint8Array | undefined {
     const at = this.#find(name);
     return this.#isFree(at) ? undefined : this.#headAt(at);
@@ -48,19 +50,19 @@ export class HeadTable {
     if (this.#isFree(at)) {
       this.#slots.set(name, at);
       this.#size += 1;
-    } else if (isRegistered(this.#headAt(at))) this.#registered -= 1;
-    this.#slots.set(head, at + recordNameBytes);
-    if (isRegistered(head)) this.#registered += 1;
+    } else if (isKept(this.#headAt(at))) this.#kept -= 1;
+    this.#slots.set(head, at + rowNameBytes);
+    if (isKept(head)) this.#kept += 1;
   }
 
   delete(name: Uint8Array): void {
     let hole = this.#find(name);
     if (this.#isFree(hole)) return;
     this.#size -= 1;
-    if (isRegistered(this.#headAt(hole))) this.#registered -= 1;
+    if (isKept(this.#headAt(hole))) this.#kept -= 1;
     // Whoever passed over the hole moves up, so that every search still ends at the first free slot.
     for (let at = this.#next(hole); !this.#isFree(at); at = this.#next(at)) {
-      const home = this.#homeOf(this.#slots.subarray(at, at + recordNameBytes));
+      const home = this.#homeOf(this.#slots.subarray(at, at + rowNameBytes));
       if (this.#distance(home, at) < this.#distance(hole, at)) continue;
       this.#slots.copyWithin(hole, at, at + slotBytes);
       hole = at;
@@ -86,7 +88,7 @@ export class HeadTable {
     if (encoded.length % slotBytes !== 0) throw new CryptoError('pack-malformed', 'heads');
     while (2 * (encoded.length / slotBytes) > table.#capacity) table.#grow();
     for (let at = 0; at < encoded.length; at += slotBytes) {
-      const middle = at + recordNameBytes;
+      const middle = at + rowNameBytes;
       table.set(encoded.subarray(at, middle), encoded.subarray(middle, at + slotBytes));
     }
     return table;
@@ -98,16 +100,16 @@ export class HeadTable {
     this.#slots = new Uint8Array(this.#capacity * slotBytes);
     for (let at = 0; at < old.length; at += slotBytes) {
       if (old[at + slotBytes - 1] === 0) continue;
-      const to = this.#find(old.subarray(at, at + recordNameBytes));
+      const to = this.#find(old.subarray(at, at + rowNameBytes));
       this.#slots.set(old.subarray(at, at + slotBytes), to);
     }
   }
 
-  /** Offset of the record's slot, or of the free one where it belongs. */
+  /** Offset of the name's slot, or of the free one where it belongs. */
   #find(name: Uint8Array): number {
     let at = this.#homeOf(name);
     while (!this.#isFree(at)) {
-      if (equalBytes(this.#slots.subarray(at, at + recordNameBytes), name)) return at;
+      if (equalBytes(this.#slots.subarray(at, at + rowNameBytes), name)) return at;
       at = this.#next(at);
     }
     return at;
@@ -127,7 +129,7 @@ export class HeadTable {
   }
 
   #headAt(at: number): Uint8Array {
-    return this.#slots.subarray(at + recordNameBytes, at + slotBytes);
+    return this.#slots.subarray(at + rowNameBytes, at + slotBytes);
   }
 
   /** The last byte of a head is never zero. */
@@ -136,4 +138,4 @@ export class HeadTable {
   }
 }
 
-const isRegistered = (head: Uint8Array) => head[headBytes - 1] === headRegistered;
+const isKept = (head: Uint8Array) => head[headBytes - 1] === headKept;

@@ -2,11 +2,36 @@ import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { FrameReader, frame } from '@keystead/protocol/framing';
 import { Hello } from '@keystead/protocol/hello';
-import { FromRealm, ToRealm } from '@keystead/protocol/realm-frames';
-import { nameOf, type Report } from '@keystead/host-program/report';
-import type { RealmStore } from './realm-store.ts';
+import type { StoredRow } from '@keystead/protocol/row-frames';
+import { nameOf, type Report } from './report.ts';
 
-export type EnclaveAnswer = Extract<FromRealm, { type: 'answer' }>;
+/** What every enclave that keeps rows with a host is told (pure/protocol/src/row-frames.ts). */
+type ToRows =
+  | { type: 'opened'; sequence: number }
+  | { type: 'row'; name: Uint8Array; bytes: Uint8Array | undefined }
+  | { type: 'stored'; sequence: number }
+  | { type: 'ping'; id: number };
+
+/** And what it says, beside its answers and its `open`. */
+type FromRows<Event> =
+  | { type: 'read'; name: Uint8Array }
+  | { type: 'store'; sequence: number; rows: readonly StoredRow[]; events: readonly Event[] }
+  | { type: 'pong'; id: number; serving: boolean; reason: string; metrics: Uint8Array };
+
+/** Sealed rows, how far they go, and events: one transaction for all of a `store`, durable when it returns. */
+export interface LinkedStore<Event> {
+  /** The newest sequence whose rows are here; 0 in a new database. */
+  readonly sequence: number;
+  row(name: Uint8Array): Uint8Array | undefined;
+  store(sequence: number, rows: readonly StoredRow[], events: readonly Event[]): void;
+}
+
+/** The frames of one kind of enclave: its requests and answers, which have an id, and what it says of itself. */
+export interface LinkedFrames<Request, Answer, Open, Event> {
+  readonly encode: (message: ToRows | Request) => Uint8Array;
+  /** Throws for bytes that are no frame. */
+  readonly decode: (payload: Uint8Array) => FromRows<Event> | Answer | Open;
+}
 
 /** How long a new connection may take to say who it is, in milliseconds. */
 const helloPatience = 5000;
@@ -18,14 +43,9 @@ const openPatience = 5000;
 const answerPatience = 20_000;
 const mostWaiting = 4096;
 
-export interface RealmIdentity {
-  readonly realmId: Uint8Array;
-  readonly publicKey: Uint8Array;
-}
-
-interface Waiting {
-  readonly message: ToRealm;
-  readonly resolve: (answer: FromRealm | undefined) => void;
+interface Waiting<Request, Answer> {
+  readonly message: Request;
+  readonly resolve: (answer: Answer | undefined) => void;
   timer: NodeJS.Timeout;
 }
 
@@ -33,12 +53,18 @@ interface Waiting {
  * The stream to the enclave. Rows go to the store and back; requests wait here for their answers. `undefined` as an
  * answer says that the enclave is gone, and that it is not known what became of the request.
  */
-export class EnclaveLink {
-  readonly #store: RealmStore;
+export class EnclaveLink<
+  Request extends { readonly id: number },
+  Answer extends { readonly type: string; readonly id: number },
+  Open extends { readonly type: 'open' },
+  Event,
+> {
+  readonly #frames: LinkedFrames<Request, Answer, Open, Event>;
+  readonly #store: LinkedStore<Event>;
   readonly #report: Report;
   readonly #connections = new Set<Socket>();
-  readonly #sent = new Map<number, Waiting>();
-  readonly #queued = new Map<number, Waiting>();
+  readonly #sent = new Map<number, Waiting<Request, Answer>>();
+  readonly #queued = new Map<number, Waiting<Request, Answer>>();
   #socket: Socket | undefined;
   #isOpen = false;
   #collected: Uint8Array[] = [];
@@ -47,13 +73,15 @@ export class EnclaveLink {
   #pings: NodeJS.Timeout | undefined;
   #nextId = 1;
   #pongAt = Number.NEGATIVE_INFINITY;
-  identity: RealmIdentity | undefined;
+  /** What the newest enclave said of itself. */
+  identity: Open | undefined;
   /** Of the last pong. */
   serving = false;
   reason = 'starting';
   metrics: Uint8Array = new Uint8Array(0);
 
-  constructor(store: RealmStore, report: Report) {
+  constructor(frames: LinkedFrames<Request, Answer, Open, Event>, store: LinkedStore<Event>, report: Report) {
+    this.#frames = frames;
     this.#store = store;
     this.#report = report;
   }
@@ -89,10 +117,10 @@ export class EnclaveLink {
   }
 
   /** One request to the enclave. A request that an enclave may have seen is never sent again. */
-  ask(make: (id: number) => ToRealm): Promise<FromRealm | undefined> {
+  ask(make: (id: number) => Request): Promise<Answer | undefined> {
     const id = this.#nextId++;
     return new Promise((resolve) => {
-      const expire = (where: Map<number, Waiting>) => () => {
+      const expire = (where: Map<number, Waiting<Request, Answer>>) => () => {
         where.delete(id);
         resolve(undefined);
       };
@@ -152,7 +180,7 @@ export class EnclaveLink {
           this.#socket = socket;
         }
         if (this.#socket !== socket) return;
-        for (const payload of payloads) this.#receive(FromRealm.decode(payload));
+        for (const payload of payloads) this.#receive(this.#frames.decode(payload));
       } catch (error) {
         this.#report('error', 'enclave-malformed', { reason: nameOf(error) });
         socket.destroy();
@@ -160,39 +188,15 @@ export class EnclaveLink {
     });
   }
 
-  #receive(message: FromRealm): void {
+  #receive(message: FromRows<Event> | Answer | Open): void {
+    if (isOpen(message)) return void this.#opened(message);
+    if (!isOfRows(message)) return void this.#answered(message);
     switch (message.type) {
-      case 'open': {
-        const { realmId, publicKey } = message;
-        this.identity = { realmId, publicKey };
-        this.#send({ type: 'opened', sequence: this.#store.sequence });
-        this.#isOpen = true;
-        this.#ping();
-        for (const [id, waiting] of this.#queued) {
-          clearTimeout(waiting.timer);
-          waiting.timer = setTimeout(() => {
-            this.#sent.delete(id);
-            waiting.resolve(undefined);
-          }, answerPatience);
-          this.#sent.set(id, waiting);
-          this.#send(waiting.message);
-        }
-        this.#queued.clear();
-        return;
-      }
       case 'read':
         return void this.#send({ type: 'row', name: message.name, bytes: this.#store.row(message.name) });
       case 'store':
         this.#store.store(message.sequence, message.rows, message.events);
         return void this.#send({ type: 'stored', sequence: message.sequence });
-      case 'answer':
-      case 'audited': {
-        const waiting = this.#sent.get(message.id);
-        if (waiting === undefined) return;
-        this.#sent.delete(message.id);
-        clearTimeout(waiting.timer);
-        return void waiting.resolve(message);
-      }
       case 'pong':
         this.#pongAt = performance.now();
         this.serving = message.serving;
@@ -201,6 +205,31 @@ export class EnclaveLink {
         this.reason = message.reason;
         this.metrics = message.metrics;
     }
+  }
+
+  #opened(open: Open): void {
+    this.identity = open;
+    this.#send({ type: 'opened', sequence: this.#store.sequence });
+    this.#isOpen = true;
+    this.#ping();
+    for (const [id, waiting] of this.#queued) {
+      clearTimeout(waiting.timer);
+      waiting.timer = setTimeout(() => {
+        this.#sent.delete(id);
+        waiting.resolve(undefined);
+      }, answerPatience);
+      this.#sent.set(id, waiting);
+      this.#send(waiting.message);
+    }
+    this.#queued.clear();
+  }
+
+  #answered(answer: Answer): void {
+    const waiting = this.#sent.get(answer.id);
+    if (waiting === undefined) return;
+    this.#sent.delete(answer.id);
+    clearTimeout(waiting.timer);
+    waiting.resolve(answer);
   }
 
   #drop(socket: Socket): void {
@@ -222,9 +251,9 @@ export class EnclaveLink {
     if (this.#isOpen) this.#send({ type: 'ping', id: this.#nextId++ });
   }
 
-  #send(message: ToRealm): void {
+  #send(message: ToRows | Request): void {
     if (this.#socket === undefined) return;
-    this.#collected.push(frame(ToRealm.encode(message)));
+    this.#collected.push(frame(this.#frames.encode(message)));
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(() => this.#flush());
@@ -237,3 +266,11 @@ export class EnclaveLink {
     if (collected.length > 0) this.#socket?.write(Buffer.concat(collected));
   }
 }
+
+const isOpen = <Open extends { readonly type: 'open' }>(
+  message: Open | { readonly type: string },
+): message is Open => message.type === 'open';
+
+const rowTypes: readonly string[] = ['read', 'store', 'pong'];
+const isOfRows = <Event>(message: FromRows<Event> | { readonly type: string }): message is FromRows<Event> =>
+  rowTypes.includes(message.type);

@@ -1,0 +1,47 @@
+import { equalBytes } from '@keystead/crypto/bytes';
+import type { BackupEvent } from '@keystead/protocol/backup-frames';
+import type { Backup, Backups } from './backup-state.ts';
+import type { Permit } from './permit.ts';
+
+/**
+ * What a permitted request did that its person should hear of (spec/notification.md); undefined for what prepares a change, and for
+ * lists. Reading back a generation that is only staged is part of such a preparation.
+ */
+export function eventOf(
+  { request, organization, time }: Permit,
+  { before, after }: { readonly before: Backups; readonly after: Backups },
+): BackupEvent | undefined {
+  if (request.method === 'listBackups') return undefined;
+  const { backupName } = request.params;
+  const event = kindOf(request, named(before, backupName), named(after, backupName));
+  return event === undefined ? undefined : { organization, backupName, event, time };
+}
+
+const named = (backups: Backups, backupName: string): Backup | undefined =>
+  backups.find((backup) => backup.backupName === backupName);
+
+function kindOf(
+  request: Exclude<Permit['request'], { method: 'listBackups' }>,
+  before: Backup | undefined,
+  after: Backup | undefined,
+): BackupEvent['event'] | undefined {
+  const isCurrent = (generation: Uint8Array | null, backup = before) =>
+    backup?.current !== undefined && (generation === null || equalBytes(backup.current.id, generation));
+  switch (request.method) {
+    case 'putBackup':
+      return undefined;
+    case 'activateBackup':
+      if (isCurrent(request.params.generation))
+        return before?.deletableAt === undefined ? undefined : 'deletion_withdrawn';
+      return before?.current === undefined ? 'created' : 'replaced';
+    case 'getBackup':
+      return isCurrent(request.params.generation) ? 'released' : undefined;
+    case 'getRealmTokens':
+      return request.params.scope === 'recover' && isCurrent(request.params.generation)
+        ? 'guess_permitted'
+        : undefined;
+    case 'deleteBackup':
+      if (!isCurrent(request.params.generation)) return undefined;
+      return isCurrent(request.params.generation, after) ? 'deletion_requested' : 'deleted';
+  }
+}
