@@ -139,11 +139,11 @@ export class KeeperWorld {
     switch (message.type) {
       case 'open':
         this.tokenKey = message.tokenKey;
-        return later({ type: 'opened', sequence: this.sequence });
+        return void later({ type: 'opened', sequence: this.sequence });
       case 'answer':
         return void this.#answers.set(message.id, message);
       case 'read':
-        return later({ type: 'row', name: message.name, bytes: this.stored(message.name) });
+        return void later({ type: 'row', name: message.name, bytes: this.stored(message.name) });
       case 'store':
         for (const { name, bytes } of message.rows) {
           if (bytes === undefined) this.rows.delete(String(name));
@@ -151,7 +151,7 @@ export class KeeperWorld {
         }
         this.sequence = message.sequence;
         this.events.push(...message.events);
-        return later({ type: 'stored', sequence: message.sequence });
+        return void later({ type: 'stored', sequence: message.sequence });
       case 'pong':
         this.reason = message.reason;
     }
