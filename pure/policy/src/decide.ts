@@ -9,7 +9,7 @@ import { compilePolicy, indexOf } from './compile-policy.ts';
 import { type Counterfactual, counterfactualOf } from './counterfactual.ts';
 import { EvaluationContext } from './evaluation.ts';
 import { approvalsOf, type Exception, exceptionsOf } from './exceptions.ts';
-import { type Finding, findingsOf, found } from './explain.ts';
+import { explanationBudget, type Finding, findingsOf, found } from './explain.ts';
 import { isFalse, isTrue, type Lists } from './language/compile-condition.ts';
 import { checkLimit, type LimitRefusal, type Reservation, type Usage, usedAfter } from './limits.ts';
 import type { LimitDocument } from './language/document.ts';
@@ -220,7 +220,13 @@ function wordsOf(policy: CompiledPolicy, reason: Refusal['reason'], request: Pol
     }
     case 'denied': {
       const { rule, context } = reason;
-      const findings = findingsOf(rule.document.when, policy.document.lists ?? noLists, false, context);
+      const findings = findingsOf(
+        rule.document.when,
+        policy.document.lists ?? noLists,
+        false,
+        context,
+        explanationBudget(),
+      );
       const [first] = findings;
       return {
         rule: rule.name,
@@ -237,8 +243,10 @@ function wordsOf(policy: CompiledPolicy, reason: Refusal['reason'], request: Pol
     case 'not-allowed': {
       const { applicable, context } = reason;
       let closest: { readonly rule: CompiledRule; readonly findings: readonly Finding[] } | null = null;
+      const lists = policy.document.lists ?? noLists;
+      const budget = explanationBudget();
       for (const rule of applicable.allows) {
-        const findings = findingsOf(rule.document.when, policy.document.lists ?? noLists, true, context);
+        const findings = findingsOf(rule.document.when, lists, true, context, budget);
         if (closest === null || findings.length < closest.findings.length) closest = { rule, findings };
       }
       const unsupported = actionClassOf(request.action) === 'unsupported';

@@ -1,4 +1,5 @@
 /** What one evaluation of conditions holds: the request, the element in hand, and figures that are made when asked for. */
+import { type LocalTime, localTime } from './calendar.ts';
 import type { PolicyRequest } from './request.ts';
 
 /** Greater than every integer of the language: what nothing bounds. */
@@ -21,6 +22,8 @@ export class EvaluationContext {
   /** Element of the list that `every` or `some` goes through. */
   item: unknown = undefined;
   readonly #usageOf: (limit: string) => bigint | undefined;
+  #used: Map<string, bigint | undefined> | undefined;
+  #localTimes: Map<string, LocalTime> | undefined;
   #charges: readonly Charge[] | undefined;
   #spending: readonly Charge[] | undefined;
 
@@ -32,7 +35,20 @@ export class EvaluationContext {
 
   /** What a limit of the same policy would have used up after this request, or undefined when that cannot be said. */
   usageOf(limit: string): bigint | undefined {
-    return this.#usageOf(limit);
+    this.#used ??= new Map();
+    if (!this.#used.has(limit)) this.#used.set(limit, this.#usageOf(limit));
+    return this.#used.get(limit);
+  }
+
+  /** Local time now, of a time zone that the runtime knows. */
+  localTime(timeZone: string): LocalTime {
+    this.#localTimes ??= new Map();
+    let known = this.#localTimes.get(timeZone);
+    if (known === undefined) {
+      known = localTime(this.now, timeZone);
+      this.#localTimes.set(timeZone, known);
+    }
+    return known;
   }
 
   /** Everything that can leave: outflows, the highest fee, grants. */

@@ -3,10 +3,12 @@ import { type EvaluationContext, infinite } from './evaluation.ts';
 import {
   compileCondition,
   constantOf,
+  isError,
   isTrue,
   isFalse,
   type Lists,
   type Test,
+  type Truth,
   valuesOf,
 } from './language/compile-condition.ts';
 import type { Comparison, Condition } from './language/document.ts';
@@ -32,17 +34,28 @@ export interface Finding {
   readonly constants: readonly (string | boolean | bigint)[];
 }
 
+/** Parts of conditions that the words of one denial may look at. */
+export interface Budget {
+  left: number;
+}
+
+export const explanationBudget = (): Budget => ({ left: 16_384 });
+
+/** More than anybody reads. */
+const mostFindings = 64;
+
 /**
  * The smallest set of findings which, turned round, makes the condition `wanted` as far as it can be said; empty when it is
- * so already.
+ * so already. When the budget is used up, what is left of the condition is one finding.
  */
 export function findingsOf(
   condition: Condition,
   lists: Lists,
   wanted: boolean,
   context: EvaluationContext,
+  budget: Budget,
 ): readonly Finding[] {
-  return new Explainer(lists, context).findings(condition, wanted, null, null);
+  return new Explainer(lists, context, budget).findings(condition, wanted, null, null);
 }
 
 type Element = { readonly list: string; readonly index: number } | null;
@@ -67,11 +80,15 @@ class Explainer {
   readonly #known: Known;
   readonly #lists: Lists;
   readonly #context: EvaluationContext;
+  readonly #budget: Budget;
+  /** Of conditions over lists: each goes through all of its elements. */
+  readonly #truths = new Map<Condition, Truth>();
 
-  constructor(lists: Lists, context: EvaluationContext) {
+  constructor(lists: Lists, context: EvaluationContext, budget: Budget) {
     this.#known = knownOf(lists);
     this.#lists = lists;
     this.#context = context;
+    this.#budget = budget;
   }
 
   findings(
@@ -80,30 +97,54 @@ class Explainer {
     over: ListField | null,
     element: Element,
   ): readonly Finding[] {
-    if (this.#test(condition, over)(this.#context) === (wanted ? isTrue : isFalse)) return [];
+    if (this.#truth(condition, over) === (wanted ? isTrue : isFalse)) return [];
     const finding = (path: string, field: Field | null): Finding =>
       this.#finding(path, wanted, element, field, condition, over);
-    if ('constant' in condition) return [finding('policy', null)];
+    this.#budget.left -= 1;
+    if ('constant' in condition || this.#budget.left < 0) return [finding('policy', null)];
     if ('not' in condition) return this.findings(condition.not, !wanted, over, element);
     if ('all' in condition || 'any' in condition) {
       const parts = 'all' in condition ? condition.all : condition.any;
-      const each = parts.map((part) => this.findings(part, wanted, over, element));
+      const each = (index: number) => this.findings(parts[index]!, wanted, over, element);
       // Every part has to hold, or one of them has to fail.
-      return 'all' in condition === wanted ? each.flat() : fewest(each);
+      return 'all' in condition === wanted ? together(parts.length, each) : fewest(parts.length, each);
     }
     if ('every' in condition || 'some' in condition) {
       const name = 'every' in condition ? condition.every : condition.some;
       const list = listNamed(name)!;
       const elements = list.read(this.#context);
       if (elements === undefined || elements.length === 0) return [finding(name, null)];
-      const each = elements.map((item, index) => {
-        this.#context.item = item;
+      const each = (index: number) => {
+        this.#context.item = elements[index];
         return this.findings(condition.where, wanted, list, { list: name, index });
-      });
-      return 'every' in condition === wanted ? each.flat() : fewest(each);
+      };
+      const { length } = elements;
+      return 'every' in condition === wanted ? together(length, each) : fewest(length, each);
     }
     if ('has' in condition) return [finding(condition.has, null)];
     return [finding(condition.field, fieldNamed(condition.field, over)!)];
+  }
+
+  /** What compiled conditions are made of too; here no list is gone through again for each of the conditions around it. */
+  #truth(condition: Condition, over: ListField | null): Truth {
+    if (over !== null) return this.#test(condition, over)(this.#context);
+    if ('not' in condition) {
+      const truth = this.#truth(condition.not, over);
+      return truth === isError ? isError : truth === isTrue ? isFalse : isTrue;
+    }
+    if ('all' in condition || 'any' in condition) {
+      const decided = 'all' in condition ? isFalse : isTrue;
+      const parts = 'all' in condition ? condition.all : condition.any;
+      const truths = parts.map((part) => this.#truth(part, over));
+      if (truths.includes(decided)) return decided;
+      return truths.includes(isError) ? isError : decided === isTrue ? isFalse : isTrue;
+    }
+    let truth = this.#truths.get(condition);
+    if (truth === undefined) {
+      truth = this.#test(condition, over)(this.#context);
+      this.#truths.set(condition, truth);
+    }
+    return truth;
   }
 
   #test(condition: Condition, over: ListField | null): Test {
@@ -193,8 +234,23 @@ function shortened(text: string): string {
   return text.length <= 160 ? text : `${text.slice(0, 159).toWellFormed()}…`;
 }
 
-function fewest(each: readonly (readonly Finding[])[]): readonly Finding[] {
-  return each.reduce((best, found) => (found.length < best.length ? found : best));
+type Each = (index: number) => readonly Finding[];
+
+/** The findings of all, as many as are told. */
+function together(count: number, each: Each): readonly Finding[] {
+  const found: Finding[] = [];
+  for (let index = 0; index < count && found.length < mostFindings; index += 1) found.push(...each(index));
+  return found;
+}
+
+/** The fewest findings of any: none of them has less than one. */
+function fewest(count: number, each: Each): readonly Finding[] {
+  let best = each(0);
+  for (let index = 1; index < count && best.length > 1; index += 1) {
+    const found = each(index);
+    if (found.length < best.length) best = found;
+  }
+  return best;
 }
 
 /** A finding in one sentence. */

@@ -167,6 +167,9 @@ export function compileLimit(document: LimitDocument, lists: Lists, pricing: Pri
   };
 }
 
+/** Of one limit with a memory: an entry reserves no more (spec/entry.md). */
+const maximumCounters = 64;
+
 /** Reservations of a request under one limit, or why it does not pass. */
 export function checkLimit(
   limit: CompiledLimit,
@@ -176,6 +179,13 @@ export function checkLimit(
 ): readonly Reservation[] | LimitRefusal {
   const counters = limit.counters(context, usage, policy);
   if ('why' in counters) return counters;
+  if (limit.document.window.kind !== 'transaction' && counters.length > maximumCounters)
+    return {
+      limit: limit.document,
+      field: 'effects',
+      why: `${counters.length} counters would be taken up, and one request takes up at most ${maximumCounters}`,
+      figures: null,
+    };
   const after = windowStart(limit.document.window, context.now);
   for (const { scope, asset, amount } of counters) {
     const used = usedBefore(limit, scope, amount, after, usage, policy);
@@ -220,7 +230,7 @@ export function usedAfter(
   policy: number,
 ): bigint | undefined {
   const counters = limit.counters(context, usage, policy);
-  if ('why' in counters) return undefined;
+  if ('why' in counters || counters.length > maximumCounters) return undefined;
   const after = windowStart(limit.document.window, context.now);
   let most = 0n;
   for (const { scope, amount } of counters) {

@@ -4,7 +4,6 @@
 import type { Call, Grant, Outflow, Takeover, Unresolved } from '@keystead/chains/effects';
 import { actionClassOf } from '../action-class.ts';
 import { type Charge, type EvaluationContext, infinite } from '../evaluation.ts';
-import { localTime } from '../calendar.ts';
 
 export type FieldType = 'boolean' | 'integer' | 'string' | 'address' | 'asset' | 'time' | 'set';
 
@@ -211,8 +210,8 @@ export function fieldNamed(path: string, list: ListField | null): Field | undefi
   const inZone = zoned.exec(path);
   if (inZone !== null) {
     const [, method, zone] = inZone as unknown as [string, string, string];
-    return always('integer', ({ now }) => {
-      const { hour, weekday } = localTime(now, zone);
+    return always('integer', (context) => {
+      const { hour, weekday } = context.localTime(zone);
       return BigInt(method === 'getHours' ? hour : weekday);
     });
   }
