@@ -1,16 +1,19 @@
 /**
- * The program behind `keystead realm export` and `keystead backup export`: what it is to do as JSON in its one argument, what unlocks
- * the home on standard input, one frame for each file.
+ * The program behind `keystead realm export`, `keystead backup export` and `keystead realm campaign`: what it is to do as JSON
+ * in its one argument, what unlocks the home on standard input, one frame for each file.
  */
+import { readFileSync } from 'node:fs';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { FrameReader } from '@keystead/protocol/framing';
 import { LaunchError } from '@keystead/enclave-launcher/launch-error';
+import { placementsOf } from './backup-placements.ts';
 import { exportBackup, exportRegistration, writeExport } from './export-record.ts';
 import { StackError } from './stack-error.ts';
 
 type Asked =
   | { kind: 'realm'; home: string; out: string; tenant: string; user: string }
-  | { kind: 'backup'; home: string; out: string; organizationId: string; backupName: string };
+  | { kind: 'backup'; home: string; out: string; organizationId: string; backupName: string }
+  | { kind: 'placements'; home: string; campaign: string };
 
 try {
   const unlock = await givenSecrets();
@@ -18,6 +21,9 @@ try {
   if (asked.kind === 'realm') {
     writeExport(asked.out, await exportRegistration(asked.home, asked, unlock));
     process.stdout.write(`${JSON.stringify({ file: asked.out })}\n`);
+  } else if (asked.kind === 'placements') {
+    const { users } = JSON.parse(readFileSync(asked.campaign, 'utf8')) as { users: object };
+    process.stdout.write(`${JSON.stringify(await placementsOf(asked.home, Object.keys(users), unlock))}\n`);
   } else {
     const exported = await exportBackup(asked.home, asked, unlock);
     writeExport(asked.out, exported);

@@ -105,7 +105,7 @@ const noRandom = (): never => {
   throw new TypeError('an export seals nothing');
 };
 
-async function genesisOf(home: string, program: 'realm' | 'backup', unlock: readonly SecretBytes[]) {
+export async function genesisOf(home: string, program: 'realm' | 'backup', unlock: readonly SecretBytes[]) {
   const secret = await unlockSecretOf(home, unlock);
   const record = readRealmRecord(home);
   if (record === undefined) throw missing(`genesis record in ${home}`);

@@ -7,6 +7,17 @@ import type { Person, SeedlessWorld } from './with-seedless.ts';
 /** `before`: the request never leaves. `after`: it is done, and its answer is lost. Everything later fails as well. */
 export type Cut = { readonly request: number; readonly when: 'before' | 'after' };
 
+/** Sends until the cut, and nothing afterwards. */
+export function cutAt({ request, when }: Cut): typeof fetch {
+  let count = 0;
+  return async (input, init) => {
+    count += 1;
+    if (count < request) return fetch(input, init);
+    if (count === request && when === 'after') await (await fetch(input, init)).arrayBuffer();
+    throw new TypeError('connection lost');
+  };
+}
+
 const backupName = 'main';
 const pins = ['180361', '472936'] as const;
 
@@ -35,9 +46,9 @@ export class PinChanges {
   /** How many requests a change has when nothing is cut off. */
   async requests(): Promise<number> {
     let count = 0;
-    await this.#change((send) => {
+    await this.#change((input, init) => {
       count += 1;
-      return send();
+      return fetch(input, init);
     });
     return count;
   }
@@ -47,21 +58,14 @@ export class PinChanges {
    * agrees which one, and a change afterwards succeeds. Gives which PIN it was; a change that lacked only its clean-up
    * has succeeded, and the next one cleans up.
    */
-  async cut({ request, when }: Cut): Promise<'old' | 'new'> {
+  async cut(cut: Cut): Promise<'old' | 'new'> {
     const old = this.#current;
     const fresh = otherThan(old);
-    let count = 0;
-    const lost = () => Promise.reject(new TypeError('connection lost'));
-    const isDone = await this.#change(async (send) => {
-      count += 1;
-      if (count < request) return send();
-      if (count === request && when === 'after') await (await send()).arrayBuffer();
-      return lost();
-    }).then(
+    const isDone = await this.#change(cutAt(cut)).then(
       () => true,
       () => false,
     );
-    const at = `${when} request ${request}`;
+    const at = `${cut.when} request ${cut.request}`;
     const [withOld, withNew] = [await this.#recovered(old), await this.#recovered(fresh)];
     if (isDone) assert.ok(withNew, `${at}: the change said that it succeeded`);
     assert.ok(withOld !== withNew, `${at}: old PIN ${withOld}, new PIN ${withNew}`);
@@ -75,12 +79,12 @@ export class PinChanges {
     return withNew ? 'new' : 'old';
   }
 
-  async #change(around: (send: () => Promise<Response>) => Promise<Response>): Promise<void> {
+  async #change(send: typeof fetch): Promise<void> {
     const old = this.#current;
     const fresh = otherThan(old);
     const phone = this.#world.device(this.#person, {
       deviceStore: this.#store,
-      fetch: (input, init) => around(() => fetch(input, init)),
+      fetch: send,
     });
     await phone.changePin({ backupName, pin: old, newPin: fresh });
     this.#current = fresh;

@@ -17,18 +17,18 @@ import { joinBackup, type KeeperDocument } from '@keystead/stack/join-backup';
 import { type Realms, startRealms } from '@keystead/stack/start-realms';
 import { type Stack, startStack } from '@keystead/stack/start-stack';
 
-const realmCount = 3;
-
 export class SeedlessWorld {
   readonly directory = mkdtempSync(join(tmpdir(), 'keystead-seedless-'));
   readonly #deletionDelaySeconds: number;
+  readonly #realmCount: number;
   #stack: Stack | undefined;
   #realms: Realms | undefined;
   #keeper: KeeperDocument | undefined;
   #log: number | undefined;
 
-  constructor(deletionDelaySeconds: number) {
+  constructor(deletionDelaySeconds: number, realmCount: number) {
     this.#deletionDelaySeconds = deletionDelaySeconds;
+    this.#realmCount = realmCount;
   }
 
   async start(): Promise<void> {
@@ -45,7 +45,7 @@ export class SeedlessWorld {
 
   async #startRealms(): Promise<void> {
     this.#realms = await startRealms({
-      realms: Array.from({ length: realmCount }, (_, position) => ({
+      realms: Array.from({ length: this.#realmCount }, (_, position) => ({
         number: position + 1,
         home: this.realmHome(position + 1),
         heads: join(this.directory, `heads-${position + 1}`),
@@ -122,9 +122,21 @@ export class SeedlessWorld {
         address,
         public_key: publicKey,
       })),
-      register_threshold: realmCount,
-      recover_threshold: 2,
+      register_threshold: this.#realmCount,
+      recover_threshold: Math.floor(this.#realmCount / 2) + 1,
       pin_hashing_mode: 'FastInsecure',
+    };
+  }
+
+  /** Some of the realms, by their places when their ids are in ascending order. */
+  someOf(places: readonly number[], recoverThreshold: number): ConfigurationDocument {
+    const all = this.configuration();
+    const realms = [...all.realms].sort((a, b) => (a.id < b.id ? -1 : 1));
+    return {
+      ...all,
+      realms: places.map((place) => realms[place]!),
+      register_threshold: places.length,
+      recover_threshold: recoverThreshold,
     };
   }
 
@@ -197,8 +209,8 @@ export const newKey = (): SecretBytes => SecretBytes.take(crypto.getRandomValues
 export const fastStretch: typeof stretch = (input) =>
   stretch({ ...input, memoryKibibytes: 8, iterations: 1 });
 
-export function withSeedless({ deletionDelaySeconds = 0 } = {}): SeedlessWorld {
-  const world = new SeedlessWorld(deletionDelaySeconds);
+export function withSeedless({ deletionDelaySeconds = 0, realmCount = 3 } = {}): SeedlessWorld {
+  const world = new SeedlessWorld(deletionDelaySeconds, realmCount);
   before(() => world.start());
   after(() => world.stop());
   return world;

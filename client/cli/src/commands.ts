@@ -28,8 +28,14 @@ import { orgGuardians, orgGuardiansSet } from './commands/org/guardians.ts';
 import { orgShow } from './commands/org/show.ts';
 import { orgThreshold } from './commands/org/threshold.ts';
 import { orgUnfreeze } from './commands/org/unfreeze.ts';
+import { realmCampaignFinish } from './commands/realm/campaign/finish.ts';
+import { realmCampaignRemind } from './commands/realm/campaign/remind.ts';
+import { realmCampaignStart } from './commands/realm/campaign/start.ts';
+import { realmCampaignStatus } from './commands/realm/campaign/status.ts';
 import { realmDecommission } from './commands/realm/decommission.ts';
 import { realmExport } from './commands/realm/export.ts';
+import { realmMigrate } from './commands/realm/migrate.ts';
+import { realmPlan } from './commands/realm/plan.ts';
 import { realmServe } from './commands/realm/serve.ts';
 import { realmTenant } from './commands/realm/tenant.ts';
 import { policyApply } from './commands/policy/apply.ts';
@@ -126,6 +132,12 @@ export const commands: readonly Command[] = [
   realmServe,
   realmTenant,
   realmExport,
+  realmPlan,
+  realmMigrate,
+  realmCampaignStart,
+  realmCampaignStatus,
+  realmCampaignRemind,
+  realmCampaignFinish,
   realmDecommission,
   backupServe,
   backupExport,

@@ -37,7 +37,8 @@ export function realmIdOf(home: string): string {
   return (JSON.parse(readFileSync(path, 'utf8')) as { id: string }).id;
 }
 
-function writeWhole(path: string, value: object): void {
+/** Replaces a file whole or not at all; only its owner reads it. */
+export function writeWhole(path: string, value: object): void {
   writeFileSync(`${path}.new`, `${JSON.stringify(value, undefined, 2)}\n`, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);
 }

@@ -9,6 +9,9 @@ import { readPrivateFile } from './terminal/secret-input.ts';
 /** The program that opens a home; it comes with the checkout, not with the package of the command. */
 const program = join(import.meta.dirname, '../../../stack/src/export-main.ts');
 
+/** Where the backups of a million organizations are fits. */
+const mostOutput = 2 ** 29;
+
 /** Of commands that open a home which a password or shares unlock. */
 export const unlockFileOption = {
   'unlock-file': {
@@ -32,8 +35,11 @@ export async function runExport(
   const secrets = unlockFiles.map(readPrivateFile);
   const { stdout, stderr, code } = await new Promise<{ stdout: string; stderr: string; code: number }>(
     (done) => {
-      const child = execFile(process.execPath, [program, JSON.stringify(asked)], (error, out, err) =>
-        done({ stdout: out, stderr: err, code: error === null ? 0 : 1 }),
+      const child = execFile(
+        process.execPath,
+        [program, JSON.stringify(asked)],
+        { maxBuffer: mostOutput },
+        (error, out, err) => done({ stdout: out, stderr: err, code: error === null ? 0 : 1 }),
       );
       child.stdin!.on('error', () => {});
       for (const secret of secrets) {

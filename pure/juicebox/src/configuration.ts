@@ -3,15 +3,19 @@ import { hexDecode } from '@keystead/crypto/hex';
 import { maximumShares } from './secret-sharing.ts';
 import type { PinHashingMode } from './stretched-pin.ts';
 
+export interface RealmDocument {
+  /** 32 hexadecimal digits; dashes are passed over, so that a UUID is one. */
+  readonly id: string;
+  readonly address: string;
+  /** 64 hexadecimal digits, the realm's Noise key. Without it the realm is trusted to its TLS. */
+  readonly public_key?: string;
+  /** Who runs it. Published clients pass over it; a plan of a migration does not. */
+  readonly operator?: string;
+}
+
 /** The realms of a registration as applications write them down: the JSON that published clients take. */
 export interface ConfigurationDocument {
-  readonly realms: readonly {
-    /** 32 hexadecimal digits; dashes are passed over, so that a UUID is one. */
-    readonly id: string;
-    readonly address: string;
-    /** 64 hexadecimal digits, the realm's Noise key. Without it the realm is trusted to its TLS. */
-    readonly public_key?: string;
-  }[];
+  readonly realms: readonly RealmDocument[];
   readonly register_threshold: number;
   readonly recover_threshold: number;
   readonly pin_hashing_mode: string;
@@ -74,7 +78,7 @@ export function parseConfiguration(document: ConfigurationDocument): Configurati
   return { realms, registerThreshold, recoverThreshold, pinHashingMode: mode };
 }
 
-function realmOf({ id, address, public_key: publicKey }: ConfigurationDocument['realms'][number]) {
+function realmOf({ id, address, public_key: publicKey }: RealmDocument) {
   const digits = typeof id === 'string' ? id.replaceAll('-', '').toLowerCase() : '';
   if (!/^[0-9a-f]{32}$/.test(digits))
     throw new ConfigurationError('id', 'a realm id is not 32 hexadecimal digits');

@@ -1,7 +1,7 @@
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
-import type { ConfigurationDocument } from '@keystead/juicebox/configuration';
+import type { ConfigurationDocument, RealmDocument } from '@keystead/juicebox/configuration';
 import type { BackupGeneration, BackupPlacement } from '@keystead/protocol/backup-messages';
 import {
   createRecoveryClient,
@@ -34,7 +34,6 @@ export interface RealmTarget {
 }
 
 type Scope = 'register' | 'recover' | 'delete';
-type RealmDocument = ConfigurationDocument['realms'][number];
 
 /** A token that is used up before its end needs no second one; one that ends sooner is asked for again. */
 const leastLifetime = 20_000;

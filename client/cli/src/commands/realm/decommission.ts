@@ -1,9 +1,9 @@
 import type { Command } from '../../command.ts';
 import { CommandError } from '../../command-error.ts';
 import { markDecommissioned, readRealmSettings, realmIdOf, writeRealmSettings } from '../../realm-home.ts';
+import { registrationsOf } from '../../realm-migration.ts';
 import { defaultRealmHome, type RealmOptions, realmHomeOption } from './home-option.ts';
 
-const patience = 5000;
 /** Longer than a running realm takes to read its settings again, in milliseconds. */
 const settling = 5000;
 
@@ -33,7 +33,12 @@ export const realmDecommission: Command = {
       writeRealmSettings(home, settings);
       await new Promise((wake) => setTimeout(wake, settling));
     }
-    const registered = await registrationsOf(address, realmId);
+    const registered = await registrationsOf({ id: realmId, address });
+    if (registered === undefined)
+      throw new CommandError(
+        `the realm of this directory does not answer at ${address}`,
+        'start it, or name its address with --address',
+      );
     if (registered > 0)
       throw new CommandError(
         `${registered} registrations depend on this realm; it is closed for new ones`,
@@ -46,22 +51,3 @@ export const realmDecommission: Command = {
     };
   },
 };
-
-async function registrationsOf(address: string, realmId: string): Promise<number> {
-  const read = async (path: string) => {
-    const response = await fetch(new URL(path, address), { signal: AbortSignal.timeout(patience) });
-    if (!response.ok) throw new TypeError(String(response.status));
-    return await response.text();
-  };
-  try {
-    const { realmID } = JSON.parse(await read('')) as { realmID: string };
-    const figure = /^keystead_realm_enclave\{name="registrations"\} (\d+)$/m.exec(await read('metrics'))?.[1];
-    if (realmID === realmId && figure !== undefined) return Number(figure);
-  } catch {
-    // Said below.
-  }
-  throw new CommandError(
-    `the realm of this directory does not answer at ${address}`,
-    'start it, or name its address with --address',
-  );
-}
