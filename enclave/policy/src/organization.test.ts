@@ -116,6 +116,31 @@ describe('an organization in memory', () => {
     assert.equal(loaded(empty).decidedAt(identity, time + decisionWindowMilliseconds + 1), undefined);
   });
 
+  it('remembers what a cold start reads back for as long as a stamp of it is fresh, however full the memory is', () => {
+    const nodes = new NodeCache(10_000_000, 0);
+    const { append, entries } = growing(nodes);
+    const identity = new Uint8Array(32).fill(3);
+    const { time } = emptyEntry();
+    const hours = 3 * 3_600_000;
+    for (let position = 1; position < 63; position += 1) append({ time });
+    append({ identity, time: time + hours });
+    append({ time: time + hours });
+    const requests = noRequests();
+    requests.note(id, new Uint8Array(32).fill(4), 1_000, time + hours - decisionWindowMilliseconds - 1);
+    const { entry } = entries.get(64)!;
+    const cold = new Organization(id, keys, nodes, requests, entry.stateRoot!, emptyHead);
+    cold.append({ ...entries.get(64)!, entry: { ...entry, stateRoot: undefined } }, 0);
+    const other = new Uint8Array(32);
+    const others = new DataView(other.buffer);
+    for (let number = 0; number < 393_216; number += 1) {
+      others.setUint32(0, number);
+      requests.note(id, other, 1_000, time + hours);
+    }
+    assert.equal(cold.decidedAt(identity, time + hours), 63);
+    requests.forgetBefore(time + hours);
+    assert.equal(cold.decidedAt(identity, time + hours), 63);
+  });
+
   it('asks for the node that it lacks', () => {
     const { organization, append, entries } = growing();
     append({ cells: [cell('wallet-tag/a', 'one')] });

@@ -172,10 +172,12 @@ export class Organization {
       withAllNodes(checkpoints.map((at) => () => this.#requestsCell(at)));
       for (const checkpoint of checkpoints) {
         const { oldestTime, identities } = this.#requestsCell(checkpoint);
+        // None of them is later than what comes after them: noted earlier, one could be forgotten while it can still come again.
+        const latest = this.#notedSince;
         const first = checkpoint - checkpointInterval + 1;
         for (const [index, identity] of identities.entries())
           if (first + index < this.#notedFrom && !equalBytes(identity, zeroHash))
-            this.#requests.note(this.id, identity, first + index, oldestTime);
+            this.#requests.note(this.id, identity, first + index, latest);
         this.#notedFrom = first;
         this.#notedSince = oldestTime;
       }
