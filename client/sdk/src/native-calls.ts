@@ -312,8 +312,10 @@ interface Recovering extends InOrganization {
 }
 
 /** A keeper of backups acts on it; by itself it releases nothing (spec/backup.md). */
-interface Permitted {
+export interface Permitted {
   readonly permitted: true;
+  /** base64url: the policy engine's own statement that it allowed the request. */
+  readonly allowed: string;
 }
 
 interface OfBackup extends InOrganization {

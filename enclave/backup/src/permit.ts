@@ -1,7 +1,9 @@
 import { equalBytes } from '@keystead/crypto/bytes';
-import { answerRoleSigner } from '@keystead/protocol/answer';
+import { base64urlEncode } from '@keystead/crypto/base64url';
+import { answerRolePolicy, answerRoleSigner } from '@keystead/protocol/answer';
 import { verifyAnswer } from '@keystead/protocol/answer-signature';
 import type { BackupCall } from '@keystead/protocol/backup-messages';
+import { allowedResult, type BackupMethod, isBackupMethod } from '@keystead/protocol/backup-permit';
 import { routeRpc, surfaceNative } from '@keystead/protocol/frames';
 import { parseUuid } from '@keystead/protocol/ids';
 import { type ParsedRequestOf, parseRequest } from '@keystead/protocol/request';
@@ -9,17 +11,7 @@ import { parseStamp, requestIdentity, verifySelfStamp } from '@keystead/protocol
 import { BackupRefusal } from './refusal.ts';
 import type { BackupSettings } from './settings.ts';
 
-const methods = [
-  'putBackup',
-  'activateBackup',
-  'getBackup',
-  'listBackups',
-  'deleteBackup',
-  'getRealmTokens',
-] as const;
-export type BackupMethod = (typeof methods)[number];
-
-/** A request that the deployment's signer states to have passed every check. */
+/** A request that the deployment's policy engine states to have allowed, and its signer to have passed every check. */
 export interface Permit {
   readonly request: { [M in BackupMethod]: ParsedRequestOf<M> }[BackupMethod];
   /** 16 bytes. */
@@ -32,7 +24,7 @@ export interface Permit {
 export const permitLifetimeMilliseconds = 60_000;
 const clockToleranceMilliseconds = 10_000;
 
-/** spec/backup.md §3: what the request says, when the signer stated it. Throws BackupRefusal. */
+/** spec/backup.md §3: what the request says, when policy engine and signer both stated it. Throws BackupRefusal. */
 export function permitOf(
   call: BackupCall,
   circumstances: {
@@ -43,22 +35,30 @@ export function permitOf(
   },
 ): Permit {
   const { deployment, session, now } = circumstances;
-  const { request: raw, signature } = call;
+  const { request: raw, signature, allowed } = call;
   if (raw.surface !== surfaceNative || raw.route !== routeRpc) throw new BackupRefusal('permit-refused');
   let permit: Permit;
   try {
     const stamp = parseStamp(raw);
     // The signer has checked it; a passkey's takes its leaf, which is not here.
     if (!stamp.webauthn && !verifySelfStamp(stamp, raw.body)) throw new BackupRefusal('permit-refused');
-    const statement = verifyAnswer({
-      signature,
+    const answer = {
       deploymentKeys: deployment.keys,
       currentKeys: deployment.current,
       deploymentId: deployment.id,
       identity: requestIdentity(stamp, raw.body),
       status: 200,
-      body: { permitted: true },
-    });
+    };
+    const body = { permitted: true, allowed: base64urlEncode(allowed) };
+    const statement = verifyAnswer({ ...answer, signature, body });
+    const allowance = verifyAnswer({ ...answer, signature: allowed, body: allowedResult });
+    if (allowance.role !== answerRolePolicy) throw new BackupRefusal('permit-refused');
+    // Of one decision: neither role can take the other's word about another entry.
+    if (
+      allowance.position !== statement.position ||
+      !equalBytes(allowance.organization, statement.organization)
+    )
+      throw new BackupRefusal('permit-refused');
     if (statement.role !== answerRoleSigner) throw new BackupRefusal('permit-refused');
     const request = parseRequest('native', 'rpc', raw.body);
     const organization = parseUuid(request.organizationId ?? '');
@@ -78,5 +78,5 @@ export function permitOf(
 }
 
 function isOfBackup(request: { readonly method: string }): request is Permit['request'] {
-  return (methods as readonly string[]).includes(request.method);
+  return isBackupMethod(request.method);
 }

@@ -38,7 +38,7 @@ describe('the keeper of backups', () => {
     }
   });
 
-  test('releases nothing that the signer of its deployment did not state about exactly this request, now', async () => {
+  test('releases nothing that signer and policy engine of its deployment did not both state about exactly this request, now', async () => {
     const world = await withBackup();
     const refusals: [string, Partial<CallOptions>][] = [
       ['permit-refused', { statedBy: 6 }],
@@ -66,6 +66,15 @@ describe('the keeper of backups', () => {
       ],
       ['permit-refused', { method: 'getOrganization', params: {} }],
       ['session-other', { otherSession: random(32) }],
+      // The signer's word is not enough either: what the policy engine did not allow in this very entry is not released.
+      ['permit-refused', { allowedBy: 2 }],
+      ['permit-refused', { allowedBy: 2, allowance: { role: 2 } }],
+      ['permit-refused', { allowedBy: 6 }],
+      ['permit-refused', { allowance: { identity: random(32) } }],
+      ['permit-refused', { allowance: { resultDigest: random(32) } }],
+      ['permit-refused', { allowance: { status: 403 } }],
+      ['permit-refused', { allowance: { organization: random(16) } }],
+      ['permit-refused', { allowance: { position: 2 } }],
     ];
     for (const [code, changed] of refusals) {
       const answer = await world.call({ ...get, ...changed });

@@ -8,7 +8,8 @@ import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { sha256 } from '@keystead/crypto/sha256';
 import * as x25519 from '@keystead/crypto/x25519';
 import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
-import { answerRoleSigner, type Statement } from '@keystead/protocol/answer';
+import { answerRolePolicy, answerRoleSigner, type Statement } from '@keystead/protocol/answer';
+import { allowedResult } from '@keystead/protocol/backup-permit';
 import { resultDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
 import type { BackupEvent, FromBackup, ToBackup } from '@keystead/protocol/backup-frames';
 import {
@@ -78,6 +79,9 @@ export interface CallOptions {
   readonly statement?: Partial<Statement>;
   /** Who states it: 1 policy engine, 2 signer. */
   readonly statedBy?: number;
+  /** Changes to what the policy engine states, and who states it. */
+  readonly allowance?: Partial<Statement>;
+  readonly allowedBy?: number;
   /** Changes to the request after it was stated. */
   readonly altered?: (request: RawRequest) => RawRequest;
   /** The key of the handshake when it is not that of the request. */
@@ -192,23 +196,34 @@ export class KeeperWorld {
       }),
     );
     const request = this.#stamped(body);
-    const stated: Statement = {
+    const common = {
       version: statementVersion,
-      role: answerRoleSigner,
       deployment: deploymentId,
       identity: requestIdentity(parseStamp(request), body),
       status: 200,
-      resultDigest: resultDigestOf(200, { permitted: true }),
       organization,
       position: 3,
       head: filled(5),
       time: this.now,
+    };
+    const allowance: Statement = {
+      ...common,
+      role: answerRolePolicy,
+      resultDigest: resultDigestOf(200, allowedResult),
+      ...options.allowance,
+    };
+    const [allowed] = signStatements(new SecretBytes(filled(options.allowedBy ?? 1)), [allowance]);
+    const stated: Statement = {
+      ...common,
+      role: answerRoleSigner,
+      resultDigest: resultDigestOf(200, { permitted: true, allowed: base64urlEncode(allowed!) }),
       ...options.statement,
     };
     const [signature] = signStatements(new SecretBytes(filled(options.statedBy ?? 2)), [stated]);
     const call = BackupCall.encode({
       request: options.altered?.(request) ?? request,
       signature: signature!,
+      allowed: allowed!,
       content: options.content,
     });
     const prologue = backupPrologue(this.#keeperId);

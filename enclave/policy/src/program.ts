@@ -42,6 +42,7 @@ import { Rates } from './rates.ts';
 import { queryName, RowQueries } from './row-queries.ts';
 import { storedEntry } from './stored-entry.ts';
 import { NeedRows, NodeCache } from './rows.ts';
+import { withAllowance } from './allowance.ts';
 import { type OwnerEntry, plannedTicket, repeatedTicket } from './tickets.ts';
 
 type BatchMessage = Extract<FromPolicy, { type: 'batch' }>;
@@ -323,9 +324,12 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     );
     // Its nodes can be read from now on, before the store has them: for its ticket, and by what builds on it.
     this.#keepNodes(decided);
-    const ticket = decided.ticket === null ? null : plannedTicket(pending, decided, caller!);
-    this.#counters.decisions += 1;
     const [own] = decided.entries;
+    const ticket =
+      decided.ticket === null
+        ? null
+        : withAllowance(this.#context, pending, own.known, plannedTicket(pending, decided, caller!));
+    this.#counters.decisions += 1;
     const { entry } = own.known;
     if (entry.decision.outcome !== outcomeAllow) this.#counters.denials += 1;
     if (founding) this.#foundings.note(pending);
@@ -589,7 +593,9 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     for (const { known, other, pending, organization } of repeats) {
       try {
         if (known.entry.keyUse !== undefined && known.entry.decision.outcome === outcomeAllow)
-          tickets.push(repeatedTicket(known, other, pending, organization));
+          tickets.push(
+            withAllowance(this.#context, pending, known, repeatedTicket(known, other, pending, organization)),
+          );
         else
           answers.push({
             refs: pending.refs,

@@ -10,6 +10,7 @@ const display = object({
     tags: array(string({ max: 64 }), { max: 64 }),
     accounts: derivations('native'),
     grant: string({ max: 64 }),
+    allowed: string({ max: 1024 }),
   },
 });
 export type Display = Infer<typeof display>;

@@ -46,8 +46,10 @@ export type BackupContent = Static<typeof BackupContent>;
 /** A stamped request with the signer's answer to it. `content` belongs to putBackup. */
 export const BackupCall = struct({
   request: RawRequest,
-  /** `signature` of the answer: an encoded AnswerSignature. */
+  /** `signature` of the answer, the signer's: an encoded AnswerSignature. */
   signature: bytes(16384),
+  /** `allowed` of its result, the policy engine's: another one. */
+  allowed: bytes(1024),
   content: option(BackupContent),
 });
 export type BackupCall = Static<typeof BackupCall>;

@@ -186,8 +186,8 @@ export const statedFacts = answered({
   facts: list(answered({ kind: text, subject: text, stands: { type: 'boolean' } })),
 });
 
-/** What the signer states of a request that a keeper of backups acts on (spec/backup.md §3). */
-export const permitted = answered({ permitted: { const: true } });
+/** What the signer states of a request that a keeper of backups acts on, with the policy engine's statement (spec/backup.md §3). */
+export const permitted = answered({ permitted: { const: true }, allowed: text });
 
 export const organizationPolicies = answered({
   organizationId: uuid,

@@ -1,4 +1,4 @@
-import { base64urlEncode } from '@keystead/crypto/base64url';
+import { base64urlDecode, base64urlEncode } from '@keystead/crypto/base64url';
 import { hexDecode } from '@keystead/crypto/hex';
 import { noiseInitiate } from '@keystead/crypto/noise-nk';
 import { sha256 } from '@keystead/crypto/sha256';
@@ -10,8 +10,9 @@ import {
   BackupEnvelope,
   backupPrologue,
 } from '@keystead/protocol/backup-messages';
+import type { BackupMethod } from '@keystead/protocol/backup-permit';
 import type { Client } from '../client.ts';
-import type { NativeMethod, ParamsOf } from '../native-calls.ts';
+import type { NativeMethod, ParamsOf, Permitted } from '../native-calls.ts';
 import { SeedlessError } from './seedless-error.ts';
 
 /** A keeper of backups: where it is, and the key that this client believes. */
@@ -23,10 +24,7 @@ export interface KeeperDocument {
   readonly publicKey: string;
 }
 
-export type KeeperMethod = Extract<
-  NativeMethod,
-  'putBackup' | 'activateBackup' | 'getBackup' | 'listBackups' | 'deleteBackup' | 'getRealmTokens'
->;
+export type KeeperMethod = Extract<NativeMethod, BackupMethod>;
 type Params<M extends KeeperMethod> = Omit<ParamsOf<M>, 'organizationId' | 'session' | 'digest'>;
 type Answered = Exclude<BackupAnswer, { type: 'refused' }>['type'];
 const answers = {
@@ -76,13 +74,17 @@ export class KeeperConnection {
     const digest =
       content === undefined ? {} : { digest: base64urlEncode(sha256(BackupContent.encode(content))) };
     const session = base64urlEncode(publicKey(ephemeral));
-    const { evidence } = await client.callVerified(
+    const { evidence, result } = await client.callVerified(
       method,
       // What the method of the keeper takes, with what every one of them takes.
       { ...params, ...digest, organizationId, session } as unknown as ParamsOf<M>,
       signal === undefined ? {} : { signal },
     );
-    const payload = BackupCall.encode({ ...evidence, content });
+    const payload = BackupCall.encode({
+      ...evidence,
+      allowed: base64urlDecode((result as Permitted).allowed),
+      content,
+    });
     const prologue = backupPrologue(this.#keeperId);
     const handshake = noiseInitiate(this.#publicKey, ephemeral, payload, prologue);
     payload.fill(0);
