@@ -11,7 +11,7 @@ import { domainPrefix } from '@keystead/protocol/domain';
 
 export const importLifetimeMilliseconds = 15 * 60 * 1000;
 
-const envelopeVersion = 1;
+const envelopeVersion = 2;
 
 const ImportEnvelope = struct({
   version: u8,
@@ -20,6 +20,14 @@ const ImportEnvelope = struct({
   /** The private key and a tag. */
   ciphertext: fixed(48),
 });
+
+/** Whose import it is: others of the organization could make a wallet of the secret without the constraints that it came with. */
+export interface ImportOf {
+  /** 16 bytes. */
+  readonly organization: Uint8Array;
+  /** Of the authenticator that asks, 32 bytes. */
+  readonly keyHash: Uint8Array;
+}
 
 /** Makes the key pairs of imports, and finds the private key of one again in its envelope. */
 export class ImportEnvelopes {
@@ -31,18 +39,15 @@ export class ImportEnvelopes {
     this.#random = random;
   }
 
-  /** A fresh X25519 key for one organization; `now` in milliseconds. */
-  make(
-    organization: Uint8Array,
-    now: number,
-  ): { readonly publicKey: Uint8Array; readonly envelope: Uint8Array } {
+  /** A fresh X25519 key for whoever asks with one authenticator key of an organization; `now` in milliseconds. */
+  make(whose: ImportOf, now: number): { readonly publicKey: Uint8Array; readonly envelope: Uint8Array } {
     const { privateKey, publicKey } = deriveKeyPair(this.#random(32));
     const nonce = this.#random(12);
     const expires = now + importLifetimeMilliseconds;
     const ciphertext = aes256GcmSeal(
       this.#key.expose(),
       nonce,
-      context(organization, expires, publicKey),
+      context(whose, expires, publicKey),
       privateKey,
     );
     privateKey.fill(0);
@@ -52,9 +57,9 @@ export class ImportEnvelopes {
     };
   }
 
-  /** The private key of an envelope, or undefined when it is not of this key and organization, or its time is over. */
+  /** The private key of an envelope, or undefined when it is not of this key and whom it was made for, or its time is over. */
   open(options: {
-    readonly organization: Uint8Array;
+    readonly whose: ImportOf;
     readonly envelope: Uint8Array;
     readonly publicKey: Uint8Array;
     readonly now: number;
@@ -62,7 +67,7 @@ export class ImportEnvelopes {
     try {
       const { version, expires, nonce, ciphertext } = ImportEnvelope.decode(options.envelope);
       if (version !== envelopeVersion || options.now >= expires) return undefined;
-      const aad = context(options.organization, expires, options.publicKey);
+      const aad = context(options.whose, expires, options.publicKey);
       return SecretBytes.take(aes256GcmOpen(this.#key.expose(), nonce, aad, ciphertext));
     } catch {
       return undefined;
@@ -70,8 +75,8 @@ export class ImportEnvelopes {
   }
 }
 
-function context(organization: Uint8Array, expires: number, publicKey: Uint8Array): Uint8Array {
+function context({ organization, keyHash }: ImportOf, expires: number, publicKey: Uint8Array): Uint8Array {
   const time = new Uint8Array(8);
   new DataView(time.buffer).setBigUint64(0, BigInt(expires));
-  return concatBytes(domainPrefix('keystead/import-envelope/v1'), organization, time, publicKey);
+  return concatBytes(domainPrefix('keystead/import-envelope/v2'), organization, keyHash, time, publicKey);
 }

@@ -59,8 +59,8 @@ export class Maker {
     const empty = new Uint8Array(0);
     const figures = { boot, identity, organization, walletId };
     try {
-      const request = this.#request(make);
-      if (make.secret === undefined) return { ...this.#makeRow(make, request), boot };
+      const { request, keyHash } = this.#request(make);
+      if (make.secret === undefined) return { ...this.#makeRow(make, request, keyHash), boot };
       const accounts = this.#tell(make, request, sealed);
       return { ...figures, refusal: empty, secret: make.secret, sealed: empty, accounts };
     } catch (error) {
@@ -71,7 +71,10 @@ export class Maker {
   }
 
   /** The caller's own request, of the organization that the policy engine names. */
-  #request({ identity, organization }: Make): ParsedRequest {
+  #request({ identity, organization }: Make): {
+    readonly request: ParsedRequest;
+    readonly keyHash: Uint8Array;
+  } {
     const held = this.#requests.find(identity)?.request;
     if (held === undefined) throw refused('The signer did not get this request.');
     const { stamp } = held;
@@ -82,10 +85,10 @@ export class Maker {
     const named = organizationOf(request);
     if (named === undefined || !equalBytes(named, organization))
       throw refused('The request is of another organization.');
-    return request;
+    return { request, keyHash: stamp.keyHash };
   }
 
-  #makeRow(make: Make, request: ParsedRequest): Made {
+  #makeRow(make: Make, request: ParsedRequest, keyHash: Uint8Array): Made {
     const { identity, organization, walletId } = make;
     const now = this.#clock();
     const key = hexEncode(identity);
@@ -95,7 +98,7 @@ export class Maker {
     if (request.kind !== 'make') throw refused('The method makes no wallet.');
     if (!equalBytes(walletIdOf(organization, identity), walletId))
       throw refused('The wallet id does not follow from the request.');
-    const secret = makeFor({ request, tools: this.#tools, organization, now });
+    const secret = makeFor({ request, tools: this.#tools, organization, keyHash, now });
     if (secret === undefined) throw refused('The method makes no wallet.');
     const source = new SecretAccounts(secret, { backend: this.#tools.backend });
     try {

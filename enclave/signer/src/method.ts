@@ -26,6 +26,8 @@ export interface UseContext<M extends MethodName> {
   readonly tools: SignerTools;
   /** The requester's organization, 16 bytes. */
   readonly organization: Uint8Array;
+  /** Of the authenticator that stamped, 32 bytes. */
+  readonly keyHash: Uint8Array;
   /** Time of the entry, milliseconds. */
   readonly time: number;
   readonly display: DisplayOf;
@@ -45,6 +47,8 @@ export interface MakeContext<M extends MethodName> {
   readonly request: ParsedRequestOf<M>;
   readonly tools: SignerTools;
   readonly organization: Uint8Array;
+  /** Of the authenticator that the stamp names, 32 bytes. */
+  readonly keyHash: Uint8Array;
   /** The signer's clock, milliseconds. */
   readonly now: number;
 }

@@ -4,7 +4,7 @@ import { base64urlDecode, base64urlEncode } from '@keystead/crypto/base64url';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { hexDecode, hexEncode } from '@keystead/crypto/hex';
 import * as hpke from '@keystead/crypto/hpke';
-import { formatUuid } from '@keystead/protocol/ids';
+import { formatUuid, walletIdOf } from '@keystead/protocol/ids';
 import { defaultAccounts } from '@keystead/protocol/parameters/derivation';
 import { parseRequest, type ParsedRequest } from '@keystead/protocol/request';
 import { signedBytesDigest } from '@keystead/protocol/signed-bytes';
@@ -312,6 +312,35 @@ describe('import and export', () => {
     assert.throws(() => complete!(encrypt!(entropy), { mnemonicLength: 12 }), refused);
     bench.now -= 1;
     assert.doesNotThrow(() => complete!(encrypt!(entropy), { mnemonicLength: 12 }));
+  });
+
+  test('somebody else of the organization, who saw an import, cannot make a wallet of its secret without its constraints', () => {
+    const bench = new SignerBench();
+    const begin = bench.use(bench.call('initWalletImport', {}), {});
+    const { envelope, publicKey } = begin.body as { envelope: string; publicKey: string };
+    const encryptedSecret = base64urlEncode(
+      sealImport({
+        publicKey: base64urlDecode(publicKey),
+        deploymentId: bench.roles.signer.deploymentId,
+        organization: bench.organization.id,
+        secret: entropy,
+        random: bench.roles.policy.random,
+      }),
+    );
+    const seen = {
+      walletName: 'W',
+      importEnvelope: { envelope, publicKey },
+      encryptedSecret,
+      mnemonicLength: 12,
+    };
+    const made = (options: { seed?: Uint8Array }, params: object) => {
+      const call = bench.call('completeImportWallet', { ...seen, ...params }, options);
+      bench.hold(call);
+      const { refusal } = bench.make(call, walletIdOf(bench.organization.id, call.identity));
+      return refusal.length === 0 ? 'made' : JSON.parse(Buffer.from(refusal).toString()).code;
+    };
+    assert.equal(made({ seed: new Uint8Array(32).fill(7) }, {}), 'import-invalid');
+    assert.equal(made({}, { constraints: { export: false } }), 'made');
   });
 
   test('import through the compatibility surface is off unless the operator turns it on', () => {

@@ -228,7 +228,8 @@ class Signer implements Program<ToSigner, FromSigner> {
     const authenticated = authenticatedRequest({ committed, held, receipt, witness, deploymentId });
     const { request } = authenticated;
     const display = displayOf(ticket.display);
-    const use = { request, tools, organization: entry.organization, time: entry.time, display };
+    const { organization, authenticator: keyHash, time } = entry;
+    const use = { request, tools, organization, keyHash, time, display };
     if (!usesWallet(request)) {
       assertCeiling(authenticated, null);
       const answer = useNoWallet(use as Parameters<typeof useNoWallet>[0]);

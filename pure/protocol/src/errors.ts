@@ -455,7 +455,7 @@ export const errorCodes = {
     400,
     'Import not readable',
     'Ask for a new envelope with initWalletImport and encrypt for its public key.',
-    'The envelope is not ours, is used or old, or the secret in it could not be opened or is no valid secret.',
+    'The envelope is not ours, is of another caller or old, or the secret in it could not be opened or is no valid secret.',
   ),
   'export-disabled': kind(
     403,

@@ -8,14 +8,14 @@ import { importedSecret, type WalletSecret } from '../wallet-secret.ts';
 
 /** Throws KmsError `import-invalid` with the parameter in `field`; it does not say why a secret does not open. */
 export function make(context: MakeContext<'completeImportWallet'>): WalletSecret {
-  const { request, tools, organization, now } = context;
+  const { request, tools, organization, keyHash, now } = context;
   assertImportAllowed(request.surface, tools);
   const { importEnvelope, encryptedSecret, wallet } = request.params;
-  const privateKey = tools.envelopes.open({ organization, ...importEnvelope, now });
+  const privateKey = tools.envelopes.open({ whose: { organization, keyHash }, ...importEnvelope, now });
   if (privateKey === undefined)
     throw new KmsError('import-invalid', {
       field: 'params.importEnvelope',
-      detail: 'The envelope is not of this organization and key, or it is older than 15 minutes',
+      detail: 'The envelope is not of this authenticator and public key, or it is older than 15 minutes',
     });
   try {
     const { deploymentId } = tools;

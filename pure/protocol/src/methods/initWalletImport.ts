@@ -6,7 +6,7 @@ import { id } from '../parameters/text.ts';
 export const name = 'initWalletImport';
 export const kind = 'use';
 export const summary =
-  'A fresh key of the signer to encrypt a secret for, and the envelope that lets it be used once.';
+  'A fresh key of the signer to encrypt a secret for, and the envelope that lets this caller use it for 15 minutes.';
 
 export interface Params {
   readonly organizationId: string;
