@@ -8,6 +8,7 @@ import {
   type Address,
   getBase58Decoder,
   getBase58Encoder,
+  getCompiledTransactionMessageDecoder,
   getTransactionDecoder,
   lamports,
   type Signature,
@@ -30,6 +31,10 @@ export interface LiteSvmRpc {
   /** Lamports. */
   balance(address: string): bigint;
   blockhash(): string;
+  /** Another recent blockhash: those before are too old from now on. */
+  expireBlockhash(): void;
+  /** The chain's time is so many seconds ahead of the machine's. */
+  ahead: number;
   /** Transactions that were executed or refused since the start. */
   sent(): number;
   stop(): Promise<void>;
@@ -77,6 +82,11 @@ function transactionBytes(text: unknown, options: Options | undefined): Uint8Arr
 export async function startLiteSvmRpc(): Promise<LiteSvmRpc> {
   const chain = new LiteSVM();
   let sent = 0;
+  /** What stands in a block, newest first. */
+  const executed: { id: string; bytes: Uint8Array; err: string | null; accounts: string[]; time: number }[] =
+    [];
+  const now = () => Math.floor(Date.now() / 1000) + rpc.ahead;
+  const rpc = { ahead: 0 };
   const base58 = (bytes: Uint8Array) => getBase58Decoder().decode(bytes);
   const context = { slot: SLOT, apiVersion: '2.0.0' };
   const balance = (address: string) => chain.getBalance(address as Address) ?? 0n;
@@ -111,7 +121,22 @@ export async function startLiteSvmRpc(): Promise<LiteSvmRpc> {
       }
       sent += 1;
       const result = chain.sendTransaction(transaction);
-      if (result instanceof FailedTransactionMetadata) {
+      const failed = result instanceof FailedTransactionMetadata;
+      // A program's own error is charged its fee and stands in a block; others never get into one.
+      if (!failed || typeof result.err() !== 'number') {
+        const [id] = Object.values(transaction.signatures);
+        const accounts = getCompiledTransactionMessageDecoder().decode(
+          transaction.messageBytes,
+        ).staticAccounts;
+        executed.unshift({
+          id: base58(id as Uint8Array),
+          bytes,
+          err: failed ? reasonOf(result)[0] : null,
+          accounts: [...accounts],
+          time: now(),
+        });
+      }
+      if (failed) {
         const [err, text] = reasonOf(result);
         const logs = result.meta().logs();
         throw new RpcError(-32002, `Transaction simulation failed: ${text}`, { err, logs });
@@ -131,6 +156,33 @@ export async function startLiteSvmRpc(): Promise<LiteSvmRpc> {
           accounts: null,
           returnData: null,
         },
+      };
+    },
+    getBlockTime: () => now(),
+    getSignaturesForAddress: ([address, options]) => {
+      const { limit = 1000, before } = (options ?? {}) as { limit?: number; before?: string };
+      const of = executed.filter(({ accounts }) => accounts.includes(address as string));
+      const from = before === undefined ? 0 : of.findIndex(({ id }) => id === before) + 1;
+      return of.slice(from, from + limit).map(({ id, err, time }) => ({
+        signature: id,
+        slot: SLOT,
+        err,
+        memo: null,
+        blockTime: time,
+        confirmationStatus: 'finalized',
+      }));
+    },
+    getTransaction: ([id]) => {
+      const found = executed.find((each) => each.id === id);
+      if (found === undefined) return null;
+      const { bytes, err, time } = found;
+      const encoded = Buffer.from(bytes).toString('base64');
+      return {
+        slot: SLOT,
+        transaction: [encoded, 'base64'],
+        meta: { err },
+        version: 'legacy',
+        blockTime: time,
       };
     },
     getSignatureStatuses: ([signatures]) => ({
@@ -184,6 +236,13 @@ export async function startLiteSvmRpc(): Promise<LiteSvmRpc> {
     },
     balance,
     blockhash: () => chain.latestBlockhash(),
+    expireBlockhash: () => void chain.expireBlockhash(),
+    get ahead() {
+      return rpc.ahead;
+    },
+    set ahead(seconds) {
+      rpc.ahead = seconds;
+    },
     sent: () => sent,
     async stop() {
       server.closeAllConnections();

@@ -49,6 +49,8 @@ import { recoverCancel } from './commands/recover/cancel.ts';
 import { recoverComplete } from './commands/recover/complete.ts';
 import { recoverStart } from './commands/recover/start.ts';
 import { recoverOfflineCommand } from './commands/recover-offline.ts';
+import { outcomesState } from './commands/outcomes/state.ts';
+import { outcomesWatch } from './commands/outcomes/watch.ts';
 import { pricesFeed } from './commands/prices/feed.ts';
 import { pricesState } from './commands/prices/state.ts';
 import { send } from './commands/send.ts';
@@ -114,6 +116,8 @@ export const commands: readonly Command[] = [
   policyApply,
   pricesState,
   pricesFeed,
+  outcomesState,
+  outcomesWatch,
   signMessage,
   signTransaction,
   signTypedData,
