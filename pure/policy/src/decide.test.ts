@@ -326,6 +326,38 @@ describe('decide', () => {
   const asked = (text: string, over: Partial<Effects> = {}, usage = noUsage) =>
     decidedBy(compilePolicy('user', parsePolicy(`policy 1;\n${text}`)), { ...quiet, ...over }, usage);
 
+  it('says that a rule denies where no part of the request is named', () => {
+    const { rule, field, trace, hint, code } = asked('allow "r" when true; deny "d" when true;');
+    assert.deepEqual(
+      [rule, field, trace, hint, code],
+      [
+        'user/d',
+        null,
+        ['user/d: deny: the rule denies this'],
+        'Ask a root user of the organization to do this or to widen the policy.',
+        'policy-denied',
+      ],
+    );
+    assert.deepEqual(asked('allow "r" when true;\n// Closed for the year.\ndeny "d" when true;').trace, [
+      'user/d: deny: Closed for the year.',
+    ]);
+    const named = asked('allow "r" when true; deny "d" when effects.chain == "solana";');
+    assert.equal(named.field, 'effects.chain');
+    assert.equal(named.hint, 'Change what effects.chain names, or ask a root user to change the policy.');
+  });
+
+  it('asks for the fewest approvals of those rules that accept what needs one', () => {
+    const takeovers = [{ kind: 'stake', account: 'A', by: 'B' }];
+    const rule = (id: string, approvals: number, when = 'true') =>
+      `allow "${id}" when ${when} accepting takeover("stake")${approvals > 0 ? ` approvals ${approvals}` : ''};`;
+    const needed = (...rules: string[]) =>
+      asked(`allow "plain" when true; ${rules.join(' ')}`, { takeovers }).approvalsNeeded;
+    assert.equal(needed(rule('a', 2), rule('b', 3)), 2);
+    assert.equal(needed(rule('a', 3), rule('b', 2)), 2);
+    assert.equal(needed(rule('a', 3), rule('b', 1, 'subject.user == "nobody"')), 3);
+    assert.equal(needed(rule('a', 1), rule('b', 0)), 0);
+  });
+
   it('does not know methods that only look like members', () => {
     assert.equal(actionClassOf('toString' as MethodName), 'unsupported');
   });

@@ -227,15 +227,16 @@ function wordsOf(policy: CompiledPolicy, reason: Refusal['reason'], request: Pol
         context,
         explanationBudget(),
       );
-      const [first] = findings;
+      // A rule that is not false has a finding; a constant is no part of the request.
+      const first = findings[0]!;
+      const isConstant = first.path === 'policy';
       return {
         rule: rule.name,
-        field: first?.path ?? null,
-        why: rule.document.comment ?? (first === undefined ? 'the rule denies this' : found(first)),
-        hint:
-          first === undefined
-            ? askRoot
-            : `Change what ${first.path} names, or ask a root user to change the policy.`,
+        field: isConstant ? null : first.path,
+        why: rule.document.comment ?? (isConstant ? 'the rule denies this' : found(first)),
+        hint: isConstant
+          ? askRoot
+          : `Change what ${first.path} names, or ask a root user to change the policy.`,
         findings,
         excess: null,
       };

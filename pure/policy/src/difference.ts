@@ -43,7 +43,11 @@ export function allowedOnlyBy(one: PolicyDocument, other: PolicyDocument): Diffe
   const { usage } = answer;
   const of = (name: string, document: PolicyDocument): DecisionReceipt =>
     decideWithReceipt([{ name, document }], request, usage, now);
-  const [allowed, denied] = [of('one', one), of('other', other)];
+  return exampleOf(of('one', one), of('other', other));
+}
+
+/** Two receipts as an example, where they are decided as it says. */
+export function exampleOf(allowed: DecisionReceipt, denied: DecisionReceipt): Difference {
   if (allowed.decision.outcome === 'allow' && denied.decision.outcome === 'deny')
     return { result: 'example', allowed, denied };
   return { result: 'unknown', why: 'what was found is not decided differently' };

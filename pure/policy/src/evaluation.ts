@@ -21,13 +21,18 @@ export class EvaluationContext {
   readonly now: number;
   /** Element of the list that `every` or `some` goes through. */
   item: unknown = undefined;
-  readonly #usageOf: (limit: string) => bigint | undefined;
+  readonly #usageOf: ((limit: string) => bigint | undefined) | null;
   #used: Map<string, bigint | undefined> | undefined;
   #localTimes: Map<string, LocalTime> | undefined;
   #charges: readonly Charge[] | undefined;
   #spending: readonly Charge[] | undefined;
 
-  constructor(request: PolicyRequest, now: number, usageOf: (limit: string) => bigint | undefined) {
+  /** Without `usageOf` no limit has a usage. */
+  constructor(
+    request: PolicyRequest,
+    now: number,
+    usageOf: ((limit: string) => bigint | undefined) | null = null,
+  ) {
     this.request = request;
     this.now = now;
     this.#usageOf = usageOf;
@@ -35,6 +40,7 @@ export class EvaluationContext {
 
   /** What a limit of the same policy would have used up after this request, or undefined when that cannot be said. */
   usageOf(limit: string): bigint | undefined {
+    if (this.#usageOf === null) return undefined;
     this.#used ??= new Map();
     if (!this.#used.has(limit)) this.#used.set(limit, this.#usageOf(limit));
     return this.#used.get(limit);

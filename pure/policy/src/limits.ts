@@ -72,7 +72,11 @@ export interface CompiledLimit {
   readonly max: bigint;
   readonly actions: ReadonlySet<ActionClass>;
   /** Counters that the request adds to. */
-  counters(context: EvaluationContext, usage: Usage, policy: number): readonly Counter[] | LimitRefusal;
+  counters(
+    context: EvaluationContext,
+    usage: Pick<Usage, 'quotes'>,
+    policy: number,
+  ): readonly Counter[] | LimitRefusal;
 }
 
 const signing: ReadonlySet<ActionClass> = new Set([
@@ -106,7 +110,7 @@ export function compileLimit(document: LimitDocument, lists: Lists, pricing: Pri
 
   function counters(
     context: EvaluationContext,
-    usage: Usage,
+    usage: Pick<Usage, 'quotes'>,
     policy: number,
   ): readonly Counter[] | LimitRefusal {
     const found = new Map<string, Counter>();

@@ -35,6 +35,9 @@ function isAllowed(document: PolicyDocument, never: Condition, request: PolicyRe
   );
 }
 
+/** Generated policies; fewer while mutants are looked for. */
+const searches = Number(process.env.POLICY_SEARCHES ?? 1000);
+
 const suppliers = `policy 1;
 list suppliers = ["alice", "bob"];
 allow "pay" on sign-transaction when
@@ -114,6 +117,56 @@ describe('what a policy can never allow', () => {
     [
       'policy 1; allow "a" when time.now < timestamp("2026-01-01T01:00:00Z") && time.now > timestamp("2026-01-01T00:00:00Z");',
       'time.now.getHours("UTC") == 2',
+    ],
+    // Both fit alone; the limit has no room for them together.
+    [
+      'policy 1; allow "a" on sign-transaction when true; limit "l" amount per asset over transaction max 9;',
+      `effects.outflows.exists(o, o.to == "bob" && o.asset == "x/y" && o.amount == 6) &&
+       effects.outflows.exists(o, o.to == "eve" && o.asset == "x/y" && o.amount == 6)`,
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when true accepting unresolved("program", asset: "x/y"), unbounded("transfer", subject: "p"), unresolved("program", by: "bob");',
+      'effects.unresolved.exists(u, true) || effects.outflows.exists(o, o.amount > 115792089237316195423570985008687907853269984665640564039457584007913129639935)',
+    ],
+    // Room for less than nothing of what is asked: the sum of an asset is bounded by the limit that counts all of it.
+    [
+      `policy 1; allow "a" on sign-transaction when effects.outflows.all(o, o.amount <= 4);
+       limit "l" usd over transaction max 0;`,
+      'effects.spending.exists(s, s.amount > 3)',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when subject.user.startsWith("anna") && subject.user.startsWith("ann");',
+      'action.class == "sign-transaction" && subject.user == "bob"',
+    ],
+    // A limit that looks at one user's transactions only bounds what she can spend, in base units and in US dollars.
+    [
+      `policy 1; allow "a" on sign-transaction when true;
+       limit "l" amount per asset across user in ["ann"] over transaction max 9;`,
+      'subject.user == "ann" && effects.spending.exists(s, s.amount > 20)',
+    ],
+    [
+      `policy 1; allow "a" on sign-transaction when true;
+       limit "l" usd across user in ["ann"] over transaction max 0;`,
+      'subject.user == "ann" && effects.spending.exists(s, s.amount > 0)',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when effects.spending.all(s, s.amount <= 9);',
+      `effects.outflows.exists(o, o.to == "bob" && o.asset == "x/y" && o.amount == 6) &&
+       effects.outflows.exists(o, o.to == "eve" && o.asset == "x/y" && o.amount == 6)`,
+    ],
+    [
+      'policy 1; allow "a" when true; limit "l" on sign-message count across chain in ["solana"] over lifetime max 3;',
+      'action.class == "sign-message"',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when true;',
+      'effects.calls.exists(c, c.arguments["n"].startsWith("x") && int(c.arguments["n"]) > 5)',
+    ],
+    [
+      `policy 1; allow "a" on sign-transaction when true accepting unbounded("transfer");
+       limit "l" amount across user in ["ann"] across asset in ["x/y"] over transaction max 9;`,
+      `subject.user == "ann" && effects.outflows.exists(o, o.asset == "x/w") &&
+       effects.spending.exists(s, s.asset == "x/y" && s.amount > 20)`,
     ],
   ];
   for (const [policy, never] of proven)
@@ -228,6 +281,71 @@ describe('what a policy can never allow', () => {
       'policy 1; allow "a" when time.now.getHours("Europe/Berlin") >= 9;',
       'time.now.getHours("Europe/Berlin") == 13',
     ],
+    // Two amounts of one asset have no room, of two assets they have.
+    [
+      'policy 1; allow "a" on sign-transaction when true; limit "l" amount per asset over transaction max 9;',
+      `effects.outflows.exists(o, o.to == "bob" && o.asset in ["x/y", "x/z"] && o.amount == 6) &&
+       effects.outflows.exists(o, o.to == "eve" && o.asset in ["x/y", "x/z"] && o.amount == 6)`,
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when true accepting unbounded("transfer");',
+      'effects.spending.exists(s, s.amount > 115792089237316195423570985008687907853269984665640564039457584007913129639935)',
+    ],
+    [
+      `policy 1; allow "a" on sign-transaction when
+         subject.traits["k"] == "eip155:1/erc20:0x52908400098527886E0F7030069857D2E4169Ee7";`,
+      'effects.spending.exists(s, s.amount == 2)',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when true accepting unbounded("transfer");',
+      `effects.spending.exists(s, s.amount > 5) && effects.outflows.exists(o, o.amount >
+       115792089237316195423570985008687907853269984665640564039457584007913129639935)`,
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when true;',
+      'effects.spending.exists(s, s.amount == 5 && s.asset == "x/y") && effects.outflows.all(o, o.amount in [9, 3, 4, 2]) && effects.grants.size() == 0',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when effects.outflows.all(o, o.amount <= 7 && o.amount != 7 && o.amount != 6);',
+      'effects.spending.exists(s, s.amount == 14) && effects.grants.size() == 0 && effects.outflows.size() <= 3',
+    ],
+    [
+      'policy 1; allow "a" on sign-transaction when effects.outflows.all(o, o.amount <= 5) && effects.grants.size() == 0;',
+      `effects.spending.exists(s, s.asset == "x/y" && s.amount == 2) &&
+       effects.spending.exists(s, s.asset == "x/z" && s.amount == 40) && !has(effects.fee)`,
+    ],
+    [
+      `policy 1; allow "a" on sign-transaction when usage["l"] > 5 accepting unbounded("transfer");
+       limit "l" on sign-typed-data amount per asset over transaction max 9;`,
+      `action.class == "sign-transaction" &&
+       effects.outflows.exists(o, o.to == "bob" && o.asset == "x/y" && o.amount > 115792089237316195423570985008687907853269984665640564039457584007913129639935) &&
+       effects.outflows.exists(o, o.to == "eve" && o.asset == "x/y" && o.amount > 115792089237316195423570985008687907853269984665640564039457584007913129639935)`,
+    ],
+    // Of one counter a longer window holds what a shorter one does, and more.
+    [
+      `policy 1; allow "a" on sign-transaction when usage["day"] == 8 && usage["hour"] == 6;
+       limit "day" amount per asset over rolling(duration("24h")) max 9;
+       limit "hour" amount per asset over rolling(duration("1h")) max 9;`,
+      'effects.outflows.exists(o, o.amount == 2)',
+    ],
+    // A limit in US dollars that holds more than the integers of the language.
+    [
+      `policy 1; allow "a" on sign-transaction when true;
+       limit "l" usd over transaction max 115792089237316195423570985008687907853269984665640564039457584007913129639935;`,
+      'effects.spending.exists(s, s.amount > 1000)',
+    ],
+    [
+      `policy 1; allow "a" on sign-transaction when usage["l"] == 3;
+       limit "l" amount per chain across asset in ["x/y"] across destination in ["bob"] over transaction max 9;`,
+      'action.class == "sign-transaction"',
+    ],
+    ...['"anna", "ann"', '"ann", "anna"'].map((prefixes): [string, string] => {
+      const [one, other] = prefixes.split(', ');
+      return [
+        'policy 1; allow "a" when true;',
+        `subject.user.startsWith(${one}) && subject.user.startsWith(${other})`,
+      ];
+    }),
   ];
   for (const [policy, never] of possible)
     it(`finds a request for ${never}, and decide allows it`, () => {
@@ -261,6 +379,41 @@ describe('what a policy can never allow', () => {
       'policy 1; allow "a" on sign-transaction when effects.outflows.all(o, o.amount <= 1) && effects.grants.size() == 0;',
       'effects.spending.exists(s, s.amount > 100) && !has(effects.fee)',
     ],
+    [
+      'copies that have no room together',
+      'policy 1; allow "a" on sign-transaction when true; limit "l" amount per asset over transaction max 9;',
+      'effects.outflows.size() == 5 && effects.outflows.all(o, o.amount == 2 && o.asset == "x/y")',
+    ],
+    [
+      'copies that are more than their sum may be',
+      'policy 1; allow "a" on sign-transaction when effects.spending.all(s, s.amount <= 9);',
+      'effects.outflows.size() == 5 && effects.outflows.all(o, o.amount == 2 && o.asset == "x/y")',
+    ],
+    [
+      'amounts with a gap where their sum would have to be',
+      'policy 1; allow "a" on sign-transaction when effects.outflows.all(o, o.amount != 1 && o.asset == "x/y");',
+      `effects.outflows.size() == 2 && effects.grants.size() == 0 && !has(effects.fee) &&
+       effects.spending.exists(s, s.amount == 1)`,
+    ],
+    [
+      'a number whose text begins with no digit that is left',
+      'policy 1; allow "a" on sign-transaction when true;',
+      `effects.calls.exists(c, int(c.arguments["n"]) > 5 && ${Array.from(
+        { length: 10 },
+        (_, digit) => `!c.arguments["n"].startsWith("${digit}")`,
+      ).join(' && ')})`,
+    ],
+    [
+      'more than 50,000 alternatives',
+      'policy 1; allow "a" on sign-message when time.now.getHours("Europe/Berlin") == 9;',
+      [
+        'time.now.getHours("UTC") == 12',
+        ...Array.from(
+          { length: 17 },
+          (_, index) => `(subject.traits["a${index}"] == "x" || subject.traits["b${index}"] == "x")`,
+        ),
+      ].join(' && '),
+    ],
   ];
   for (const [what, policy, never] of unanswered)
     it(`says that it does not know of ${what}, and never that it is proven`, () => {
@@ -269,7 +422,24 @@ describe('what a policy can never allow', () => {
       assert.ok(found.result === 'unknown' && found.why !== '');
     });
 
+  it('takes the usage of a limit that there is not for missing', () => {
+    const when: Condition = { field: 'usage["l"]', operator: '>=', value: '0' };
+    const document: PolicyDocument = { version: 1, rules: [{ id: 'a', effect: 'allow', when }] };
+    assert.equal(checkNever(document, { constant: true }).result, 'proven');
+    const open: PolicyDocument = {
+      version: 1,
+      rules: [{ id: 'a', effect: 'allow', when: { not: { has: 'usage["l"]' } } }],
+    };
+    const never: Condition = { any: [when, { field: 'subject.user', operator: '==', value: 'ann' }] };
+    assert.equal(checkNever(open, never).result, 'counterexample');
+  });
+
   it('proves for a world of shorter lists what it does not for all', () => {
+    const three = ['ann', 'bob', 'eve'].map((name) => `effects.outflows.exists(o, o.to == "${name}")`);
+    const allowed = parsePolicy('policy 1; allow "a" on sign-transaction when true;');
+    const named = parseCondition(three.join(' && '));
+    assert.equal(checkNever(allowed, named, { largestList: 3 }).result, 'counterexample');
+    assert.equal(checkNever(allowed, named, { largestList: 2 }).result, 'proven');
     const [policy, never] = [
       parsePolicy('policy 1; allow "a" on sign-transaction when true;'),
       parseCondition('effects.outflows.size() == 3'),
@@ -278,9 +448,9 @@ describe('what a policy can never allow', () => {
     assert.equal(checkNever(policy, never, { largestList: 2 }).result, 'proven');
   });
 
-  it('of 1,000 generated policies, each is proven or has a request that is allowed, and nothing that is proven happens', () => {
+  it(`of ${searches} generated policies, each is proven or has a request that is allowed, and nothing that is proven happens`, () => {
     const seen = { proven: 0, counterexample: 0, unknown: 0 };
-    for (let seed = 1; seed <= 1000; seed += 1) {
+    for (let seed = 1; seed <= searches; seed += 1) {
       const random = new Random(seed);
       const { document, never } = questionOf(random);
       const found = checkNever(document, never);
@@ -294,7 +464,7 @@ describe('what a policy can never allow', () => {
             `seed ${seed}`,
           );
     }
-    assert.ok(seen.proven > 100 && seen.counterexample > 100, JSON.stringify(seen));
+    assert.ok(seen.proven > searches / 10 && seen.counterexample > searches / 10, JSON.stringify(seen));
     assert.equal(seen.unknown, 0);
   });
 });

@@ -1,5 +1,5 @@
 /** Addresses and assets as effects write them, so that two spellings of one account never compare as two. */
-import { ChainError } from '@keystead/chains/error';
+import type { ChainError } from '@keystead/chains/error';
 import { checksumAddress, parseAddress } from '@keystead/chains/ethereum/address';
 
 /**
@@ -11,8 +11,7 @@ export function addressText(text: string): string {
     try {
       return checksumAddress(parseAddress(text));
     } catch (cause) {
-      if (cause instanceof ChainError) throw new RangeError(cause.message);
-      throw cause;
+      throw new RangeError((cause as ChainError).message);
     }
   }
   if (/^0[xX][0-9a-fA-F]+$/.test(text)) return text.toLowerCase();

@@ -135,7 +135,7 @@ export function checkConstant(type: FieldType, value: unknown, at: string): void
       try {
         (type === 'address' ? addressText : assetText)(value);
       } catch (cause) {
-        throw invalid(at, cause instanceof Error ? cause.message : 'is malformed', cause);
+        throw invalid(at, (cause as RangeError).message, cause);
       }
       return;
     default:

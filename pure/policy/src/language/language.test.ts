@@ -7,7 +7,7 @@ import { checkCondition } from './check-condition.ts';
 import type { Condition } from './document.ts';
 import { formatCondition, formatPolicy } from './format.ts';
 import { parseCondition, parsePolicy } from './parse-text.ts';
-import { policyDocument } from './read-document.ts';
+import { policyDocument, policyJsonSchema } from './read-document.ts';
 
 const document = (over: Readonly<Record<string, unknown>>, rule: Readonly<Record<string, unknown>> = {}) => ({
   version: 1,
@@ -177,6 +177,19 @@ describe('the JSON form', () => {
       'an unknown field',
       document({}, { when: { field: 'effects.color', operator: '==', value: 'a' } }),
       'policy.rules[0].when.field',
+    ],
+    [
+      'a wrong checksum in what an acceptance names',
+      document({}, { accepts: [{ what: 'takeover', kind: 'k', by: `0x${'5290'.repeat(9)}AbcD` }] }),
+      'policy.rules[0].accepts[0].by',
+    ],
+    [
+      'a wrong checksum in the asset of an acceptance',
+      document(
+        {},
+        { accepts: [{ what: 'unbounded', kind: 'k', asset: `eip155:1/erc20:0x${'5290'.repeat(9)}AbcD` }] },
+      ),
+      'policy.rules[0].accepts[0].asset',
     ],
     [
       'a field of an element outside its list',
@@ -395,6 +408,20 @@ describe('the JSON form', () => {
       'policy 1;\n\nallow "r" when\n  true;\n\n// Why.\nlimit "l" count\n  over lifetime\n  max 5;\n';
     assert.equal(parsePolicy(text).limits![0]!.comment, 'Why.');
     assert.equal(formatPolicy(parsePolicy(text)), text);
+  });
+
+  it('has a schema of its own for documents, which stands in that of policies', () => {
+    const { properties } = policyJsonSchema();
+    assert.deepEqual(policyDocument.toJSONSchema().properties, properties);
+    assert.deepEqual(Object.keys(properties as object).slice(0, 3), ['version', 'rules', 'lists']);
+  });
+
+  it('knows which lists are of effects when a condition asks whether there is one', () => {
+    const needs = (text: string): boolean => checkCondition(parseCondition(text), {}, '').needsEffects;
+    assert.equal(needs('has(effects.outflows)'), true);
+    assert.equal(needs('has(resource.derivationPaths)'), false);
+    assert.equal(needs('has(effects.fee)'), true);
+    assert.equal(needs('has(resource.wallet)'), false);
   });
 
   it('has one text for each address', () => {

@@ -258,6 +258,10 @@ function checkDocument(document: PolicyDocument, at: string): void {
     const strange = facts.usage.find((used) => !known.has(used));
     if (strange !== undefined)
       throw invalid(`${below}.when`, `names the usage of ${strange}, which is no limit`);
+    for (const [place, { asset, by }] of (each.accepts ?? []).entries()) {
+      if (asset !== undefined) checkConstant('asset', asset, `${below}.accepts[${place}].asset`);
+      if (by !== undefined) checkConstant('address', by, `${below}.accepts[${place}].by`);
+    }
     checkOn(each.on, `${below}.on`);
     if (facts.needsEffects) {
       const without = each.on?.find((action) => !actionsWithEffects.has(action));

@@ -27,12 +27,22 @@ export function quoteOf(scaled: bigint, sources: number, now: number): QuoteReco
   return record!;
 }
 
+/** Counters that a request adds to under a limit; none when it cannot be evaluated. */
+export function addedTo(
+  limit: CompiledLimit,
+  request: PolicyRequest,
+  usage: Pick<Usage, 'quotes'>,
+): readonly { readonly scope: string; readonly amount: bigint }[] {
+  const counters = limit.counters(new EvaluationContext(request, 0), usage, 0);
+  return 'why' in counters ? [] : counters;
+}
+
 export class Charges {
   readonly all: readonly PlannedCharge[];
   readonly #goals: PolicyGoals;
   readonly #values: Values;
   readonly #scaled: bigint;
-  readonly #usage: Usage;
+  readonly #usage: Pick<Usage, 'quotes'>;
   #whole: PolicyRequest | null = null;
   /** Scopes by limit and charge; null: the limit does not count the charge. */
   readonly #scopes = new Map<CompiledLimit, ReadonlyMap<PlannedCharge, string>>();
@@ -47,7 +57,7 @@ export class Charges {
     this.#goals = goals;
     this.#values = values;
     this.#scaled = scaled;
-    this.#usage = { spent: () => 0n, quotes: () => quoteOf(scaled, sources, 0) };
+    this.#usage = { quotes: () => quoteOf(scaled, sources, 0) };
     const all: PlannedCharge[] = [];
     const add = (list: string | null, element: string, variable: string): void => {
       const known = knownOf(variable);
@@ -62,10 +72,11 @@ export class Charges {
     this.all = all;
   }
 
+  /** The asset of a charge; every one is settled where sums by asset matter. */
   assetOf({ list, element }: PlannedCharge): string {
     return list === null
       ? (this.#values.of.get(feeVariables.asset) as string)
-      : ((this.#values.of.get(`${element}.asset`) as string | undefined) ?? `${element}.asset`);
+      : (this.#values.of.get(`${element}.asset`) as string);
   }
 
   /** Values with the amounts as they are planned. */
@@ -82,12 +93,7 @@ export class Charges {
     if (known !== undefined) return known;
     const scopes = new Map<PlannedCharge, string>();
     for (const charge of this.all) {
-      const counters = limit.counters(
-        new EvaluationContext(this.#alone(charge), 0, () => undefined),
-        this.#usage,
-        0,
-      );
-      const [counter] = 'why' in counters ? [] : counters;
+      const [counter] = addedTo(limit, this.#alone(charge), this.#usage);
       if (counter !== undefined) scopes.set(charge, counter.scope);
     }
     this.#scopes.set(limit, scopes);
@@ -122,6 +128,12 @@ export class Charges {
     return sums;
   }
 
+  /** What the request adds to a limit of requests. */
+  countOf(limit: CompiledLimit): ReadonlyMap<string, bigint> {
+    const request = requestOf(this.#goals, this.#values);
+    return new Map(addedTo(limit, request, this.#usage).map(({ scope, amount }) => [scope, amount]));
+  }
+
   #inUnit({ document }: CompiledLimit, amount: bigint): bigint {
     return document.meter === 'usd' && amount < infinite ? microDollars(amount, this.#scaled) : amount;
   }
@@ -148,13 +160,13 @@ export class Charges {
   mostOf(charges: readonly PlannedCharge[]): bigint {
     const least = this.all.map(({ amount }) => amount);
     for (const charge of this.all) charge.amount = 0n;
-    const most = charges.map((charge) => numberUpTo(charge.known, this.#most(charge)) ?? 0n);
+    const most = charges.map((charge) => numberUpTo(charge.known, this.#most(charge)));
     for (const [index, charge] of this.all.entries()) charge.amount = least[index]!;
     const sum = most.reduce((total, each) => total + each, 0n);
     return sum < infinite ? sum : infinite;
   }
 
-  /** The most that a charge may be without leaving any limit. */
+  /** The most that a charge may be without leaving any limit: no less than it is. */
   #most(charge: PlannedCharge): bigint {
     let most = infinite;
     for (const limit of this.#limits()) {
@@ -163,7 +175,7 @@ export class Charges {
       const others = (this.sumsOf(limit).get(scope) ?? 0n) - this.#inUnit(limit, charge.amount);
       const room = limit.max - others;
       const left = limit.document.meter === 'usd' ? (room * lowestPriced) / this.#scaled : room;
-      if (left < most) most = left < infinite ? left : infinite - 1n;
+      if (left < most) most = left;
     }
     return most;
   }
@@ -178,8 +190,10 @@ export class Charges {
       const missing = wanted - sum();
       if (missing <= 0n) break;
       const most = this.#most(charge);
-      const next = numberUpTo(charge.known, charge.amount + missing < most ? charge.amount + missing : most);
-      if (next !== null && next > charge.amount) charge.amount = next;
+      charge.amount = numberUpTo(
+        charge.known,
+        charge.amount + missing < most ? charge.amount + missing : most,
+      );
     }
     return sum() >= wanted && fits(sum());
   }

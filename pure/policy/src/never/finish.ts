@@ -1,8 +1,8 @@
 /** What turns a state without choices into a request, or into the choices that are still missing. */
 import type { PolicyDocument } from '../language/document.ts';
 import { assetText } from '../language/address-text.ts';
-import { EvaluationContext, infinite } from '../evaluation.ts';
-import type { CompiledLimit, Usage } from '../limits.ts';
+import { infinite } from '../evaluation.ts';
+import type { CompiledLimit } from '../limits.ts';
 import { Charges, type PlannedCharge } from './charges.ts';
 import { always, both, type Choice, type Constant, either, type Goal } from './goal.ts';
 import { fits, type Known, numberFrom, unknownOf, valueFor } from './known.ts';
@@ -17,7 +17,7 @@ import {
   type PolicyGoals,
   present,
 } from './policy-goals.ts';
-import { requestOf, type Values } from './request-of.ts';
+import type { Values } from './request-of.ts';
 import type { Finished, State } from './search.ts';
 import { settledTruth } from './search.ts';
 
@@ -43,7 +43,6 @@ const mostSplit = 64;
 const maximumCopies = 10_000;
 
 const spending = 'effects.spending';
-const noUsage: Usage = { spent: () => 0n, quotes: () => undefined };
 
 export class Finisher {
   readonly #goals: PolicyGoals;
@@ -107,6 +106,7 @@ export class Finisher {
         candidates.add(next);
         next = numberFrom(number, next + 1n);
       }
+      if (!text.prefixes.every(isDecimal)) return { kind: 'none' };
       const found = [...candidates].find((value) => fits(number, value) && fits(text, value.toString()));
       if (found === undefined) return text.among === null ? { kind: 'unknown' } : { kind: 'none' };
       const goals = [compare(inner, '==', [found.toString()])];
@@ -122,9 +122,8 @@ export class Finisher {
       const list = variable.slice(0, -'.size()'.length);
       const count = elements.get(list) ?? 0;
       const wanted = numberFrom(size, BigInt(count));
-      // Spending has an element for each asset: see below.
-      if (list === spending && !this.#goals.hasEffects) continue;
       if (wanted === null) return { kind: 'none' };
+      // Spending has an element for each asset: see below.
       if (wanted > count && (count < distinctFillers || list === spending))
         return { kind: 'more', goals: [{ kind: 'new', list, where: () => always }] };
     }
@@ -260,9 +259,9 @@ class Realisation {
     const clash = this.#ownClash();
     if (clash !== null) return clash;
     if (!this.#copy()) return { kind: 'unknown' };
-    const now = this.#moment();
-    if (now === null) return { kind: 'none' };
-    if (now === undefined) return { kind: 'unknown' };
+    const now = this.#moments.of(this.#state.known);
+    // Where there is none the search has given up before.
+    if (typeof now !== 'number') return { kind: 'unknown' };
     // What is impossible at the lowest price is impossible; at a higher one it is only dear.
     let lowest: Finished<Draft> | null = null;
     for (const scaled of this.#state.asked.has(noPrice) ? [null] : this.#prices()) {
@@ -390,10 +389,6 @@ class Realisation {
     this.#isCopied = true;
   }
 
-  #moment(): number | null | undefined {
-    return this.#moments.of(this.#state.known);
-  }
-
   /** The lowest price is the best one, but where usage in US dollars has to be reached. */
   #prices(): readonly bigint[] {
     const wanted = [...this.#usage()]
@@ -461,22 +456,22 @@ class Realisation {
 
   /** What no single charge reaches, several may: each of those of the first asset that falls short is there once more. */
   #split(charges: Charges): boolean {
-    for (const element of this.#elements.get(spending) ?? []) {
-      const known = this.#known(`${element}.amount`);
+    const groupOf = (element: string): readonly PlannedCharge[] => {
       const asset = this.#values.get(`${element}.asset`);
-      const group = charges.all.filter((charge) => charges.assetOf(charge) === asset);
-      if (fits(known, capped(group))) continue;
-      const patterns = group.filter(
-        ({ list, element }) => list !== null && !this.#patterns.has(element) && this.#mayGrow(list),
-      );
-      for (const { list, element } of patterns) this.#copyOf(list!, element);
-      return patterns.length > 0;
-    }
-    return false;
+      return charges.all.filter((charge) => charges.assetOf(charge) === asset);
+    };
+    const short = this.#elements
+      .get(spending)!
+      .find((element) => !fits(this.#known(`${element}.amount`), capped(groupOf(element))))!;
+    const patterns = groupOf(short).filter(
+      ({ list, element }) => list !== null && !this.#patterns.has(element) && this.#mayGrow(list),
+    );
+    for (const { list, element } of patterns) this.#copyOf(list!, element);
+    return patterns.length > 0;
   }
 
   #mayGrow(list: string): boolean {
-    const next = (this.#elements.get(list) ?? []).length + 1;
+    const next = this.#elements.get(list)!.length + 1;
     const size = this.#state.known.get(`${list}.size()`);
     return next <= Math.min(this.#largestList, mostSplit) && (size === undefined || fits(size, BigInt(next)));
   }
@@ -494,18 +489,20 @@ class Realisation {
     });
   }
 
-  /** What the counter of a limit has to hold already so that its usage is what is known of it. */
+  /**
+   * What the counter of a limit has to hold already so that its usage is what is known of it: no more than the limit where
+   * that binds, and one at most for the count of a single request.
+   */
   #use(
     charges: Charges,
     variable: string,
     limit: CompiledLimit,
     known: Known,
   ): Finished<Draft> | Draft['used'][number] {
-    const sums = limit.document.meter === 'count' ? this.#count(limit) : charges.sumsOf(limit);
+    const sums = limit.document.meter === 'count' ? charges.countOf(limit) : charges.sumsOf(limit);
     let [scope, asked] = ['', 0n];
     for (const [each, sum] of sums) if (scope === '' || sum > asked) [scope, asked] = [each, sum];
     if (asked > infinite) asked = infinite;
-    const binds = this.#goals.limits.includes(limit);
     const more = (): Finished<Draft> => {
       const once = `use ${variable}`;
       if (this.#state.asked.has(once)) return { kind: 'unknown' };
@@ -520,18 +517,10 @@ class Realisation {
       return this.#spreadCharges(
         [...charges.scopesOf(limit)].filter(([, each]) => each === scope).map(([charge]) => charge),
       );
-    if (binds && wanted > limit.max) return { kind: 'none' };
     if (limit.document.window.kind !== 'transaction') return { limit, scope, amount: wanted - asked };
     if (wanted === asked) return { limit, scope, amount: 0n };
-    if (limit.document.meter === 'count') return { kind: 'none' };
     if (limit.document.meter === 'usd') return { kind: 'unknown' };
     const group = [...charges.scopesOf(limit)].filter(([, each]) => each === scope).map(([charge]) => charge);
     return charges.raise(group, wanted, (sum) => fits(known, sum)) ? { limit, scope, amount: 0n } : more();
-  }
-
-  #count(limit: CompiledLimit): ReadonlyMap<string, bigint> {
-    const request = requestOf(this.#goals, { of: this.#values, elements: this.#elements });
-    const counters = limit.counters(new EvaluationContext(request, 0, () => undefined), noUsage, 0);
-    return new Map('why' in counters ? [] : counters.map(({ scope, amount }) => [scope, amount]));
   }
 }

@@ -186,18 +186,15 @@ export function numberFrom(known: Known, from: bigint): bigint | null {
   return value <= known.high ? value : null;
 }
 
-/** The largest number up to `to` that fits, or null. */
-export function numberUpTo(known: Known, to: bigint): bigint | null {
+/** The largest number up to `to` that fits; there has to be one. Its step is 1. */
+export function numberUpTo(known: Known, to: bigint): bigint {
   if (known.among !== null) {
     const values = [...known.among].filter((value) => (value as bigint) <= to && fits(known, value));
-    return (values as bigint[]).reduce<bigint | null>(
-      (most, value) => (most === null || value > most ? value : most),
-      null,
-    );
+    return (values as bigint[]).reduce((most, value) => (value > most ? value : most));
   }
   let value = to < known.high ? to : known.high;
   while (known.not.has(value)) value -= 1n;
-  return value >= known.low ? value : null;
+  return value;
 }
 
 /** A value that fits, or null when there is none. `fresh` is part of a string that nothing else prescribes. */

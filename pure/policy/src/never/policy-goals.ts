@@ -301,11 +301,11 @@ export class PolicyGoals {
     );
   }
 
-  /** Something adds to the limit. */
+  /** Some charge adds to a limit of amounts. */
   usageAdded({ document }: CompiledLimit): Goal {
     const counts = (charge: ChargeVariables): Goal =>
       both(...this.#scope(document, charge).inside, this.#counts(document, charge));
-    return this.hasEffects && document.meter !== 'count' ? this.#ofCharges(false, counts) : impossible;
+    return this.#ofCharges(false, counts);
   }
 
   /** Of all charges, or of some. */

@@ -16,7 +16,8 @@ export function requestOf({ action, hasEffects }: PolicyGoals, values: Values): 
   const { of } = values;
   const optional = (variable: string, otherwise: string): string | null =>
     of.has(variable) ? (of.get(variable) as string | null) : otherwise;
-  const text = (variable: string, otherwise: string): string => optional(variable, otherwise) ?? otherwise;
+  const text = (variable: string, otherwise: string): string =>
+    (of.get(variable) as string | undefined) ?? otherwise;
   const traits: Record<string, string> = {};
   for (const [variable, value] of of) {
     const key = /^subject\.traits\["(.*)"\]$/.exec(variable)?.[1];

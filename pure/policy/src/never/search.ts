@@ -224,8 +224,8 @@ export class Search<T> {
         const before = state.known.get(goal.variable);
         if (narrowed(before, goal, this.#largestList) === null) return false;
         if (before === undefined) return null;
-        if (goal.kind === 'presence') return before.present === goal.present ? true : null;
-        if (before.present !== true) return null;
+        // What is known of a variable says first whether it is there.
+        if (goal.kind === 'presence') return true;
         return narrowed(before, { ...goal, truth: !goal.truth }, this.#largestList) === null ? true : null;
       }
       default:
