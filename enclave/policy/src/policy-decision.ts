@@ -157,6 +157,19 @@ function readingsOf(
   return steps === undefined ? null : readings;
 }
 
+/**
+ * One counter of several policies takes one row: the most that any of them asks for, because each may value the same request by
+ * prices, descriptions and owners of its own.
+ */
+export function onePerCounter(reservations: readonly Reserving[]): Reserving[] {
+  const taken = new Map<string, Reserving>();
+  for (const { scope, asset, amount } of reservations) {
+    const known = taken.get(scope);
+    if (known === undefined || known.amount < amount) taken.set(scope, { scope, asset, amount });
+  }
+  return [...taken.values()];
+}
+
 /** Decides; a denial is a decision like another. Throws NeedRows. */
 export function decideOn(
   pending: Pending,
@@ -178,14 +191,9 @@ export function decideOn(
   return {
     decision,
     reserve(of, time) {
-      const taken: Reserving[] = [];
-      const seen = new Set<string>();
-      for (const { policy, scope, asset, amount } of decision.reservations) {
-        // One counter of several policies takes one row.
-        if (standing[policy]!.home !== of || seen.has(scope)) continue;
-        seen.add(scope);
-        taken.push({ scope, asset, amount });
-      }
+      const taken = onePerCounter(
+        decision.reservations.filter(({ policy }) => standing[policy]!.home === of),
+      );
       reserve(of, places, time, taken);
       return taken.map(({ scope, asset, amount }) => ({ scope, asset, amount: amount.toString() }));
     },
