@@ -58,8 +58,13 @@ export function organizationText(organization: Organization): string {
 }
 
 export function approvalText(approval: ApprovalState): string {
-  const { subject, method, requestedBy, approvalsNeeded, createdAtMs, verdicts, rejectedBy } = approval;
-  const state = rejectedBy === undefined ? `needs ${approvalsNeeded}` : `rejected by ${rejectedBy}`;
+  const { subject, method, requestedBy, approvalsNeeded, createdAtMs, verdicts, rejectedBy, releaseAtMs } =
+    approval;
+  const waits = [
+    ...(approvalsNeeded > 0 ? [`needs ${approvalsNeeded}`] : []),
+    ...(releaseAtMs === undefined ? [] : [`waits until ${releaseAtMs}`]),
+  ].join(', ');
+  const state = rejectedBy === undefined ? waits : `rejected by ${rejectedBy}`;
   return [
     `${subject}  ${method}  by ${requestedBy}  ${createdAtMs}  ${state}`,
     ...verdicts.map(

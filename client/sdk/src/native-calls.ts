@@ -99,6 +99,9 @@ export interface ApprovalState {
   /** ISO 8601. */
   readonly createdAtMs: string;
   readonly approvalsNeeded: number;
+  /** What a policy asks the request to wait, and until when: ISO 8601. */
+  readonly delaySeconds?: number;
+  readonly releaseAtMs?: string;
   readonly verdicts: readonly {
     readonly username: string;
     readonly verdict: 'approve' | 'reject';

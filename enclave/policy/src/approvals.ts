@@ -20,10 +20,10 @@ export function openSubject(
   pending: Pending,
   draft: Draft,
   requestedBy: string,
-  approvalsNeeded: number,
+  waits: { readonly approvalsNeeded: number; readonly delaySeconds: number },
   time: number,
 ): string {
-  const subject = base64urlEncode(approvalSubject(pending.organization, pending.raw.body));
+  const subject = subjectOf(pending);
   const known = openCell(draft, subject, time);
   if (known?.rejectedBy !== undefined) throw new KmsError('approval-rejected', {});
   if (known !== undefined) return subject;
@@ -33,39 +33,55 @@ export function openSubject(
   };
   if (pending.raw.body.length > maximumSubjectText)
     throw new KmsError('request-too-large', { detail: 'it is larger than what can wait for approvals' });
+  const { approvalsNeeded, delaySeconds } = waits;
+  const delayed = delaySeconds === 0 ? {} : { delaySeconds };
   const open = dropExpired(draft, time);
   if (
     open.length >= maximumOpen ||
     open.filter((one) => one.requestedBy === requestedBy).length >= maximumOpenOfUser
   )
     throw new KmsError('limit-approvals', {});
-  draft.write('approvals', '', { open: [...open, { subject, requestedBy, createdAtMs: time }] });
+  draft.write('approvals', '', { open: [...open, { subject, requestedBy, createdAtMs: time, ...delayed }] });
   draft.write('approval', subject, {
     method,
     params,
     requestedBy,
     approvalsNeeded,
+    ...delayed,
     createdAtMs: time,
     verdicts: [],
   });
   return subject;
 }
 
+/** What waits for a delay is open for as long after it as what waits for approvals only. */
+const endOf = (waiting: { readonly createdAtMs: number; readonly delaySeconds?: number }): number =>
+  waiting.createdAtMs + (waiting.delaySeconds ?? 0) * 1000 + lifetimeMilliseconds;
+
 /** The open subject, or undefined when there is none or its time is over. */
 export function openCell(draft: Draft, subject: string, time: number): ApprovalCell | undefined {
   const cell = draft.cell('approval', subject);
-  return cell === undefined || time >= cell.createdAtMs + lifetimeMilliseconds ? undefined : cell;
+  return cell === undefined || time >= endOf(cell) ? undefined : cell;
 }
 
-/** Approvals that a request carries are each a verdict of its open subject; then the subject is closed. */
-export function consumeApprovals(
+/** What the request waited for is used up: its approvals, and its delay. Throws KmsError. */
+export function consumeWaiting(
   pending: Pending,
   draft: Draft,
   approvals: readonly Approval[],
+  delaySeconds: number,
   time: number,
 ): void {
-  if (approvals.length === 0) return;
-  const subject = base64urlEncode(approvalSubject(pending.organization, pending.raw.body));
+  if (approvals.length > 0) consumeApprovals(pending, draft, time);
+  else if (delaySeconds > 0) closeSubject(draft, subjectOf(pending), time);
+}
+
+const subjectOf = ({ organization, raw }: Pending): string =>
+  base64urlEncode(approvalSubject(organization, raw.body));
+
+/** Approvals that a request carries are each a verdict of its open subject; then the subject is closed. */
+function consumeApprovals(pending: Pending, draft: Draft, time: number): void {
+  const subject = subjectOf(pending);
   const cell = openCell(draft, subject, time);
   if (cell === undefined)
     throw new KmsError('approval-invalid', {
@@ -82,6 +98,26 @@ export function consumeApprovals(
   closeSubject(draft, subject, time);
 }
 
+/**
+ * A request that policies let pass after a delay has waited since its subject was opened, and nobody has rejected it.
+ * Throws KmsError delay-required.
+ */
+export function assertWaited(pending: Pending, draft: Draft, delaySeconds: number, time: number): void {
+  if (delaySeconds === 0) return;
+  const cell = pending.request.surface === 'native' ? openCell(draft, subjectOf(pending), time) : undefined;
+  const releaseAt = (cell?.createdAtMs ?? time) + delaySeconds * 1000;
+  if (cell === undefined || cell.rejectedBy !== undefined || time < releaseAt)
+    throw delayRequired(delaySeconds, releaseAt);
+}
+
+export function delayRequired(delaySeconds: number, releaseAt: number): KmsError {
+  const releaseAtMs = new Date(releaseAt).toISOString();
+  return new KmsError('delay-required', {
+    detail: `it waits until ${releaseAtMs}`,
+    extra: { delaySeconds, releaseAtMs },
+  });
+}
+
 function closeSubject(draft: Draft, subject: string, time: number): void {
   draft.write('approval', subject, undefined);
   draft.write('approvals', '', { open: dropExpired(draft, time).filter((one) => one.subject !== subject) });
@@ -90,9 +126,9 @@ function closeSubject(draft: Draft, subject: string, time: number): void {
 /** What is still open; the cells of what is not go. */
 function dropExpired(draft: Draft, time: number) {
   const open = draft.cell('approvals')?.open ?? [];
-  return open.filter(({ subject, createdAtMs }) => {
-    const isOpen = time < createdAtMs + lifetimeMilliseconds;
-    if (!isOpen) draft.write('approval', subject, undefined);
+  return open.filter((waiting) => {
+    const isOpen = time < endOf(waiting);
+    if (!isOpen) draft.write('approval', waiting.subject, undefined);
     return isOpen;
   });
 }

@@ -76,6 +76,8 @@ export interface ApprovalsCell {
     readonly subject: string;
     readonly requestedBy: string;
     readonly createdAtMs: number;
+    /** As in its own cell. */
+    readonly delaySeconds?: number;
   }[];
 }
 
@@ -84,6 +86,8 @@ export interface ApprovalCell {
   readonly params: JsonValue;
   readonly requestedBy: string;
   readonly approvalsNeeded: number;
+  /** How long it waits, as the policies said when it was asked for; absent when not at all. */
+  readonly delaySeconds?: number;
   readonly createdAtMs: number;
   /** The newest of each key. */
   readonly verdicts: readonly {

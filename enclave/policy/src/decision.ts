@@ -14,7 +14,7 @@ import { entryKind, type KeyUse, outcomeAllow, outcomeDeny, zeroHash } from '@ke
 import { errorBytes } from '@keystead/protocol/error-bytes';
 import { type ErrorCode, KmsError, toKmsError } from '@keystead/protocol/errors';
 import { formatUuid, parseUuid } from '@keystead/protocol/ids';
-import { consumeApprovals, openSubject } from './approvals.ts';
+import { assertWaited, consumeWaiting, openSubject } from './approvals.ts';
 import { encodeCell } from './cells.ts';
 import { Draft } from './draft.ts';
 import {
@@ -64,13 +64,17 @@ export function decideRequest(
   }
 }
 
-/** A native request that lacks approvals waits for them under its subject, which the refusal names. */
+/** A native request that lacks approvals, or has to wait, does so under its subject, which the refusal names. */
 function waitingFor(pending: Pending, draft: Draft, caller: Caller, time: number, error: KmsError): KmsError {
-  if (error.code !== 'approval-required' || pending.request.surface !== 'native') return error;
+  if (error.code !== 'approval-required' && error.code !== 'delay-required') return error;
+  if (pending.request.surface !== 'native') return error;
   try {
-    const needed = Number(error.extra?.approvalsNeeded);
-    const subject = openSubject(pending, draft, caller.user.username, needed, time);
-    return new KmsError('approval-required', {
+    const waits = {
+      approvalsNeeded: Number(error.extra?.approvalsNeeded ?? 0),
+      delaySeconds: Number(error.extra?.delaySeconds ?? 0),
+    };
+    const subject = openSubject(pending, draft, caller.user.username, waits, time);
+    return new KmsError(error.code, {
       detail: `${error.detail}; the request waits as ${subject}`,
       extra: { ...error.extra, subject },
     });
@@ -134,7 +138,9 @@ function allowed(
     read: draft.leaf,
   });
   const agreed = caller === null ? 0 : otherApprovers(approvals, caller.user.username);
-  if (agreed < decision.approvalsNeeded) throw approvalRequired(decision.approvalsNeeded, agreed);
+  const { approvalsNeeded, delaySeconds } = decision;
+  if (agreed < approvalsNeeded) throw approvalRequired(approvalsNeeded, agreed, delaySeconds);
+  assertWaited(pending, draft, delaySeconds, time);
   if (use !== null) assertWithinConstraints(pending, use);
 
   if (making !== null && pending.made === undefined) {
@@ -170,7 +176,7 @@ function allowed(
     read: draft.leaf,
   });
   draft.writeAuthority(change.writes);
-  consumeApprovals(pending, draft, approvals, time);
+  consumeWaiting(pending, draft, approvals, delaySeconds, time);
 
   const counterpart = counterpartOf(environment, change, use);
   const shared = {

@@ -2,6 +2,7 @@ import { approvalRequired } from '@keystead/protocol/approval';
 import type { Caller } from '@keystead/protocol/authenticate';
 import { assertMayAct } from '@keystead/protocol/authority-change/who-may';
 import type { PolicyDecision } from '@keystead/policy/decide';
+import { delayRequired } from './approvals.ts';
 import type { Draft } from './draft.ts';
 import { assertWithinConstraints, type Use } from './key-use.ts';
 import type { Pending } from './pending.ts';
@@ -15,9 +16,11 @@ export function assertWouldPass(
   state: Draft,
   caller: Caller,
   use: Use,
-  { approvalsNeeded }: PolicyDecision,
+  { approvalsNeeded, delaySeconds }: PolicyDecision,
+  time: number,
 ): void {
-  if (approvalsNeeded > 0) throw approvalRequired(approvalsNeeded, 0);
+  if (approvalsNeeded > 0) throw approvalRequired(approvalsNeeded, 0, delaySeconds);
+  if (delaySeconds > 0) throw delayRequired(delaySeconds, time + delaySeconds * 1000);
   assertWithinConstraints(signing, use);
   assertMayAct({ request: signing.request, caller, approvals: [], read: state.leaf });
 }

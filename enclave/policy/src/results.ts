@@ -80,10 +80,12 @@ export function organizationResult(state: StateReader, surface: Surface, organiz
 
 export function approvalResult(subject: string, cell: CellTypes['approval']): object {
   const { verdicts, createdAtMs, ...rest } = cell;
+  const { delaySeconds } = rest;
   return {
     subject,
     ...rest,
     createdAtMs: isoTime(createdAtMs),
+    ...(delaySeconds === undefined ? {} : { releaseAtMs: isoTime(createdAtMs + delaySeconds * 1000) }),
     verdicts: verdicts.map(({ username, verdict, expiresAtMs, approval }) => ({
       username,
       verdict,

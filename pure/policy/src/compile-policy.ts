@@ -19,6 +19,7 @@ export interface CompiledRule {
   /** Chains that the rule can be about; null for all. */
   readonly chains: ReadonlySet<string> | null;
   readonly approvals: number;
+  readonly delaySeconds: number;
   /** `policy/rule`. */
   readonly name: string;
   /** The line of a trace when it lets a request pass. */
@@ -53,6 +54,13 @@ export interface Applicable {
 
 const chainNames: readonly (ChainName | null)[] = [null, 'solana', 'ethereum', 'bitcoin', 'sui'];
 const actionNumbers = new Map(actionClasses.map((action, number) => [action, number]));
+
+/** Whether a rule asks for less than another: for fewer approvals, then for a shorter delay. */
+export function asksLess(rule: CompiledRule, than: CompiledRule): boolean {
+  return rule.approvals === than.approvals
+    ? rule.delaySeconds < than.delaySeconds
+    : rule.approvals < than.approvals;
+}
 
 /** Place of an action on a chain in the index. */
 export function indexOf(action: ActionClass, chain: ChainName | null): number {
@@ -108,6 +116,7 @@ function compileRule(name: string, rule: RuleDocument, { lists = {} }: PolicyDoc
     actions: new Set(rule.on ?? defaultActions(rule, lists)),
     chains: chainsOf(rule.when),
     approvals: rule.approvals ?? 0,
+    delaySeconds: rule.delaySeconds ?? 0,
     name: `${name}/${rule.id}`,
     passes: `${name}/${rule.id}: pass`,
   };

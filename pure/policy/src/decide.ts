@@ -5,10 +5,10 @@
 import type { ErrorCode } from '@keystead/protocol/errors';
 import { actionClassOf } from './action-class.ts';
 import type { Applicable, CompiledPolicy, CompiledRule } from './compile-policy.ts';
-import { compilePolicy, indexOf } from './compile-policy.ts';
+import { asksLess, compilePolicy, indexOf } from './compile-policy.ts';
 import { type Counterfactual, counterfactualOf } from './counterfactual.ts';
 import { EvaluationContext } from './evaluation.ts';
-import { approvalsOf, type Exception, exceptionsOf } from './exceptions.ts';
+import { acceptingRule, type Exception, exceptionsOf } from './exceptions.ts';
 import { explanationBudget, type Finding, findingsOf, found } from './explain.ts';
 import { isFalse, isTrue, type Lists } from './language/compile-condition.ts';
 import { checkLimit, type LimitRefusal, type Reservation, type Usage, usedAfter } from './limits.ts';
@@ -35,6 +35,8 @@ export interface PolicyDecision {
   /** Rows to add to counters before anything is signed: all of them or none. */
   readonly reservations: readonly PolicyReservation[];
   readonly approvalsNeeded: number;
+  /** How long the request waits before it is let pass; 0 at once. */
+  readonly delaySeconds: number;
   /** Figures of the limit that was exceeded. */
   readonly exceeded: LimitRefusal['figures'];
   /** What would have to be different for the request to pass, where that can be said. */
@@ -74,12 +76,14 @@ export function decide(
   const trace: string[] = [];
   const reservations: PolicyReservation[] = [];
   let approvalsNeeded = 0;
+  let delaySeconds = 0;
   let rule = '';
   const refusal = run(policies, request, usage, now, (passed) => {
     if (rule === '') rule = passed.rule.name;
     trace.push(passed.rule.passes);
     for (const price of passed.prices) trace.push(price);
     approvalsNeeded = Math.max(approvalsNeeded, passed.approvals);
+    delaySeconds = Math.max(delaySeconds, passed.delaySeconds);
     for (const reservation of passed.reservations) reservations.push(reservation);
   });
   if (refusal === null)
@@ -92,6 +96,7 @@ export function decide(
       code: 'policy-denied',
       reservations: reservations.length === 0 ? none : reservations,
       approvalsNeeded,
+      delaySeconds,
       exceeded: null,
       counterfactual: null,
     };
@@ -106,6 +111,7 @@ export function passes(policies: PolicySet, request: PolicyRequest, usage: Usage
 interface Passed {
   readonly rule: CompiledRule;
   readonly approvals: number;
+  readonly delaySeconds: number;
   readonly reservations: readonly PolicyReservation[];
   /** Prices by which its limits valued the request, in words. */
   readonly prices: readonly string[];
@@ -139,17 +145,18 @@ function run(
     let allowed: CompiledRule | null = null;
     for (let place = 0; place < allows.length; place += 1) {
       const rule = allows[place]!;
-      if (allowed !== null && rule.approvals >= allowed.approvals) continue;
+      if (allowed !== null && !asksLess(rule, allowed)) continue;
       if (rule.test(context) !== isTrue) continue;
       allowed = rule;
-      if (rule.approvals === 0) break;
+      if (rule.approvals === 0 && rule.delaySeconds === 0) break;
     }
     if (allowed === null) return { policy, reason: { kind: 'not-allowed', applicable, context } };
-    let { approvals } = allowed;
+    let { approvals, delaySeconds } = allowed;
     for (const exception of exceptions) {
-      const accepting = approvalsOf(exception, allows, context);
+      const accepting = acceptingRule(exception, allows, context);
       if (accepting === null) return { policy, reason: { kind: 'exception', exception } };
-      approvals = Math.max(approvals, accepting);
+      approvals = Math.max(approvals, accepting.approvals);
+      delaySeconds = Math.max(delaySeconds, accepting.delaySeconds);
     }
     const reservations: PolicyReservation[] = [];
     let prices = noPrices;
@@ -168,7 +175,7 @@ function run(
           reservations.push({ policy: number, scope, asset, amount });
       }
     }
-    pass({ rule: allowed, approvals, reservations, prices });
+    pass({ rule: allowed, approvals, delaySeconds, reservations, prices });
   }
   return null;
 }
@@ -191,6 +198,7 @@ function denial(
     code: words.code ?? 'policy-denied',
     reservations: none,
     approvalsNeeded: 0,
+    delaySeconds: 0,
     exceeded: reason.kind === 'limit' ? reason.refusal.figures : null,
     counterfactual: counterfactualOf(words.findings, words.excess, request, (changed, at) =>
       passes(policies, changed, usage, at ?? now),

@@ -3,7 +3,7 @@
  * what hands control of an account to somebody else (spec/policy.md §5).
  */
 import type { Effects } from '@keystead/chains/effects';
-import type { CompiledRule } from './compile-policy.ts';
+import { asksLess, type CompiledRule } from './compile-policy.ts';
 import type { EvaluationContext } from './evaluation.ts';
 import { addressText, assetText } from './language/address-text.ts';
 import { isTrue } from './language/compile-condition.ts';
@@ -88,19 +88,19 @@ export function exceptionsOf(effects: Effects): readonly Exception[] {
   return found;
 }
 
-/** Approvals that the rules ask for which accept a construct, the fewest; null when no rule accepts it. */
-export function approvalsOf(
+/** Of the rules that accept a construct the one that asks for the least; null when none accepts it. */
+export function acceptingRule(
   exception: Exception,
   allows: readonly CompiledRule[],
   context: EvaluationContext,
-): number | null {
-  let fewest: number | null = null;
+): CompiledRule | null {
+  let least: CompiledRule | null = null;
   for (const rule of allows) {
     const named = rule.document.accepts?.some((acceptance) => isNamed(exception, acceptance)) === true;
-    if (!named || (fewest !== null && rule.approvals >= fewest) || rule.test(context) !== isTrue) continue;
-    fewest = rule.approvals;
+    if (!named || (least !== null && !asksLess(rule, least)) || rule.test(context) !== isTrue) continue;
+    least = rule;
   }
-  return fewest;
+  return least;
 }
 
 function isNamed(exception: Exception, { what, kind, subject, asset, by }: Acceptance): boolean {

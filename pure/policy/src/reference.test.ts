@@ -20,7 +20,15 @@ const cases = Number(process.env.POLICY_CASES ?? 100_000);
 const firstSeed = Number(process.env.POLICY_SEED ?? 1);
 
 test(`decide and the reference model agree on ${cases} policy sets and requests`, () => {
-  const seen = { allow: 0, deny: 0, reservations: 0, exceeded: 0, approvals: 0, counterfactuals: 0 };
+  const seen = {
+    allow: 0,
+    deny: 0,
+    reservations: 0,
+    exceeded: 0,
+    approvals: 0,
+    delays: 0,
+    counterfactuals: 0,
+  };
   for (let seed = firstSeed; seed < firstSeed + cases; seed += 1) {
     const random = new Random(seed);
     const documents = [policyOf(random), ...(random.chance(15) ? [policyOf(random)] : [])];
@@ -74,6 +82,7 @@ test(`decide and the reference model agree on ${cases} policy sets and requests`
     if (decision.reservations.length > 0) seen.reservations += 1;
     if (decision.exceeded !== null) seen.exceeded += 1;
     if (decision.approvalsNeeded > 0) seen.approvals += 1;
+    if (decision.delaySeconds > 0) seen.delays += 1;
     if (decision.counterfactual !== null) seen.counterfactuals += 1;
   }
   // A generator that never allows, or never meets a limit, would show nothing.
@@ -93,7 +102,7 @@ function withReadings(request: PolicyRequest, policies: number, random: Random):
   }
 }
 
-function shown({ outcome, approvalsNeeded, reservations }: PolicyDecision) {
+function shown({ outcome, approvalsNeeded, delaySeconds, reservations }: PolicyDecision) {
   const rows = new Set(reservations.map(({ scope, amount }) => `${scope} ${amount}`));
-  return { outcome, approvals: approvalsNeeded, reservations: [...rows].sort() };
+  return { outcome, approvals: approvalsNeeded, delay: delaySeconds, reservations: [...rows].sort() };
 }

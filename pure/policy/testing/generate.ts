@@ -278,6 +278,7 @@ export function policyOf(random: Random): PolicyDocument {
     const effects = random.chance(70);
     const scope = { lists, limits: limits.map(({ id }) => id), effects, item: null };
     const when = condition(random, scope, 1 + random.below(3));
+    const size = JSON.stringify(when).length;
     const usable = effects ? signing : actionClasses.filter((action) => action !== 'unsupported');
     return {
       id: `rule-${index}`,
@@ -288,6 +289,8 @@ export function policyOf(random: Random): PolicyDocument {
         ? { accepts: random.list(2, () => acceptance(random)) }
         : {}),
       ...(effect === 'allow' && random.chance(15) ? { approvals: 1 + random.below(3) } : {}),
+      // Not drawn: what is drawn after it stays what it was.
+      ...(effect === 'allow' && size % 6 === 0 ? { delaySeconds: 60 + (size % 5) } : {}),
     };
   }).map((rule) => (rule.accepts?.length === 0 ? withoutAccepts(rule) : rule));
   return {

@@ -31,6 +31,7 @@ export interface ReferenceFacts {
 export interface ReferenceDecision {
   readonly outcome: 'allow' | 'deny';
   readonly approvals: number;
+  readonly delay: number;
   /** `scope amount`, sorted. */
   readonly reservations: readonly string[];
 }
@@ -49,9 +50,17 @@ export function referenceDecision(
   documents: readonly PolicyDocument[],
   given: ReferenceFacts,
 ): ReferenceDecision {
-  const denied = { outcome: 'deny', approvals: 0, reservations: [] } as const;
+  const denied = { outcome: 'deny', approvals: 0, delay: 0, reservations: [] } as const;
   if (documents.length === 0) return denied;
   let approvals = 0;
+  let delay = 0;
+  const asked = (rules: readonly RuleDocument[]): void => {
+    const [least] = rules
+      .map((rule) => [rule.approvals ?? 0, rule.delaySeconds ?? 0] as const)
+      .sort(([a, x], [b, y]) => a - b || x - y);
+    approvals = Math.max(approvals, least![0]);
+    delay = Math.max(delay, least![1]);
+  };
   const reservations = new Set<string>();
   for (const [place, document] of documents.entries()) {
     const read = given.request.readings?.[place];
@@ -62,7 +71,7 @@ export function referenceDecision(
     if (truths.some(({ rule, truth }) => rule.effect === 'deny' && truth !== false)) return denied;
     const allowing = truths.filter(({ rule, truth }) => rule.effect === 'allow' && truth === true);
     if (allowing.length === 0) return denied;
-    approvals = Math.max(approvals, Math.min(...allowing.map(({ rule }) => rule.approvals ?? 0)));
+    asked(allowing.map(({ rule }) => rule));
     for (const exception of exceptions(facts.request.effects)) {
       const accepting = allowing.filter(({ rule }) =>
         (rule.accepts ?? []).some(
@@ -75,7 +84,7 @@ export function referenceDecision(
         ),
       );
       if (accepting.length === 0) return denied;
-      approvals = Math.max(approvals, Math.min(...accepting.map(({ rule }) => rule.approvals ?? 0)));
+      asked(accepting.map(({ rule }) => rule));
     }
     for (const limit of document.limits ?? []) {
       if (!countsFor(limit, action)) continue;
@@ -87,7 +96,7 @@ export function referenceDecision(
       }
     }
   }
-  return { outcome: 'allow', approvals, reservations: [...reservations].sort() };
+  return { outcome: 'allow', approvals, delay, reservations: [...reservations].sort() };
 }
 
 function isAbout(rule: RuleDocument, action: string): boolean {

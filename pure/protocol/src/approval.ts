@@ -128,10 +128,14 @@ export function otherApprovers(approvals: readonly Approval[], requester: string
 }
 
 /** The refusal of a request with too few approvals. */
-export function approvalRequired(needed: number, given: number): KmsError {
+export function approvalRequired(needed: number, given: number, delaySeconds = 0): KmsError {
   return new KmsError('approval-required', {
     detail: `${needed} ${needed === 1 ? 'approval is' : 'approvals are'} needed, and ${given} given`,
-    extra: { approvalsNeeded: needed, approvalsGiven: given },
+    extra: {
+      approvalsNeeded: needed,
+      approvalsGiven: given,
+      ...(delaySeconds === 0 ? {} : { delaySeconds }),
+    },
   });
 }
 

@@ -247,6 +247,12 @@ export const errorCodes = {
     'Let others send approve for `subject`, then send the request again with their approvals (spec/approval.md).',
     'Others have to agree first; `approvalsNeeded` says how many. On the native surface the request now waits under `subject`.',
   ),
+  'delay-required': kind(
+    403,
+    'Delay required',
+    'Send the same request again at `releaseAtMs` or later; until then anybody who may approve can reject `subject`.',
+    'A policy lets this pass only after a delay. On the native surface the request now waits under `subject`.',
+  ),
   'approval-invalid': kind(
     403,
     'Approval does not count',

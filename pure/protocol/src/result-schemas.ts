@@ -133,6 +133,8 @@ export const approvalState = answered(
     requestedBy: text,
     createdAtMs: timestamp,
     approvalsNeeded: { type: 'integer' },
+    delaySeconds: { type: 'integer' },
+    releaseAtMs: timestamp,
     verdicts: list(
       answered({
         username: text,
@@ -143,7 +145,7 @@ export const approvalState = answered(
     ),
     rejectedBy: text,
   },
-  ['rejectedBy'],
+  ['delaySeconds', 'releaseAtMs', 'rejectedBy'],
 );
 export const approvalList = answered({ approvals: list(approvalState) });
 

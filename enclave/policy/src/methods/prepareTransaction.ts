@@ -70,7 +70,7 @@ function decide(context: ReadContext<'prepareTransaction'>, { walletId, account 
   const asked = { ...pending, request: signing };
   const use = keyUseOf(asked, state, organizationOf, time);
   const { decision } = applyPolicy(asked, state, caller, use, time);
-  assertWouldPass(asked, state, caller, use, decision);
+  assertWouldPass(asked, state, caller, use, decision, time);
 }
 
 function parse(bytes: Uint8Array, account: string): void {

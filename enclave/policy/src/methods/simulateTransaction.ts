@@ -20,7 +20,8 @@ export function read(context: ReadContext<'simulateTransaction'>): unknown {
   const asked = { ...pending, request: signing };
   const use = keyUseOf(asked, state, context.organizationOf, time);
   const { decision } = decideOn(asked, state, caller, use, time);
-  const refusal = refusalOf(decision) === null ? besidesPolicies(asked, state, caller, use, decision) : null;
+  const refusal =
+    refusalOf(decision) === null ? besidesPolicies(asked, state, caller, use, decision, time) : null;
   const outcome = refusal === null ? decision.outcome : 'deny';
   const rule = refusal === null ? decision.rule : String(refusal.extra?.rule ?? refusal.code);
   const trace = refusal === null ? decision.trace : [...decision.trace, `${rule}: deny: ${refusal.detail}`];

@@ -40,6 +40,8 @@ export interface RuleDocument {
   readonly accepts?: readonly Acceptance[];
   /** Approvals by other users that the rule asks for. Only with `allow`. */
   readonly approvals?: number;
+  /** Seconds that the request waits, in which anybody who may approve can reject it. Only with `allow`. */
+  readonly delaySeconds?: number;
   readonly comment?: string;
 }
 

@@ -61,9 +61,10 @@ function formatRule(rule: RuleDocument): string {
   const accepts =
     rule.accepts === undefined ? '' : `\n  accepting ${rule.accepts.map(formatAcceptance).join(', ')}`;
   const approvals = rule.approvals === undefined ? '' : `\n  approvals ${rule.approvals}`;
+  const delay = rule.delaySeconds === undefined ? '' : `\n  delay duration("${rule.delaySeconds}s")`;
   return (
     `${commentLines(rule.comment)}${rule.effect} ${quoted(rule.id)}${names(rule.on)}` +
-    ` when\n  ${formatCondition(rule.when)}${accepts}${approvals};`
+    ` when\n  ${formatCondition(rule.when)}${accepts}${approvals}${delay};`
   );
 }
 

@@ -49,7 +49,8 @@ list hot = ["a", "b"];
 allow "r" on sign-transaction, sign-typed-data when
   effects.chain == "solana"
   accepting unresolved("program", subject: "p"), takeover("stake-authorize", by: "x"), unbounded("transfer", asset: "y")
-  approvals 2;
+  approvals 2
+  delay duration("259200s");
 
 limit "l" usd
   per user, wallet
@@ -305,6 +306,12 @@ describe('the JSON form', () => {
       'policy.rules[0].on',
     ],
     ['an action twice', document({}, { on: ['read', 'read'] }), 'policy.rules[0].on'],
+    [
+      'a delay of a denial',
+      document({}, { effect: 'deny', delaySeconds: 60 }),
+      'policy.rules[0].delaySeconds',
+    ],
+    ['a delay of seconds', document({}, { delaySeconds: 59 }), 'policy.rules[0].delaySeconds'],
     ['approvals of a denial', document({}, { effect: 'deny', approvals: 1 }), 'policy.rules[0].approvals'],
     [
       'an acceptance of a denial',

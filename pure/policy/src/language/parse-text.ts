@@ -161,6 +161,7 @@ class Parser {
       rule.accepts = accepts;
     }
     if (this.#tryWord('approvals')) rule.approvals = Number(this.#take('integer').text);
+    if (this.#tryWord('delay')) rule.delaySeconds = this.#duration();
     if (comment !== undefined) rule.comment = comment;
     return rule;
   }

@@ -126,12 +126,16 @@ const acceptance: Schema<Acceptance> = object({
 const actionClass: Schema<ActionClass> = enumeration(actionClasses);
 const on = array(actionClass, { min: 1, max: actionClasses.length });
 
+/** 30 days. */
+const longestDelaySeconds = 2_592_000;
+
 const rule: Schema<RuleDocument> = object({
   required: { id: name, effect: enumeration(['allow', 'deny'] as const), when: condition },
   optional: {
     on,
     accepts: array(acceptance, { min: 1, max: 32 }),
     approvals: integer({ min: 1, max: 16 }),
+    delaySeconds: integer({ min: 60, max: longestDelaySeconds }),
     comment,
   },
 });
@@ -274,6 +278,7 @@ function checkDocument(document: PolicyDocument, at: string): void {
     if (each.effect === 'deny') {
       if (each.accepts !== undefined) throw invalid(`${below}.accepts`, 'stands only with allow');
       if (each.approvals !== undefined) throw invalid(`${below}.approvals`, 'stands only with allow');
+      if (each.delaySeconds !== undefined) throw invalid(`${below}.delaySeconds`, 'stands only with allow');
     }
   }
   if (nodes > bounds.conditionNodes)
