@@ -1,9 +1,9 @@
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
-import { Recent } from '@keystead/crypto/recent';
+import { RecentBytes } from '@keystead/crypto/recent-bytes';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { JsonValue } from '@keystead/crypto/strict-json';
-import type { Clock } from '@keystead/enclave-runtime/program';
+import type { Clock, Random } from '@keystead/enclave-runtime/program';
 import { answerRoleSigner, type FinishedAnswer, type Statement } from '@keystead/protocol/answer';
 import { canonicalDigestOf, signStatements, statementVersion } from '@keystead/protocol/answer-signature';
 import { zeroHash } from '@keystead/protocol/entry';
@@ -15,6 +15,8 @@ import type { CommittedEntry } from './history.ts';
 const rememberedMilliseconds = 6 * 60 * 1000;
 const maximumRemembered = 10_000;
 const maximumRememberedBytes = 64 * 1024 * 1024;
+/** Only results are remembered. */
+const rememberedStatus = 200;
 /** Of the answers in one frame. */
 const frameBytes = 4 * 1024 * 1024;
 const frameAnswers = 1024;
@@ -25,7 +27,7 @@ interface Waiting {
   readonly body: Uint8Array;
   readonly statement: Statement;
   /** Undefined when the answer is not to be remembered. */
-  readonly entryHash: string | undefined;
+  readonly entryHash: Uint8Array | undefined;
 }
 
 /** The answers of one turn, stated together, and those of the last minutes. */
@@ -37,15 +39,20 @@ export class Answers {
   // Of this turn, by entry hash: they have no signature yet.
   readonly #unstated = new Map<string, Waiting>();
   #finished: FinishedAnswer[] = [];
-  // In the order of their statements. `#remember` keeps the bounds.
-  readonly #remembered = new Recent<{ answer: FinishedAnswer; at: number }>(maximumRemembered + 1);
-  #rememberedBytes = 0;
+  /** Body and signature by entry hash, in the order of their statements. */
+  readonly #remembered: RecentBytes;
 
   constructor(options: {
     readonly deploymentId: Uint8Array;
     readonly signSeed: SecretBytes;
     readonly clock: Clock;
+    readonly random: Random;
   }) {
+    this.#remembered = new RecentBytes({
+      limit: maximumRemembered,
+      mostBytes: maximumRememberedBytes,
+      seed: options.random(32),
+    });
     this.#deployment = options.deploymentId;
     this.#signSeed = options.signSeed;
     this.#clock = options.clock;
@@ -56,30 +63,31 @@ export class Answers {
   }
 
   /** Answers with what was answered to this entry before, if that is remembered; returns whether it is. */
-  repeat({ name: key }: CommittedEntry): boolean {
-    const unstated = this.#unstated.get(key);
+  repeat({ entry, hash, name }: CommittedEntry): boolean {
+    const unstated = this.#unstated.get(name);
     if (unstated !== undefined) {
       this.#waiting.push({ ...unstated, entryHash: undefined });
       return true;
     }
-    const known = this.#remembered.peek(key);
+    const known = this.#remembered.get(hash);
     if (known === undefined || known.at < this.#clock() - rememberedMilliseconds) return false;
-    this.#finished.push(known.answer);
+    const { first: body, second: signature } = known;
+    this.#finished.push({ identity: entry.identity, status: rememberedStatus, body, signature });
     return true;
   }
 
   result(committed: CommittedEntry, result: JsonValue): void {
-    const { entry, name: entryHash } = committed;
+    const { entry, hash, name } = committed;
     const body = utf8Encode(canonicalize(result));
     const waiting: Waiting = {
       identity: entry.identity,
-      status: 200,
+      status: rememberedStatus,
       body,
-      statement: this.#statement(entry.identity, 200, body, committed),
-      entryHash,
+      statement: this.#statement(entry.identity, rememberedStatus, body, committed),
+      entryHash: hash,
     };
     this.#waiting.push(waiting);
-    this.#unstated.set(entryHash, waiting);
+    this.#unstated.set(name, waiting);
   }
 
   /** `committed` is undefined while the entry is not shown to be history: the refusal then states no position. */
@@ -110,35 +118,18 @@ export class Answers {
       this.#signSeed,
       this.#waiting.map(({ statement }) => statement),
     );
+    const now = this.#clock();
     for (const [index, { identity, status, body, entryHash }] of this.#waiting.entries()) {
-      const answer = { identity, status, body, signature: signatures[index]! };
-      this.#finished.push(answer);
-      // The identity is part of the message that asked, which must not stay for it.
-      if (entryHash !== undefined)
-        this.#remember(entryHash, { ...answer, identity: new Uint8Array(identity) });
+      const signature = signatures[index]!;
+      this.#finished.push({ identity, status, body, signature });
+      if (entryHash !== undefined) this.#remembered.set(entryHash, now, body, signature);
     }
+    this.#remembered.dropBefore(now - rememberedMilliseconds);
     const lists = inFrames(this.#finished);
     this.#waiting = [];
     this.#unstated.clear();
     this.#finished = [];
     return lists;
-  }
-
-  #remember(key: string, answer: FinishedAnswer): void {
-    const now = this.#clock();
-    const known = this.#remembered.peek(key);
-    if (known !== undefined) this.#rememberedBytes -= sizeOf(known.answer);
-    this.#remembered.set(key, { answer, at: now });
-    this.#rememberedBytes += sizeOf(answer);
-    for (;;) {
-      const { oldest } = this.#remembered;
-      if (oldest === undefined) return;
-      const fits =
-        this.#remembered.size <= maximumRemembered && this.#rememberedBytes <= maximumRememberedBytes;
-      if (fits && oldest.value.at >= now - rememberedMilliseconds) return;
-      this.#remembered.delete(oldest.name);
-      this.#rememberedBytes -= sizeOf(oldest.value.answer);
-    }
   }
 
   #statement(

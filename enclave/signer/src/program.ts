@@ -66,7 +66,7 @@ class Signer implements Program<ToSigner, FromSigner> {
     const { seed, random, clock, deploymentId, signSeed, settings, walletKeys } = context;
     this.#context = context;
     this.#started = clock();
-    this.#requests = new RequestTable(clock);
+    this.#requests = new RequestTable(clock, random);
     this.#heads = new SeenHeads(clock);
     this.#isOpen = walletKeys.length > 0;
     const vault = new Vault(walletKeys, random);
@@ -83,7 +83,7 @@ class Signer implements Program<ToSigner, FromSigner> {
     const { publicKeys } = this.#tools;
     this.#wallets = new OpenWallets(vault, (row) => ({ backend, known: publicKeys.of(row) }));
     this.#maker = new Maker({ requests: this.#requests, vault, tools: this.#tools, clock });
-    this.#answers = new Answers({ deploymentId, signSeed, clock });
+    this.#answers = new Answers({ deploymentId, signSeed, clock, random });
   }
 
   /** Takes the wallet keys of now; with the first ones, what came before them. */
@@ -201,7 +201,7 @@ class Signer implements Program<ToSigner, FromSigner> {
       if (held.request === undefined) throw neverGot();
       const answer = this.#use({ ticket, committed, held: held.request, receipt, row });
       this.#answers.result(committed, answer);
-      this.#requests.answered(held);
+      this.#requests.answered(held.request);
     } catch (thrown) {
       const error = toKmsError(thrown);
       this.#countRefusal(error);

@@ -1,6 +1,7 @@
 import { equalBytes } from '@keystead/crypto/bytes';
 import { bytesName, Recent } from '@keystead/crypto/recent';
-import type { Clock } from '@keystead/enclave-runtime/program';
+import { RecentBytes } from '@keystead/crypto/recent-bytes';
+import type { Clock, Random } from '@keystead/enclave-runtime/program';
 import { RawRequest, routeRpc, surfaceCompatibility, surfaceNative } from '@keystead/protocol/frames';
 import { type ParsedRequest, parseRequest } from '@keystead/protocol/request';
 import { parseStamp, requestIdentity, type Stamp, verifySelfStamp } from '@keystead/protocol/stamp';
@@ -21,26 +22,30 @@ export interface HeldRequest {
   readonly receivedAt: number;
 }
 
-/** What the table keeps. */
+/** What the table keeps. Of a request that was answered only the identity: whoever sends it again has it delivered again. */
 export interface Held {
-  /** Undefined once it was answered: whoever sends it again has it delivered again. */
-  request: HeldRequest | undefined;
-  readonly receivedAt: number;
+  readonly request: HeldRequest | undefined;
 }
+
+const answeredOnly: Held = { request: undefined };
+const nothing = new Uint8Array(0);
 
 /** The requests that arrived a moment ago, by identity: bounded, the oldest leave first. */
 export class RequestTable {
   readonly #clock: Clock;
   // In order of arrival. `#trim` keeps the bounds.
-  readonly #held = new Recent<Held>(maximumHeld + 1);
+  readonly #waiting = new Recent<HeldRequest>(maximumHeld + 1);
   #bytes = 0;
+  /** Identities, in the order of their answers. */
+  readonly #answered: RecentBytes;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, random: Random) {
     this.#clock = clock;
+    this.#answered = new RecentBytes({ limit: maximumHeld, mostBytes: 0, seed: random(32) });
   }
 
   get size(): number {
-    return this.#held.size;
+    return this.#waiting.size + this.#answered.size;
   }
 
   /**
@@ -51,49 +56,51 @@ export class RequestTable {
     const now = this.#clock();
     for (const request of encoded.map((each) => readRequest(each, now)))
       if (request !== undefined) this.#hold(request);
+    this.#trim(now);
   }
 
   #hold(request: ReadRequest): void {
-    const key = bytesName(request.identity);
-    const held = this.#held.peek(key);
-    const known = held?.request;
-    const selfVerified =
-      known !== undefined && sameStamp(known, request) ? known.selfVerified : selfVerification(request);
+    const name = bytesName(request.identity);
+    const known = this.#waiting.peek(name);
+    const isSame = known !== undefined && sameStamp(known, request);
+    const selfVerified = isSame ? known.selfVerified : selfVerification(request);
     // The identity does not cover the signature: somebody else's signature must not take the place of a good one.
-    if (known !== undefined && !sameStamp(known, request) && selfVerified !== true) return;
-    if (held !== undefined) this.#drop(key, held);
-    this.#held.set(key, { request: { ...request, selfVerified }, receivedAt: request.receivedAt });
+    if (known !== undefined && !isSame && selfVerified !== true) return;
+    if (known === undefined) this.#answered.delete(request.identity);
+    else this.#drop(name, known);
+    this.#waiting.set(name, { ...request, selfVerified });
     this.#bytes += request.raw.body.length;
-    this.#trim();
+    while (this.#waiting.size > maximumHeld || this.#bytes > maximumHeldBytes) this.#dropOldest();
   }
 
   /** The request, answered or not, when it arrived a moment ago. */
   find(identity: Uint8Array): Held | undefined {
-    this.#trim();
-    return this.#held.peek(bytesName(identity));
+    this.#trim(this.#clock());
+    const request = this.#waiting.peek(bytesName(identity));
+    if (request !== undefined) return { request };
+    return this.#answered.has(identity) ? answeredOnly : undefined;
   }
 
   /** Its bytes are not needed any more: it was answered, and the answer is remembered. */
-  answered(held: Held): void {
-    if (held.request === undefined) return;
-    this.#bytes -= held.request.raw.body.length;
-    held.request = undefined;
+  answered(request: HeldRequest): void {
+    this.#drop(bytesName(request.identity), request);
+    this.#answered.set(request.identity, this.#clock(), nothing, nothing);
   }
 
-  #trim(): void {
-    const oldest = this.#clock() - heldMilliseconds;
-    for (;;) {
-      const next = this.#held.oldest;
-      if (next === undefined) return;
-      const fits = this.#held.size <= maximumHeld && this.#bytes <= maximumHeldBytes;
-      if (fits && next.value.receivedAt >= oldest) return;
-      this.#drop(next.name, next.value);
-    }
+  #trim(now: number): void {
+    const since = now - heldMilliseconds;
+    while ((this.#waiting.oldest?.value.receivedAt ?? since) < since) this.#dropOldest();
+    this.#answered.dropBefore(since);
   }
 
-  #drop(key: string, held: Held): void {
-    this.#held.delete(key);
-    this.answered(held);
+  #dropOldest(): void {
+    const { name, value } = this.#waiting.oldest!;
+    this.#drop(name, value);
+  }
+
+  #drop(name: string, request: HeldRequest): void {
+    this.#waiting.delete(name);
+    this.#bytes -= request.raw.body.length;
   }
 }
 

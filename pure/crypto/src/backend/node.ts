@@ -24,7 +24,8 @@ function plain(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }
 
-// A text of one byte per character and a write of it cost half of a Buffer and a view of it.
+// A native write gives an array that lies in the heap a buffer outside, which costs as much as a hash: short arrays are written by
+// loops, and what is hashed comes as a text of one byte per character.
 const { latin1Write, utf8Write } = Buffer.prototype as unknown as Record<
   'latin1Write' | 'utf8Write',
   (this: Uint8Array, text: string, offset: number, length: number) => number
@@ -33,9 +34,14 @@ const { latin1Write, utf8Write } = Buffer.prototype as unknown as Record<
 export const utf8Encode: Backend['utf8Encode'] = (text) => {
   if (!text.isWellFormed()) return undefined;
   const out = new Uint8Array(Buffer.byteLength(text));
-  utf8Write.call(out, text, 0, out.length);
+  const { length } = out;
+  if (length > mostInHeap || length !== text.length) utf8Write.call(out, text, 0, length);
+  else for (let i = 0; i < length; i++) out[i] = text.charCodeAt(i);
   return out;
 };
+
+/** Bytes of the longest array that V8 keeps inside the object. */
+const mostInHeap = 64;
 
 // Keeps a byte order mark, and throws where RFC 3629 is broken.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -49,8 +55,9 @@ export const utf8Decode: Backend['utf8Decode'] = (bytes) => {
 };
 
 export const sha256: Backend['sha256'] = (data) => {
+  const digest = hash('sha256', data, 'latin1');
   const out = new Uint8Array(32);
-  latin1Write.call(out, hash('sha256', data, 'latin1'), 0, 32);
+  for (let i = 0; i < 32; i++) out[i] = digest.charCodeAt(i);
   return out;
 };
 
