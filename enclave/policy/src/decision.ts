@@ -256,7 +256,7 @@ function allowed(
       ticket: {
         keyUse,
         secret: pending.made.secret,
-        display: encodeDisplay(wallet, null),
+        display: encodeDisplay(pending.request, wallet, null),
       },
       status: 200,
     };
@@ -297,7 +297,7 @@ function allowed(
       display:
         use.wallet === null
           ? new Uint8Array(0)
-          : encodeDisplay(use.wallet.cell, use.wallet.granted?.grant.name ?? null),
+          : encodeDisplay(pending.request, use.wallet.cell, use.wallet.granted?.grant.name ?? null),
     },
     status: 200,
   };

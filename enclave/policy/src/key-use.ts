@@ -387,14 +387,20 @@ export function encodeEffects(effects: Effects | null): Uint8Array {
 /** The most accounts that an answer shows of a wallet whose request names none. */
 const maximumShownAccounts = 64;
 
-/** What the signer's answer shows of a wallet besides its own figures (spec/signer.md §3.2). */
-export function encodeDisplay(wallet: WalletCell, grant: string | null): Uint8Array {
+/**
+ * What the signer's answer shows of a wallet beside its own figures (spec/signer.md §3.2): to a signature nothing but the grant
+ * that it is made by.
+ */
+export function encodeDisplay(request: ParsedRequest, wallet: WalletCell, grant: string | null): Uint8Array {
+  if (isSigning(request)) return grant === null ? nothing : encodeCell({ grant });
   const known = grant === null ? displays.get(wallet) : undefined;
   if (known !== undefined) return known;
   const display = displayOf(wallet, grant);
   if (grant === null) displays.set(wallet, display);
   return display;
 }
+
+const nothing = new Uint8Array(0);
 
 // A cell is the same object until it is written again.
 const displays = new WeakMap<WalletCell, Uint8Array>();

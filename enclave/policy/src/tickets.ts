@@ -105,7 +105,7 @@ export function repeatedTicket(
         pending.request.approvals,
       ),
       secret: walletLeaf?.leaf === 'wallet' ? walletLeaf.secret : undefined,
-      display: cell === undefined ? new Uint8Array(0) : encodeDisplay(cell, grant),
+      display: cell === undefined ? new Uint8Array(0) : encodeDisplay(pending.request, cell, grant),
     },
     refs: pending.refs,
     organization,

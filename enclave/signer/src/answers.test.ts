@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
-import { bytesName } from '@keystead/crypto/recent';
 import { systemRandom } from '@keystead/enclave-runtime/context';
 import { Entry, entryHash } from '@keystead/protocol/entry';
 import { SignerBench } from '../testing/signer-bench.ts';
@@ -23,7 +22,6 @@ test('a remembered answer keeps nothing of the message that asked in memory', ()
   const committedFrom = (bytes: Uint8Array) => ({
     entry: Entry.decodeViews(bytes),
     hash,
-    name: bytesName(hash),
   });
   const committed = committedFrom(encoded);
   assert.equal(committed.entry.identity.buffer, message.buffer);

@@ -1,5 +1,6 @@
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
+import { HashMap } from '@keystead/crypto/hash-map';
 import { RecentBytes } from '@keystead/crypto/recent-bytes';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import type { JsonValue } from '@keystead/crypto/strict-json';
@@ -37,7 +38,7 @@ export class Answers {
   readonly #clock: Clock;
   #waiting: Waiting[] = [];
   // Of this turn, by entry hash: they have no signature yet.
-  readonly #unstated = new Map<string, Waiting>();
+  readonly #unstated = new HashMap<Waiting>();
   #finished: FinishedAnswer[] = [];
   /** Body and signature by entry hash, in the order of their statements. */
   readonly #remembered: RecentBytes;
@@ -63,8 +64,8 @@ export class Answers {
   }
 
   /** Answers with what was answered to this entry before, if that is remembered; returns whether it is. */
-  repeat({ entry, hash, name }: CommittedEntry): boolean {
-    const unstated = this.#unstated.get(name);
+  repeat({ entry, hash }: CommittedEntry): boolean {
+    const unstated = this.#unstated.get(hash);
     if (unstated !== undefined) {
       this.#waiting.push({ ...unstated, entryHash: undefined });
       return true;
@@ -77,7 +78,7 @@ export class Answers {
   }
 
   result(committed: CommittedEntry, result: JsonValue): void {
-    const { entry, hash, name } = committed;
+    const { entry, hash } = committed;
     const body = utf8Encode(canonicalize(result));
     const waiting: Waiting = {
       identity: entry.identity,
@@ -87,7 +88,7 @@ export class Answers {
       entryHash: hash,
     };
     this.#waiting.push(waiting);
-    this.#unstated.set(name, waiting);
+    this.#unstated.set(hash, waiting);
   }
 
   /** `committed` is undefined while the entry is not shown to be history: the refusal then states no position. */

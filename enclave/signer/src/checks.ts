@@ -19,7 +19,6 @@ import type { CommittedEntry, FreshReceipt, SeenHeads } from './history.ts';
 import { refusal, within } from './refusal.ts';
 import { type HeldRequest, parseHeld } from './requests.ts';
 import { pathsOf, walletIdNamed } from './request-facts.ts';
-import { sealedRowHash } from '@keystead/protocol/sealed-row';
 import type { Witness } from './witness.ts';
 
 /** spec/signer.md §3, in its order. Each function makes the checks that its docstring names, or throws their refusal. */
@@ -218,12 +217,18 @@ function assertGranted(grant: GrantLeaf, request: ParsedRequest): void {
     throw refusal('grant', 'The grant does not cover the derivation path.');
 }
 
+/** A sealed row that came with the tickets, and its hash as the signer computed it. */
+export interface AttachedRow {
+  readonly sealed: Uint8Array;
+  readonly hash: Uint8Array;
+}
+
 /** Checks 20 and 23 and the hash of 21: the row is the one that the owner's authority set names. */
 export function walletLeafOf(options: {
   readonly owner: Entry;
   readonly walletId: Uint8Array;
   readonly witness: Witness;
-  readonly row: Uint8Array | undefined;
+  readonly row: AttachedRow | undefined;
 }): WalletLeaf {
   const { owner, walletId, witness, row } = options;
   const leaf = within('wallet', () => witness.reader(owner.authorityAfter)(walletLeafKey(walletId)));
@@ -232,7 +237,7 @@ export function walletLeafOf(options: {
   if (leaf.frozen) throw refusal('frozen', 'The wallet is frozen.');
   assertThawed(witness, owner.authorityAfter);
   if (row === undefined) throw refusal('row', 'The sealed row of the wallet was not attached.');
-  if (!equalBytes(sealedRowHash(row), leaf.secret))
+  if (!equalBytes(row.hash, leaf.secret))
     throw refusal('row', 'The sealed row is not the one of the wallet.');
   return leaf;
 }

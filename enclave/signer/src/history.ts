@@ -16,8 +16,6 @@ const maximumRemembered = 131_072;
 export interface CommittedEntry {
   readonly entry: Entry;
   readonly hash: Uint8Array;
-  /** `bytesName` of the hash. */
-  readonly name: string;
 }
 
 /** The highest head seen of each organization in the last moments. */
@@ -65,10 +63,12 @@ export class SeenHeads {
   }
 }
 
-/** A receipt of the last 5 seconds, with its items by the hash of their entry. Throws `receipt-age`. */
+/** A receipt of the last 5 seconds. Throws `receipt-age`. */
 export class FreshReceipt {
   readonly time: number;
-  readonly #items = new Map<string, ReceiptItem>();
+  readonly #items: readonly ReceiptItem[];
+  /** Tickets come in the order of the items. */
+  #next = 0;
 
   /** `started`: when the signer started; what was certified before may have been taken back since. */
   constructor(receipt: Receipt, now: number, started: number) {
@@ -77,15 +77,24 @@ export class FreshReceipt {
     if (Math.abs(receipt.time - now) > receiptLifetimeMilliseconds)
       throw refusal('receipt-age', 'The receipt is more than 5 s from the time of the signer.');
     this.time = receipt.time;
-    for (const item of receipt.items) this.#items.set(bytesName(item.hash), item);
+    this.#items = receipt.items;
+  }
+
+  #item(hash: Uint8Array): ReceiptItem | undefined {
+    const items = this.#items;
+    for (let passed = 0; passed < items.length; passed += 1) {
+      const item = items[this.#next]!;
+      this.#next = (this.#next + 1) % items.length;
+      if (item.hash[0] === hash[0] && equalBytes(item.hash, hash)) return item;
+    }
+    return undefined;
   }
 
   /** The entry, when this receipt shows it to be history that still may be signed. */
   committed(encoded: Uint8Array, heads: SeenHeads): CommittedEntry {
     const entry = within('receipt-item', () => Entry.decodeViews(encoded));
     const hash = entryHash(encoded);
-    const name = bytesName(hash);
-    const item = this.#items.get(name);
+    const item = this.#item(hash);
     if (
       item === undefined ||
       !equalBytes(item.organization, entry.organization) ||
@@ -103,6 +112,6 @@ export class FreshReceipt {
     heads.assertNotBehind(entry.organization, head);
     if (entry.position < head.floor)
       throw refusal('floor', 'A later change of the organization took back what the entry permits.');
-    return { entry, hash, name };
+    return { entry, hash };
   }
 }

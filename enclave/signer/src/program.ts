@@ -1,14 +1,16 @@
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
-import { bytesName } from '@keystead/crypto/recent';
+import { HashMap } from '@keystead/crypto/hash-map';
 import type { EnclaveContext, Program } from '@keystead/enclave-runtime/program';
 import { generationsOf, type WalletKey } from '@keystead/enclave-runtime/wallet-keys';
 import { type KmsError, toKmsError } from '@keystead/protocol/errors';
 import type { FromSigner, ToSigner } from '@keystead/protocol/frames';
 import { Noted, Receipt } from '@keystead/protocol/receipt';
+import { sealedRowHash } from '@keystead/protocol/sealed-row';
 import { Made, Make, type Ticket, TicketBatch } from '@keystead/protocol/ticket';
 import { Answers } from './answers.ts';
 import {
+  type AttachedRow,
   assertCeiling,
   assertDecision,
   assertKeyUse,
@@ -158,10 +160,13 @@ class Signer implements Program<ToSigner, FromSigner> {
       );
       return;
     }
-    const rows = new Map<string, Uint8Array>();
-    for (const { hash, sealed } of message.secrets) rows.set(bytesName(hash), sealed);
+    const rows = new HashMap<AttachedRow>();
+    for (const { sealed } of message.secrets) {
+      const hash = sealedRowHash(sealed);
+      rows.set(hash, { sealed, hash });
+    }
     for (const ticket of batch.tickets) {
-      const row = ticket.secret === undefined ? undefined : rows.get(bytesName(ticket.secret));
+      const row = ticket.secret === undefined ? undefined : rows.get(ticket.secret);
       this.#ticket(ticket, receipt, row);
     }
   }
@@ -188,7 +193,7 @@ class Signer implements Program<ToSigner, FromSigner> {
     this.send({ type: 'noted', noted: this.#context.seal('signer-to-policy', 'noted', noted) });
   }
 
-  #ticket(ticket: Ticket, receipt: FreshReceipt | KmsError, row: Uint8Array | undefined): void {
+  #ticket(ticket: Ticket, receipt: FreshReceipt | KmsError, row: AttachedRow | undefined): void {
     let committed: CommittedEntry | undefined;
     try {
       if (!(receipt instanceof FreshReceipt)) throw receipt;
@@ -216,7 +221,7 @@ class Signer implements Program<ToSigner, FromSigner> {
     readonly committed: CommittedEntry;
     readonly held: HeldRequest;
     readonly receipt: FreshReceipt;
-    readonly row: Uint8Array | undefined;
+    readonly row: AttachedRow | undefined;
   }): Answer {
     const { ticket, committed, held, receipt, row } = options;
     const { entry } = committed;
@@ -240,7 +245,8 @@ class Signer implements Program<ToSigner, FromSigner> {
     assertCeiling(authenticated, keyUse.walletId);
     const owner = ownerEntryOf({ ticket, entry, keyUse, request, receipt, heads, witness, display });
     const leaf = walletLeafOf({ owner, walletId: keyUse.walletId, witness, row });
-    const wallet = row === undefined ? undefined : this.#wallets.open(keyUse.walletId, row, leaf.secret);
+    const wallet =
+      row === undefined ? undefined : this.#wallets.open(keyUse.walletId, row.sealed, leaf.secret);
     if (wallet === undefined) throw refusal('row', 'The sealed row does not open for the wallet.');
     if (wallet.kind !== leaf.kind) throw refusal('row', 'The sealed row is of another kind than the wallet.');
     const answer = useWallet({ ...use, keyUse, wallet } as Parameters<typeof useWallet>[0]);

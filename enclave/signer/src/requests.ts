@@ -1,5 +1,6 @@
 import { equalBytes } from '@keystead/crypto/bytes';
-import { bytesName, Recent } from '@keystead/crypto/recent';
+import { HashMap } from '@keystead/crypto/hash-map';
+import { Recent } from '@keystead/crypto/recent';
 import { RecentBytes } from '@keystead/crypto/recent-bytes';
 import type { Clock, Random } from '@keystead/enclave-runtime/program';
 import { RawRequest, routeRpc, surfaceCompatibility, surfaceNative } from '@keystead/protocol/frames';
@@ -34,7 +35,7 @@ const nothing = new Uint8Array(0);
 export class RequestTable {
   readonly #clock: Clock;
   // In order of arrival. `#trim` keeps the bounds.
-  readonly #waiting = new Recent<HeldRequest>(maximumHeld + 1);
+  readonly #waiting = new Recent<HeldRequest, Uint8Array>(maximumHeld + 1, new HashMap());
   #bytes = 0;
   /** Identities, in the order of their answers. */
   readonly #answered: RecentBytes;
@@ -60,15 +61,15 @@ export class RequestTable {
   }
 
   #hold(request: ReadRequest): void {
-    const name = bytesName(request.identity);
-    const known = this.#waiting.peek(name);
+    const { identity } = request;
+    const known = this.#waiting.peek(identity);
     const isSame = known !== undefined && sameStamp(known, request);
     const selfVerified = isSame ? known.selfVerified : selfVerification(request);
     // The identity does not cover the signature: somebody else's signature must not take the place of a good one.
     if (known !== undefined && !isSame && selfVerified !== true) return;
-    if (known === undefined) this.#answered.delete(request.identity);
-    else this.#drop(name, known);
-    this.#waiting.set(name, { ...request, selfVerified });
+    if (known === undefined) this.#answered.delete(identity);
+    else this.#drop(known);
+    this.#waiting.set(identity, { ...request, selfVerified });
     this.#bytes += request.raw.body.length;
     while (this.#waiting.size > maximumHeld || this.#bytes > maximumHeldBytes) this.#dropOldest();
   }
@@ -76,14 +77,14 @@ export class RequestTable {
   /** The request, answered or not, when it arrived a moment ago. */
   find(identity: Uint8Array): Held | undefined {
     this.#trim(this.#clock());
-    const request = this.#waiting.peek(bytesName(identity));
+    const request = this.#waiting.peek(identity);
     if (request !== undefined) return { request };
     return this.#answered.has(identity) ? answeredOnly : undefined;
   }
 
   /** Its bytes are not needed any more: it was answered, and the answer is remembered. */
   answered(request: HeldRequest): void {
-    this.#drop(bytesName(request.identity), request);
+    this.#drop(request);
     this.#answered.set(request.identity, this.#clock(), nothing, nothing);
   }
 
@@ -94,12 +95,11 @@ export class RequestTable {
   }
 
   #dropOldest(): void {
-    const { name, value } = this.#waiting.oldest!;
-    this.#drop(name, value);
+    this.#drop(this.#waiting.oldest!.value);
   }
 
-  #drop(name: string, request: HeldRequest): void {
-    this.#waiting.delete(name);
+  #drop(request: HeldRequest): void {
+    this.#waiting.delete(request.identity);
     this.#bytes -= request.raw.body.length;
   }
 }

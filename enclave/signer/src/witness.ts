@@ -1,5 +1,6 @@
 import { equalBytes } from '@keystead/crypto/bytes';
 import { MerkleMap, mapNodeHash, type NodeSource } from '@keystead/crypto/merkle-map';
+import { HashMap } from '@keystead/crypto/hash-map';
 import { bytesName, Recent } from '@keystead/crypto/recent';
 import type { AuthorityReader } from '@keystead/protocol/authenticate';
 import { AuthorityLeaf } from '@keystead/protocol/authority';
@@ -32,52 +33,59 @@ class Nodes implements NodeSource {
   }
 }
 
-/** About 1 KiB each. */
+/** Of all organizations: about 1 KiB each. */
 const maximumLeaves = 8192;
 /** Organizations whose authority sets stay, and the nodes of all of them: about 600 bytes each. */
-const maximumMaps = 1024;
+const maximumRoots = 2048;
 const maximumNodes = 16_384;
+
+interface ProvenRoot {
+  readonly map: MerkleMap;
+  readonly leaves: HashMap<AuthorityLeaf>;
+}
 
 /**
  * What was proven under authority roots. A root is a hash over all of its nodes: what one witness has proven of it, no later one
  * can change. Leaves stay, and the nodes on the way to them; absence is proven anew each time.
  */
 export class ProvenLeaves {
-  readonly #leaves = new Recent<AuthorityLeaf>(maximumLeaves);
-  #maps = new Recent<MerkleMap>(maximumMaps);
+  #roots = newRoots();
+  #leaves = 0;
   #nodes = 0;
   #source: NodeSource = { node: () => undefined };
 
   /** Reads leaves under a root, with the nodes of `source` where what was proven before does not reach. */
   reader(root: Uint8Array, source: NodeSource): AuthorityReader {
-    const rootName = bytesName(root);
+    const proven = this.#proven(root);
     return (key) => {
-      const name = rootName + bytesName(key);
-      const known = this.#leaves.get(name);
+      const known = proven.leaves.get(key);
       if (known !== undefined) return known;
-      const bytes = this.#prove(root, rootName, key, source);
+      const bytes = this.#prove(root, proven.map, key, source);
       if (bytes === undefined) return undefined;
       const leaf = AuthorityLeaf.decode(bytes);
-      this.#leaves.set(name, leaf);
+      proven.leaves.set(key, leaf);
+      this.#leaves += 1;
       return leaf;
     };
   }
 
-  #prove(root: Uint8Array, name: string, key: Uint8Array, source: NodeSource): Uint8Array | undefined {
-    let map = this.#maps.get(name);
-    if (map === undefined) {
-      map = new MerkleMap(root, { hashes: true, node: (hash) => this.#node(hash) });
-      this.#maps.set(name, map);
-    }
+  #proven(root: Uint8Array): ProvenRoot {
+    const known = this.#roots.get(root);
+    if (known !== undefined) return known;
+    // The root is a part of the message that it came in, which must not stay for it.
+    const own = root.slice();
+    const map = new MerkleMap(own, { hashes: true, node: (hash) => this.#node(hash) });
+    const proven = { map, leaves: new HashMap<AuthorityLeaf>() };
+    this.#roots.set(own, proven);
+    return proven;
+  }
+
+  #prove(root: Uint8Array, map: MerkleMap, key: Uint8Array, source: NodeSource): Uint8Array | undefined {
     this.#source = source;
-    const bytes = map.peek(key);
     // Absence has to be shown by this witness alone.
-    const proof = bytes === undefined ? new MerkleMap(root, source).get(key) : bytes;
-    if (this.#nodes > maximumNodes) {
-      this.#maps = new Recent(maximumMaps);
-      this.#nodes = 0;
-    }
-    return proof;
+    const bytes = map.peek(key) ?? new MerkleMap(root, source).get(key);
+    if (this.#leaves >= maximumLeaves || this.#nodes > maximumNodes) this.#forget();
+    return bytes;
   }
 
   #node(hash: Uint8Array): Uint8Array | undefined {
@@ -85,7 +93,15 @@ export class ProvenLeaves {
     if (bytes !== undefined) this.#nodes += 1;
     return bytes;
   }
+
+  #forget(): void {
+    this.#roots = newRoots();
+    this.#leaves = 0;
+    this.#nodes = 0;
+  }
 }
+
+const newRoots = () => new Recent<ProvenRoot, Uint8Array>(maximumRoots, new HashMap());
 
 /** What the witness of one ticket proves. */
 export class Witness {

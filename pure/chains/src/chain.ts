@@ -85,12 +85,12 @@ export interface ParsedTransaction {
    * `transaction`: the chain's wire form (EVM: signed RLP envelope; PSBT: the PSBT with partial signatures and,
    * where complete, finalised inputs; Sui: BCS TransactionData).
    * `signature`: what the API returns as `signature` (Solana 64; EVM 65 r||s||v; Sui 97 flag||sig||pub; Bitcoin first).
-   * `id`: transaction id text where it follows from the bytes, else null; computed when it is read.
+   * `id`: transaction id text where it follows from the bytes, else null; computed when it is asked for.
    */
   assemble(signatures: readonly RawSignature[]): {
     transaction: Uint8Array;
     signature: Uint8Array;
-    id: string | null;
+    id(): string | null;
   };
 }
 

@@ -41,7 +41,6 @@ export interface Signed {
   readonly kind: TransactionKind | null;
   /** The chain's wire form. */
   readonly transaction: Uint8Array | null;
-  readonly transactionId: string | null;
 }
 
 export interface SigningRequest {
@@ -185,16 +184,8 @@ function transaction(
       effects: parsed.effects,
       finish(signatures) {
         assertCount(signatures, parsed.signingInputs.length);
-        const assembled = parsed.assemble(signatures);
-        const { transaction, signature } = assembled;
-        return {
-          signature,
-          kind: transactionKinds[chain.name],
-          transaction,
-          get transactionId() {
-            return assembled.id;
-          },
-        };
+        const { transaction, signature } = parsed.assemble(signatures);
+        return { signature, kind: transactionKinds[chain.name], transaction };
       },
     };
   } catch (error) {
@@ -208,7 +199,7 @@ function single(input: SigningInput, form: (signature: RawSignature) => Uint8Arr
     effects: null,
     finish(signatures) {
       assertCount(signatures, 1);
-      return { signature: form(signatures[0]!), kind: null, transaction: null, transactionId: null };
+      return { signature: form(signatures[0]!), kind: null, transaction: null };
     },
   };
 }

@@ -161,13 +161,13 @@ for (const account of [segwit, taproot]) {
         assert.equal(parsed.signingInputs.length, inputs.length);
         const result = parsed.assemble(signAll(parsed));
         const extracted = extractTransaction(result.transaction);
-        assert.equal(extracted.id, result.id);
+        assert.equal(extracted.id, result.id());
 
         const scure = scureTransaction(proven, outputs, lockTime);
         scure.sign(key, [SigHash.DEFAULT, SigHash.ALL], new Uint8Array(32));
         scure.finalize();
         assert.equal(hexEncode(extracted.transaction), hexEncode(scure.extract()));
-        assert.equal(scure.id, result.id);
+        assert.equal(scure.id, result.id());
         assert.equal(parsed.effects.maxFee!.amount, scure.fee);
 
         // Both libraries extract the same transaction from the PSBT that is handed back.
@@ -408,11 +408,11 @@ test('signs only its own inputs of a joint transaction and leaves the others as 
     code: 'transaction-incomplete',
     field: 'inputs[0]',
   });
-  assert.equal(id, transactionIdText(transactionHash(decodePsbt(psbt).transaction)));
+  assert.equal(id(), transactionIdText(transactionHash(decodePsbt(psbt).transaction)));
   const completed = Transaction.fromPSBT(transaction, { allowUnknownInputs: true });
   completed.signIdx(otherKey, 0);
   completed.finalizeIdx(0);
-  assert.equal(completed.id, id);
+  assert.equal(completed.id, id());
   assert.equal(
     hexEncode(extractTransaction(completed.toPSBT(0)).transaction),
     hexEncode(completed.extract()),

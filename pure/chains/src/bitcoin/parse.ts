@@ -249,7 +249,7 @@ function assemble(
   spend: Spend,
   inputs: readonly OwnInput[],
   signatures: readonly RawSignature[],
-): { transaction: Uint8Array; signature: Uint8Array; id: string | null } {
+): { transaction: Uint8Array; signature: Uint8Array; id: () => string | null } {
   if (signatures.length !== inputs.length || signatures.some((signature) => signature.bytes.length !== 64)) {
     throw new TypeError('a PSBT takes one 64-byte signature for each input of the account');
   }
@@ -266,7 +266,7 @@ function assemble(
   return {
     transaction,
     signature: encoded[0]!,
-    id: complete ? extractTransaction(transaction).id : idOf(spend),
+    id: () => (complete ? extractTransaction(transaction).id : idOf(spend)),
   };
 }
 

@@ -120,7 +120,7 @@ function parseAuthorization(bytes: Uint8Array, own: string): ParsedTransaction {
       return {
         transaction: encodeSignedAuthorization(authorization, parts),
         signature: signatureBytes(signature),
-        id: null,
+        id: () => null,
       };
     },
   };
@@ -254,15 +254,13 @@ function recoverAuthority(authorization: Authorization, field: string): string {
 function assemble(
   transaction: EthereumTransaction,
   signatures: readonly RawSignature[],
-): { transaction: Uint8Array; signature: Uint8Array; id: string } {
+): { transaction: Uint8Array; signature: Uint8Array; id: () => string } {
   const { signature, parts } = signatureParts(signatures);
   const signed = encodeSignedTransaction(transaction, parts);
   return {
     transaction: signed,
     signature: signatureBytes(signature),
-    get id() {
-      return `0x${hexEncode(keccak256(signed))}`;
-    },
+    id: () => `0x${hexEncode(keccak256(signed))}`,
   };
 }
 

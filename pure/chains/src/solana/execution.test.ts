@@ -143,7 +143,7 @@ test('what a transaction really takes in a validator is at most what its effects
         return;
       }
       executed += 1;
-      assert.equal(base58Encode(result.signature()), signed.id);
+      assert.equal(base58Encode(result.signature()), signed.id());
       const { outflows, takeovers } = parsed.effects;
       const isToken = (asset: string): boolean => asset.startsWith('solana/token:');
       const limit = (token: boolean): bigint | null => {

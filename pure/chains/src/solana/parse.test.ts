@@ -149,7 +149,7 @@ function checkSigned(parsed: ParsedTransaction): void {
   const { transaction, id } = parsed.assemble([{ bytes: signature }]);
   const web3 = VersionedTransaction.deserialize(transaction);
   assert.deepEqual([...web3.signatures[0]!], [...signature]);
-  assert.equal(id, base58Encode(signature));
+  assert.equal(id(), base58Encode(signature));
   const kit = getTransactionDecoder().decode(transaction);
   assert.deepEqual([...(Object.values(kit.signatures)[0] ?? [])], [...signature]);
   const spki = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), US.publicKey.toBuffer()]);
@@ -192,9 +192,13 @@ describe('roles', () => {
     const parsed = solana.parseTransaction(wire, accountOf(US));
     const assembled = parsed.assemble([{ bytes: sign(SEED, parsed.signingInputs[0]!.bytes) }]);
     assert.ok(Transaction.from(Buffer.from(assembled.transaction)).verifySignatures());
-    assert.equal(assembled.id, base58Encode(Uint8Array.from(transaction.signature!)));
+    assert.equal(assembled.id(), base58Encode(Uint8Array.from(transaction.signature!)));
     const bare = solana.parseTransaction(Uint8Array.from(transaction.serializeMessage()), accountOf(US));
-    assert.equal(bare.assemble([{ bytes: new Uint8Array(64).fill(1) }]).id, null, 'the first slot is empty');
+    assert.equal(
+      bare.assemble([{ bytes: new Uint8Array(64).fill(1) }]).id(),
+      null,
+      'the first slot is empty',
+    );
     assert.throws(() => parsed.assemble([]), RangeError);
     assert.throws(() => parsed.assemble([{ bytes: new Uint8Array(63) }]), RangeError);
   });

@@ -204,9 +204,7 @@ export function parseTransaction(
       return {
         transaction: encodeTransaction(slots, messageBytes),
         signature: ours,
-        get id() {
-          return payer.some((byte) => byte !== 0) ? base58Encode(payer) : null;
-        },
+        id: () => (payer.some((byte) => byte !== 0) ? base58Encode(payer) : null),
       };
     },
   };

@@ -108,7 +108,7 @@ test('reports generated transfers exactly as they were built, and signs what the
         const assembled = parsed.assemble([{ bytes: raw }]);
         assert.deepEqual(assembled.transaction, bytes);
         assert.equal(assembled.signature.length, 97);
-        assert.equal(assembled.id, TransactionDataBuilder.getDigestFromBytes(bytes));
+        assert.equal(assembled.id(), TransactionDataBuilder.getDigestFromBytes(bytes));
         const signature = Buffer.from(assembled.signature).toString('base64');
         assert.equal((await keypair.signTransaction(bytes)).signature, signature);
         assert.equal((await verifyTransactionSignature(bytes, signature)).toSuiAddress(), ours);

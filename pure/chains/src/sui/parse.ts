@@ -62,7 +62,7 @@ export function parseTransaction(
       return {
         transaction: transactionBytes,
         signature: concatBytes(Uint8Array.of(ED25519_FLAG), signature, account.publicKey),
-        id: base58Encode(blake2b256(concatBytes(TRANSACTION_DIGEST_DOMAIN, transactionBytes))),
+        id: () => base58Encode(blake2b256(concatBytes(TRANSACTION_DIGEST_DOMAIN, transactionBytes))),
       };
     },
   };

@@ -17,7 +17,7 @@ import { blake2b } from '@noble/hashes/blake2.js';
 import { ripemd160 as nobleRipemd160 } from '@noble/hashes/legacy.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { bytesName, Recent } from '../recent.ts';
-import type { Backend } from './backend.ts';
+import type { Backend, Ed25519Key } from './backend.ts';
 
 // A Buffer's slice() is a view where a Uint8Array's is a copy, so no Buffer leaves this file.
 function plain(buffer: Buffer): Uint8Array {
@@ -182,17 +182,26 @@ function rawPublicKey(key: KeyObject): Uint8Array {
 
 const rawPrivate = { format: 'raw-private', asymmetricKeyType: 'ed25519' } as const;
 
-export const ed25519Key: Backend['ed25519Key'] = (seed) => {
-  const key = takesRaw
-    ? createPrivateKey({ key: seed, ...rawPrivate } as never)
-    : privateKey(PKCS8_ED25519, seed);
-  return {
-    get publicKey() {
-      return rawPublicKey(key);
-    },
-    sign: (message) => plain(sign(null, message, key)),
-  };
-};
+/** A class: an accessor in an object of its own would keep the key in memory until the collector has gone through all of it. */
+class NodeEd25519Key implements Ed25519Key {
+  readonly #key: KeyObject;
+
+  constructor(seed: Uint8Array) {
+    this.#key = takesRaw
+      ? createPrivateKey({ key: seed, ...rawPrivate } as never)
+      : privateKey(PKCS8_ED25519, seed);
+  }
+
+  get publicKey(): Uint8Array {
+    return rawPublicKey(this.#key);
+  }
+
+  sign(message: Uint8Array): Uint8Array {
+    return plain(sign(null, message, this.#key));
+  }
+}
+
+export const ed25519Key: Backend['ed25519Key'] = (seed) => new NodeEd25519Key(seed);
 
 // OpenSSL checks S < L and compares the encoding of [S]B - [k]A with R: the cofactorless rule itself.
 export const ed25519Verify: Backend['ed25519Verify'] = (key, message, signature) =>
