@@ -11,6 +11,10 @@ type EntryRow = StoreRows['entries'][number];
 export class CertifiedPositions {
   readonly #positions = new Map<string, number>();
   readonly #limit: number;
+  /** Entries of one organization mostly come together. */
+  #last: { readonly organization: Uint8Array; readonly name: string } | undefined;
+  /** Which moved last. */
+  #newest: string | undefined;
 
   constructor(limit = 65_536) {
     this.#limit = limit;
@@ -18,10 +22,11 @@ export class CertifiedPositions {
 
   note(entries: readonly { readonly organization: Uint8Array; readonly position: number }[]): void {
     for (const { organization, position } of entries) {
-      const name = Buffer.from(organization).toString('latin1');
+      const name = this.#nameOf(organization);
       const known = this.#positions.get(name) ?? 0;
       // The one that moved least lately stands first.
-      this.#positions.delete(name);
+      if (name !== this.#newest) this.#positions.delete(name);
+      this.#newest = name;
       this.#positions.set(name, Math.max(known, position));
       if (this.#positions.size <= this.#limit) continue;
       const oldest = this.#positions.keys().next().value;
@@ -45,12 +50,20 @@ export class CertifiedPositions {
   /** Whether a row would stand where the store has another one that is history. Throws StoreError. */
   async wouldChange(store: Store, entries: readonly EntryRow[]): Promise<boolean> {
     for (const { organization, position, bytes } of entries) {
-      const name = Buffer.from(organization).toString('latin1');
+      const name = this.#nameOf(organization);
       if (position > (this.#positions.get(name) ?? 0)) continue;
       const kept = await readable(() => store.entry(organization, position));
       if (kept === undefined || Buffer.compare(kept, bytes) !== 0) return true;
     }
     return false;
+  }
+
+  #nameOf(organization: Uint8Array): string {
+    if (this.#last !== undefined && Buffer.compare(this.#last.organization, organization) === 0)
+      return this.#last.name;
+    const name = Buffer.from(organization).toString('latin1');
+    this.#last = { organization, name };
+    return name;
   }
 }
 

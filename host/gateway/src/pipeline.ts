@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { HashMap } from '@keystead/crypto/hash-map';
 import type { Store } from '@keystead/host-storage/store';
 import { AnswerSignature, type FinishedAnswer } from '@keystead/protocol/answer';
 import type { Role } from '@keystead/protocol/deployment';
@@ -418,7 +419,7 @@ export class Pipeline implements LinkEvents {
 
   #orderReceipt(batch: PolicyBatch): void {
     const { advance, query, waiting, tickets } = batch;
-    for (const { identity, refs } of waiting) this.#waiting.bind(hex(identity), refs);
+    for (const { identity, refs } of waiting) this.#waiting.bind(identity, refs);
     const order = advance ?? query;
     const rows = this.#keptFor(batch);
     if (order === undefined) {
@@ -498,16 +499,15 @@ export class Pipeline implements LinkEvents {
     });
   }
 
-  /** The sealed rows that the tickets name, in their order; a row that is gone is left out, and the signer refuses. */
+  /** The sealed rows that the tickets name, each once; a row that is gone is left out, and the signer refuses. */
   async #secretsOf(waiting: PolicyBatch['waiting']): Promise<{ hash: Uint8Array; sealed: Uint8Array }[]> {
     const secrets: { hash: Uint8Array; sealed: Uint8Array }[] = [];
     // A wallet that signs often has many tickets in one batch.
-    const read = new Map<string, Uint8Array | undefined>();
+    const read = new HashMap<true>();
     for (const { secret } of waiting) {
-      if (secret === undefined) continue;
-      const name = hex(secret);
-      if (!read.has(name)) read.set(name, await this.#store.secret(secret));
-      const sealed = read.get(name);
+      if (secret === undefined || read.get(secret)) continue;
+      read.set(secret, true);
+      const sealed = await this.#store.secret(secret);
       if (sealed !== undefined) secrets.push({ hash: secret, sealed });
     }
     return secrets;
@@ -559,8 +559,7 @@ export class Pipeline implements LinkEvents {
         this.#links.send('policy', { type: 'noted', noted: message.noted });
         return;
       case 'answers':
-        for (const answer of message.answers)
-          this.#answer(this.#waiting.boundTo(hex(answer.identity)), answer);
+        for (const answer of message.answers) this.#answer(this.#waiting.boundTo(answer.identity), answer);
         return;
       case 'walletKeys':
         this.#rewrapper.walletKeys(message);
@@ -577,7 +576,7 @@ export class Pipeline implements LinkEvents {
 
   /** A request whose stamp could not be read has no identity: its answer names zeros, and goes by ref alone. */
   #callersOf({ identity }: FinishedAnswer, refs: readonly number[]): Caller[] {
-    if (identity.some((byte) => byte !== 0)) return this.#waiting.bind(hex(identity), refs);
+    if (identity.some((byte) => byte !== 0)) return this.#waiting.bind(identity, refs);
     return refs.map((ref) => this.#waiting.caller(ref)).filter((caller) => caller !== undefined);
   }
 
@@ -612,8 +611,8 @@ export class Pipeline implements LinkEvents {
 
   #failTickets(waiting: PolicyBatch['waiting']): void {
     for (const { identity, refs } of waiting) {
-      this.#waiting.bind(hex(identity), refs);
-      for (const { ref, sending } of this.#waiting.boundTo(hex(identity)))
+      this.#waiting.bind(identity, refs);
+      for (const { ref, sending } of this.#waiting.boundTo(identity))
         if (!sending) this.#waiting.settle(ref, unavailable());
     }
   }

@@ -1,3 +1,5 @@
+import { equalBytes } from '@keystead/crypto/bytes';
+import { HashMap } from '@keystead/crypto/hash-map';
 import { KmsError } from '@keystead/protocol/errors';
 import type { RawRequest } from '@keystead/protocol/frames';
 import type { SubmissionResult } from './broadcast/broadcaster.ts';
@@ -19,8 +21,8 @@ export interface Caller {
   readonly request: RawRequest;
   /** Of `performance.now()`. */
   readonly arrived: number;
-  /** Hexadecimal identity that an enclave named for this ref; the first one stands. */
-  identity: string | undefined;
+  /** The identity that an enclave named for this ref; the first one stands. */
+  identity: Uint8Array | undefined;
   /** The answer is there and its transaction is under way to the network. */
   sending: boolean;
 }
@@ -49,7 +51,7 @@ export class Waiting {
   readonly #limits: WaitingLimits;
   readonly #waiters = new Map<number, Waiter>();
   /** Nearly always one for each. */
-  readonly #refsByIdentity = new Map<string, number[]>();
+  readonly #refsByIdentity = new HashMap<number[]>();
   #nextRef = 1;
   #bytes = 0;
   #emptied: (() => void)[] = [];
@@ -81,14 +83,14 @@ export class Waiting {
    * The callers among `refs` that are still waiting and may be answered under `identity`. A ref that is bound to
    * another identity, or whose bytes differ from those of the first, belongs to another request and is left out.
    */
-  bind(identity: string, refs: readonly number[]): Caller[] {
+  bind(identity: Uint8Array, refs: readonly number[]): Caller[] {
     const known = this.#refsByIdentity.get(identity);
     const first = known === undefined ? undefined : this.#waiters.get(known[0]!);
     const bound: Caller[] = [];
     for (const ref of refs) {
       const waiter = this.#waiters.get(ref);
       if (waiter === undefined) continue;
-      if (waiter.identity !== undefined && waiter.identity !== identity) continue;
+      if (waiter.identity !== undefined && !equalBytes(waiter.identity, identity)) continue;
       const same = first ?? bound[0];
       if (same !== undefined && !sameRequest(same.request, waiter.request)) continue;
       waiter.identity = identity;
@@ -101,7 +103,7 @@ export class Waiting {
   }
 
   /** The callers that were bound to `identity` and still wait. */
-  boundTo(identity: string): Caller[] {
+  boundTo(identity: Uint8Array): Caller[] {
     const refs = this.#refsByIdentity.get(identity);
     return refs === undefined ? [] : refs.map((ref) => this.#waiters.get(ref)!);
   }

@@ -209,7 +209,7 @@ const HashedSecret = struct({ hash: fixed(32), bytes: bytes(maximumSealedRowByte
 export const ToSigner = variant('type', {
   requests: [1, struct({ items: list(RequestItem, 4096) })],
   make: [2, struct({ make: Sealed, sealed: option(bytes(maximumSealedRowBytes)) })],
-  /** `secrets` stands in the order of the tickets that name one. */
+  /** `secrets`: the rows that the tickets name, each once. */
   tickets: [
     3,
     struct({
