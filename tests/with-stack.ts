@@ -20,6 +20,7 @@ import type { StackSettings } from '@keystead/stack/environment';
 import { type Stack, startStack } from '@keystead/stack/start-stack';
 import { type Anvil, SEPOLIA, startAnvil } from './chains/anvil.ts';
 import { DEVNET, type LiteSvmRpc, startLiteSvmRpc } from './chains/litesvm-rpc.ts';
+import { type LyingNode, startLyingNode } from './chains/lying-node.ts';
 import { closeConnections, newStampKey, RawClient, type StampKey } from './raw-client.ts';
 import { weakenedBundles } from './weakened-build.ts';
 
@@ -31,6 +32,8 @@ const PROCESSES = ['policy', 'signer', 'certifier', 'launcher', 'gateway', 'head
 export interface WithStackOptions {
   /** Starts anvil as Sepolia and LiteSVM as Solana devnet, and names them to the gateway. */
   readonly chains?: boolean;
+  /** With chains: the gateway reaches them through nodes that can lie. */
+  readonly lying?: boolean;
   readonly settings?: StackSettings;
   /** Another program in the place of the gateway's. */
   readonly gateway?: string;
@@ -49,6 +52,8 @@ export class TestStack {
   #stack: Stack | undefined;
   #anvil: Anvil | undefined;
   #solana: LiteSvmRpc | undefined;
+  #lyingAnvil: LyingNode | undefined;
+  #lyingSolana: LyingNode | undefined;
   #log: number | undefined;
   #rpc: string | undefined;
 
@@ -59,10 +64,15 @@ export class TestStack {
   async start(): Promise<void> {
     if (this.#options.chains) {
       [this.#anvil, this.#solana] = await Promise.all([startAnvil(), startLiteSvmRpc()]);
+      if (this.#options.lying)
+        [this.#lyingAnvil, this.#lyingSolana] = await Promise.all([
+          startLyingNode(this.#anvil.url),
+          startLyingNode(this.#solana.url),
+        ]);
       this.#rpc = join(this.#directory, 'rpc.json');
       const endpoints = {
-        [SEPOLIA]: { url: this.#anvil.url, private: true },
-        [DEVNET]: { url: this.#solana.url, private: true },
+        [SEPOLIA]: { url: this.#lyingAnvil?.url ?? this.#anvil.url, private: true },
+        [DEVNET]: { url: this.#lyingSolana?.url ?? this.#solana.url, private: true },
       };
       writeFileSync(this.#rpc, JSON.stringify(endpoints));
     }
@@ -106,6 +116,7 @@ export class TestStack {
   async stop(ended: () => void = () => {}): Promise<void> {
     closeConnections();
     await this.#stack?.stop();
+    await Promise.all([this.#lyingAnvil?.stop(), this.#lyingSolana?.stop()]);
     await Promise.all([this.#anvil?.stop(), this.#solana?.stop()]);
     if (this.#log !== undefined) closeSync(this.#log);
     ended();
@@ -147,6 +158,13 @@ export class TestStack {
   get solana(): LiteSvmRpc {
     if (this.#solana === undefined) throw new Error('withStack({ chains: true }) starts LiteSVM');
     return this.#solana;
+  }
+
+  /** The nodes between the gateway and the chains. */
+  get lying(): { readonly ethereum: LyingNode; readonly solana: LyingNode } {
+    if (this.#lyingAnvil === undefined || this.#lyingSolana === undefined)
+      throw new Error('withStack({ chains: true, lying: true }) starts nodes that can lie');
+    return { ethereum: this.#lyingAnvil, solana: this.#lyingSolana };
   }
 
   /** The last lines that the processes wrote to standard error. */

@@ -3,12 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { before, test } from 'node:test';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import * as ed25519 from '@keystead/crypto/ed25519';
+import { Libsecp256k1 } from '@keystead/crypto/libsecp256k1';
+import { Libsodium } from '@keystead/crypto/libsodium';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { sha256 } from '@keystead/crypto/sha256';
 import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js';
 import { type OpenAccount, openAccount } from './accounts.ts';
 import { signInputs } from './sign.ts';
-import { loadSigningBackend, portableBackend, type SigningBackend } from './signing-backend.ts';
+import { loadSigningBackend, nativeCodeBackend, portableBackend, type SigningBackend } from './signing-backend.ts';
 
 const privateKey = sha256(utf8Encode('a key'));
 const message = sha256(utf8Encode('a message'));
@@ -53,7 +55,7 @@ test('every backend gives the same signatures', () => {
   assert.deepEqual(one, other);
 });
 
-test('signatures are deterministic', () => {
+test('E21: signatures are deterministic, so that no nonce is ever drawn', () => {
   const inputs = [
     { algorithm: 'ecdsa', bytes: message },
     { algorithm: 'schnorr', bytes: message },
@@ -80,7 +82,7 @@ test('a Taproot tweak gives a signature of the output key', () => {
   assert.ok(schnorr.verify(plain!.bytes, message, internal));
 });
 
-test('a fault in the key or the public key gives an error, not a signature', () => {
+test('E21: a fault in the key or the public key gives an error, not a signature', () => {
   const input = [{ algorithm: 'ed25519', bytes: message }] as const;
   for (const backend of backends()) {
     for (let bit = 0; bit < 8; bit++) {
@@ -99,6 +101,33 @@ test('a fault in the key or the public key gives an error, not a signature', () 
     () => signInputs(schnorrAccount, [{ algorithm: 'schnorr', bytes: message }]),
     /does not verify/,
   );
+});
+
+test('E21: a bit that flips in the tables of the code gives an error or the right signature, never another one', async () => {
+  const [libsodium, libsecp256k1] = await Promise.all([
+    Libsodium.load(),
+    Libsecp256k1.load((length) => Uint8Array.from(randomBytes(length))),
+  ]);
+  const backend = nativeCodeBackend(libsodium, libsecp256k1);
+  const account = accountOf('Secp256k1');
+  const input = [{ algorithm: 'ecdsa', bytes: message }] as const;
+  const right = signInputs(account, input, backend);
+  const { memory } = libsecp256k1;
+  let refused = 0;
+  // The multiples of the base point: 64 KiB from where the module's data begins.
+  for (let at = 1024; at < 1024 + 65_536; at += 257) {
+    memory[at]! ^= 1;
+    let signatures: unknown;
+    try {
+      signatures = signInputs(account, input, backend);
+    } catch {
+      refused += 1;
+    }
+    memory[at]! ^= 1;
+    if (signatures !== undefined) assert.deepEqual(signatures, right, `byte ${at}`);
+  }
+  assert.ok(refused > 5, `only ${refused} faults had a part in the computation`);
+  assert.deepEqual(signInputs(account, input, backend), right, 'control: without a fault it signs');
 });
 
 test('refuses an algorithm of another curve than the key', () => {
