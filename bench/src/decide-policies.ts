@@ -6,7 +6,7 @@ import { preparsePolicySet, statefulIsAuthorized } from '@cedar-policy/cedar-was
 import { addressText } from '@keystead/policy/language/address-text';
 import { policyDocument } from '@keystead/policy/language/read-document';
 import { compilePolicy } from '@keystead/policy/compile-policy';
-import { decide, passes, type PolicyDecision } from '@keystead/policy/decide';
+import { decide, decideInWords, type PolicyDecision } from '@keystead/policy/decide';
 import type { PolicyDocument } from '@keystead/policy/language/document';
 import type { Usage } from '@keystead/policy/limits';
 import type { PolicyRequest } from '@keystead/policy/request';
@@ -136,8 +136,8 @@ export function engines() {
   const allows = expressions.filter((_, index) => table[index]!.effect === 'allow');
   return {
     prepare: (transaction: Transaction): Prepared => prepared(transaction, name),
-    decision: ({ ours }: Prepared): PolicyDecision => decide(policies, ours, noUsage, 0),
-    keystead: ({ ours }: Prepared): boolean => passes(policies, ours, noUsage, 0),
+    inWords: ({ ours }: Prepared): PolicyDecision => decideInWords(policies, ours, noUsage, 0),
+    keystead: ({ ours }: Prepared): boolean => decide(policies, ours, noUsage, 0).outcome === 'allow',
     cedar: ({ cedar }: Prepared): boolean => {
       const answer = statefulIsAuthorized(cedar);
       if (answer.type === 'failure') throw new Error(JSON.stringify(answer.errors));

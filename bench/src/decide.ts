@@ -25,15 +25,20 @@ const firstRow = 1_800_000_000_000;
  * Slices of all alternate.
  */
 export async function decide(): Promise<unknown> {
-  const { prepare, decision, keystead, cedar, cel } = engines();
+  const { prepare, inWords, keystead, cedar, cel } = engines();
   const all = transactions(1000).map(prepare);
   const allowed = all.filter((each) => keystead(each));
   const denied = all.filter((each) => !keystead(each));
   const limited = withLimits();
   const subjects: readonly Subject[] = [
-    { name: 'decide(), allowed', on: allowed, act: decision, times: 20 },
-    { name: 'decide(), denied, with trace and what would pass', on: denied, act: decision, times: 2 },
-    { name: 'passes(): the outcome alone', on: all, act: keystead, times: 20 },
+    { name: 'decide(), allowed', on: allowed, act: keystead, times: 20 },
+    { name: 'decide(), denied', on: denied, act: keystead, times: 20 },
+    {
+      name: 'the words of a denial besides: rule, field, trace, what would pass',
+      on: denied,
+      act: inWords,
+      times: 2,
+    },
     { name: 'CEL (@marcbachmann/cel-js)', on: all, act: cel, times: 2 },
     { name: 'Cedar (cedar-wasm)', on: all, act: cedar, times: 1 },
     { name: 'decide(), allowed, 3 limits, 10^6 rows each', on: allowed, act: limited, times: 5 },
@@ -43,20 +48,22 @@ export async function decide(): Promise<unknown> {
   for (let round = 0; round < slices; round += 1)
     for (const [index, subject] of subjects.entries()) costs[index]!.push(slice(subject));
   const medians = costs.map(median);
-  const floor = medians[2]!;
+  const [allowing, denying] = medians as [number, number];
+  // Words are made from a decision, which is made first.
+  medians[2]! -= denying;
   table(
-    ['100 rules, decoded transaction', 'µs CPU', 'times the outcome alone'],
+    ['100 rules, decoded transaction', 'µs CPU', 'times a decision that allows'],
     subjects.map(({ name }, index) => [
       name,
       medians[index]!.toFixed(2),
-      (medians[index]! / floor).toFixed(1),
+      (medians[index]! / allowing).toFixed(1),
     ]),
   );
   const judged = (took: number, most: number): string =>
     `${took.toFixed(2)} µs (${took <= most ? 'within' : 'ABOVE'} ${most})`;
   say('');
   say(
-    `a decision that allows: ${judged(medians[0]!, 5)}; with 10^6 rows in each window: ${judged(medians[5]!, 1000)}`,
+    `a decision that allows: ${judged(allowing, 5)}; that denies: ${judged(denying, 5)}; with 10^6 rows in each window: ${judged(medians[5]!, 1000)}`,
   );
   return Object.fromEntries(subjects.map(({ name }, index) => [name, medians[index]]));
 }
@@ -102,6 +109,6 @@ function withLimits(): (prepared: Prepared) => unknown {
   const now = firstRow + 86_400_000 + 12_345;
   return ({ ours }) => {
     const decision = decideOn(policies, ours, usage, now);
-    if (decision.outcome !== 'allow') throw new Error(decision.trace.join());
+    if (decision.outcome !== 'allow') throw new Error('a limit was reached');
   };
 }

@@ -4,7 +4,7 @@ import { type ActionClass, actionClassOf } from '@keystead/policy/action-class';
 import { canonicalizeWithAmounts } from '@keystead/crypto/canonical-json';
 import { Recent } from '@keystead/crypto/recent';
 import { type CompiledPolicy, compilePolicy } from '@keystead/policy/compile-policy';
-import { decide, type PolicyDecision } from '@keystead/policy/decide';
+import { decide, decideInWords, type PolicyDecision } from '@keystead/policy/decide';
 import { placesOf } from '@keystead/policy/exclusive';
 import { policyDocument } from '@keystead/policy/language/read-document';
 import { grantDocument, policyName, userPolicyDocument } from '@keystead/policy/presets';
@@ -182,7 +182,7 @@ export function decideOn(
   const places = use?.effects == null ? [] : placesOf(use.effects);
   const request = policyRequestOf(pending, draft, caller, use);
   const readings = readingsOf(standing, use);
-  const decision = decide(
+  const decision = decideInWords(
     standing.map(({ policy }) => policy),
     readings === null ? request : { ...request, readings },
     usageOf((policy) => standing[policy]!.home, places),

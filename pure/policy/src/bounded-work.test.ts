@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Effects } from '@keystead/chains/effects';
 import { compilePolicy } from './compile-policy.ts';
-import { decide } from './decide.ts';
+import { decideInWords } from './decide.ts';
 import type { Condition } from './language/document.ts';
 import { policyDocument } from './language/read-document.ts';
 import type { PolicyRequest } from './request.ts';
@@ -88,7 +88,7 @@ describe('one decision', () => {
     const limits = [{ id: 'daily', meter: 'amount', per: ['asset'], window: day, max: '1000000' }];
     const usage = counting();
     const policy = compiled({ some: 'effects.outflows', where }, limits);
-    assert.equal(decide([policy], paying(200), usage, 0).outcome, 'deny');
+    assert.equal(decideInWords([policy], paying(200), usage, 0).outcome, 'deny');
     // Once in the decision, and once where its counterfactual is tried.
     assert.ok(usage.reads <= 2, String(usage.reads));
   });
@@ -99,12 +99,12 @@ describe('one decision', () => {
     ];
     const policy = compiled({ constant: true }, limits);
     const usage = counting();
-    const wide = decide([policy], paying(65), usage, 0);
+    const wide = decideInWords([policy], paying(65), usage, 0);
     assert.deepEqual([wide.outcome, wide.code, usage.reads], ['deny', 'spending-limit-exceeded', 0]);
-    assert.equal(decide([policy], paying(64), usage, 0).reservations.length, 64);
+    assert.equal(decideInWords([policy], paying(64), usage, 0).reservations.length, 64);
     // What is looked at in one request alone takes up nothing.
     const single = compiled({ constant: true }, [{ ...limits[0], window: { kind: 'transaction' } }]);
-    assert.equal(decide([single], paying(65), usage, 0).outcome, 'allow');
+    assert.equal(decideInWords([single], paying(65), usage, 0).outcome, 'allow');
   });
 
   it('tells a denial by its first findings, however many parts are false for however many outputs', () => {
@@ -128,7 +128,7 @@ describe('one decision', () => {
           return 5n;
         },
       }));
-      const decision = decide(
+      const decision = decideInWords(
         [compiled(when)],
         { ...request, effects: { ...request.effects!, outflows } },
         counting(),

@@ -8,7 +8,7 @@ import type { Surface } from '@keystead/protocol/surface';
 import fc from 'fast-check';
 import { actionClassOf } from './action-class.ts';
 import { type CompiledPolicy, compilePolicy } from './compile-policy.ts';
-import { decide, type PolicyDecision } from './decide.ts';
+import { decideInWords, type PolicyDecision } from './decide.ts';
 import type { PolicyDocument } from './language/document.ts';
 import { parsePolicy } from './language/parse-text.ts';
 import type { Usage } from './limits.ts';
@@ -69,7 +69,7 @@ function decidedBy(
     },
     effects,
   };
-  return decide([policy], request, usage, now);
+  return decideInWords([policy], request, usage, now);
 }
 
 function decided(given: Given): PolicyDecision {
@@ -102,7 +102,7 @@ function decided(given: Given): PolicyDecision {
     },
     effects,
   };
-  return decide(policies, request, noUsage, 1);
+  return decideInWords(policies, request, noUsage, 1);
 }
 
 /** Columns: ROOT, ALLOW_ALL, LEGACY_USER_ROLE, DENY_ALL on the native surface, about another user. y allows, - denies. */

@@ -20,6 +20,31 @@ import { windowText } from './window.ts';
 /** The policies that stand over one request. A request passes when every one of them lets it pass. */
 export type PolicySet = readonly CompiledPolicy[];
 
+/** What was decided, without the words of a denial. */
+export type Decision =
+  | {
+      readonly outcome: 'allow';
+      /** The rule that decided: `policy/rule`. */
+      readonly rule: string;
+      /** One line for each policy, in order, and one for each price that a limit used. */
+      readonly trace: readonly string[];
+      readonly reservations: readonly PolicyReservation[];
+      readonly approvalsNeeded: number;
+      readonly delaySeconds: number;
+      readonly refusal: null;
+    }
+  | {
+      readonly outcome: 'deny';
+      readonly rule: null;
+      /** Lines of the policies that would have let it pass. */
+      readonly trace: readonly string[];
+      readonly reservations: readonly [];
+      readonly approvalsNeeded: 0;
+      readonly delaySeconds: 0;
+      /** What the words are made of. */
+      readonly refusal: Refusal;
+    };
+
 export interface PolicyDecision {
   readonly outcome: 'allow' | 'deny';
   /** The rule that decided: `policy/rule`, or the policy where none of its rules did. */
@@ -58,7 +83,7 @@ export interface Refusal {
     | { readonly kind: 'limit'; readonly refusal: LimitRefusal; readonly context: EvaluationContext };
 }
 
-const none: readonly PolicyReservation[] = [];
+const none: readonly [] = [];
 const noLists: Lists = {};
 const noExceptions: readonly Exception[] = [];
 const noPrices: readonly string[] = [];
@@ -66,13 +91,8 @@ const noPrices: readonly string[] = [];
 /** What stands where no policy does: nothing is allowed. */
 const nothing: PolicySet = [compilePolicy('no policy', { version: 1, rules: [] })];
 
-/** Decides, and says why. */
-export function decide(
-  policies: PolicySet,
-  request: PolicyRequest,
-  usage: Usage,
-  now: number,
-): PolicyDecision {
+/** Whether a request passes. Costs the same whether it does or not: no words are made but those that rules have ready. */
+export function decide(policies: PolicySet, request: PolicyRequest, usage: Usage, now: number): Decision {
   const trace: string[] = [];
   const reservations: PolicyReservation[] = [];
   let approvalsNeeded = 0;
@@ -86,26 +106,54 @@ export function decide(
     delaySeconds = Math.max(delaySeconds, passed.delaySeconds);
     for (const reservation of passed.reservations) reservations.push(reservation);
   });
-  if (refusal === null)
+  if (refusal !== null)
     return {
-      outcome: 'allow',
-      rule,
-      field: null,
+      outcome: 'deny',
+      rule: null,
       trace,
-      hint: '',
-      code: 'policy-denied',
-      reservations: reservations.length === 0 ? none : reservations,
-      approvalsNeeded,
-      delaySeconds,
-      exceeded: null,
-      counterfactual: null,
+      reservations: none,
+      approvalsNeeded: 0,
+      delaySeconds: 0,
+      refusal,
     };
-  return denial(policies, request, usage, now, trace, refusal);
+  return {
+    outcome: 'allow',
+    rule,
+    trace,
+    reservations: reservations.length === 0 ? none : reservations,
+    approvalsNeeded,
+    delaySeconds,
+    refusal: null,
+  };
 }
 
-/** Whether a request passes: `decide` without its words. */
-export function passes(policies: PolicySet, request: PolicyRequest, usage: Usage, now: number): boolean {
-  return run(policies, request, usage, now, () => {}) === null;
+/** Decides, and says of a denial why, and what would pass: what answers, entries and receipts hold. */
+export function decideInWords(
+  policies: PolicySet,
+  request: PolicyRequest,
+  usage: Usage,
+  now: number,
+): PolicyDecision {
+  const { outcome, rule, trace, reservations, approvalsNeeded, delaySeconds, refusal } = decide(
+    policies,
+    request,
+    usage,
+    now,
+  );
+  if (refusal !== null) return denial(policies, request, usage, now, trace, refusal);
+  return {
+    outcome,
+    rule,
+    field: null,
+    trace,
+    hint: '',
+    code: 'policy-denied',
+    reservations,
+    approvalsNeeded,
+    delaySeconds,
+    exceeded: null,
+    counterfactual: null,
+  };
 }
 
 interface Passed {
@@ -200,8 +248,11 @@ function denial(
     approvalsNeeded: 0,
     delaySeconds: 0,
     exceeded: reason.kind === 'limit' ? reason.refusal.figures : null,
-    counterfactual: counterfactualOf(words.findings, words.excess, request, (changed, at) =>
-      passes(policies, changed, usage, at ?? now),
+    counterfactual: counterfactualOf(
+      words.findings,
+      words.excess,
+      request,
+      (changed, at) => decide(policies, changed, usage, at ?? now).outcome === 'allow',
     ),
   };
 }

@@ -7,7 +7,7 @@ import { canonicalize } from '@keystead/crypto/canonical-json';
 import type { JsonValue } from '@keystead/crypto/strict-json';
 import { KmsError } from '@keystead/protocol/errors';
 import { compilePolicy } from './compile-policy.ts';
-import { decide, type PolicyDecision } from './decide.ts';
+import { decideInWords, type PolicyDecision } from './decide.ts';
 import type { PolicyDocument } from './language/document.ts';
 import { policyDocument } from './language/read-document.ts';
 import type { Usage } from './limits.ts';
@@ -71,7 +71,7 @@ export function decideWithReceipt(
     },
   };
   const compiled = policies.map(({ name, document }) => compilePolicy(name, document));
-  const decision = decide(compiled, request, recorded, now);
+  const decision = decideInWords(compiled, request, recorded, now);
   const sorted = <T>(known: ReadonlyMap<string, T>): T[] =>
     [...known].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, value]) => value);
   return {

@@ -5,7 +5,7 @@ import type { Effects } from '@keystead/chains/effects';
 import type { MethodName } from '@keystead/protocol/method-table';
 import { actionClassOf } from './action-class.ts';
 import { compilePolicy } from './compile-policy.ts';
-import { decide, type PolicyDecision } from './decide.ts';
+import { decideInWords, type PolicyDecision } from './decide.ts';
 import { parsePolicy } from './language/parse-text.ts';
 import type { Usage } from './limits.ts';
 import { scaledPrice, withQuote } from './pricing.ts';
@@ -70,7 +70,7 @@ interface Given {
 function decided(limits: string, given: Given = {}): PolicyDecision {
   const { rules = 'allow "all" when true;', usage, action = request.action } = given;
   const document = parsePolicy(`policy 1;\n${rules}\n${limits}`);
-  return decide(
+  return decideInWords(
     [compilePolicy('p', document)],
     {
       ...request,

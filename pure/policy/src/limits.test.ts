@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Effects } from '@keystead/chains/effects';
 import { compilePolicy } from './compile-policy.ts';
-import { decide } from './decide.ts';
+import { decideInWords } from './decide.ts';
 import type { LimitDocument } from './language/document.ts';
 import type { Usage } from './limits.ts';
 import { scaledPrice, withQuote } from './pricing.ts';
@@ -60,7 +60,7 @@ function decided(assets: readonly string[], usage: Partial<Usage>, ...limits: re
     rules: [{ id: 'all', effect: 'allow', when: { constant: true } }],
     limits,
   });
-  return decide([policy], request, { spent: () => 0n, quotes: () => undefined, ...usage }, NOW);
+  return decideInWords([policy], request, { spent: () => 0n, quotes: () => undefined, ...usage }, NOW);
 }
 
 const quotes = (asset: string) => {

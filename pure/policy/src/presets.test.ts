@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { CelConstant, CelRule, UserPolicy } from '@keystead/protocol/parameters/user';
 import { requestOf, Random } from '../testing/generate.ts';
 import { compilePolicy } from './compile-policy.ts';
-import { decide } from './decide.ts';
+import { decideInWords } from './decide.ts';
 import { dailyUsdLimit, policyName, userPolicyDocument } from './presets.ts';
 import { scaledPrice, withQuote } from './pricing.ts';
 import type { PolicyRequest } from './request.ts';
@@ -36,7 +36,7 @@ function decided(policy: UserPolicy, over: Partial<PolicyRequest> = {}, used = 0
   };
   const record = withQuote(undefined, { source: 'feed', time: now, scaled: scaledPrice(100_000_000n, 9) });
   const compiled = compilePolicy(policyName(policy), userPolicyDocument(policy, 'policy'));
-  return decide([compiled], request, { spent: () => used, quotes: () => record }, now);
+  return decideInWords([compiled], request, { spent: () => used, quotes: () => record }, now);
 }
 
 const cel = (rules: readonly CelRule[], constants: readonly CelConstant[] = []): UserPolicy => ({
@@ -123,7 +123,12 @@ describe('policies in their wire form', () => {
 
 describe('decisions without a policy', () => {
   it('are denials', () => {
-    const decision = decide([], requestOf(new Random(1)), { spent: () => 0n, quotes: () => undefined }, now);
+    const decision = decideInWords(
+      [],
+      requestOf(new Random(1)),
+      { spent: () => 0n, quotes: () => undefined },
+      now,
+    );
     assert.deepEqual([decision.outcome, decision.rule], ['deny', 'no policy']);
   });
 });

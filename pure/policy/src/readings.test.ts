@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Effects } from '@keystead/chains/effects';
 import { compilePolicy } from './compile-policy.ts';
-import { decide } from './decide.ts';
+import { decideInWords } from './decide.ts';
 import { decideWithReceipt, receiptText, verifyReceipt } from './decision-receipt.ts';
 import { allowedOnlyBy } from './difference.ts';
 import type { Usage } from './limits.ts';
@@ -65,7 +65,7 @@ const request = (readings?: PolicyRequest['readings'], read: Effects | null = ef
 });
 const usage: Usage = { spent: () => 0n, quotes: () => undefined };
 const outcome = (documents: readonly (typeof describing)[], asked: PolicyRequest) =>
-  decide(
+  decideInWords(
     documents.map((document, index) => compilePolicy(`p${index}`, document)),
     asked,
     usage,

@@ -1,6 +1,6 @@
 /** What vectors/keystead/policy.json holds, made from the code; a test compares, `write-vectors.ts` writes. */
 import { compilePolicy } from '@keystead/policy/compile-policy';
-import { decide } from '@keystead/policy/decide';
+import { decideInWords } from '@keystead/policy/decide';
 import type { PolicyDocument } from '@keystead/policy/language/document';
 import { formatPolicy } from '@keystead/policy/language/format';
 import { parsePolicy } from '@keystead/policy/language/parse-text';
@@ -49,7 +49,7 @@ export function policyVectors(): Plain {
     const now = random.pick(moments);
     const quotes = quotesOf(random, now);
     const usage = { spent: () => 1n, quotes: (asset: string) => quotes.get(asset) };
-    const decision = decide([compilePolicy('user', document)], request, usage, now);
+    const decision = decideInWords([compilePolicy('user', document)], request, usage, now);
     return { document, request, now, quotes: [...quotes], decision };
   });
   let head = emptyLedger;

@@ -1,5 +1,5 @@
 import { compilePolicy } from '@keystead/policy/compile-policy';
-import { decide } from '@keystead/policy/decide';
+import { decideInWords } from '@keystead/policy/decide';
 import { readPolicyRequest } from '@keystead/policy/decision-receipt';
 import type { Command } from '../../command.ts';
 import { CommandError } from '../../command-error.ts';
@@ -34,7 +34,12 @@ export const policyTest: Command = {
     const results = (cases as readonly Case[]).map(({ name, request, expect, rule, now, spent = {} }) => {
       const facts = explained(`${casesFile}: ${name}`, () => readPolicyRequest(request));
       const usage = { spent: (scope: string) => BigInt(spent[scope] ?? '0'), quotes: () => undefined };
-      const decision = decide(policies, facts, usage, now === undefined ? Date.now() : Date.parse(now));
+      const decision = decideInWords(
+        policies,
+        facts,
+        usage,
+        now === undefined ? Date.now() : Date.parse(now),
+      );
       const passed = decision.outcome === expect && (rule === undefined || decision.rule === rule);
       return { name, passed, outcome: decision.outcome, rule: decision.rule, trace: decision.trace };
     });
