@@ -3,10 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
+import { publicKey, sign } from '@keystead/crypto/ed25519';
 import type { ConfigurationDocument } from '@keystead/juicebox/configuration';
 import {
   ConfigurationError,
   createRecoveryClient,
+  type DeviceKey,
   RecoveryError,
   type RecoveryClientOptions,
 } from '@keystead/sdk/recovery';
@@ -60,7 +62,44 @@ function spied(fault: (address: string, count: number) => 'pass' | 'lose answer'
   return { sent, fetch: spy };
 }
 
+/** A key that stamps, as a device has one. */
+function newDevice(): DeviceKey {
+  const seed = crypto.getRandomValues(new Uint8Array(32));
+  return { publicKey: publicKey(seed), sign: (message) => sign(seed, message) };
+}
+
 describe('the recovery client', () => {
+  test('with a device key its registrations are guessed with that key, at plain and Noise realms, and with a token alone by nobody', async () => {
+    for (const noise of [[], [0, 1, 2]]) {
+      const user = randomUUID();
+      const configuration = realms.configuration(noise);
+      const device = newDevice();
+      const bound = clientOf(user, configuration, { device });
+      await bound.register({ pin: '1234', secret, info: 'ada', guesses: 3 });
+      for (const thief of [
+        clientOf(user, configuration),
+        clientOf(user, configuration, { device: newDevice() }),
+      ])
+        await assert.rejects(thief.recover({ pin: '1234', info: 'ada' }), failsWith('unauthorized'));
+      assert.deepEqual(await bound.guessesRemaining(), { guesses: 3, waitSeconds: 0 });
+      await assert.rejects(bound.recover({ pin: '4321', info: 'ada' }), failsWith('invalid-pin', 2));
+      assert.deepEqual(await bound.recover({ pin: '1234', info: 'ada' }), secret);
+      const second = newDevice();
+      const x = Buffer.from(second.publicKey).toString('base64url');
+      const stepped = createRecoveryClient({
+        configuration,
+        token: (realmId) =>
+          tenantToken(testTenant, {
+            user,
+            realmId,
+            claims: { cnf: { jwk: { kty: 'OKP', crv: 'Ed25519', x } } },
+          }),
+        device: second,
+      });
+      assert.deepEqual(await stepped.recover({ pin: '1234', info: 'ada' }), secret);
+    }
+  });
+
   for (const [name, noise] of [
     ['plain', []],
     ['Noise', [0, 1, 2]],

@@ -433,7 +433,11 @@ export interface NativeCalls {
   deleteBackup: { params: OfGeneration; result: Permitted };
   getBackup: { params: OfBackup & { readonly generation?: string }; result: Permitted };
   getRealmTokens: {
-    params: OfGeneration & { readonly scope: 'register' | 'recover' | 'delete' };
+    params: OfGeneration & {
+      readonly scope: 'register' | 'recover' | 'delete';
+      /** base64url, Ed25519: the tokens serve nobody else. */
+      readonly deviceKey?: string;
+    };
     result: Permitted;
   };
   listBackups: { params: InOrganization & { readonly session: string }; result: Permitted };

@@ -13,12 +13,12 @@ import { stretch as defaultStretch } from '#argon2';
 import type { Stretch } from './recovery/argon2.ts';
 import { findStatus, type GuessesRemaining, locate } from './recovery/find-registration.ts';
 import { guess } from './recovery/guess.ts';
-import { type ConnectionOptions, RealmConnection } from './recovery/realm-connection.ts';
+import { type ConnectionOptions, type DeviceKey, RealmConnection } from './recovery/realm-connection.ts';
 import { RecoveryError } from './recovery/recovery-error.ts';
 import { mostTelling, settle } from './recovery/settle.ts';
 
 export { ConfigurationError, RecoveryError };
-export type { ConfigurationDocument, GuessesRemaining, Stretch };
+export type { ConfigurationDocument, DeviceKey, GuessesRemaining, Stretch };
 
 export interface RecoveryClientOptions {
   /** The realms, as published clients take them. Throws ConfigurationError when it must not be used. */
@@ -27,6 +27,11 @@ export interface RecoveryClientOptions {
   readonly previousConfigurations?: readonly ConfigurationDocument[];
   /** A token of the user for one realm, by its id in hexadecimal; asked for once per request. */
   readonly token: (realmId: string) => Promise<string> | string;
+  /**
+   * Stamps registrations and guesses, so that a token alone guesses nothing (spec/realm.md §9.1). Only with realms of Keystead:
+   * others do not read stamps.
+   */
+  readonly device?: DeviceKey;
   readonly fetch?: typeof fetch;
   /** Argon2id off the main thread; by default a worker, in Node its pool of threads. */
   readonly stretch?: Stretch;
@@ -75,6 +80,7 @@ export function createRecoveryClient(options: RecoveryClientOptions): RecoveryCl
   const stretch = options.stretch ?? defaultStretch;
   const connection = (signal: AbortSignal | undefined): ConnectionOptions => ({
     token: options.token,
+    device: options.device,
     fetch: options.fetch ?? globalThis.fetch.bind(globalThis),
     random,
     timeout: options.timeout ?? defaultTimeout,

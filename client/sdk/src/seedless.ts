@@ -36,6 +36,8 @@ export interface SeedlessOptions {
   readonly pinDigits?: PinDigits;
   /** Wrong PINs that destroy a registration; 7 unless given. */
   readonly guesses?: number;
+  /** False where a realm is of others than Keystead, which read no stamps (spec/realm.md §9.1); true unless given. */
+  readonly deviceStamps?: boolean;
   readonly fetch?: typeof fetch;
   /** Argon2id off the main thread; by default a worker, in Node its pool of threads. */
   readonly stretch?: Stretch;
@@ -150,6 +152,7 @@ class Wallets implements SeedlessWallets {
       previousConfigurations: options.previousConfigurations ?? [],
       guesses: options.guesses ?? defaultGuesses,
       stretch: options.stretch,
+      deviceStamps: options.deviceStamps ?? true,
       fetch: send,
       clock: this.#clock,
     });

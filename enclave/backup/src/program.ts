@@ -324,7 +324,7 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
     { organization }: Permit,
     params: Extract<Permit['request'], { method: 'getRealmTokens' }>['params'],
   ): BackupAnswer {
-    const { backupName, generation, scope } = params;
+    const { backupName, generation, scope, deviceKey } = params;
     const { realmIds } = placementFor(backups, backupName, generation, scope);
     const { realms, tenant } = this.#settings;
     const held = new Set(realmIds.map(hexEncode));
@@ -336,7 +336,7 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
         .filter((realmId) => held.has(realmId))
         .map((realmId) => ({
           realmId,
-          token: this.#tokens.token({ tenant, realmId, subject, scope, now }),
+          token: this.#tokens.token({ tenant, realmId, subject, scope, deviceKey, now }),
         })),
       expires: (Math.floor(now / 1000) + tokenLifetimeSeconds) * 1000,
     };

@@ -46,9 +46,11 @@ export class RealmTokens {
     readonly realmId: string;
     readonly subject: string;
     readonly scope: string;
+    /** The key that has to stamp what the token is used for; null for none. */
+    readonly deviceKey: Uint8Array | null;
     readonly now: number;
   }): string {
-    const { tenant, realmId, subject, scope } = options;
+    const { tenant, realmId, subject, scope, deviceKey } = options;
     const issued = Math.floor(options.now / 1000);
     const part = (value: Parameters<typeof canonicalize>[0]) =>
       base64urlEncode(utf8Encode(canonicalize(value)));
@@ -61,6 +63,9 @@ export class RealmTokens {
       exp: issued + tokenLifetimeSeconds,
       jti: hexEncode(this.#random(16)),
       scope,
+      ...(deviceKey === null
+        ? {}
+        : { cnf: { jwk: { kty: 'OKP', crv: 'Ed25519', x: base64urlEncode(deviceKey) } } }),
     })}`;
     return `${signed}.${base64urlEncode(keyOf(this.#signSeed).sign(utf8Encode(signed)))}`;
   }

@@ -10,7 +10,7 @@ import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
 import type { Program } from '@keystead/enclave-runtime/program';
 import { type ChangedRow, RowHeads } from '@keystead/enclave-runtime/row-heads';
 import { StoredRows } from '@keystead/enclave-runtime/stored-rows';
-import { decodeRequest, type SecretsRequest } from '@keystead/juicebox/messages';
+import { decodeStampable, type SecretsRequest } from '@keystead/juicebox/messages';
 import {
   type ClientRequest,
   type ClientResponse,
@@ -31,6 +31,7 @@ import {
   sealedAnswer,
   transportSeal,
 } from './caller.ts';
+import type { DeviceStamp } from './device-stamp.ts';
 import { assertUsable, evaluate } from './evaluate.ts';
 import { NoiseSessions, noiseKey, sessionSeconds } from './noise-sessions.ts';
 import { RateLimits } from './rate-limits.ts';
@@ -61,6 +62,8 @@ interface Pending {
   readonly id: number;
   readonly caller: Caller;
   readonly request: SecretsRequest;
+  readonly stamp: DeviceStamp | undefined;
+  readonly bearer: Bearer;
   readonly tenant: Tenant;
   readonly userId: string;
   readonly record: ActiveRecord;
@@ -90,9 +93,15 @@ const handshakeRequests: ReadonlySet<SecretsRequest['type']> = new Set([
   'Recover1',
   'Delete',
   'Status',
+  'Challenge',
 ]);
 /** Requests that belong to an operation that another request began. */
-const followingRequests: ReadonlySet<SecretsRequest['type']> = new Set(['Register2', 'Recover2', 'Recover3']);
+const followingRequests: ReadonlySet<SecretsRequest['type']> = new Set([
+  'Register2',
+  'Challenge',
+  'Recover2',
+  'Recover3',
+]);
 
 const newBatch = (): Batch => ({ changed: new Map(), events: [], answers: [] });
 
@@ -199,7 +208,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
     if (this.#stored.reason !== '') return void refuse({ type: 'unavailable', code: this.#stored.reason });
     const bearer = judgeToken(token, 'user', this.#circumstances());
     if ('refused' in bearer) return void refuse({ type: 'unauthorized', code: bearer.refused });
-    this.#secretsRequest(id, plainCaller, bearer, body);
+    this.#secretsRequest(id, plainCaller, { bearer, token, body });
   }
 
   #noiseRequest(id: number, body: Uint8Array): void {
@@ -233,7 +242,13 @@ export class Realm implements Program<ToRealm, FromRealm> {
       };
       if (kind === 'SecretsRequest') {
         const caller = noiseCaller(seal, end);
-        return void this.#secretsRequest(id, caller, bearer, responder.payload, handshakeRequests);
+        const { payload: inside } = responder;
+        return void this.#secretsRequest(
+          id,
+          caller,
+          { bearer, token: envelope.token, body: inside },
+          handshakeRequests,
+        );
       }
       if (responder.payload.length > 0)
         return void this.#answer(id, noiseRefusal('DecodingError', 'malformed'));
@@ -250,21 +265,27 @@ export class Realm implements Program<ToRealm, FromRealm> {
       end();
       return void this.#answer(id, noiseRefusal('SessionError', 'noise-session-failed'));
     }
-    this.#secretsRequest(id, noiseCaller(transportSeal(transport), end), bearer, plaintext);
+    const caller = noiseCaller(transportSeal(transport), end);
+    this.#secretsRequest(id, caller, { bearer, token: envelope.token, body: plaintext });
   }
 
   #secretsRequest(
     id: number,
     caller: Caller,
-    bearer: Bearer,
-    body: Uint8Array,
+    { bearer, token, body }: { readonly bearer: Bearer; readonly token: string; readonly body: Uint8Array },
     allowed?: ReadonlySet<SecretsRequest['type']>,
   ): void {
     const { tenant, user } = bearer;
     const refuse = (refusal: Parameters<Caller['refuse']>[0]) => this.#answer(id, caller.refuse(refusal));
     let request: SecretsRequest;
+    let stamp: DeviceStamp | undefined;
     try {
-      request = decodeRequest(body);
+      const decoded = decodeStampable(body);
+      request = decoded.request;
+      if (decoded.stamped !== undefined) {
+        const { deviceKey, signature, request: inside } = decoded.stamped;
+        stamp = { deviceKey, signature, realmId: this.#context.realmId, token, request: inside };
+      }
       assertUsable(request, this.#context.group ?? portableGroup);
     } catch (error) {
       if (!(error instanceof CryptoError)) throw error;
@@ -291,7 +312,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
     }
     record.pending += 1;
     const userId = hexEncode(sha256(utf8Encode(`${tenant.name}:${user}`)));
-    const pending: Pending = { id, caller, request, tenant, userId, record };
+    const pending: Pending = { id, caller, request, stamp, bearer, tenant, userId, record };
     if (record.state === undefined) record.waiting.push(pending);
     else this.#ready.push(pending);
   }
@@ -323,9 +344,15 @@ export class Realm implements Program<ToRealm, FromRealm> {
     }
   }
 
-  #apply({ id, caller, request, tenant, userId, record }: Pending): void {
+  #apply({ id, caller, request, stamp, bearer, tenant, userId, record }: Pending): void {
     const now = this.#context.clock();
-    const { state, changed, event, reply } = transition(record.state!, request, { rules: tenant.rules, now });
+    const { state, changed, event, reply } = transition(record.state!, request, {
+      rules: tenant.rules,
+      now,
+      stamp,
+      confirmedKey: bearer.confirmedKey,
+      needsDeviceStamps: tenant.needsDeviceStamps,
+    });
     const answer = () => {
       this.#answer(id, this.#finish(caller, request.type, reply));
       record.pending -= 1;
@@ -372,6 +399,12 @@ export class Realm implements Program<ToRealm, FromRealm> {
         });
       case 'outOfBounds':
         return caller.refuse({ type: 'final', code: 'guesses-out-of-bounds', request: type });
+      case 'unstamped':
+        return caller.refuse(
+          reply.code === 'device-stamp-needed'
+            ? { type: 'final', code: reply.code, request: type }
+            : { type: 'unauthorized', code: reply.code },
+        );
     }
   }
 

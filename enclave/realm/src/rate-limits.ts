@@ -2,8 +2,8 @@ import { Recent } from '@keystead/crypto/recent';
 
 /** How long the requests that belong to an admitted operation are taken whatever the rate, in milliseconds. */
 const reservation = 2000;
-/** A registration has one request after its first, a recovery two. */
-const reserved = 2;
+/** A registration has one request after its first, a recovery two, and one that asks for a challenge. */
+const reserved = 3;
 const mostUsers = 65_536;
 /** A bucket holds what comes in this many seconds. */
 const burstSeconds = 2;

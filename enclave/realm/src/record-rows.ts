@@ -26,6 +26,15 @@ const Registered = struct({
 const State = variant('type', {
   registered: [1, struct({ registration: Registered, guessCount: u16, guessedAt: u53 })],
   noGuesses: [2, struct({})],
+  bound: [
+    3,
+    struct({
+      registration: Registered,
+      guessCount: u16,
+      guessedAt: u53,
+      binding: struct({ deviceKey: fixed(32), challenge: fixed(32) }),
+    }),
+  ],
 });
 const Name = struct({ tenant: text(64), user: text(1024) });
 
@@ -61,7 +70,11 @@ export class RecordRows {
     sequence: number,
     state: Exclude<RecordState, { type: 'notRegistered' }>,
   ): Uint8Array {
-    return this.#rows.seal(name, sequence, State.encode(state));
+    const encoded =
+      state.type === 'registered' && state.binding !== undefined
+        ? State.encode({ ...state, type: 'bound', binding: state.binding })
+        : State.encode(state);
+    return this.#rows.seal(name, sequence, encoded);
   }
 
   /** Throws CryptoError for a row that this realm did not seal under this name. */
@@ -69,6 +82,6 @@ export class RecordRows {
     const { state: encoded } = this.#rows.open(name, row);
     const state = State.decode(encoded);
     encoded.fill(0);
-    return state;
+    return state.type === 'bound' ? { ...state, type: 'registered' } : state;
   }
 }

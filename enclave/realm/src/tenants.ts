@@ -31,6 +31,8 @@ export interface Tenant {
   readonly closed: boolean;
   /** How long a token may be valid. */
   readonly tokenSeconds: number;
+  /** Whether registrations have to be stamped by a device's key (spec/realm.md §9.1). */
+  readonly needsDeviceStamps: boolean;
 }
 
 export interface RealmSettings {
@@ -78,9 +80,12 @@ function tenantOf(name: string, value: JsonValue): Tenant {
     rate,
     closed = false,
     tokenSeconds,
+    deviceStamps = 'optional',
     ...unknown
   } = members(value, at);
   if (typeof closed !== 'boolean') throw new SettingsError(`${at}.closed is no boolean`);
+  if (deviceStamps !== 'optional' && deviceStamps !== 'required')
+    throw new SettingsError(`${at}.deviceStamps is neither optional nor required`);
   refuseUnknown(unknown, at);
   const versions = Object.entries(members(keys ?? {}, `${at}.keys`));
   if (versions.length === 0 || versions.length > 16)
@@ -97,6 +102,7 @@ function tenantOf(name: string, value: JsonValue): Tenant {
     rate: rateOf(rate, `${at}.rate`),
     closed,
     tokenSeconds: integer(tokenSeconds ?? longestTokenSeconds, `${at}.tokenSeconds`, 1, longestTokenSeconds),
+    needsDeviceStamps: deviceStamps === 'required',
   };
 }
 

@@ -23,6 +23,8 @@ export interface Bearer {
   readonly tenant: Tenant;
   readonly user: string;
   readonly scope: UserScope | 'audit';
+  /** The device key that the token confirms (RFC 7800): whoever bears it has to stamp with that. */
+  readonly confirmedKey?: Uint8Array;
 }
 
 export interface TokenCircumstances {
@@ -43,7 +45,7 @@ const scopesOf: Readonly<Record<Scope, readonly Bearer['scope'][]>> = {
 
 const requestsOf: Readonly<Record<Exclude<UserScope, 'user'>, readonly SecretsRequest['type'][]>> = {
   register: ['Register1', 'Register2'],
-  recover: ['Recover1', 'Recover2', 'Recover3', 'Status'],
+  recover: ['Recover1', 'Recover2', 'Recover3', 'Status', 'Challenge'],
   delete: ['Delete'],
 };
 
@@ -91,8 +93,31 @@ export function judgeToken(
   const found = scopesOf[scope].find((one) => one === (stated ?? 'user'));
   if (found === undefined) return refused('scope');
   const why = expiry(claims, circumstances.now / 1000, tenant.tokenSeconds);
-  return why === undefined ? { tenant, user: sub, scope: found } : refused(why);
+  if (why !== undefined) return refused(why);
+  if (claims.cnf === undefined) return { tenant, user: sub, scope: found };
+  const confirmedKey = confirmedKeyOf(claims.cnf);
+  return confirmedKey === undefined
+    ? refused('confirmation')
+    : { tenant, user: sub, scope: found, confirmedKey };
 }
+
+/** An Ed25519 key as RFC 7800 §3.2 and RFC 8037 §2 write it; undefined for anything else, also for more. */
+function confirmedKeyOf(cnf: JsonValue): Uint8Array | undefined {
+  const { jwk, ...others } = isMembers(cnf) ? cnf : {};
+  const { kty, crv, x, ...more } = isMembers(jwk) ? jwk : {};
+  if (Object.keys(others).length > 0 || Object.keys(more).length > 0) return undefined;
+  if (kty !== 'OKP' || crv !== 'Ed25519' || typeof x !== 'string') return undefined;
+  try {
+    const key = base64urlDecode(x);
+    return key.length === 32 ? key : undefined;
+  } catch (error) {
+    if (error instanceof CryptoError) return undefined;
+    throw error;
+  }
+}
+
+const isMembers = (value: JsonValue | undefined): value is Members =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function expiry({ exp, nbf, iat }: Members, now: number, longestSeconds: number): string | undefined {
   const isTime = (value: JsonValue | undefined) =>

@@ -1,5 +1,7 @@
 import { equalBytes } from '@keystead/crypto/bytes';
+import { nextChallenge, noChallenge } from '@keystead/juicebox/device-stamp';
 import type { Registration, SecretsRequest, SecretsResponse } from '@keystead/juicebox/messages';
+import { type DeviceStamp, judgeStamp, type StampRefusal } from './device-stamp.ts';
 import { type GuessRules, waitMilliseconds } from './guess-rules.ts';
 
 /** spec/realm.md §4: the protocol, pure. */
@@ -10,6 +12,13 @@ export interface Registered {
   readonly guessCount: number;
   /** Of the newest guess, milliseconds since 1970; 0 before the first. */
   readonly guessedAt: number;
+  /** The device key whose stamps guesses need, and what the next one is over; undefined where none is needed. */
+  readonly binding?: Binding | undefined;
+}
+
+export interface Binding {
+  readonly deviceKey: Uint8Array;
+  readonly challenge: Uint8Array;
 }
 
 export type RecordState = Registered | { readonly type: 'noGuesses' } | { readonly type: 'notRegistered' };
@@ -37,7 +46,8 @@ export type Reply =
   /** The guess comes before its time; it costs nothing. */
   | { readonly type: 'wait'; readonly milliseconds: number }
   /** The number of guesses is out of the tenant's bounds. */
-  | { readonly type: 'outOfBounds' };
+  | { readonly type: 'outOfBounds' }
+  | { readonly type: 'unstamped'; readonly code: StampRefusal };
 
 export interface Transition {
   readonly state: RecordState;
@@ -51,13 +61,24 @@ export interface Circumstances {
   readonly rules: GuessRules;
   /** Milliseconds since 1970. */
   readonly now: number;
+  /** What a device stamped of the request, and the key that the token confirms. */
+  readonly stamp?: DeviceStamp | undefined;
+  readonly confirmedKey?: Uint8Array | undefined;
+  /** Whether the tenant takes no registration without a stamp. */
+  readonly needsDeviceStamps?: boolean;
 }
 
 export function transition(
   state: RecordState,
   request: SecretsRequest,
-  { rules, now }: Circumstances,
+  circumstances: Circumstances,
 ): Transition {
+  const { rules, now, stamp, confirmedKey } = circumstances;
+  const unstamped = (code: StampRefusal): Transition => ({
+    state,
+    changed: false,
+    reply: { type: 'unstamped', code },
+  });
   const same = (response: SecretsResponse): Transition => ({
     state,
     changed: false,
@@ -82,7 +103,15 @@ export function transition(
       const { guesses } = registration.policy;
       if (guesses < rules.minimumGuesses || guesses > rules.maximumGuesses)
         return { state, changed: false, reply: { type: 'outOfBounds' } };
-      const next: RecordState = { type: 'registered', registration, guessCount: 0, guessedAt: 0 };
+      if (stamp === undefined && circumstances.needsDeviceStamps === true)
+        return unstamped('device-stamp-needed');
+      const refused = judgeStamp(stamp, { confirmedKey, boundKey: stamp?.deviceKey, challenge: noChallenge });
+      if (refused !== undefined) return unstamped(refused);
+      const binding =
+        stamp === undefined
+          ? undefined
+          : { deviceKey: stamp.deviceKey, challenge: nextChallenge(noChallenge, stamp.signature) };
+      const next: RecordState = { type: 'registered', registration, guessCount: 0, guessedAt: 0, binding };
       return moved(
         next,
         { type: request.type, outcome: 'Ok' },
@@ -96,6 +125,14 @@ export function transition(
   if (state.type === 'noGuesses') return same({ type, outcome: 'NoGuesses' });
   const { registration, guessCount } = state;
   const { guesses } = registration.policy;
+  let binding = state.binding;
+  if (type === 'Recover2' || type === 'Recover3') {
+    const challenge = binding?.challenge ?? noChallenge;
+    const refused = judgeStamp(stamp, { confirmedKey, boundKey: binding?.deviceKey, challenge });
+    if (refused !== undefined) return unstamped(refused);
+    if (binding !== undefined)
+      binding = { ...binding, challenge: nextChallenge(challenge, stamp!.signature) };
+  }
 
   switch (request.type) {
     case 'Status':
@@ -109,6 +146,8 @@ export function transition(
           waitSeconds: Math.ceil(waitMilliseconds(rules, state, now) / 1000),
         },
       });
+    case 'Challenge':
+      return same({ type: request.type, outcome: 'Ok', challenge: binding?.challenge ?? noChallenge });
     case 'Recover1':
       if (guessCount >= guesses) return moved(noGuesses, { type: request.type, outcome: 'NoGuesses' });
       return same({ type: request.type, outcome: 'Ok', version: registration.version });
@@ -120,7 +159,7 @@ export function transition(
       if (milliseconds > 0) return { state, changed: false, reply: { type: 'wait', milliseconds } };
       const counted = guessCount + 1;
       return {
-        state: { ...state, guessCount: counted, guessedAt: now },
+        state: { ...state, guessCount: counted, guessedAt: now, binding },
         changed: true,
         event: { event: 'guess_used', guesses, guessCount: counted },
         reply: {
@@ -142,12 +181,12 @@ export function transition(
           guessesRemaining,
         };
         // Written whatever the outcome: storage sees a write either way.
-        return moved(guessesRemaining === 0 ? noGuesses : state, response);
+        return moved(guessesRemaining === 0 ? noGuesses : { ...state, binding }, response);
       }
       const { encryptionKeyScalarShare, encryptedSecret, encryptedSecretCommitment } = registration;
       const unlocked = { encryptionKeyScalarShare, encryptedSecret, encryptedSecretCommitment };
       return moved(
-        { ...state, guessCount: 0, guessedAt: 0 },
+        { ...state, guessCount: 0, guessedAt: 0, binding },
         { type: request.type, outcome: 'Ok', unlocked },
         { event: 'share_recovered' },
       );

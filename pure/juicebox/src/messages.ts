@@ -60,9 +60,28 @@ const evaluationRequest = recordField({
 });
 const unlockRequest = recordField({ version: ['version', version], unlockKeyTag: ['unlock_key_tag', tag] });
 
-/** `Status` is a request of ours: it tells what remains and changes nothing. */
+/** What a device's key stamps (spec/realm.md §9.1): an encoded request, answered as such. */
+export interface StampedRequest {
+  readonly type: 'Stamped';
+  readonly request: Uint8Array;
+  readonly deviceKey: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+const stampedRequest = recordField({
+  request: ['request', bytesField(undefined, maximumRequestBytes)],
+  deviceKey: ['device_key', b32],
+  signature: ['signature', bytesField(64)],
+});
+
+/** Encodes what a device has stamped. */
+export function encodeStamped(stamped: StampedRequest): Uint8Array {
+  return cborEncode(variant('Stamped', stampedRequest.write(stamped)));
+}
+
+/** `Status` and `Challenge` are requests of ours: they tell what is there and change nothing. */
 export type SecretsRequest =
-  | { readonly type: 'Register1' | 'Recover1' | 'Delete' | 'Status' }
+  | { readonly type: 'Register1' | 'Recover1' | 'Delete' | 'Status' | 'Challenge' }
   | { readonly type: 'Register2'; readonly registration: Registration }
   | { readonly type: 'Recover2'; readonly version: Uint8Array; readonly blindedInput: Uint8Array }
   | { readonly type: 'Recover3'; readonly version: Uint8Array; readonly unlockKeyTag: Uint8Array };
@@ -80,10 +99,31 @@ export function encodeRequest(request: SecretsRequest): Uint8Array {
   }
 }
 
+/** A request, stamped or not. Throws CryptoError `cbor-malformed`. */
+export function decodeStampable(bytes: Uint8Array): {
+  readonly request: SecretsRequest;
+  readonly stamped?: StampedRequest;
+} {
+  const { name, content } = readVariant(cborDecode(bytes));
+  if (name !== 'Stamped') return { request: decodeRequest(bytes) };
+  if (content === undefined) throw malformed('a variant without its content');
+  const stamped: StampedRequest = { type: name, ...stampedRequest.read(content) };
+  const request = decodeRequest(stamped.request);
+  if (request.type !== 'Register2' && request.type !== 'Recover2' && request.type !== 'Recover3')
+    throw malformed('a stamp where none belongs');
+  return { request, stamped };
+}
+
 /** Throws CryptoError `cbor-malformed`: unknown members and variants, wrong lengths, trailing bytes. */
 export function decodeRequest(bytes: Uint8Array): SecretsRequest {
   const { name, content } = readVariant(cborDecode(bytes));
-  if (name === 'Register1' || name === 'Recover1' || name === 'Delete' || name === 'Status') {
+  if (
+    name === 'Register1' ||
+    name === 'Recover1' ||
+    name === 'Delete' ||
+    name === 'Status' ||
+    name === 'Challenge'
+  ) {
     if (content !== undefined) throw malformed('content where none belongs');
     return { type: name };
   }
@@ -134,7 +174,8 @@ export type SecretsResponse =
   | { readonly type: 'Recover2'; readonly outcome: 'Ok'; readonly evaluation: Evaluation }
   | { readonly type: 'Recover3'; readonly outcome: 'Ok'; readonly unlocked: Unlocked }
   | { readonly type: 'Recover3'; readonly outcome: 'BadUnlockKeyTag'; readonly guessesRemaining: number }
-  | { readonly type: 'Status'; readonly outcome: NoRecord }
+  | { readonly type: 'Status' | 'Challenge'; readonly outcome: NoRecord }
+  | { readonly type: 'Challenge'; readonly outcome: 'Ok'; readonly challenge: Uint8Array }
   | { readonly type: 'Status'; readonly outcome: 'Ok'; readonly status: Status };
 
 const lenient = true;
@@ -158,6 +199,7 @@ const unlockedAnswer: Field<Unlocked> = recordField(
   },
   lenient,
 );
+const challengeAnswer = recordField({ challenge: ['challenge', b32] }, lenient);
 const badTagAnswer = recordField({ guessesRemaining: ['guesses_remaining', count] }, lenient);
 const statusAnswer: Field<Status> = recordField(
   {
@@ -177,6 +219,7 @@ function contentOf(response: SecretsResponse): Cbor {
   if ('evaluation' in response) return variant('Ok', evaluationAnswer.write(response.evaluation));
   if ('unlocked' in response) return variant('Ok', unlockedAnswer.write(response.unlocked));
   if ('status' in response) return variant('Ok', statusAnswer.write(response.status));
+  if ('challenge' in response) return variant('Ok', challengeAnswer.write(response));
   if ('version' in response) return variant('Ok', versionAnswer.write(response));
   if ('guessesRemaining' in response) return variant('BadUnlockKeyTag', badTagAnswer.write(response));
   return response.outcome;
@@ -199,6 +242,7 @@ export function decodeResponse(type: SecretsRequest['type'], bytes: Uint8Array):
     if (type === 'Recover1') return { type, outcome: name, ...versionAnswer.read(content) };
     if (type === 'Recover2') return { type, outcome: name, evaluation: evaluationAnswer.read(content) };
     if (type === 'Recover3') return { type, outcome: name, unlocked: unlockedAnswer.read(content) };
+    if (type === 'Challenge') return { type, outcome: name, ...challengeAnswer.read(content) };
     return { type, outcome: name, status: statusAnswer.read(content) };
   }
   if (name === 'VersionMismatch' && (type === 'Recover2' || type === 'Recover3'))

@@ -2,9 +2,11 @@ import { CryptoError } from '@keystead/crypto/crypto-error';
 import { hexEncode } from '@keystead/crypto/hex';
 import { noiseInitiate, type NoiseTransport } from '@keystead/crypto/noise-nk';
 import type { Realm } from '@keystead/juicebox/configuration';
+import { nextChallenge, noChallenge, stampedBytes } from '@keystead/juicebox/device-stamp';
 import {
   decodeResponse,
   encodeRequest,
+  encodeStamped,
   type SecretsRequest,
   type SecretsResponse,
 } from '@keystead/juicebox/messages';
@@ -17,7 +19,16 @@ import {
 } from '@keystead/juicebox/noise-messages';
 import { RecoveryError, type RecoveryErrorCode } from './recovery-error.ts';
 
+/** A key that stamps guesses and does not leave this device (spec/realm.md §9.1). Ed25519. */
+export interface DeviceKey {
+  readonly publicKey: Uint8Array;
+  /** 64 bytes. */
+  sign(message: Uint8Array): Uint8Array | Promise<Uint8Array>;
+}
+
 export interface ConnectionOptions {
+  /** Left out where realms may not understand stamps: those of others than Keystead. */
+  readonly device?: DeviceKey | undefined;
   /** A token of the user for one realm, by its id in hexadecimal. Asked for once per request. */
   readonly token: (realmId: string) => Promise<string> | string;
   readonly fetch: typeof fetch;
@@ -39,19 +50,24 @@ const repeatable: ReadonlySet<SecretsRequest['type']> = new Set([
   'Recover3',
   'Delete',
   'Status',
+  'Challenge',
 ]);
+/** Requests that a device's key stamps. */
+const stampedRequests: ReadonlySet<SecretsRequest['type']> = new Set(['Register2', 'Recover2', 'Recover3']);
 /** Requests that may ride in a handshake. */
 const handshakeRequests: ReadonlySet<SecretsRequest['type']> = new Set([
   'Register1',
   'Recover1',
   'Delete',
   'Status',
+  'Challenge',
 ]);
 
 /** Refusals that a realm gives as the answer to another request. */
 const finalRefusals: Readonly<Record<string, RecoveryErrorCode>> = {
   'guesses-out-of-bounds': 'guesses-refused',
   'registrations-closed': 'registrations-closed',
+  'device-stamp-needed': 'device-stamp-needed',
 };
 
 interface HttpResult {
@@ -67,6 +83,8 @@ export class RealmConnection {
   readonly #options: ConnectionOptions;
   readonly #sessionId: number;
   #transport: NoiseTransport | undefined;
+  /** What the next stamp is over; undefined before the realm was asked. */
+  #challenge: Uint8Array | undefined;
 
   constructor(realm: Realm, options: ConnectionOptions) {
     this.realm = realm;
@@ -82,26 +100,50 @@ export class RealmConnection {
       const mayRepeat = error instanceof RecoveryError && error.code === 'unavailable';
       if (!mayRepeat || !repeatable.has(request.type)) throw error;
       this.#transport = undefined;
+      // The realm may have taken the first one.
+      this.#challenge = undefined;
       return await this.#ask(request);
     }
   }
 
+  /** The encoded request, with this device's stamp where it takes one. */
+  async #encoded(request: SecretsRequest, token: string): Promise<Uint8Array> {
+    const { device } = this.#options;
+    const encoded = encodeRequest(request);
+    if (device === undefined || !stampedRequests.has(request.type)) return encoded;
+    const challenge = request.type === 'Register2' ? noChallenge : this.#challenge!;
+    const { id: realmId } = this.realm;
+    const signature = await device.sign(stampedBytes({ realmId, token, challenge, request: encoded }));
+    this.#challenge = nextChallenge(challenge, signature);
+    return encodeStamped({ type: 'Stamped', request: encoded, deviceKey: device.publicKey, signature });
+  }
+
+  /** Asks for the challenge, once in a call: what was stamped says what comes next. */
+  async #findChallenge(): Promise<void> {
+    const answer = await this.#ask({ type: 'Challenge' });
+    this.#challenge = 'challenge' in answer ? answer.challenge : noChallenge;
+  }
+
   async #ask(request: SecretsRequest): Promise<SecretsResponse> {
     const { publicKey } = this.realm;
-    const body = encodeRequest(request);
+    const isGuess = request.type === 'Recover2' || request.type === 'Recover3';
+    if (isGuess && this.#options.device !== undefined && this.#challenge === undefined)
+      await this.#findChallenge();
+    if (publicKey !== undefined && this.#transport === undefined && !handshakeRequests.has(request.type))
+      await this.#handshake(publicKey, new Uint8Array(0), 'HandshakeOnly', await this.#token());
+    const token = await this.#token();
+    const body = await this.#encoded(request, token);
     if (publicKey === undefined) {
-      const result = await this.#post(body, await this.#token());
+      const result = await this.#post(body, token);
       return this.#read(request, result, result.body);
     }
-    if (this.#transport === undefined && !handshakeRequests.has(request.type))
-      await this.#handshake(publicKey, new Uint8Array(0), 'HandshakeOnly');
     const transport = this.#transport;
     if (transport === undefined) {
-      const { result, payload } = await this.#handshake(publicKey, body, 'SecretsRequest');
+      const { result, payload } = await this.#handshake(publicKey, body, 'SecretsRequest', token);
       return this.#read(request, result, unpad(payload));
     }
     const ciphertext = transport.toResponder.seal(body);
-    const result = await this.#postEnvelope('SecretsRequest', { type: 'Transport', ciphertext });
+    const result = await this.#postEnvelope('SecretsRequest', { type: 'Transport', ciphertext }, token);
     const answer = this.#envelope(result);
     if (answer.type !== 'Transport') throw malformed(this.realm);
     return this.#read(
@@ -111,9 +153,9 @@ export class RealmConnection {
     );
   }
 
-  async #handshake(publicKey: Uint8Array, body: Uint8Array, kind: ClientRequest['kind']) {
+  async #handshake(publicKey: Uint8Array, body: Uint8Array, kind: ClientRequest['kind'], token: string) {
     const { message, finish } = noiseInitiate(publicKey, this.#options.random(32), body);
-    const result = await this.#postEnvelope(kind, { type: 'Handshake', message });
+    const result = await this.#postEnvelope(kind, { type: 'Handshake', message }, token);
     const answer = this.#envelope(result);
     if (answer.type !== 'Handshake') throw malformed(this.realm);
     const { payload, transport } = this.#open(() => finish(answer.message));
@@ -134,8 +176,8 @@ export class RealmConnection {
   async #postEnvelope(
     kind: ClientRequest['kind'],
     encrypted: ClientRequest['encrypted'],
+    token: string,
   ): Promise<HttpResult> {
-    const token = await this.#token();
     const envelope = { realm: this.realm.id, token, sessionId: this.#sessionId, kind, encrypted };
     return await this.#post(encodeClientRequest(envelope), undefined);
   }

@@ -9,6 +9,7 @@ export const recoveryErrors = {
   'upgrade-required': 'update this client: the realm does not serve it any more',
   'guesses-refused': 'choose a number of guesses that the realms allow',
   'registrations-closed': 'register with other realms: this one is being taken out of service',
+  'device-stamp-needed': 'name a device key: these realms take only registrations that one stamps',
   'input-refused': 'correct the input that is named',
   unavailable: 'try again later: fewer realms answered than are needed',
   'outcome-unknown': 'a guess may have been counted without an answer: ask guessesRemaining before the next',

@@ -1,10 +1,12 @@
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { utf8Encode } from '@keystead/crypto/bytes';
+import { publicKey, sign } from '@keystead/crypto/ed25519';
 import { hexEncode } from '@keystead/crypto/hex';
 import type { ConfigurationDocument, RealmDocument } from '@keystead/juicebox/configuration';
 import type { BackupGeneration, BackupPlacement } from '@keystead/protocol/backup-messages';
 import {
   createRecoveryClient,
+  type DeviceKey,
   type GuessesRemaining,
   type RecoveryClient,
   RecoveryError,
@@ -22,6 +24,8 @@ export interface RealmOperationsOptions {
   readonly previousConfigurations: readonly ConfigurationDocument[];
   readonly guesses: number;
   readonly stretch: Stretch | undefined;
+  /** Whether guesses are stamped; false where a realm is of others than Keystead. */
+  readonly deviceStamps: boolean;
   readonly fetch: typeof fetch;
   readonly clock: () => number;
 }
@@ -34,6 +38,23 @@ export interface RealmTarget {
 }
 
 type Scope = 'register' | 'recover' | 'delete';
+
+/** Tokens of one call, and the key that has to stamp what they are used for. */
+interface RealmTokens {
+  readonly device: DeviceKey | undefined;
+  readonly of: (realmId: string) => Promise<string>;
+  /** Those of the generation's realms that the keeper makes tokens for. */
+  readonly realmIds: () => Promise<readonly string[]>;
+}
+
+/**
+ * A key of this call alone: the account's authenticator names it in the request for tokens, and nobody who copies one of them can
+ * stamp with it.
+ */
+function newDeviceKey(): DeviceKey {
+  const seed = crypto.getRandomValues(new Uint8Array(32));
+  return { publicKey: publicKey(seed), sign: (message) => sign(seed, message) };
+}
 
 /** A token that is used up before its end needs no second one; one that ends sooner is asked for again. */
 const leastLifetime = 20_000;
@@ -89,7 +110,7 @@ export class RealmOperations {
             recover_threshold: 1,
             pin_hashing_mode: target.generation.placement.pinHashingMode,
           },
-          tokens.of,
+          tokens,
         ).delete(signalOf(target)),
       ),
     );
@@ -104,17 +125,15 @@ export class RealmOperations {
     const { placement } = target.generation;
     const known = this.#known.find((one) => isSamePlacement(one.placement, placement));
     if (known === undefined) throw new SeedlessError('configuration-unknown');
-    return this.#clientOf(known.document, this.#tokens(target, scope).of);
+    return this.#clientOf(known.document, this.#tokens(target, scope));
   }
 
-  #clientOf(
-    configuration: ConfigurationDocument,
-    token: (realmId: string) => Promise<string>,
-  ): RecoveryClient {
+  #clientOf(configuration: ConfigurationDocument, { of: token, device }: RealmTokens): RecoveryClient {
     const { stretch, fetch } = this.#options;
     return createRecoveryClient({
       configuration,
       token,
+      ...(device === undefined ? {} : { device }),
       fetch,
       ...(stretch === undefined ? {} : { stretch }),
     });
@@ -128,12 +147,14 @@ export class RealmOperations {
     throw new SeedlessError('configuration-unknown', { detail: `realm ${realmId}` });
   }
 
-  #tokens({ backupName, generation, signal }: RealmTarget, scope: Scope) {
-    const { keeper, clock } = this.#options;
+  #tokens({ backupName, generation, signal }: RealmTarget, scope: Scope): RealmTokens {
+    const { keeper, clock, deviceStamps } = this.#options;
+    const device = deviceStamps && scope !== 'delete' ? newDeviceKey() : undefined;
+    const deviceKey = device === undefined ? {} : { deviceKey: base64urlEncode(device.publicKey) };
     const ask = async () => {
       const answer = await keeper.call(
         'getRealmTokens',
-        { backupName, generation: base64urlEncode(generation.id), scope },
+        { backupName, generation: base64urlEncode(generation.id), scope, ...deviceKey },
         undefined,
         signal,
       );
@@ -151,13 +172,13 @@ export class RealmOperations {
       return await asked;
     };
     return {
+      device,
       of: async (realmId: string): Promise<string> => {
         const found = (await held()).tokens.get(realmId);
         if (found === undefined)
           throw new SeedlessError('backup-refused', { reason: 'the keeper makes no tokens for a realm' });
         return found;
       },
-      /** Those of the generation's realms that the keeper makes tokens for. */
       realmIds: async (): Promise<readonly string[]> => {
         const { tokens } = await held();
         return generation.placement.realmIds.map(hexEncode).filter((id) => tokens.has(id));

@@ -1,5 +1,6 @@
 import { permitted } from '../result-schemas.ts';
-import { enumeration, type Schema } from '../schema.ts';
+import { enumeration, type Schema, transform } from '../schema.ts';
+import { base64url } from '../parameters/bytes.ts';
 import { generation, type GenerationParams, namedMembers } from '../parameters/backup.ts';
 import { members, type Surface } from '../surface.ts';
 
@@ -14,12 +15,18 @@ export type RealmScope = (typeof realmScopes)[number];
 
 export interface Params extends GenerationParams {
   readonly scope: RealmScope;
+  /** Ed25519, 32 bytes: the tokens serve nobody else (spec/realm.md §9.1). Null for tokens that serve whoever bears them. */
+  readonly deviceKey: Uint8Array | null;
 }
 
 const params = (surface: Surface): Schema<Params> =>
-  members(surface, {
-    required: { ...namedMembers(surface), generation, scope: enumeration(realmScopes) },
-  });
+  transform(
+    members(surface, {
+      required: { ...namedMembers(surface), generation, scope: enumeration(realmScopes) },
+      optional: { deviceKey: base64url({ min: 32, max: 32 }) },
+    }),
+    (value) => ({ ...value, deviceKey: value.deviceKey ?? null }),
+  );
 
 export const native = params('native');
 export const compatibility = params('compatibility');
