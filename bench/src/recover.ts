@@ -13,75 +13,127 @@ import { splitStretchedPin } from '@keystead/juicebox/stretched-pin';
 import { unlockKeyOf, unlockKeyTag } from '@keystead/juicebox/tags';
 import { developmentSettings } from '@keystead/stack/realm-tenant';
 import { startRealms } from '@keystead/stack/start-realms';
+import { fillRealm } from '@keystead/stack/testing/fill-realm';
 import { cpuOf, proportionalSetSize } from './process-usage.ts';
 import { say, table } from './table.ts';
 
 const tenant = { name: 'bench', version: 1, secret: 'the secret of a tenant that measures' };
-const users = 64;
+/** Of each realm, in the order in which they recover; so many are under way at once. */
+const users = 1000;
+const connections = 64;
+const rounds = 5;
 const parts = ['enclave', 'host', 'heads'] as const;
+
+interface Round {
+  /** Microseconds of CPU of one recovery, over all processes and by process. */
+  readonly perRecovery: number;
+  readonly byPart: readonly number[];
+}
 
 /**
  * Recoveries with the right PIN per second of one core, over all processes of one realm: each is Recover1, Recover2 and
- * Recover3 over HTTP, with its token checked every time, its guess counted durably and set back.
+ * Recover3 over HTTP, with its token checked every time, its guess counted durably and set back. Beside it a second realm
+ * with many registrations; each round asks both, and each recovery is another user's.
  */
 export async function recover(directory: string, words: readonly string[]): Promise<unknown> {
-  const at = words.indexOf('--recoveries');
-  const perRound = at < 0 ? 2000 : Number(words[at + 1]);
-  const realms = await startRealms({
-    realms: [
-      {
-        number: 1,
-        home: join(directory, 'realm'),
-        heads: join(directory, 'heads'),
-        port: 0,
-        settings: () => developmentSettings(tenant),
-      },
-    ],
-  });
-  const agent = new Agent({ keepAlive: true, maxSockets: users });
+  const option = (name: string, otherwise: number) => {
+    const at = words.indexOf(`--${name}`);
+    return at < 0 ? otherwise : Number(words[at + 1]);
+  };
+  const perRound = option('recoveries', users);
+  const registrations = option('registrations', 1_000_000);
+  const places = [0, registrations]
+    .filter((others, index) => index === 0 || others > 0)
+    .map((others, index) => ({
+      number: index + 1,
+      home: join(directory, 'realms', String(index + 1)),
+      heads: join(directory, `heads-${index + 1}`),
+      port: 0,
+      settings: () => developmentSettings(tenant),
+      others,
+    }));
+  const founded = await startRealms({ realms: places });
+  const ids = founded.realms.map(({ id }) => id);
+  await founded.stop();
+  const people = ids.map((id) => Array.from({ length: users }, (_, number) => person(`user-${number}`, id)));
+  const fillSeconds: number[] = [];
+  for (const [index, { home, heads, others }] of places.entries()) {
+    const began = performance.now();
+    await fillRealm({ home, heads, tenant: tenant.name, known: people[index]!, others });
+    fillSeconds.push((performance.now() - began) / 1000);
+    say(`realm ${index + 1}: ${others + users} registrations in ${fillSeconds[index]!.toFixed(1)} s`);
+  }
+
+  const began = performance.now();
+  const realms = await startRealms({ realms: places });
+  const startSeconds = (performance.now() - began) / 1000;
+  const agent = new Agent({ keepAlive: true, maxSockets: connections });
   try {
-    const { id, address } = realms.realms[0]!;
-    const people = Array.from({ length: users }, (_, number) => person(`user-${number}`, id));
-    const ask = (token: string, request: SecretsRequest) => send(agent, address, token, request);
-    for (const { token, registration } of people) await ask(token, { type: 'Register2', registration });
-    const rounds: { perCore: number; byPart: number[] }[] = [];
-    for (let round = 0; round < 5; round += 1) {
-      const before = cpuOf(realms.processes);
-      let left = perRound;
-      await Promise.all(
-        people.map(async ({ token, guess, unlock }) => {
-          while (left > 0) {
-            left -= 1;
-            await ask(token, { type: 'Recover1' });
-            await ask(token, guess);
-            const last = await ask(token, unlock);
-            if (!('unlocked' in last)) throw new Error('a recovery did not succeed');
-          }
-        }),
-      );
-      const after = cpuOf(realms.processes);
-      const byPart = parts.map((part) => {
-        const name = `realm-1-${part}` as const;
-        return ((after.get(name) ?? 0) - (before.get(name) ?? 0)) / perRound;
-      });
-      rounds.push({ perCore: 1_000_000 / byPart.reduce((sum, each) => sum + each, 0), byPart });
-    }
-    const median = rounds.sort((a, b) => a.perCore - b.perCore)[2]!;
-    const memory = parts.map((part) => proportionalSetSize(realms.processes.get(`realm-1-${part}`) ?? 0));
+    const measured: Round[][] = places.map(() => []);
+    for (let round = 0; round < rounds; round += 1)
+      for (const [index, { address }] of realms.realms.entries())
+        measured[index]!.push(await recoverAll(realms, index, people[index]!, perRound, agent, address));
+    const medians = measured.map(
+      (all) => all.toSorted((a, b) => a.perRecovery - b.perRecovery)[rounds >> 1]!,
+    );
+    const memory = places.map(({ number }) =>
+      parts.map((part) => proportionalSetSize(realms.processes.get(`realm-${number}-${part}`) ?? 0)),
+    );
     table(
-      ['process', 'CPU per recovery, us', 'PSS, MiB'],
-      parts.map((part, index) => [
+      ['process', ...places.flatMap(({ others }) => [`${others + users}: CPU per recovery, us`, 'PSS, MiB'])],
+      parts.map((part, at) => [
         part,
-        median.byPart[index]!.toFixed(0),
-        (memory[index]! / 1024 / 1024).toFixed(1),
+        ...medians.flatMap(({ byPart }, index) => [
+          byPart[at]!.toFixed(0),
+          (memory[index]![at]! / 1024 / 1024).toFixed(1),
+        ]),
       ]),
     );
-    say(`recoveries per second and core: ${median.perCore.toFixed(0)} (goal: 400)`);
-    return { recoveriesPerCoreSecond: median.perCore, rounds, memory };
+    const perCoreSecond = medians.map(({ perRecovery }) => 1_000_000 / perRecovery);
+    say(
+      `recoveries per second and core: ${perCoreSecond.map((each) => each.toFixed(0)).join(', ')} (goal: 400)`,
+    );
+    const [small, large] = medians;
+    const growth = large === undefined ? undefined : large.perRecovery / small!.perRecovery;
+    if (growth !== undefined)
+      say(`cost with ${registrations} registrations more: ${growth.toFixed(3)} (goal: 0.85 to 1.15)`);
+    return {
+      recoveriesPerCoreSecond: perCoreSecond,
+      ...{ growth, fillSeconds, startSeconds, measured, memory },
+    };
   } finally {
     agent.destroy();
     await realms.stop();
   }
+}
+
+async function recoverAll(
+  realms: Pick<Awaited<ReturnType<typeof startRealms>>, 'processes'>,
+  index: number,
+  people: readonly ReturnType<typeof person>[],
+  count: number,
+  agent: Agent,
+  address: string,
+): Promise<Round> {
+  const before = cpuOf(realms.processes);
+  let begun = 0;
+  await Promise.all(
+    Array.from({ length: connections }, async () => {
+      while (begun < count) {
+        const { token, guess, unlock } = people[begun++ % people.length]!;
+        await send(agent, address, token, { type: 'Recover1' });
+        await send(agent, address, token, guess);
+        const last = await send(agent, address, token, unlock);
+        if (!('unlocked' in last)) throw new Error('a recovery did not succeed');
+      }
+    }),
+  );
+  const after = cpuOf(realms.processes);
+  const byPart = parts.map((part) => {
+    const name = `realm-${index + 1}-${part}` as const;
+    return ((after.get(name) ?? 0) - (before.get(name) ?? 0)) / count;
+  });
+  return { perRecovery: byPart.reduce((sum, each) => sum + each, 0), byPart };
 }
 
 /** A registration with everything that its owner sends, made before anything is measured. */
@@ -106,6 +158,7 @@ function person(user: string, realmId: string) {
   const { key } = unlockKeyOf(evaluateDirectly(oprfPrivateKey(registration!.oprfPrivateKey), accessKey));
   const blindedInput = blind(accessKey, nonZeroScalar(random(64))).input;
   return {
+    user,
     token: token(user, realmId),
     registration: registration!,
     guess: { type: 'Recover2', version, blindedInput } satisfies SecretsRequest,
