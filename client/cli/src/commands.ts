@@ -43,6 +43,7 @@ import { policyCheck } from './commands/policy/check.ts';
 import { policyDiff } from './commands/policy/diff.ts';
 import { policyExplain } from './commands/policy/explain.ts';
 import { policyPlan } from './commands/policy/plan.ts';
+import { policyShadow } from './commands/policy/shadow.ts';
 import { policySimulate } from './commands/policy/simulate.ts';
 import { policyTest } from './commands/policy/test.ts';
 import { recoverCancel } from './commands/recover/cancel.ts';
@@ -113,6 +114,7 @@ export const commands: readonly Command[] = [
   policyDiff,
   policyPlan,
   policySimulate,
+  policyShadow,
   policyApply,
   pricesState,
   pricesFeed,

@@ -87,6 +87,8 @@ export interface OrganizationPolicies {
     readonly policyName: string;
     readonly walletId?: string;
     readonly policy: unknown;
+    /** Present while it is tried and not enforced. */
+    readonly mode?: 'shadow';
   }[];
 }
 
@@ -487,6 +489,8 @@ export interface NativeCalls {
       readonly walletId?: string;
       /** A document of the policy language; null removes the policy. */
       readonly policy: unknown;
+      /** A shadow is tried on every request and refuses none; enforce when absent. */
+      readonly mode?: 'enforce' | 'shadow';
     };
     result: OrganizationPolicies;
   };

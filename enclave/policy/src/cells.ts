@@ -114,6 +114,8 @@ export interface GrantsCell {
 export interface PolicyCell {
   readonly walletId: string | null;
   readonly policy: Json;
+  /** Present when it is tried and not enforced. */
+  readonly mode?: 'shadow';
 }
 
 /** What sources say became of the transaction of an entry (spec/policy.md §6.6). */

@@ -94,13 +94,17 @@ const boundActions: ReadonlySet<ActionClass> = new Set([
   'delete-backup',
 ]);
 
-/** Policies of an organization about all of its wallets, or about the one that is used. */
-function organizationPolicies(home: Draft, walletId: string | null): StandingPolicy[] {
+/** Policies of an organization about all of its wallets, or about the one that is used: those that bind, or the shadows. */
+function organizationPolicies(
+  home: Draft,
+  walletId: string | null,
+  mode: PolicyCell['mode'] = undefined,
+): StandingPolicy[] {
   const names = home.cell('organization')?.policies ?? [];
   return names.flatMap((name) => {
     const cell = home.cell('policy', name);
     if (cell === undefined) throw new KmsError('organization-locked', { detail: 'a policy is missing' });
-    const applies = cell.walletId === null || cell.walletId === walletId;
+    const applies = cell.mode === mode && (cell.walletId === null || cell.walletId === walletId);
     return applies ? [{ policy: compiledOrganizationPolicy(name, cell), home }] : [];
   });
 }
@@ -125,6 +129,67 @@ function standingPolicies(
   }
   return standing;
 }
+
+/** What policies say that are tried and not enforced (spec/policy.md §4.2). */
+interface Shadows {
+  /** A line for each that would have decided otherwise. */
+  readonly lines: readonly string[];
+  /** What those take up that would let the request pass. */
+  readonly reservations: readonly (Reserving & { readonly home: Draft })[];
+}
+
+const noShadows: Shadows = { lines: [], reservations: [] };
+
+/** Tries each shadow alone on a request that passes. Whatever one says, and whatever it costs, the request passes. */
+function shadowsOver(
+  draft: Draft,
+  use: Use | null,
+  action: ActionClass,
+  request: PolicyRequest,
+  places: readonly string[],
+  now: number,
+  enforced: PolicyDecision,
+): Shadows {
+  if (!boundActions.has(action)) return noShadows;
+  const walletId = use?.wallet?.id ?? null;
+  const granted = use?.wallet?.granted;
+  const shadows = organizationPolicies(draft, walletId, 'shadow');
+  if (granted != null) shadows.push(...organizationPolicies(granted.owner, walletId, 'shadow'));
+  if (shadows.length === 0) return noShadows;
+  const lines: string[] = [];
+  const reservations: (Reserving & { readonly home: Draft })[] = [];
+  for (const shadow of shadows) {
+    const { policy, home } = shadow;
+    let readings: Readonly<Record<string, Effects>> | null;
+    try {
+      readings = readingsOf([shadow], use);
+    } catch (error) {
+      if (!(error instanceof KmsError)) throw error;
+      lines.push(`shadow ${policy.name}: deny: ${error.detail}`);
+      continue;
+    }
+    const seen = readings === null ? request : { ...request, readings };
+    const decision = decideInWords(
+      [policy],
+      seen,
+      usageOf(() => home, places),
+      now,
+    );
+    if (decision.outcome === 'deny') lines.push(`shadow ${decision.trace.at(-1)!}`);
+    else {
+      if (decision.approvalsNeeded > enforced.approvalsNeeded)
+        lines.push(`shadow ${decision.rule}: approvals ${decision.approvalsNeeded}`);
+      if (decision.delaySeconds > enforced.delaySeconds)
+        lines.push(`shadow ${decision.rule}: delay ${decision.delaySeconds}s`);
+      for (const { scope, asset, amount } of decision.reservations)
+        reservations.push({ scope, asset, amount, home });
+    }
+  }
+  return { lines, reservations };
+}
+
+/** Counters that one entry names at most (spec/entry.md); those of shadows go first. */
+const maximumReservations = 64;
 
 /** Steps that all policies together may add to one decision: as many as one reading may take. */
 const readingSteps = 60_000;
@@ -170,6 +235,17 @@ export function onePerCounter(reservations: readonly Reserving[]): Reserving[] {
   return [...taken.values()];
 }
 
+/** Counters of shadows beside those that are held, as far as an entry has room; a shadow changes no row that is held. */
+function withShadows(
+  held: readonly Reserving[],
+  tried: Shadows['reservations'],
+  of: Draft,
+): readonly Reserving[] {
+  const scopes = new Set(held.map(({ scope }) => scope));
+  const others = onePerCounter(tried.filter(({ scope, home }) => home === of && !scopes.has(scope)));
+  return [...held, ...others].slice(0, Math.max(held.length, maximumReservations));
+}
+
 /** Decides; a denial is a decision like another. Throws NeedRows. */
 export function decideOn(
   pending: Pending,
@@ -178,22 +254,28 @@ export function decideOn(
   use: Use | null,
   now: number,
 ): AppliedPolicy {
-  const standing = standingPolicies(draft, caller, use, actionClassOf(pending.request.method));
+  const action = actionClassOf(pending.request.method);
+  const standing = standingPolicies(draft, caller, use, action);
   const places = use?.effects == null ? [] : placesOf(use.effects);
   const request = policyRequestOf(pending, draft, caller, use);
   const readings = readingsOf(standing, use);
-  const decision = decideInWords(
+  const enforced = decideInWords(
     standing.map(({ policy }) => policy),
     readings === null ? request : { ...request, readings },
     usageOf((policy) => standing[policy]!.home, places),
     now,
   );
+  const shadows =
+    enforced.outcome === 'allow'
+      ? shadowsOver(draft, use, action, request, places, now, enforced)
+      : noShadows;
+  const decision =
+    shadows.lines.length === 0 ? enforced : { ...enforced, trace: [...enforced.trace, ...shadows.lines] };
   return {
     decision,
     reserve(of, time) {
-      const taken = onePerCounter(
-        decision.reservations.filter(({ policy }) => standing[policy]!.home === of),
-      );
+      const own = onePerCounter(decision.reservations.filter(({ policy }) => standing[policy]!.home === of));
+      const taken = shadows.reservations.length === 0 ? own : withShadows(own, shadows.reservations, of);
       reserve(of, places, time, taken);
       return taken.map(({ scope, asset, amount }) => ({ scope, asset, amount: amount.toString() }));
     },

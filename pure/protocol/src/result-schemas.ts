@@ -193,7 +193,12 @@ export const permitted = answered({ permitted: { const: true }, allowed: text })
 
 export const organizationPolicies = answered({
   organizationId: uuid,
-  policies: list(answered({ policyName: text, walletId: uuid, policy: { type: 'object' } }, ['walletId'])),
+  policies: list(
+    answered({ policyName: text, walletId: uuid, policy: { type: 'object' }, mode: { const: 'shadow' } }, [
+      'walletId',
+      'mode',
+    ]),
+  ),
 });
 
 export const frozenState = answered(

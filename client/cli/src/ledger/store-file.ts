@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
+import { formatUuid, parseUuid } from '@keystead/protocol/ids';
 import { CommandError } from '../command-error.ts';
 
 /** "KStd" in the SQLite header, and the schema that is read here (docs/storage.md). */
@@ -104,4 +105,23 @@ function checkSchema(database: DatabaseSync, path: string): void {
       `${path} has schema version ${String(version)}; this program reads version ${schemaVersion}`,
       'use the keystead of the version that wrote it',
     );
+}
+
+/** The organization that is meant, of those that a store has. Throws CommandError. */
+export function chosenOrganization(
+  organizations: readonly Uint8Array[],
+  wanted: string | undefined,
+): Uint8Array {
+  const found =
+    wanted === undefined ? organizations : organizations.filter((each) => formatUuid(each) === wanted);
+  const [only] = found;
+  if (only !== undefined && found.length === 1) return only;
+  if (wanted !== undefined && parseUuid(wanted) === undefined)
+    throw new CommandError(`${wanted} is no id of an organization`, 'see keystead ledger verify');
+  throw new CommandError(
+    wanted === undefined
+      ? `the store has ${organizations.length} organizations`
+      : `the store has no ${wanted}`,
+    'name one with --organization; keystead ledger verify lists them',
+  );
 }

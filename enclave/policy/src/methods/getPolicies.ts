@@ -10,8 +10,13 @@ export function policiesOf(state: Draft, organizationId: string): unknown {
   return {
     organizationId,
     policies: names.map((policyName) => {
-      const { walletId, policy } = state.cell('policy', policyName)!;
-      return { policyName, ...(walletId === null ? {} : { walletId }), policy };
+      const { walletId, policy, mode } = state.cell('policy', policyName)!;
+      return {
+        policyName,
+        ...(walletId === null ? {} : { walletId }),
+        policy,
+        ...(mode === undefined ? {} : { mode }),
+      };
     }),
   };
 }

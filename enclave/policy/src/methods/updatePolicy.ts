@@ -6,7 +6,7 @@ import { policiesOf } from './getPolicies.ts';
 const maximumPolicies = 32;
 
 export function change({ request, draft }: ChangeContext<'updatePolicy'>): unknown {
-  const { policyName, walletId, policy } = request.params;
+  const { policyName, walletId, policy, mode } = request.params;
   const organization = draft.cell('organization')!;
   const names = (organization.policies ?? []).filter((name) => name !== policyName);
   if (policy !== null) {
@@ -21,7 +21,11 @@ export function change({ request, draft }: ChangeContext<'updatePolicy'>): unkno
     names.push(policyName);
   } else if (draft.cell('policy', policyName) === undefined)
     throw new KmsError('policy-not-found', { field: 'params.policyName' });
-  draft.write('policy', policyName, policy === null ? undefined : { walletId, policy });
+  draft.write(
+    'policy',
+    policyName,
+    policy === null ? undefined : { walletId, policy, ...(mode === 'shadow' ? { mode } : {}) },
+  );
   const { policies: _, ...rest } = organization;
   draft.write('organization', '', names.length === 0 ? rest : { ...rest, policies: names.sort() });
   return policiesOf(draft, request.params.organizationId);

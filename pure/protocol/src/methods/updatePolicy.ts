@@ -1,5 +1,5 @@
 import { organizationPolicies } from '../result-schemas.ts';
-import { type Json, nullable, type Schema, transform } from '../schema.ts';
+import { enumeration, type Json, nullable, type Schema, transform } from '../schema.ts';
 import { members, type Surface } from '../surface.ts';
 import { id, name as displayName } from '../parameters/text.ts';
 import { policyJson } from '../parameters/user.ts';
@@ -15,19 +15,22 @@ export interface Params {
   readonly walletId: string | null;
   /** A document of the policy language (spec/policy.md §2); null removes the policy. */
   readonly policy: Json;
+  /** A shadow is tried on every request and refuses none (spec/policy.md §4.2). */
+  readonly mode: 'enforce' | 'shadow';
 }
 
 const params = (surface: Surface): Schema<Params> =>
   transform(
     members(surface, {
       required: { organizationId: id(surface), policyName: displayName, policy: nullable(policyJson) },
-      optional: { walletId: id(surface) },
+      optional: { walletId: id(surface), mode: enumeration(['enforce', 'shadow'] as const) },
     }),
-    ({ organizationId, policyName, policy, walletId = null }) => ({
+    ({ organizationId, policyName, policy, walletId = null, mode = 'enforce' }) => ({
       organizationId,
       policyName,
       walletId,
       policy,
+      mode,
     }),
   );
 

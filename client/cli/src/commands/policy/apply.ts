@@ -12,6 +12,7 @@ export const policyApply: Command = {
     user: { type: 'string', value: 'username', help: 'user whose policy it becomes' },
     name: { type: 'string', value: 'name', help: 'name under which it binds every user' },
     wallet: { type: 'string', value: 'id', help: 'with --name: one wallet instead of all' },
+    shadow: { type: 'boolean', help: 'with --name: tried on every request, and enforced on none' },
     ...organizationOptions,
   },
   async run(given, surroundings) {
@@ -20,6 +21,8 @@ export const policyApply: Command = {
       throw new UsageError('one of --user and --name is needed');
     if (user !== undefined && walletId !== undefined)
       throw new UsageError('--wallet has no meaning with --user');
+    if (user !== undefined && given.flag('shadow'))
+      throw new UsageError('--shadow has no meaning with --user');
     const policy = await readPolicy(given.positionals[0]!, surroundings);
     const session = await openSession(given, surroundings);
     const { organizationId } = session;
@@ -33,7 +36,13 @@ export const policyApply: Command = {
       policyName: name!,
       policy,
       ...(walletId === undefined ? {} : { walletId }),
+      ...(given.flag('shadow') ? { mode: 'shadow' as const } : {}),
     });
-    return { json: result, text: `${name} binds every user` };
+    return {
+      json: result,
+      text: given.flag('shadow')
+        ? `${name} is tried and not enforced: keystead policy shadow ${name}`
+        : `${name} binds every user`,
+    };
   },
 };

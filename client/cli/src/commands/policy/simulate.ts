@@ -9,11 +9,10 @@ import {
   type LedgerRow,
   spentAfter,
 } from '@keystead/policy/usage-ledger';
-import { formatUuid, parseUuid } from '@keystead/protocol/ids';
 import type { Command } from '../../command.ts';
 import { CommandError } from '../../command-error.ts';
 import { type RecordedRequest, recordedRequests, unrecordedFields } from '../../ledger/recorded-requests.ts';
-import { copyStore } from '../../ledger/store-file.ts';
+import { chosenOrganization, copyStore } from '../../ledger/store-file.ts';
 import { verifyChain } from '../../ledger/verify-chain.ts';
 import { chainOf, organizationsOf } from '../../ledger/verify-store.ts';
 import { readPolicy } from '../../policy-file.ts';
@@ -45,7 +44,10 @@ export const policySimulate: Command = {
     const user = given.text('user');
     const copy = await copyStore(given.text('store') ?? join(surroundings.home, 'store.sqlite'));
     try {
-      const organization = chosen([...organizationsOf(copy.database)], given.text('organization'));
+      const organization = chosenOrganization(
+        [...organizationsOf(copy.database)],
+        given.text('organization'),
+      );
       const chain = chainOf(copy.database, organization);
       const { bad } = verifyChain(organization, chain);
       if (bad !== null)
@@ -84,21 +86,6 @@ export const policySimulate: Command = {
     }
   },
 };
-
-function chosen(organizations: readonly Uint8Array[], wanted: string | undefined): Uint8Array {
-  const found =
-    wanted === undefined ? organizations : organizations.filter((each) => formatUuid(each) === wanted);
-  const [only] = found;
-  if (only !== undefined && found.length === 1) return only;
-  if (wanted !== undefined && parseUuid(wanted) === undefined)
-    throw new CommandError(`${wanted} is no id of an organization`, 'see keystead ledger verify');
-  throw new CommandError(
-    wanted === undefined
-      ? `the store has ${organizations.length} organizations`
-      : `the store has no ${wanted}`,
-    'name one with --organization; keystead ledger verify lists them',
-  );
-}
 
 interface Refused {
   readonly position: number;
