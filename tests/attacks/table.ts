@@ -82,8 +82,6 @@ const RESULTS: Readonly<Record<string, string>> = {
 
 /** Why a row has no test under its id. It stands in the table only as long as that is so. */
 export const REASONS: Readonly<Record<string, string>> = {
-  E13: 'the language of policies: `pure/policy`, without the id',
-  E14: 'the order and conflict of rules: `pure/policy`, without the id',
   E17: 'one entry, decided once: P8, P14, A1',
   E20: 'signatures are given for whole transactions, one entry each; approvals of parts: not a test of this table',
   B7: 'a key held by a web page is bounded by its expiry and its user; there is no page of ours to attack yet',

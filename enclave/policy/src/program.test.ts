@@ -589,6 +589,68 @@ describe('resync', () => {
   });
 });
 
+describe('policies that change', () => {
+  const always = { constant: true };
+  const reads = { id: 'reads', effect: 'allow', on: ['read'], when: always };
+  const messages = { id: 'messages', effect: 'allow', on: ['sign-message'], when: always };
+  const twice = { id: 'twice', meter: 'count', per: ['user'], window: { kind: 'lifetime' }, max: '2' };
+  const setting = (bench: PolicyBench, organizationId: string, policy: object) =>
+    bench.nativeCall('updateUserInOrganization', {
+      organizationId,
+      username: 'alice',
+      newPolicy: { type: 'POLICY', policy: { version: 1, ...policy } },
+    });
+
+  it('E14: what a deleted user was allowed is nobody’s, and who gets its name has the new policy and the old counters', () => {
+    const { bench, organizationId, walletId } = withWallet();
+    const add = (preset?: string) => assert.equal(bench.addUser(organizationId, 'alice', preset).status, 200);
+    const set = () =>
+      assert.equal(
+        bench.ask(setting(bench, organizationId, { rules: [messages], limits: [twice] })).status,
+        200,
+      );
+    const sign = (message: string) => bench.signing(organizationId, walletId, message, 'alice');
+    const refused = (message: string) => bench.ask(sign(message)).body.code;
+    add();
+    set();
+    bench.ticketFor(sign('one'));
+    assert.equal(
+      bench.ask(bench.call('deleteUserFromOrganization', { organizationId, username: 'alice' })).status,
+      200,
+    );
+    assert.equal(bench.ask(sign('of nobody')).status, 401);
+    // The same name and key: the old policy would allow.
+    add('DENY_ALL');
+    assert.equal(refused('under none'), 'policy-denied');
+    set();
+    bench.ticketFor(sign('two'));
+    assert.equal(refused('three'), 'rate-limit-exceeded');
+  });
+
+  it('E14: each request of one turn is decided under the policy that stands at its place, whatever came before', () => {
+    const { bench, organizationId } = withWallet();
+    bench.addUser(organizationId, 'alice');
+    const read = () => reading(bench, organizationId, 'alice');
+    const refs = [
+      read(),
+      setting(bench, organizationId, { rules: [messages] }),
+      read(),
+      setting(bench, organizationId, { rules: [messages, reads] }),
+      read(),
+      // A denial beats what allows, wherever it stands.
+      setting(bench, organizationId, { rules: [{ ...reads, id: 'never', effect: 'deny' }, reads] }),
+      read(),
+      setting(bench, organizationId, { rules: [reads, { ...reads, id: 'never', effect: 'deny' }] }),
+      read(),
+    ].map((request) => bench.submit(request));
+    bench.run();
+    assert.deepEqual(
+      refs.map((ref) => bench.answered(ref).status),
+      [200, 200, 403, 200, 200, 200, 403, 200, 403],
+    );
+  });
+});
+
 describe('bytes of unknown meaning', () => {
   const signing = (bench: PolicyBench, organizationId: string, walletId: string, key = 'root') => {
     const payload = base64urlEncode(utf8Encode('anything'));
