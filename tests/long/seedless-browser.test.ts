@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import { resolve } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, test, type TestContext } from 'node:test';
 import { build } from 'esbuild';
 import type { Page } from 'playwright-core';
 import { entropyFromMnemonic } from '@keystead/crypto/bip39';
@@ -14,6 +14,7 @@ const root = resolve(import.meta.dirname, '../..');
 const world = withSeedless();
 let server: Server;
 let address: string;
+let workers = 0;
 const browsers: Chromium[] = [];
 
 before(async () => {
@@ -38,6 +39,7 @@ before(async () => {
   }
   server = createServer((request, response) => {
     const program = files.get(request.url ?? '');
+    if (request.url === '/recovery-worker.js') workers += 1;
     response.setHeader(
       'content-type',
       program === undefined ? 'text/html; charset=utf-8' : 'text/javascript',
@@ -80,7 +82,40 @@ async function ask<N extends keyof SeedlessProgram>(
   return result as Awaited<ReturnType<SeedlessProgram[N]>>;
 }
 
-test('in browsers: a wallet with a PIN, its storage cleared, comes back in a second profile; PINs change, fail and lock', async (context) => {
+const mostMilliseconds = 50;
+
+/**
+ * No entry above 50 ms in the median of five recoveries, each in a page that was just loaded. Entries are measured by the
+ * clock, so on a busy machine anything is long: ten times work of 50 ms in the same page, in turn with the recoveries, says
+ * how long 50 ms are there.
+ */
+async function assertNoLongTasks(context: TestContext, page: Page, account: Account): Promise<void> {
+  const recoveries: number[] = [];
+  const works: number[] = [];
+  const held: number[] = [];
+  const workersBefore = workers;
+  for (let run = 0; run < 5; run += 1) {
+    await page.reload();
+    await ask(page, 'longestTask');
+    assert.equal(await ask(page, 'recover', account, '180361'), 'done');
+    recoveries.push(await ask(page, 'longestTask'));
+    await ask(page, 'work', 10, mostMilliseconds);
+    works.push(await ask(page, 'longestTask'));
+    await ask(page, 'work', 1, 8 * mostMilliseconds);
+    held.push(await ask(page, 'longestTask'));
+  }
+  const median = (of: readonly number[]) => of.toSorted((a, b) => a - b)[2]!;
+  context.diagnostic(
+    `longest tasks in ms: recoveries ${recoveries.join(' ')}; work of 50 ms ${works.join(' ')}; of 400 ms ${held.join(' ')}`,
+  );
+  const limit = Math.max(mostMilliseconds, median(works));
+  assert.ok(median(recoveries) <= limit, `${median(recoveries)} ms, where 50 ms of work took ${limit} ms`);
+  // The control: what holds the page up is seen. Argon2 is elsewhere: each recovery and its new verifier load a worker.
+  assert.ok(median(held) > limit, `${median(held)} ms, where 50 ms of work took ${limit} ms`);
+  assert.ok(workers - workersBefore >= 5, `${workers - workersBefore} workers`);
+}
+
+test('in browsers: a wallet with a PIN, its storage cleared, comes back in a second profile and never holds the page up; PINs change, fail and lock', async (context) => {
   const phone = await device();
   const place = {
     api: world.stack.api,
@@ -111,16 +146,7 @@ test('in browsers: a wallet with a PIN, its storage cleared, comes back in a sec
   assert.equal(await ask(laptop, 'recover', account, '180361'), 'done');
   assert.equal(await ask(laptop, 'phrase', account), phrase);
 
-  const longest: number[] = [];
-  await ask(laptop, 'longestTask');
-  for (let run = 0; run < 5; run += 1) {
-    assert.equal(await ask(laptop, 'recover', account, '180361'), 'done');
-    longest.push(await ask(laptop, 'longestTask'));
-  }
-  const median = longest.sort((a, b) => a - b)[2];
-  context.diagnostic(
-    `longest task of the page's thread in a recovery, median of 5: ${median} ms (${longest})`,
-  );
+  await assertNoLongTasks(context, laptop, account);
 
   assert.equal(await ask(laptop, 'changePin', account, '180362', '472936'), 'pin-wrong');
   assert.equal(await ask(laptop, 'changePin', account, '180361', '472936'), 'done');

@@ -20,9 +20,11 @@ export interface Account extends World {
 const backupName = 'main';
 const username = 'ada';
 const longTasks: number[] = [];
-new PerformanceObserver((list) => {
-  for (const { duration } of list.getEntries()) longTasks.push(duration);
-}).observe({ type: 'longtask' });
+const note = (entries: PerformanceEntryList) => {
+  for (const { duration } of entries) longTasks.push(duration);
+};
+const observer = new PerformanceObserver((list) => note(list.getEntries()));
+observer.observe({ type: 'longtask' });
 
 const client = async ({ api, root }: World) =>
   createClient({ baseUrl: api, root, stamper: await openBrowserKey('account') });
@@ -115,12 +117,39 @@ const program = {
     return texts.join(' ');
   },
 
-  /** The longest task of the page's thread since the last call, in milliseconds. */
+  /** The longest entry of the page's thread above 50 ms since the last call, in milliseconds; 0 without one. */
   async longestTask(): Promise<number> {
     await new Promise((wake) => setTimeout(wake, 100));
+    note(observer.takeRecords());
     return Math.max(0, ...longTasks.splice(0));
   },
+
+  /** So many tasks of so many milliseconds of work each, as they take on a thread that nobody disturbs. */
+  async work(tasks: number, milliseconds: number): Promise<void> {
+    for (let task = 0; task < tasks; task += 1) {
+      await new Promise((wake) => setTimeout(wake, 20));
+      turn(milliseconds * turnsPerMillisecond);
+    }
+  },
 };
+
+function turn(turns: number): number {
+  let value = 1;
+  for (let count = 0; count < turns; count += 1) value = Math.imul(value, 1664525) + 1013904223;
+  return value;
+}
+
+/** By the fastest of many short tries: others on the machine make a try slower and never faster. */
+const turnsPerMillisecond = (() => {
+  const turns = 200_000;
+  let fastest = Number.POSITIVE_INFINITY;
+  for (let attempt = 0; attempt < 300; attempt += 1) {
+    const began = performance.now();
+    turn(turns);
+    fastest = Math.min(fastest, performance.now() - began);
+  }
+  return turns / Math.max(fastest, 0.05);
+})();
 
 function hexOf(value: unknown): string {
   if (value instanceof CryptoKey) return value.type !== 'public' && value.extractable ? 'extractable' : 'key';

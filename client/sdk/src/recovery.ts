@@ -7,12 +7,14 @@ import {
   parseConfiguration,
 } from '@keystead/juicebox/configuration';
 import { maximumSecretBytes } from '@keystead/juicebox/encrypted-secret';
-import { makeRegistrations } from '@keystead/juicebox/registration';
+import type { Registration } from '@keystead/juicebox/messages';
+import { eachRegistration } from '@keystead/juicebox/registration';
 import { pinHashing, pinSalt, splitStretchedPin, type StretchedPin } from '@keystead/juicebox/stretched-pin';
 import { stretch as defaultStretch } from '#argon2';
 import type { Stretch } from './recovery/argon2.ts';
 import { findStatus, type GuessesRemaining, locate } from './recovery/find-registration.ts';
 import { guess } from './recovery/guess.ts';
+import { pause } from './recovery/pause.ts';
 import { type ConnectionOptions, type DeviceKey, RealmConnection } from './recovery/realm-connection.ts';
 import { RecoveryError } from './recovery/recovery-error.ts';
 import { mostTelling, settle } from './recovery/settle.ts';
@@ -119,14 +121,12 @@ export function createRecoveryClient(options: RecoveryClientOptions): RecoveryCl
 
       const version = random(16);
       const stretchedPin = await stretched(pinBytes, infoBytes, version, current, signal);
-      const registrations = makeRegistrations({
-        configuration: current,
-        version,
-        pin: stretchedPin,
-        secret,
-        guesses,
-        random,
-      });
+      const making = { configuration: current, version, pin: stretchedPin, secret, guesses, random };
+      const registrations: Registration[] = [];
+      for (const registration of eachRegistration(making)) {
+        registrations.push(registration);
+        await pause();
+      }
       wipe(stretchedPin);
       const made = await settle(
         begun.answers.map(({ from }) => from),

@@ -26,6 +26,11 @@ export interface RegistrationOptions {
 
 /** One registration per realm, in the order of the configuration (spec/realm.md §2.6). */
 export function makeRegistrations(options: RegistrationOptions): readonly Registration[] {
+  return [...eachRegistration(options)];
+}
+
+/** The same one by one, for whoever has other things to do in between. To be taken to its end. */
+export function* eachRegistration(options: RegistrationOptions): Generator<Registration, void> {
   const { configuration, version, pin, secret, guesses, random } = options;
   const { realms, recoverThreshold } = configuration;
   const scalar = () => nonZeroScalar(random(64));
@@ -42,10 +47,10 @@ export function makeRegistrations(options: RegistrationOptions): readonly Regist
   const encryptedSecret = encryptSecret(encryptionKey, secret);
   encryptionKey.fill(0);
 
-  const registrations = realms.map(({ id }, position): Registration => {
+  for (const [position, { id }] of realms.entries()) {
     const oprfShare = oprfShares[position]!;
     const share = encryptionShares[position]!;
-    return {
+    yield {
       version,
       oprfPrivateKey: oprfShare,
       oprfSignedPublicKey: signPublicKey(signingSeed, id, oprfPublicKey(oprfPrivateKey(oprfShare))),
@@ -56,8 +61,7 @@ export function makeRegistrations(options: RegistrationOptions): readonly Regist
       encryptedSecretCommitment: encryptedSecretCommitment(unlock.key, id, share, encryptedSecret),
       policy: { guesses },
     };
-  });
+  }
   signingSeed.fill(0);
   unlock.key.fill(0);
-  return registrations;
 }

@@ -14,6 +14,7 @@ import type { StretchedPin } from '@keystead/juicebox/stretched-pin';
 import { unlockKeyTag } from '@keystead/juicebox/tags';
 import { whyNot } from './find-registration.ts';
 import { largestGroup } from './largest-group.ts';
+import { pause } from './pause.ts';
 import type { RealmConnection } from './realm-connection.ts';
 import { RecoveryError } from './recovery-error.ts';
 import { mostTelling, settle } from './settle.ts';
@@ -43,7 +44,12 @@ export async function guess(
   const evaluations = answers.flatMap(({ from, value }): Guessed[] =>
     'evaluation' in value ? [{ from, value: value.evaluation }] : [],
   );
-  const trusted = evaluations.filter(({ from, value }) => isEvaluatedBy(from.realm.id, blinded, value));
+  const trusted: Guessed[] = [];
+  for (const evaluated of evaluations) {
+    await pause();
+    if (isEvaluatedBy(evaluated.from.realm.id, blinded, evaluated.value)) trusted.push(evaluated);
+  }
+  await pause();
   const group = largestGroup(trusted, isSameRegistration);
   if (group.length < threshold) {
     if (errors.some(({ code }) => code === 'unavailable')) {

@@ -17,6 +17,7 @@ import {
   encodeClientRequest,
   unpadResponse,
 } from '@keystead/juicebox/noise-messages';
+import { pause } from './pause.ts';
 import { RecoveryError, type RecoveryErrorCode } from './recovery-error.ts';
 
 /** A key that stamps guesses and does not leave this device (spec/realm.md §9.1). Ed25519. */
@@ -154,6 +155,7 @@ export class RealmConnection {
   }
 
   async #handshake(publicKey: Uint8Array, body: Uint8Array, kind: ClientRequest['kind'], token: string) {
+    await pause();
     const { message, finish } = noiseInitiate(publicKey, this.#options.random(32), body);
     const result = await this.#postEnvelope(kind, { type: 'Handshake', message }, token);
     const answer = this.#envelope(result);
