@@ -13,9 +13,9 @@ const hashOf = (number: number) => {
 };
 
 test('does what a Map by the text of the hash does, also where hashes begin alike', () => {
-  const step = fc.tuple(fc.constantFrom('get', 'set', 'delete'), fc.nat(20));
+  const step = fc.tuple(fc.constantFrom('get', 'set', 'delete'), fc.nat(60));
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
       const map = new HashMap<number>();
       const model = new Map<string, number>();
       for (const [at, [action, number]] of steps.entries()) {
@@ -27,7 +27,7 @@ test('does what a Map by the text of the hash does, also where hashes begin alik
         } else assert.equal(map.delete(hash), model.delete(hexEncode(hash)));
         assert.equal(map.size, model.size);
       }
-      for (let number = 0; number <= 20; number++)
+      for (let number = 0; number <= 60; number++)
         assert.equal(map.get(hashOf(number)), model.get(hexEncode(hashOf(number))));
       map.clear();
       assert.equal(map.size, 0);

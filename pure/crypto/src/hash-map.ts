@@ -1,4 +1,5 @@
 import { equalBytes } from './bytes.ts';
+import { bytesName } from './recent.ts';
 
 interface Link<V> {
   readonly hash: Uint8Array;
@@ -6,32 +7,45 @@ interface Link<V> {
   next: Link<V> | undefined;
 }
 
+/** Links of one head. Whoever wants hashes that begin alike finds them with some patience: what is above lies in a Map by text. */
+const mostLinked = 8;
+
 /**
- * A map by hashes of 32 bytes, or by others that nobody can choose the first four bytes of at will. To look a text up in a Map
- * makes the engine intern it, which costs as much as two hashes when every text is met once.
+ * A map by hashes of 32 bytes. To look a text up in a Map makes the engine intern it, which costs as much as two hashes when
+ * every text is met once: here the first four bytes find a hash, and its text only where many hashes begin alike.
  */
 export class HashMap<V> {
   readonly #links = new Map<number, Link<V>>();
-  #size = 0;
+  /** Those that found all links of their head taken. */
+  readonly #crowded = new Map<string, V>();
+  #linked = 0;
 
   get size(): number {
-    return this.#size;
+    return this.#linked + this.#crowded.size;
   }
 
   get(hash: Uint8Array): V | undefined {
-    return this.#link(hash)?.value;
+    const link = this.#link(hash);
+    if (link !== undefined) return link.value;
+    return this.#crowded.size === 0 ? undefined : this.#crowded.get(bytesName(hash));
   }
 
   /** `hash` is kept, not copied. */
   set(hash: Uint8Array, value: V): void {
-    const known = this.#link(hash);
-    if (known !== undefined) {
-      known.value = value;
+    const head = headOf(hash);
+    const first = this.#links.get(head);
+    let length = 0;
+    for (let link = first; link !== undefined; link = link.next, length += 1)
+      if (equalBytes(link.hash, hash)) {
+        link.value = value;
+        return;
+      }
+    if (length >= mostLinked || (this.#crowded.size > 0 && this.#crowded.has(bytesName(hash)))) {
+      this.#crowded.set(bytesName(hash), value);
       return;
     }
-    const head = headOf(hash);
-    this.#links.set(head, { hash, value, next: this.#links.get(head) });
-    this.#size += 1;
+    this.#links.set(head, { hash, value, next: first });
+    this.#linked += 1;
   }
 
   delete(hash: Uint8Array): boolean {
@@ -42,15 +56,16 @@ export class HashMap<V> {
       if (before !== undefined) before.next = link.next;
       else if (link.next !== undefined) this.#links.set(head, link.next);
       else this.#links.delete(head);
-      this.#size -= 1;
+      this.#linked -= 1;
       return true;
     }
-    return false;
+    return this.#crowded.size > 0 && this.#crowded.delete(bytesName(hash));
   }
 
   clear(): void {
     this.#links.clear();
-    this.#size = 0;
+    this.#crowded.clear();
+    this.#linked = 0;
   }
 
   #link(hash: Uint8Array): Link<V> | undefined {
