@@ -276,7 +276,11 @@ export class Operators<Records> implements Unlock<Records> {
     try {
       const records = await this.#opened!.reseal({ from: agreed, to: next });
       if ('password' in to) {
-        this.#put({ record: await sealUnderPassword(next, to.password), records });
+        const record = await sealUnderPassword(next, to.password);
+        // Whoever has left takes nothing for replaced.
+        if (this.#rotation !== rotation)
+          throw new OperatorRefusal('given-up', 'the connection has closed', 'begin anew');
+        this.#put({ record, records });
         return { type: 'done', missing: 0 };
       }
       const { record, packed } = await sealUnderShares(next, to.threshold, to.shares);
