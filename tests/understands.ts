@@ -653,9 +653,8 @@ function ethereumProbes(): Probe[] {
 
 function bitcoinProbes(): Probe[] {
   const account = accountFor('BitcoinSegwit');
-  const payment = decodePsbt(
-    hexDecode(CASES.find((each) => each.name === 'bitcoin: a payment with change')!.bytes),
-  );
+  const psbtOf = (name: string) => decodePsbt(hexDecode(CASES.find((each) => each.name === name)!.bytes));
+  const payment = psbtOf('bitcoin: a payment with change');
   const none = new Uint8Array(0);
   const edited = (construct: string, edit: (psbt: Psbt) => Partial<Psbt>): Probe => ({
     construct,
@@ -674,8 +673,18 @@ function bitcoinProbes(): Probe[] {
     caseOf('bitcoin: a payment with change', 'PSBT version 0, native segwit key (P2WPKH)'),
     caseOf('bitcoin: two taproot inputs', 'PSBT version 0, taproot key path'),
     caseOf('bitcoin: a joint transaction', 'inputs of others beside ours'),
-    edited('PSBT version 2', ({ global }) => ({
-      global: [...global, { type: 0xfb, keyData: none, value: Uint8Array.of(2, 0, 0, 0) }],
+    caseOf('bitcoin: a payment with change, PSBT version 2', 'PSBT version 2 (BIP-370)'),
+    {
+      construct: 'PSBT version 2 that its maker may still change',
+      read: () => {
+        const psbt = psbtOf('bitcoin: a payment with change, PSBT version 2');
+        const changeable = { type: 0x06, keyData: none, value: Uint8Array.of(1) };
+        const global = [...psbt.global.filter(({ type }) => type !== 0x06), changeable];
+        return parse(account, encodePsbt({ ...psbt, global }));
+      },
+    },
+    edited('PSBT of another version', ({ global }) => ({
+      global: [...global, { type: 0xfb, keyData: none, value: Uint8Array.of(1, 0, 0, 0) }],
     })),
     toScript('output: P2PKH', `76a914${hash}88ac`),
     toScript('output: P2SH', `a914${hash}87`),

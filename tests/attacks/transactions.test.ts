@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { address as bitcoinAddress, ownScript } from '@keystead/chains/bitcoin/address';
-import { decodePsbt, encodePsbt, INPUT, OUTPUT, type PsbtRecord } from '@keystead/chains/bitcoin/psbt';
+import { decodePsbt, encodePsbt, INPUT, OUTPUT } from '@keystead/chains/bitcoin/psbt';
+import type { PsbtRecord } from '@keystead/chains/bitcoin/psbt-map';
 import type { ParseContext, SigningAccount } from '@keystead/chains/chain';
 import type { ChainName, Effects } from '@keystead/chains/effects';
 import { ChainError } from '@keystead/chains/error';

@@ -6,7 +6,7 @@ export interface Effects {
   readonly chain: ChainName;
   /** CAIP-2 id when the bytes commit to a network (EVM chain id), else null: the caller names it, the chain does not. */
   readonly network: string | null;
-  /** Format and version, e.g. `legacy`, `v0`, `eip1559`, `psbt0`, `sui-v1`, `message`, `typed-data`. */
+  /** Format and version, e.g. `legacy`, `v0`, `eip1559`, `psbt0`, `psbt2`, `sui-v1`, `message`, `typed-data`. */
   readonly version: string;
   /** Addresses whose signatures the bytes ask for; the first pays where the chain says so. */
   readonly signers: readonly string[];

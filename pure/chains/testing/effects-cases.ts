@@ -9,6 +9,7 @@ import { publicKey as secp256k1Key } from '@keystead/crypto/secp256k1';
 import { Ed25519Keypair } from '@mysten/sui/keypairs/ed25519';
 import { Transaction as SuiTransaction } from '@mysten/sui/transactions';
 import { Transaction as BitcoinTransaction } from '@scure/btc-signer';
+import { RawPSBTV2 } from '@scure/btc-signer/psbt.js';
 import {
   AddressLookupTableAccount,
   ComputeBudgetProgram,
@@ -277,6 +278,12 @@ async function ethereumCases(): Promise<Built[]> {
   ];
 }
 
+/** Version 2, which nobody may add to any more. */
+function fixedPsbt(transaction: BitcoinTransaction): Uint8Array {
+  const psbt = RawPSBTV2.decode(transaction.toPSBT(2));
+  return RawPSBTV2.encode({ ...psbt, global: { ...psbt.global, txModifiable: 0 } });
+}
+
 function bitcoinCases(): Built[] {
   const key = secp256k1Key(SEED);
   const none = new Uint8Array(0);
@@ -286,6 +293,7 @@ function bitcoinCases(): Built[] {
     format: 'BitcoinSegwit' | 'BitcoinTaproot',
     inputs: readonly [script: Uint8Array, amount: bigint][],
     outputs: readonly [script: Uint8Array, amount: bigint][],
+    version: 0 | 2 = 0,
   ): Built => {
     const transaction = new BitcoinTransaction({ allowUnknownOutputs: true, allowUnknownInputs: true });
     for (const [position, [script, amount]] of inputs.entries()) {
@@ -320,12 +328,22 @@ function bitcoinCases(): Built[] {
         publicKey: hexEncode(key),
         address: bitcoinAddress(key, format),
       },
-      bytes: hexEncode(transaction.toPSBT(0)),
+      bytes: hexEncode(version === 0 ? transaction.toPSBT(0) : fixedPsbt(transaction)),
     };
   };
   const segwit = ownScript(key, 'BitcoinSegwit');
   const taproot = ownScript(key, 'BitcoinTaproot');
   return [
+    build(
+      'a payment with change, PSBT version 2',
+      'BitcoinSegwit',
+      [[segwit, 60_000n]],
+      [
+        [foreign, 10_000n],
+        [segwit, 49_000n],
+      ],
+      2,
+    ),
     build(
       'a payment with change',
       'BitcoinSegwit',

@@ -7,7 +7,8 @@ import { StepBudget } from '../step-budget.ts';
 import { address, ownScript } from './address.ts';
 import { ADDRESS_GAP } from './own-output.ts';
 import { parseTransaction } from './parse.ts';
-import { decodePsbt, encodePsbt, OUTPUT, type PsbtRecord } from './psbt.ts';
+import { decodePsbt, encodePsbt, OUTPUT } from './psbt.ts';
+import type { PsbtRecord } from './psbt-map.ts';
 import { encodeTransaction, transactionHash } from './transaction.ts';
 
 const HARDENED = 0x8000_0000;

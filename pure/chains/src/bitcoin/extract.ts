@@ -1,5 +1,6 @@
 import { ChainError } from '../error.ts';
-import { decodePsbt, decodeWitness, findRecord, INPUT, type Psbt } from './psbt.ts';
+import { decodePsbt, decodeWitness, INPUT, type Psbt } from './psbt.ts';
+import { findRecord } from './psbt-map.ts';
 import { encodeTransaction, transactionHash, transactionIdText } from './transaction.ts';
 
 /** A transaction ready to be broadcast and its id as text. */

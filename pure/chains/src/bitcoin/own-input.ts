@@ -2,10 +2,12 @@ import { equalBytes } from '@keystead/crypto/bytes';
 import type { SigningAccount } from '../chain.ts';
 import { ChainError } from '../error.ts';
 import { readUint32 } from './byte-reader.ts';
-import { findRecord, GLOBAL, INPUT, type Psbt, type PsbtMap, readTapDerivation } from './psbt.ts';
+import { GLOBAL, INPUT, type Psbt, readTapDerivation } from './psbt.ts';
+import { findRecord, type PsbtMap } from './psbt-map.ts';
+import { GLOBAL_V2, INPUT_V2 } from './psbt-v2.ts';
 import { SIGHASH_ALL, SIGHASH_DEFAULT } from './sighash.ts';
 
-const GLOBAL_TYPES: ReadonlySet<number> = new Set(Object.values(GLOBAL));
+const GLOBAL_TYPES: ReadonlySet<number> = new Set([...Object.values(GLOBAL), ...Object.values(GLOBAL_V2)]);
 const SIGNATURE_TYPES: ReadonlySet<number> = new Set([
   INPUT.PARTIAL_SIG,
   INPUT.FINAL_SCRIPTSIG,
@@ -13,7 +15,13 @@ const SIGNATURE_TYPES: ReadonlySet<number> = new Set([
   INPUT.TAP_KEY_SIG,
   INPUT.TAP_SCRIPT_SIG,
 ]);
-const UTXO_TYPES = [INPUT.NON_WITNESS_UTXO, INPUT.WITNESS_UTXO, INPUT.SIGHASH_TYPE];
+const UTXO_TYPES = [
+  INPUT.NON_WITNESS_UTXO,
+  INPUT.WITNESS_UTXO,
+  INPUT.SIGHASH_TYPE,
+  // The decoder lets them stand in version 2 only.
+  ...Object.values(INPUT_V2),
+];
 const SEGWIT_TYPES: ReadonlySet<number> = new Set([...UTXO_TYPES, INPUT.BIP32_DERIVATION]);
 const TAPROOT_TYPES: ReadonlySet<number> = new Set([
   ...UTXO_TYPES,

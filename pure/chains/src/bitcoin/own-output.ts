@@ -6,7 +6,8 @@ import type { AccountKey, SigningAccount } from '../chain.ts';
 import type { StepBudget } from '../step-budget.ts';
 import { ownScript } from './address.ts';
 import { readUint32 } from './byte-reader.ts';
-import { OUTPUT, type PsbtMap, readTapDerivation } from './psbt.ts';
+import { OUTPUT, readTapDerivation } from './psbt.ts';
+import type { PsbtMap } from './psbt-map.ts';
 
 /** Addresses beyond the highest one in use that a wallet looks at (BIP-44). */
 export const ADDRESS_GAP = 20;

@@ -16,7 +16,8 @@ import { ChainError } from '../error.ts';
 import { address, ownScript, scriptToAddress } from './address.ts';
 import { extractTransaction } from './extract.ts';
 import { parseTransaction } from './parse.ts';
-import { decodePsbt, encodePsbt, findRecord, INPUT, OUTPUT, type Psbt, type PsbtRecord } from './psbt.ts';
+import { decodePsbt, encodePsbt, INPUT, OUTPUT, type Psbt } from './psbt.ts';
+import { findRecord, type PsbtRecord } from './psbt-map.ts';
 import { decodeTransaction, encodeTransaction, transactionHash, transactionIdText } from './transaction.ts';
 
 const key = new Uint8Array(32).fill(0x42);
@@ -320,6 +321,7 @@ test('shows every output that does not pay to the account as an outflow, and the
           kept: '50000',
           fee: '5000',
           feePerVirtualByte: '20',
+          feeShare: '1000',
           lockTime: '0',
           replaceable: 'true',
         },

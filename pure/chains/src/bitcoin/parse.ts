@@ -17,7 +17,9 @@ import { join } from './byte-writer.ts';
 import { extractTransaction, isFinal } from './extract.ts';
 import { checkGlobal, checkOwnInput } from './own-input.ts';
 import { type OutputOwner, ownerOfOutput } from './own-output.ts';
-import { decodePsbt, encodePsbt, INPUT, type Psbt, type PsbtMap, type PsbtRecord } from './psbt.ts';
+import { decodePsbt, encodePsbt, INPUT, type Psbt } from './psbt.ts';
+import type { PsbtMap, PsbtRecord } from './psbt-map.ts';
+import { INPUT_V2 } from './psbt-v2.ts';
 import { SIGHASH_ALL, SIGHASH_DEFAULT, sighash } from './sighash.ts';
 import { spentOutputs } from './spent-output.ts';
 import { leastVirtualSize } from './size.ts';
@@ -59,7 +61,7 @@ interface Spend {
 }
 
 /**
- * Strict parse of a PSBT (version 0). The account's key signs every input that pays to the account's address; other
+ * Strict parse of a PSBT. The account's key signs every input that pays to the account's address; other
  * inputs are left as they are. An output to that same address is change; with an account key in the context, so is one
  * to another address of the account that is derived here and within reach. Every other output is an outflow.
  * The network is read from the account's address text, since the bytes commit to none.
@@ -202,6 +204,8 @@ function spendEffects(spend: Spend): Effects {
       fee: String(fee),
       // Rounded up, over the least size that the signed transaction can have.
       feePerVirtualByte: String((fee + size - 1n) / size),
+      // In hundredths of a percent of what leaves with it, rounded up.
+      feeShare: String(lost === 0n ? 0n : (atMost(fee) * 10_000n + lost - 1n) / lost),
       lockTime: String(transaction.lockTime),
       replaceable: String(transaction.inputs.some((input) => input.sequence < FIRST_FINAL_FOR_REPLACEMENT)),
       // Where other addresses of the account are paid, as branch/index.
@@ -211,7 +215,7 @@ function spendEffects(spend: Spend): Effects {
   return {
     chain: 'bitcoin',
     network: null,
-    version: 'psbt0',
+    version: `psbt${psbt.version}`,
     signers: [...new Set([account.address, ...foreign])],
     feePayer: account.address,
     maxFee: { asset, amount: atMost(fee) },
@@ -282,9 +286,15 @@ function encodeSignature({ signing, hashType }: OwnInput, signature: RawSignatur
   return hashType === SIGHASH_DEFAULT ? signature.bytes : join([signature.bytes, Uint8Array.of(hashType)]);
 }
 
-/** One key completes an input of ours: BIP-174 then keeps the previous outputs and the final witness only. */
+const UTXO_TYPES: ReadonlySet<number> = new Set([INPUT.NON_WITNESS_UTXO, INPUT.WITNESS_UTXO]);
+const DESCRIBING_TYPES: ReadonlySet<number> = new Set(Object.values(INPUT_V2));
+
+/**
+ * One key completes an input of ours: BIP-174 then keeps the previous outputs and the final witness only, BIP-370 what the
+ * input is too.
+ */
 function finalise(map: PsbtMap, witness: readonly Uint8Array[]): PsbtMap {
-  const kept = map.filter(({ type }) => type === INPUT.NON_WITNESS_UTXO || type === INPUT.WITNESS_UTXO);
+  const kept = map.filter(({ type }) => UTXO_TYPES.has(type) || DESCRIBING_TYPES.has(type));
   const final: PsbtRecord = {
     type: INPUT.FINAL_SCRIPTWITNESS,
     keyData: new Uint8Array(0),

@@ -3,19 +3,14 @@ import { hexEncode } from '@keystead/crypto/hex';
 import { ChainError } from '../error.ts';
 import { ByteReader, readUint32 } from './byte-reader.ts';
 import { compactSize, join, variable } from './byte-writer.ts';
+import { findRecord, type PsbtMap, type PsbtRecord } from './psbt-map.ts';
+import { countsOf, describedTransaction, GLOBAL_V2, INPUT_V2, OUTPUT_V2 } from './psbt-v2.ts';
 import { type BitcoinTransaction, decodeTransaction, type TransactionOutput } from './transaction.ts';
 
-/** One record of a map: key type, the rest of the key, value. */
-export interface PsbtRecord {
-  readonly type: number;
-  readonly keyData: Uint8Array;
-  readonly value: Uint8Array;
-}
-
-export type PsbtMap = readonly PsbtRecord[];
-
-/** PSBT version 0. Records keep their order, so that encoding gives the same bytes. */
+/** PSBT of version 0 or 2. Records keep their order, so that encoding gives the same bytes. */
 export interface Psbt {
+  readonly version: 0 | 2;
+  /** Version 0 holds it in one record, version 2 describes it record by record. */
   readonly transaction: BitcoinTransaction;
   readonly global: PsbtMap;
   readonly inputs: readonly PsbtMap[];
@@ -75,12 +70,16 @@ const GLOBAL_RULES: Readonly<Record<number, RecordRule>> = {
   [GLOBAL.UNSIGNED_TX]: { keyLengths: none, value: anyValue },
   [GLOBAL.XPUB]: { keyLengths: [78], value: derivation },
   [GLOBAL.VERSION]: { keyLengths: none, value: exactly(4) },
-  // Version 2 only (BIP-370).
-  2: forbidden,
-  3: forbidden,
-  4: forbidden,
-  5: forbidden,
-  6: forbidden,
+  ...forbid(GLOBAL_V2),
+};
+const GLOBAL_RULES_V2: Readonly<Record<number, RecordRule>> = {
+  ...GLOBAL_RULES,
+  [GLOBAL.UNSIGNED_TX]: forbidden,
+  [GLOBAL_V2.TX_VERSION]: { keyLengths: none, value: exactly(4) },
+  [GLOBAL_V2.FALLBACK_LOCKTIME]: { keyLengths: none, value: exactly(4) },
+  [GLOBAL_V2.INPUT_COUNT]: { keyLengths: none, value: anyValue },
+  [GLOBAL_V2.OUTPUT_COUNT]: { keyLengths: none, value: anyValue },
+  [GLOBAL_V2.TX_MODIFIABLE]: { keyLengths: none, value: exactly(1) },
 };
 
 const INPUT_RULES: Readonly<Record<number, RecordRule>> = {
@@ -99,11 +98,7 @@ const INPUT_RULES: Readonly<Record<number, RecordRule>> = {
   11: { keyLengths: [32], value: anyValue },
   12: { keyLengths: [20], value: anyValue },
   13: { keyLengths: [32], value: anyValue },
-  14: forbidden,
-  15: forbidden,
-  16: forbidden,
-  17: forbidden,
-  18: forbidden,
+  ...forbid(INPUT_V2),
   [INPUT.TAP_KEY_SIG]: { keyLengths: none, value: exactly(64, 65) },
   [INPUT.TAP_SCRIPT_SIG]: { keyLengths: [64], value: exactly(64, 65) },
   [INPUT.TAP_LEAF_SCRIPT]: { keyLengths: isControlBlock, value: (value) => value.length >= 1 },
@@ -111,23 +106,35 @@ const INPUT_RULES: Readonly<Record<number, RecordRule>> = {
   [INPUT.TAP_INTERNAL_KEY]: { keyLengths: none, value: exactly(32) },
   [INPUT.TAP_MERKLE_ROOT]: { keyLengths: none, value: exactly(32) },
 };
+const INPUT_RULES_V2: Readonly<Record<number, RecordRule>> = {
+  ...INPUT_RULES,
+  [INPUT_V2.PREVIOUS_TXID]: { keyLengths: none, value: exactly(32) },
+  [INPUT_V2.OUTPUT_INDEX]: { keyLengths: none, value: exactly(4) },
+  [INPUT_V2.SEQUENCE]: { keyLengths: none, value: exactly(4) },
+  [INPUT_V2.REQUIRED_TIME_LOCKTIME]: { keyLengths: none, value: exactly(4) },
+  [INPUT_V2.REQUIRED_HEIGHT_LOCKTIME]: { keyLengths: none, value: exactly(4) },
+};
 
 const OUTPUT_RULES: Readonly<Record<number, RecordRule>> = {
   [OUTPUT.REDEEM_SCRIPT]: { keyLengths: none, value: anyValue },
   [OUTPUT.WITNESS_SCRIPT]: { keyLengths: none, value: anyValue },
   [OUTPUT.BIP32_DERIVATION]: { keyLengths: publicKeys, value: derivation },
-  3: forbidden,
-  4: forbidden,
+  ...forbid(OUTPUT_V2),
   [OUTPUT.TAP_INTERNAL_KEY]: { keyLengths: none, value: exactly(32) },
   [OUTPUT.TAP_TREE]: { keyLengths: none, value: readable(readTapTree) },
   [OUTPUT.TAP_BIP32_DERIVATION]: { keyLengths: [32], value: readable(readTapDerivation) },
 };
+const OUTPUT_RULES_V2: Readonly<Record<number, RecordRule>> = {
+  ...OUTPUT_RULES,
+  [OUTPUT_V2.AMOUNT]: { keyLengths: none, value: exactly(8) },
+  [OUTPUT_V2.SCRIPT]: { keyLengths: none, value: anyValue },
+};
 
 /**
- * Strict decoding of a PSBT of version 0 (BIP-174, taproot fields of BIP-371). Unknown and proprietary records are
- * kept; what they may stand beside is the caller's rule. Canonical by construction: every length has its shortest form,
+ * Strict decoding of a PSBT of version 0 (BIP-174, taproot fields of BIP-371) or 2 (BIP-370). Unknown and proprietary records
+ * are kept; what they may stand beside is the caller's rule. Canonical by construction: every length has its shortest form,
  * records keep their order, nothing follows, so that `encodePsbt` gives the same bytes. The tests hold it to that.
- * @throws ChainError `transaction-malformed`, `transaction-version-unsupported`
+ * @throws ChainError `transaction-malformed`, `transaction-version-unsupported`, `transaction-unsafe`
  */
 export function decodePsbt(bytes: Uint8Array): Psbt {
   const reader = new ByteReader(bytes);
@@ -135,10 +142,23 @@ export function decodePsbt(bytes: Uint8Array): Psbt {
     throw malformed('the bytes do not begin as a PSBT');
   }
   const global = readMap(reader);
-  const version = findRecord(global, GLOBAL.VERSION);
-  if (version !== undefined && (version.length !== 4 || readUint32(version) !== 0)) {
-    throw new ChainError('transaction-version-unsupported', 'only PSBT version 0 is signed here', 'version');
+  const record = findRecord(global, GLOBAL.VERSION);
+  const version = record === undefined ? 0 : record.length === 4 ? readUint32(record) : undefined;
+  switch (version) {
+    case 0:
+      return decodeVersion0(reader, global);
+    case 2:
+      return decodeVersion2(reader, global);
+    default:
+      throw new ChainError(
+        'transaction-version-unsupported',
+        'only the PSBT versions 0 and 2 are signed here',
+        'version',
+      );
   }
+}
+
+function decodeVersion0(reader: ByteReader, global: PsbtMap): Psbt {
   checkMap(global, GLOBAL_RULES, 'global');
   const unsigned = findRecord(global, GLOBAL.UNSIGNED_TX);
   if (unsigned === undefined) throw malformed('the unsigned transaction is missing', 'global');
@@ -149,19 +169,28 @@ export function decodePsbt(bytes: Uint8Array): Psbt {
   const inputs = transaction.inputs.map(() => readMap(reader));
   const outputs = transaction.outputs.map(() => readMap(reader));
   reader.end();
-  for (const [index, map] of inputs.entries()) checkMap(map, INPUT_RULES, `inputs[${index}]`);
-  for (const [index, map] of outputs.entries()) checkMap(map, OUTPUT_RULES, `outputs[${index}]`);
-  return { transaction, global, inputs, outputs };
+  checkMaps(inputs, INPUT_RULES, 'inputs');
+  checkMaps(outputs, OUTPUT_RULES, 'outputs');
+  return { version: 0, transaction, global, inputs, outputs };
+}
+
+function decodeVersion2(reader: ByteReader, global: PsbtMap): Psbt {
+  checkMap(global, GLOBAL_RULES_V2, 'global');
+  const counts = countsOf(global);
+  // Every map takes a byte at least: counts beyond what is left to read are refused before anything is made for them.
+  if (counts.inputs + counts.outputs > reader.remaining) throw malformed('the bytes end early', 'global');
+  const inputs = Array.from({ length: counts.inputs }, () => readMap(reader));
+  const outputs = Array.from({ length: counts.outputs }, () => readMap(reader));
+  reader.end();
+  checkMaps(inputs, INPUT_RULES_V2, 'inputs');
+  checkMaps(outputs, OUTPUT_RULES_V2, 'outputs');
+  const transaction = describedTransaction(global, inputs, outputs);
+  return { version: 2, transaction, global, inputs, outputs };
 }
 
 /** PSBT bytes; records are written in the order they have. */
 export function encodePsbt(psbt: Pick<Psbt, 'global' | 'inputs' | 'outputs'>): Uint8Array {
   return join([PSBT_MAGIC, ...[psbt.global, ...psbt.inputs, ...psbt.outputs].map(encodeMap)]);
-}
-
-/** Value of the record with this type and an empty rest of key. */
-export function findRecord(map: PsbtMap, type: number): Uint8Array | undefined {
-  return map.find((record) => record.type === type && record.keyData.length === 0)?.value;
 }
 
 /** A previous output as it stands in WITNESS_UTXO. */
@@ -214,6 +243,14 @@ function encodeMap(map: PsbtMap): Uint8Array {
   return join([...records, Uint8Array.of(0)]);
 }
 
+function checkMaps(
+  maps: readonly PsbtMap[],
+  rules: Readonly<Record<number, RecordRule>>,
+  name: string,
+): void {
+  for (const [index, map] of maps.entries()) checkMap(map, rules, `${name}[${index}]`);
+}
+
 function checkMap(map: PsbtMap, rules: Readonly<Record<number, RecordRule>>, field: string): void {
   for (const { type, keyData, value } of map) {
     const rule = rules[type];
@@ -224,6 +261,11 @@ function checkMap(map: PsbtMap, rules: Readonly<Record<number, RecordRule>>, fie
     if (!keyFits) throw malformed(`a key of type ${type} has the wrong length`, field);
     if (!rule.value(value)) throw malformed(`a value of type ${type} is malformed`, field);
   }
+}
+
+/** Records of another version. */
+function forbid(types: Readonly<Record<string, number>>): Readonly<Record<number, RecordRule>> {
+  return Object.fromEntries(Object.values(types).map((type) => [type, forbidden]));
 }
 
 /** Runs a decoder for its errors. */

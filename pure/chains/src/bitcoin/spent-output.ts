@@ -1,7 +1,8 @@
 import { equalBytes } from '@keystead/crypto/bytes';
 import { bytesName } from '@keystead/crypto/recent';
 import { ChainError } from '../error.ts';
-import { decodeOutput, findRecord, INPUT, type Psbt, type PsbtMap } from './psbt.ts';
+import { decodeOutput, INPUT, type Psbt } from './psbt.ts';
+import { findRecord, type PsbtMap } from './psbt-map.ts';
 import {
   decodeTransaction,
   MAX_MONEY,
