@@ -15,6 +15,7 @@ import { KmsError } from '@keystead/protocol/errors';
 import { RawRequest } from '@keystead/protocol/frames';
 import { formatUuid } from '@keystead/protocol/ids';
 import { parseStamp } from '@keystead/protocol/stamp';
+import { maximumTicketWitness } from '@keystead/protocol/ticket';
 import type { HeldTicket } from './batch.ts';
 import type { Decided } from './decided.ts';
 import { Draft } from './draft.ts';
@@ -144,8 +145,22 @@ function approverKeys(
   });
 }
 
-/** The nodes that prove to the signer who stamped, and whose wallet it is (spec/signer.md §3). */
-function ticketWitness(
+/**
+ * The nodes that prove to the signer who stamped, and whose wallet it is (spec/signer.md §3). Whoever searches for names and keys
+ * whose hashes begin alike makes the ways to them longer than any number of users does. Throws KmsError `request-too-large`.
+ */
+function ticketWitness(...of: Parameters<typeof provingNodes>): Uint8Array[] {
+  const nodes = provingNodes(...of);
+  if (nodes.length > maximumTicketWitness)
+    throw new KmsError('request-too-large', {
+      detail:
+        'the proof of who asks, of its approvals and of the wallet has more nodes than a ticket can hold',
+      hint: 'Send it with fewer approvals.',
+    });
+  return nodes;
+}
+
+function provingNodes(
   organization: Organization,
   entry: Entry,
   caller: { readonly authenticatorKey: Uint8Array; readonly userKey: Uint8Array },

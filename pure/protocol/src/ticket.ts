@@ -13,6 +13,9 @@ import {
 } from '@keystead/crypto/pack';
 import { maximumSealedRowBytes } from './sealed-row.ts';
 
+/** Nodes that one ticket has room for. */
+export const maximumTicketWitness = 1024;
+
 /**
  * spec/signer.md §3. A ticket hands one committed entry to the signer. It permits nothing by itself:
  * the signer needs the certifier's receipt for the same entry and the caller's own stamped request.
@@ -31,8 +34,6 @@ export interface Ticket {
   readonly display: Uint8Array;
 }
 
-const maximumWitness = 1024;
-
 /** A ticket after another one: neighbours are mostly of one organization and one caller, whose nodes stand first. */
 const TicketAfter = struct({
   identity: fixed(32),
@@ -40,7 +41,7 @@ const TicketAfter = struct({
   ownerEntry: option(bytes(2097152)),
   /** So many nodes are the first ones of the ticket before: as many as are equal. */
   shared: u32,
-  witness: list(bytes(8448), maximumWitness),
+  witness: list(bytes(8448), maximumTicketWitness),
   secret: option(fixed(32)),
   display: bytes(65536),
 });
@@ -52,7 +53,7 @@ const Tickets = mapped(
     let before: readonly Uint8Array[] = [];
     return packed.map(({ shared, witness: own, ...rest }): Ticket => {
       const isLongest = own.length === 0 || shared === before.length || !isSame(own[0]!, before[shared]);
-      if (shared > before.length || shared + own.length > maximumWitness || !isLongest)
+      if (shared > before.length || shared + own.length > maximumTicketWitness || !isLongest)
         throw new RangeError('shared nodes');
       before = shared === 0 ? own : [...before.slice(0, shared), ...own];
       return { ...rest, witness: before };
