@@ -97,6 +97,8 @@ export async function bundleHost(entry: string): Promise<Uint8Array> {
     absWorkingDir: ROOT,
     entryPoints: [entry],
     inject: [join(import.meta.dirname, 'end-with-parent.ts')],
+    // What a package in CommonJS asks for are Node's own modules; everything else is in the bundle.
+    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire('file:///');" },
     outfile: 'host.mjs',
   });
   return result.outputFiles[0]!.contents;

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { IsolationPart } from '@keystead/enclave-launcher/isolation-part';
 import type { LauncherEvent } from '@keystead/enclave-launcher/report';
@@ -142,6 +142,12 @@ export async function startRealms(options: RealmsOptions, signal?: AbortSignal):
   }
 }
 
+/** Gives the host its own copy of what the operator wrote for it; none where nothing is written. */
+function copySettings(from: string, to: string): void {
+  rmSync(to, { force: true });
+  if (existsSync(from)) writeFileSync(to, readFileSync(from), { mode: 0o600 });
+}
+
 interface Started {
   readonly name: Beside;
   /** 0 for the keeper of backups. */
@@ -254,6 +260,7 @@ class StartedRealms implements Realms {
       const settings = settingsFileOf(home, program);
       mkdirSync(data, { recursive: true, mode: 0o700 });
       if (!existsSync(settings)) writeFileSync(settings, place.settings(), { mode: 0o600, flush: true });
+      copySettings(join(home, 'notifications.json'), join(data, 'notifications.json'));
       settleRealmUsers(users, { home, data, heads: place.heads, sockets: held.sockets });
       const { heads } = place;
       const headsSocket = join(held.sockets.heads, 'heads.sock');

@@ -139,9 +139,7 @@ const CONTROLS: readonly Control[] = [
   },
   {
     off: 'endpoints are public addresses',
-    parts: [
-      { file: 'host/gateway/src/broadcast/public-address.ts', name: 'isPublicAddress', body: 'return true;' },
-    ],
+    parts: [{ file: 'host/program/src/public-address.ts', name: 'isPublicAddress', body: 'return true;' }],
     succeeds: ['H1'],
   },
   {

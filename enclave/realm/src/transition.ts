@@ -27,7 +27,7 @@ export const notRegistered: RecordState = { type: 'notRegistered' };
 const noGuesses: RecordState = { type: 'noGuesses' };
 
 export interface EventOf {
-  readonly event: 'registered' | 'guess_used' | 'share_recovered' | 'deleted';
+  readonly event: 'registered' | 'guess_used' | 'share_recovered' | 'deleted' | 'locked_out';
   readonly guesses?: number;
   readonly guessCount?: number;
 }
@@ -126,6 +126,8 @@ export function transition(
   const { registration, guessCount } = state;
   const { guesses } = registration.policy;
   let binding = state.binding;
+  const locked = (response: SecretsResponse) =>
+    moved(noGuesses, response, { event: 'locked_out', guesses, guessCount });
   if (type === 'Recover2' || type === 'Recover3') {
     const challenge = binding?.challenge ?? noChallenge;
     const refused = judgeStamp(stamp, { confirmedKey, boundKey: binding?.deviceKey, challenge });
@@ -149,12 +151,12 @@ export function transition(
     case 'Challenge':
       return same({ type: request.type, outcome: 'Ok', challenge: binding?.challenge ?? noChallenge });
     case 'Recover1':
-      if (guessCount >= guesses) return moved(noGuesses, { type: request.type, outcome: 'NoGuesses' });
+      if (guessCount >= guesses) return locked({ type: request.type, outcome: 'NoGuesses' });
       return same({ type: request.type, outcome: 'Ok', version: registration.version });
     case 'Recover2': {
       if (!equalBytes(request.version, registration.version))
         return same({ type: request.type, outcome: 'VersionMismatch' });
-      if (guessCount >= guesses) return moved(noGuesses, { type: request.type, outcome: 'NoGuesses' });
+      if (guessCount >= guesses) return locked({ type: request.type, outcome: 'NoGuesses' });
       const milliseconds = waitMilliseconds(rules, state, now);
       if (milliseconds > 0) return { state, changed: false, reply: { type: 'wait', milliseconds } };
       const counted = guessCount + 1;
@@ -181,7 +183,7 @@ export function transition(
           guessesRemaining,
         };
         // Written whatever the outcome: storage sees a write either way.
-        return moved(guessesRemaining === 0 ? noGuesses : { ...state, binding }, response);
+        return guessesRemaining === 0 ? locked(response) : moved({ ...state, binding }, response);
       }
       const { encryptionKeyScalarShare, encryptedSecret, encryptedSecretCommitment } = registration;
       const unlocked = { encryptionKeyScalarShare, encryptedSecret, encryptedSecretCommitment };

@@ -1,17 +1,21 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { inTransaction, openDatabase, SealedRowTable } from '@keystead/host-program/sealed-row-table';
+import type { Notifier } from '@keystead/host-notification/notifier';
+import { formatUuid } from '@keystead/protocol/ids';
 import type { BackupEvent } from '@keystead/protocol/backup-frames';
 import type { StoredRow } from '@keystead/protocol/row-frames';
 
-/** Sealed rows, one per organization, and how far they go: one SQLite file. */
+/** Sealed rows, one per organization, how far they go, and what somebody is still to be told: one SQLite file. */
 export class BackupStore {
-  readonly #database: DatabaseSync;
+  readonly database: DatabaseSync;
   readonly #rows: SealedRowTable;
+  /** Who is told of events; nobody before it is set. */
+  notifier: Notifier | undefined;
 
   /** Throws when the file is no database of this kind. */
   constructor(path: string) {
-    this.#database = openDatabase(path);
-    this.#rows = new SealedRowTable(this.#database, 'backup');
+    this.database = openDatabase(path);
+    this.#rows = new SealedRowTable(this.database, 'backup');
   }
 
   /** The newest sequence whose rows are here; 0 in a new database. */
@@ -23,12 +27,22 @@ export class BackupStore {
     return this.#rows.row(name);
   }
 
-  /** One transaction, durable when this returns. */
-  store(sequence: number, rows: readonly StoredRow[], _events: readonly BackupEvent[]): void {
-    inTransaction(this.#database, () => this.#rows.write(sequence, rows));
+  /** One transaction, durable when this returns: nothing is released whose notification could be lost. */
+  store(sequence: number, rows: readonly StoredRow[], events: readonly BackupEvent[]): void {
+    inTransaction(this.database, () => {
+      this.#rows.write(sequence, rows);
+      for (const { organization, backupName, event, time } of events)
+        this.notifier?.add({
+          type: `backup.${event}`,
+          time,
+          subject: formatUuid(organization),
+          data: { backupName },
+        });
+    });
+    if (events.length > 0) this.notifier?.wake();
   }
 
   close(): void {
-    this.#database.close();
+    this.database.close();
   }
 }

@@ -5,15 +5,19 @@ export interface Environment {
   /** Port on 127.0.0.1; 0 takes any free one. */
   readonly port: number;
   readonly database: string;
+  /** The operator's file of who is told of what; there need not be one. */
+  readonly notifications: string;
   /** Unix socket on which the enclave's stream arrives. */
   readonly socket: string;
 }
 
 /** Reads `KEYSTEAD_PORT`, `KEYSTEAD_HOME` (the folder of the database) and `KEYSTEAD_SOCKETS`. Throws EnvironmentError. */
 export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
+  const home = resolve(required(variables, 'KEYSTEAD_HOME'));
   return {
     port: numberOf(variables, 'KEYSTEAD_PORT', 65535, 0),
-    database: join(resolve(required(variables, 'KEYSTEAD_HOME')), 'backup.sqlite'),
+    database: join(home, 'backup.sqlite'),
+    notifications: join(home, 'notifications.json'),
     socket: socketIn(variables, 'KEYSTEAD_SOCKETS', 'backup.sock'),
   };
 }

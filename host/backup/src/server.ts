@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type Notifier, notificationMetrics } from '@keystead/host-notification/notifier';
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { hexEncode } from '@keystead/crypto/hex';
 import type { BackupLink } from './backup-link.ts';
@@ -19,7 +20,11 @@ const json = 'application/json; charset=utf-8';
 const later = { 'retry-after': '1' };
 
 /** The HTTP interface of one keeper of backups (spec/backup.md §8). `listen` and `close` are the caller's. */
-export function createBackupServer(link: BackupLink, report: Report): Server {
+export function createBackupServer(
+  link: BackupLink,
+  notifier: Pick<Notifier, 'counts'>,
+  report: Report,
+): Server {
   const routes: Readonly<
     Record<string, { readonly [method: string]: (request: IncomingMessage) => Promise<Answer> | Answer }>
   > = {
@@ -30,7 +35,11 @@ export function createBackupServer(link: BackupLink, report: Report): Server {
       GET: () => state(link.isAnswering && link.serving, link.reason),
     },
     '/metrics': {
-      GET: () => ({ status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: metrics(link) }),
+      GET: () => ({
+        status: 200,
+        type: 'text/plain; version=0.0.4; charset=utf-8',
+        body: metrics(link, notifier),
+      }),
     },
   };
 
@@ -114,7 +123,10 @@ function keeperOf(link: BackupLink): Answer {
   };
 }
 
-function metrics({ isAnswering, metrics: figures }: BackupLink): string {
+function metrics(
+  { isAnswering, metrics: figures }: BackupLink,
+  { counts }: Pick<Notifier, 'counts'>,
+): string {
   const stated: Record<string, unknown> =
     figures.length === 0 ? {} : JSON.parse(Buffer.from(figures).toString('utf8'));
   return [
@@ -126,6 +138,7 @@ function metrics({ isAnswering, metrics: figures }: BackupLink): string {
     ...Object.entries(stated)
       .filter(([name, value]) => /^[a-z-]{1,64}$/.test(name) && Number.isFinite(value))
       .map(([name, value]) => `keystead_backup_answers_total{answer="${name}"} ${value}`),
+    ...notificationMetrics('backup', counts),
     '',
   ].join('\n');
 }

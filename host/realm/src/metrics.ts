@@ -1,9 +1,14 @@
+import { type Notifier, notificationMetrics } from '@keystead/host-notification/notifier';
 import type { RealmLink } from './realm-link.ts';
 
 const figureName = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 
 /** What `/metrics` says: Prometheus text. Figures of the enclave are its own statement. */
-export function metricsText(link: RealmLink, statuses: ReadonlyMap<number, number>): string {
+export function metricsText(
+  link: RealmLink,
+  { counts }: Pick<Notifier, 'counts'>,
+  statuses: ReadonlyMap<number, number>,
+): string {
   const lines = [
     '# HELP keystead_realm_serving Whether the realm serves.',
     '# TYPE keystead_realm_serving gauge',
@@ -18,7 +23,7 @@ export function metricsText(link: RealmLink, statuses: ReadonlyMap<number, numbe
     '# TYPE keystead_realm_enclave gauge',
     ...figuresOf(link.metrics).map(([name, value]) => `keystead_realm_enclave{name="${name}"} ${value}`),
   ];
-  return `${lines.join('\n')}\n`;
+  return `${[...lines, ...notificationMetrics('realm', counts)].join('\n')}\n`;
 }
 
 function figuresOf(metrics: Uint8Array): [string, number][] {

@@ -1,3 +1,4 @@
+import { notifierOf } from '@keystead/host-notification/notifier-of';
 import { startLinkedServer } from '@keystead/host-program/linked-server';
 import type { Report } from '@keystead/host-program/report';
 import type { Serving } from '@keystead/host-program/run-host';
@@ -16,12 +17,18 @@ const expiryInterval = 60_000;
 /** Opens the database, listens for the enclave, then for clients on 127.0.0.1. */
 export async function startRealmHost(environment: Environment, report: Report): Promise<RealmHost> {
   const store = new RealmStore(environment.database);
+  const notifier = notifierOf(store.database, environment.notifications, report);
+  store.notifier = notifier;
   const link = realmLink(store, report);
-  const server = createRealmServer({ link, store, report, addressRate: environment.addressRate });
+  const { addressRate } = environment;
+  const server = createRealmServer({ link, store, notifier, report, addressRate });
   const expiry = setInterval(() => store.expire(Date.now()), expiryInterval);
   const close = () => {
     clearInterval(expiry);
+    notifier.stop();
     store.close();
   };
-  return { ...(await startLinkedServer({ link, server, environment, close })), link };
+  const host = await startLinkedServer({ link, server, environment, close });
+  notifier.start();
+  return { ...host, link };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { inTransaction, openDatabase, SealedRowTable } from '@keystead/host-program/sealed-row-table';
+import type { Notifier } from '@keystead/host-notification/notifier';
 import type { TenantEvent } from '@keystead/protocol/realm-frames';
 import type { StoredRow } from '@keystead/protocol/row-frames';
 
@@ -36,16 +37,18 @@ export interface LoggedEvent {
 
 /** Sealed rows, how far they go, and the tenants' events: one SQLite file. */
 export class RealmStore {
-  readonly #database: DatabaseSync;
+  readonly database: DatabaseSync;
+  /** Who is told of events; nobody before it is set. */
+  notifier: Notifier | undefined;
   readonly #rows: SealedRowTable;
   readonly #statements: Record<'add' | 'due' | 'handOut' | 'ack' | 'expire', StatementSync>;
 
   /** Throws when the file is no database of this kind. */
   constructor(path: string) {
-    this.#database = openDatabase(path);
-    this.#rows = new SealedRowTable(this.#database, 'record');
-    this.#database.exec(schema);
-    const prepare = (sql: string) => this.#database.prepare(sql);
+    this.database = openDatabase(path);
+    this.#rows = new SealedRowTable(this.database, 'record');
+    this.database.exec(schema);
+    const prepare = (sql: string) => this.database.prepare(sql);
     this.#statements = {
       add: prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, 0)'),
       due: prepare('SELECT * FROM event WHERE tenant = ? AND due <= ? ORDER BY due, time LIMIT ?'),
@@ -66,18 +69,31 @@ export class RealmStore {
 
   /** One transaction, durable when this returns. */
   store(sequence: number, rows: readonly StoredRow[], events: readonly TenantEvent[]): void {
-    inTransaction(this.#database, () => {
+    inTransaction(this.database, () => {
       this.#rows.write(sequence, rows);
-      for (const { tenant, userId, event, guesses, guessCount, time } of events)
-        this.#statements.add.run(
-          randomUUID(),
-          tenant,
-          userId,
-          event,
-          guesses ?? null,
-          guessCount ?? null,
-          time,
-        );
+      for (const event of events) {
+        this.#notify(event);
+        // Readers of the published log know four events.
+        if (event.event !== 'locked_out') this.#log(event);
+      }
+    });
+    if (events.length > 0) this.notifier?.wake();
+  }
+
+  #log({ tenant, userId, event, guesses, guessCount, time }: TenantEvent): void {
+    this.#statements.add.run(randomUUID(), tenant, userId, event, guesses ?? null, guessCount ?? null, time);
+  }
+
+  #notify({ tenant, userId, event, guesses, guessCount, time }: TenantEvent): void {
+    this.notifier?.add({
+      type: `realm.${event}`,
+      time,
+      subject: tenant,
+      data: {
+        userId,
+        ...(guesses === undefined ? {} : { guesses }),
+        ...(guessCount === undefined ? {} : { guessCount }),
+      },
     });
   }
 
@@ -91,7 +107,7 @@ export class RealmStore {
       guess_count: number | null;
       time: number;
     }[];
-    inTransaction(this.#database, () => {
+    inTransaction(this.database, () => {
       for (const { id } of due) this.#statements.handOut.run(now + redelivery, id);
     });
     return due.map(({ id, user_id, event, guesses, guess_count, time }) => ({
@@ -106,7 +122,7 @@ export class RealmStore {
   }
 
   acknowledge(tenant: string, acks: readonly string[]): void {
-    inTransaction(this.#database, () => {
+    inTransaction(this.database, () => {
       for (const ack of acks) this.#statements.ack.run(ack, tenant);
     });
   }
@@ -116,6 +132,6 @@ export class RealmStore {
   }
 
   close(): void {
-    this.#database.close();
+    this.database.close();
   }
 }

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Notifier } from '@keystead/host-notification/notifier';
 import { hexEncode } from '@keystead/crypto/hex';
 import type { FromRealm } from '@keystead/protocol/realm-frames';
 import { AddressLimit } from './address-limit.ts';
@@ -10,6 +11,7 @@ import { nameOf, type Report } from '@keystead/host-program/report';
 export interface ServerOptions {
   readonly link: RealmLink;
   readonly store: RealmStore;
+  readonly notifier: Pick<Notifier, 'counts'>;
   readonly report: Report;
   /** Requests per second of one address; 0 is no bound. */
   readonly addressRate: number;
@@ -52,7 +54,7 @@ export function createRealmServer(options: ServerOptions): Server {
       GET: () => ({
         status: 200,
         type: 'text/plain; version=0.0.4; charset=utf-8',
-        body: metricsText(link, statuses),
+        body: metricsText(link, options.notifier, statuses),
       }),
     },
   };

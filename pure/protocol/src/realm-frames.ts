@@ -26,7 +26,7 @@ export const TenantEvent = struct({
   tenant: text(64),
   /** Hexadecimal. */
   userId: text(64),
-  event: choice({ registered: 1, guess_used: 2, share_recovered: 3, deleted: 4 }),
+  event: choice({ registered: 1, guess_used: 2, share_recovered: 3, deleted: 4, locked_out: 5 }),
   guesses: option(u16),
   guessCount: option(u16),
   /** Milliseconds since 1970. */

@@ -1,7 +1,7 @@
 import { extractTransaction } from '@keystead/chains/bitcoin/extract';
 import type { Endpoint } from './endpoints.ts';
 import { callNode, NodeRefusal } from './json-rpc.ts';
-import { post } from './post.ts';
+import { post } from '@keystead/host-program/post';
 
 const known =
   /already[- ]in[- ](?:mempool|block chain|utxo set)|txn-already-known|already known|transaction already/i;

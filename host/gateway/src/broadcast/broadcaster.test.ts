@@ -11,7 +11,7 @@ import { fakeNode, refusal, result } from '../testing/fake-node.ts';
 import { boot, identityOf, json, noRows, runGateway, sealed } from '../testing/running-gateway.ts';
 import { Broadcaster, submissionOf } from './broadcaster.ts';
 import type { Endpoint } from './endpoints.ts';
-import { PostError, post } from './post.ts';
+import { PostError, post } from '@keystead/host-program/post';
 
 const solana = 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1';
 const ethereum = 'eip155:11155111';

@@ -8,7 +8,7 @@ import * as bitcoin from './bitcoin.ts';
 import type { Endpoints } from './endpoints.ts';
 import * as ethereum from './ethereum.ts';
 import { NodeRefusal } from './json-rpc.ts';
-import { PostError } from './post.ts';
+import { PostError } from '@keystead/host-program/post';
 import * as solana from './solana.ts';
 import * as sui from './sui.ts';
 

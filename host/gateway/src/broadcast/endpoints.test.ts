@@ -3,8 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
 import { readEndpoints, refusalOf } from './endpoints.ts';
-import { post } from './post.ts';
-import { isPublicAddress, publicLookup } from './public-address.ts';
+import { post } from '@keystead/host-program/post';
+import { isPublicAddress, publicLookup } from '@keystead/host-program/public-address';
 
 const file = (value: unknown) => readEndpoints(Buffer.from(JSON.stringify(value)));
 

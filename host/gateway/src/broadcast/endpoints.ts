@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { chainOfNetwork } from '@keystead/protocol/parameters/network';
-import { isPublicAddress } from './public-address.ts';
+import { isPublicAddress } from '@keystead/host-program/public-address';
 
 /** Where transactions of one network are sent. */
 export interface Endpoint {

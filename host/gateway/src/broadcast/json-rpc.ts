@@ -1,5 +1,5 @@
 import type { Endpoint } from './endpoints.ts';
-import { PostError, post } from './post.ts';
+import { PostError, post } from '@keystead/host-program/post';
 
 /** The node understood the question and refused. Text is the node's own, bounded and without control characters. */
 export class NodeRefusal extends Error {

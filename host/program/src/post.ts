@@ -1,18 +1,24 @@
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
-import type { Endpoint } from './endpoints.ts';
 import { isPublicAddress, publicLookup } from './public-address.ts';
 
+/** Where the operator lets this process send something. */
+export interface Destination {
+  readonly url: URL;
+  /** The operator's own: loopback, private addresses and plain HTTP are meant. */
+  readonly private: boolean;
+}
+
 /**
- * The node could not be asked, or its answer could not be read: nobody knows whether it has the transaction.
+ * Nobody answered, or the answer could not be read: nobody knows whether it arrived.
  * `code` is one of the transport; the message never holds the URL or the answer.
  */
 export class PostError extends Error {
   readonly code: string;
 
   constructor(code: string) {
-    super(`the node could not be asked: ${code}`);
+    super(`no answer that can be read: ${code}`);
     this.name = 'PostError';
     this.code = code;
   }
@@ -22,6 +28,7 @@ export interface PostOptions {
   /** Appended to the URL's path. */
   readonly path?: string;
   readonly contentType: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly timeout?: number;
   readonly lookup?: LookupFunction;
 }
@@ -35,11 +42,11 @@ const patience = 15_000;
 const mostAnswerBytes = 1024 * 1024;
 
 /**
- * One POST to an endpoint: no redirect is followed, the answer has at most 1 MiB and comes within 15 s, and unless the
- * endpoint is private the connection goes to a public address only. Rejects with PostError.
+ * One POST: no redirect is followed, the answer has at most 1 MiB and comes within 15 s, and unless the destination is
+ * private the connection goes to a public address only, the one that was checked. Rejects with PostError.
  */
-export function post(endpoint: Endpoint, body: string, options: PostOptions): Promise<Posted> {
-  const { url, private: own } = endpoint;
+export function post(destination: Destination, body: string, options: PostOptions): Promise<Posted> {
+  const { url, private: own } = destination;
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   if (!own && isIP(host) !== 0 && !isPublicAddress(host)) return Promise.reject(new PostError('ENOTPUBLIC'));
   if (url.protocol !== 'https:' && !(own && url.protocol === 'http:'))
@@ -60,6 +67,7 @@ export function post(endpoint: Endpoint, body: string, options: PostOptions): Pr
       'content-length': bytes.length,
       accept: 'application/json, text/plain',
       'accept-encoding': 'identity',
+      ...options.headers,
       host: url.host,
     },
   });
