@@ -85,3 +85,42 @@ test('L30: an approval that was given does not help when others have used up the
   const late = await sends(scene, agent, transaction, { approvals });
   assert.equal(late.body?.code, 'spending-limit-exceeded');
 });
+
+test('a backup is deleted and overwritten only with the consent of another user where a rule asks for it, and used without', async () => {
+  const scene = await Scene.of(running);
+  const { organizationId } = scene;
+  const agent = await scene.user('keeper', {
+    version: 1,
+    rules: [
+      { id: 'delete', effect: 'allow', on: ['delete-backup'], when: { constant: true }, approvals: 1 },
+      {
+        id: 'overwrite',
+        effect: 'allow',
+        on: ['use-backup'],
+        when: { field: 'action.method', operator: '==', value: 'activateBackup' },
+        approvals: 1,
+      },
+      {
+        id: 'use',
+        effect: 'allow',
+        on: ['use-backup'],
+        when: { not: { field: 'action.method', operator: '==', value: 'activateBackup' } },
+      },
+    ],
+  });
+  const params = {
+    organizationId,
+    session: Buffer.alloc(32, 9).toString('base64url'),
+    backupName: 'main',
+    generation: Buffer.alloc(16, 1).toString('base64url'),
+  };
+  const asks = (method: string, more = {}) => agent.nativeRpc(method, params, {}, more);
+  assert.equal((await asks('getBackup')).status, 200);
+  for (const method of ['deleteBackup', 'activateBackup']) {
+    const waiting = await asks(method);
+    assert.deepEqual([waiting.body?.code, waiting.body?.approvalsNeeded], ['approval-required', 1], method);
+    const approvals = await approved(scene, String(waiting.body?.subject));
+    const permitted = resultOf(await asks(method, { approvals })) as { permitted?: boolean };
+    assert.equal(permitted.permitted, true);
+  }
+});

@@ -277,6 +277,24 @@ describe('a seedless wallet', () => {
     assert.equal(await phraseBehind(person, '180361'), phrase);
   });
 
+  test('what a stolen key overwrote comes back within the delay with its PIN, and the PIN of the thief does not', async () => {
+    const settings = join(world.keeperHome, 'settings.json');
+    const before = readFileSync(settings, 'utf8');
+    const delayed = { ...(JSON.parse(before) as object), deletionDelaySeconds: 3600 };
+    await world.realms.configure(world.keeperHome, JSON.stringify(delayed));
+    const { person, phrase } = await created('180361');
+    const thief = world.device(person);
+    await thief.recover({ backupName, pin: '180361' });
+    for (const newPin of ['204857', '395017']) await thief.resetPin({ backupName, newPin });
+    assert.equal(await phraseBehind(person, '180361'), undefined, 'a changed PIN counts at once');
+    const [listed] = await thief.list();
+    assert.ok(listed!.revertibleUntil! > Date.now() + 3_000_000);
+    await world.device(person).revert({ backupName });
+    assert.equal(await phraseBehind(person, '180361'), phrase);
+    assert.equal(await phraseBehind(person, '395017'), undefined);
+    await world.realms.configure(world.keeperHome, before);
+  });
+
   test('tells webhook and mailbox of every recovery and guess, also when the hosts are killed before anybody took it', async () => {
     const listener = new Listener();
     await listener.listen();

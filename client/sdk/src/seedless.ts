@@ -59,6 +59,8 @@ export interface BackupSummary {
   readonly isMigrationDue: boolean;
   /** From when on it can be deleted, after it was asked to be; milliseconds since 1970. */
   readonly deletableAt: number | undefined;
+  /** Until when `revert` puts back what was overwritten; milliseconds since 1970. */
+  readonly revertibleUntil: number | undefined;
 }
 
 export interface PinReminder {
@@ -105,6 +107,11 @@ export interface SeedlessWallets {
   delete(options: OfBackup): Promise<{ readonly deletableAt: number | undefined }>;
   /** Takes a deletion back that has not happened yet. */
   keep(options: OfBackup): Promise<void>;
+  /**
+   * Puts the generation back that the last change of the PIN replaced, with its PIN, while the keeper's delay has not passed: what
+   * somebody else overwrote is there again. This device then does not know the PIN.
+   */
+  revert(options: OfBackup): Promise<void>;
   /** Forgets the seed on this device. */
   forget(options: OfBackup): Promise<void>;
 }
@@ -275,11 +282,12 @@ class Wallets implements SeedlessWallets {
     const { backups } = await this.#keeper.call('listBackups', {}, undefined, signal);
     return backups
       .filter(({ current, staged }) => current !== undefined || staged !== undefined)
-      .map(({ backupName, current, deletableAt }) => ({
+      .map(({ backupName, current, replaced, deletableAt }) => ({
         backupName,
         isRecoverable: current !== undefined,
         isMigrationDue: current !== undefined && !this.#isNewest(current),
         deletableAt,
+        revertibleUntil: replaced?.until,
       }));
   }
 
@@ -304,6 +312,16 @@ class Wallets implements SeedlessWallets {
     const generation = (await this.#state(backupName, signal))?.current;
     if (generation === undefined) throw new SeedlessError('backup-not-found');
     await this.#activate({ backupName, generation, signal });
+  }
+
+  async revert({ backupName, signal }: OfBackup): Promise<void> {
+    const replaced = (await this.#state(backupName, signal))?.replaced;
+    if (replaced === undefined) throw new SeedlessError('backup-not-found');
+    await this.#activate({ backupName, generation: replaced.generation, signal });
+    const record = await this.#recordOrNone(backupName);
+    // Which PIN it has this device may not know.
+    if (record !== undefined)
+      await this.#write(backupName, { ...record, verifier: undefined, pending: undefined });
   }
 
   async forget({ backupName }: OfBackup): Promise<void> {

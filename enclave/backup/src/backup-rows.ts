@@ -26,6 +26,7 @@ const State = struct({
       backupName: text(256),
       current: option(Kept),
       staged: option(Kept),
+      replaced: option(struct({ id: fixed(generationBytes), content: BackupContent, until: u53 })),
       retired: list(BackupGeneration, maximumRetired),
       deletableAt: option(u53),
     }),

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { maximumBackups, maximumRetired } from '@keystead/protocol/backup-messages';
-import { activate, placementFor, type Backups, put, read, remove, stateNamed } from './backup-state.ts';
+import {
+  activate,
+  placementFor,
+  type Backups,
+  put,
+  read,
+  remove,
+  settled,
+  stateNamed,
+} from './backup-state.ts';
 import { BackupRefusal } from './refusal.ts';
 
 const id = (value: number) => new Uint8Array(16).fill(value);
@@ -32,6 +41,40 @@ describe('backups of an organization', () => {
       { id: id(1), placement: generation(1).content.placement },
     ]);
     assert.deepEqual(stateNamed(remove(switched, 'a', id(1), at(0)), 'a').retired, []);
+  });
+
+  test('what is overwritten is kept whole for the delay and can be put back; nobody deletes or guesses it meanwhile', () => {
+    const over = activate(put(made, 'a', generation(2)), 'a', id(2), at(100, 50));
+    assert.deepEqual(read(over, 'a', null).id, id(2));
+    const { replaced, retired } = stateNamed(over, 'a');
+    assert.deepEqual([replaced?.generation.id, replaced?.until, retired], [id(1), 150, []]);
+    assert.throws(() => remove(over, 'a', id(1), at(149, 50)), refusedWith('replacement-pending'));
+    for (const scope of ['register', 'recover', 'delete'] as const)
+      assert.throws(() => placementFor(over, 'a', id(1), scope), refusedWith('generation-unknown'));
+    assert.throws(() => put(over, 'a', generation(1)), refusedWith('generation-used'));
+    const back = activate(over, 'a', id(1), at(120, 50));
+    assert.deepEqual(read(back, 'a', null), generation(1));
+    assert.deepEqual(
+      stateNamed(back, 'a').retired.map(({ id: one }) => one),
+      [id(2)],
+    );
+    // The control: once the delay is over it is as any retired one, and cannot be put back.
+    assert.equal(settled(over, 149), over);
+    const due = settled(over, 150);
+    assert.deepEqual(placementFor(due, 'a', id(1), 'delete').realmIds, [id(1)]);
+    assert.throws(() => activate(due, 'a', id(1), at(150, 50)), refusedWith('generation-unknown'));
+    assert.deepEqual(stateNamed(remove(due, 'a', id(1), at(150, 50)), 'a').retired, []);
+  });
+
+  test('whoever overwrites twice, or overwrites and deletes, destroys the first no sooner', () => {
+    const twice = [2, 3].reduce(
+      (backups, value) => activate(put(backups, 'a', generation(value)), 'a', id(value), at(100, 50)),
+      made,
+    );
+    assert.deepEqual(stateNamed(twice, 'a').replaced?.generation.id, id(1));
+    const asked = remove(twice, 'a', id(3), at(100, 10));
+    const gone = remove(asked, 'a', id(3), at(110, 10));
+    assert.deepEqual(read(activate(gone, 'a', id(1), at(149, 50)), 'a', null), generation(1));
   });
 
   test('a name of a generation is used once, and the same content under it may come again', () => {

@@ -20,11 +20,31 @@ export interface Backup {
   readonly backupName: string;
   readonly current: Generation | undefined;
   readonly staged: Generation | undefined;
+  /** What was overwritten, whole, for as long as that can be taken back. */
+  readonly replaced: (Generation & { readonly until: number }) | undefined;
   readonly retired: readonly BackupGeneration[];
   readonly deletableAt: number | undefined;
 }
 
 export type Backups = readonly Backup[];
+
+/** When a request was entered, and how long what it destroys can be kept; milliseconds. */
+export interface Times {
+  readonly now: number;
+  readonly delay: number;
+}
+
+/** The backups at a time: what was overwritten long enough ago is retired. The same list when nothing is due. */
+export function settled(backups: Backups, now: number): Backups {
+  const isDue = ({ replaced, retired }: Backup) =>
+    replaced !== undefined && now >= replaced.until && retired.length < maximumRetired;
+  if (!backups.some(isDue)) return backups;
+  return backups.map((backup) =>
+    isDue(backup)
+      ? { ...backup, replaced: undefined, retired: retire(backup.retired, backup.replaced!) }
+      : backup,
+  );
+}
 
 /** Takes a new generation beside the one in use. One that was staged before and never used has to be cleaned up. */
 export function put(backups: Backups, backupName: string, generation: Generation): Backups {
@@ -34,9 +54,8 @@ export function put(backups: Backups, backupName: string, generation: Generation
     if (!isSame(staged.content, generation.content)) throw new BackupRefusal('generation-used');
     return backups;
   }
-  if (
-    [...retired, ...(current === undefined ? [] : [current])].some(({ id }) => equalBytes(id, generation.id))
-  )
+  const used = [current, backup.replaced].filter((one) => one !== undefined);
+  if ([...retired, ...used].some(({ id }) => equalBytes(id, generation.id)))
     throw new BackupRefusal('generation-used');
   return replace(backups, {
     ...backup,
@@ -45,19 +64,38 @@ export function put(backups: Backups, backupName: string, generation: Generation
   });
 }
 
-/** Puts the staged generation in the place of the one in use. It also takes back a deletion. */
-export function activate(backups: Backups, backupName: string, generation: Uint8Array): Backups {
+/**
+ * Puts the staged generation in the place of the one in use, which is kept for the delay. It also takes back a deletion, and, with
+ * the generation that was replaced, a replacement. While one is kept, those that come after it are not: whoever overwrites twice
+ * destroys nothing sooner.
+ */
+export function activate(
+  backups: Backups,
+  backupName: string,
+  generation: Uint8Array,
+  { now, delay }: Times = { now: 0, delay: 0 },
+): Backups {
   const backup = found(backups, backupName);
-  const { current, staged, retired } = backup;
+  const { current, staged, retired, replaced } = backup;
   if (current !== undefined && equalBytes(current.id, generation))
     return replace(backups, { ...backup, deletableAt: undefined });
+  if (replaced !== undefined && equalBytes(replaced.id, generation))
+    return replace(backups, {
+      ...backup,
+      current: { id: replaced.id, content: replaced.content },
+      replaced: undefined,
+      retired: current === undefined ? retired : retire(retired, current),
+      deletableAt: undefined,
+    });
   if (staged === undefined || !equalBytes(staged.id, generation))
     throw new BackupRefusal('generation-unknown');
+  const isKept = current !== undefined && replaced === undefined && delay > 0;
   return replace(backups, {
     ...backup,
     current: staged,
     staged: undefined,
-    retired: current === undefined ? retired : retire(retired, current),
+    replaced: isKept ? { ...current, until: now + delay } : replaced,
+    retired: current === undefined || isKept ? retired : retire(retired, current),
     deletableAt: undefined,
   });
 }
@@ -70,10 +108,12 @@ export function remove(
   backups: Backups,
   backupName: string,
   generation: Uint8Array,
-  { now, delay }: { readonly now: number; readonly delay: number },
+  { now, delay }: Times,
 ): Backups {
   const backup = found(backups, backupName);
-  const { current, staged, retired, deletableAt } = backup;
+  const { current, staged, retired, replaced, deletableAt } = backup;
+  if (replaced !== undefined && equalBytes(replaced.id, generation))
+    throw new BackupRefusal('replacement-pending');
   if (staged !== undefined && equalBytes(staged.id, generation))
     return replace(backups, { ...backup, staged: undefined });
   if (retired.some(({ id }) => equalBytes(id, generation)))
@@ -126,11 +166,19 @@ export function placementFor(
   return fitting.placement;
 }
 
-export function stateOf({ backupName, current, staged, retired, deletableAt }: Backup): BackupState {
+export function stateOf({
+  backupName,
+  current,
+  staged,
+  replaced,
+  retired,
+  deletableAt,
+}: Backup): BackupState {
   return {
     backupName,
     current: current === undefined ? undefined : placed(current),
     staged: staged === undefined ? undefined : placed(staged),
+    replaced: replaced === undefined ? undefined : { generation: placed(replaced), until: replaced.until },
     retired: [...retired],
     deletableAt,
   };
@@ -145,6 +193,7 @@ const empty = (backupName: string): Backup => ({
   backupName,
   current: undefined,
   staged: undefined,
+  replaced: undefined,
   retired: [],
   deletableAt: undefined,
 });
@@ -159,9 +208,9 @@ function found(backups: Backups, backupName: string): Backup {
 }
 
 function replace(backups: Backups, backup: Backup): Backups {
-  const { backupName, current, staged, retired } = backup;
+  const { backupName, current, staged, replaced, retired } = backup;
   const others = backups.filter((one) => one.backupName !== backupName);
-  if (current === undefined && staged === undefined && retired.length === 0) return others;
+  if ([current, staged, replaced].every((one) => one === undefined) && retired.length === 0) return others;
   if (others.length >= maximumBackups) throw new BackupRefusal('too-many-backups');
   return [...others, backup];
 }

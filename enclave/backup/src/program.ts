@@ -35,6 +35,7 @@ import {
   put,
   read,
   remove,
+  settled,
   stateNamed,
   stateOf,
 } from './backup-state.ts';
@@ -287,8 +288,10 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
   }
 
   /** The backups after a request, and its answer. The same list says that nothing changed. */
-  #apply(backups: Backups, { permit, content }: Pending): [Backups, BackupAnswer] {
+  #apply(given: Backups, { permit, content }: Pending): [Backups, BackupAnswer] {
     const { request, time } = permit;
+    const backups = settled(given, time);
+    const times = { now: time, delay: this.#settings.deletionDelayMilliseconds };
     switch (request.method) {
       case 'listBackups':
         return [backups, { type: 'states', backups: backups.map(stateOf) }];
@@ -307,13 +310,12 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
       }
       case 'activateBackup': {
         const { backupName, generation } = request.params;
-        const after = activate(backups, backupName, generation);
+        const after = activate(backups, backupName, generation, times);
         return [after, { type: 'state', ...stateNamed(after, backupName) }];
       }
       case 'deleteBackup': {
         const { backupName, generation } = request.params;
-        const delay = this.#settings.deletionDelayMilliseconds;
-        const after = remove(backups, backupName, generation, { now: time, delay });
+        const after = remove(backups, backupName, generation, times);
         return [after, { type: 'state', ...stateNamed(after, backupName) }];
       }
     }

@@ -12,6 +12,7 @@ export type RefusalCode =
   | 'too-many-backups'
   | 'too-many-retired'
   | 'deletion-pending'
+  | 'replacement-pending'
   | 'row-refused';
 
 /** Nothing was changed and nothing is released. */

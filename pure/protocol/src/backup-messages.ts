@@ -67,6 +67,8 @@ export const BackupState = struct({
   staged: option(BackupGeneration),
   /** Those that realms may still hold: to be deleted there, then here. */
   retired: list(BackupGeneration, maximumRetired),
+  /** What was overwritten, and until when that can be taken back; milliseconds since 1970. */
+  replaced: option(struct({ generation: BackupGeneration, until: u53 })),
   /** From when on the generation in use can be deleted; milliseconds since 1970. */
   deletableAt: option(u53),
 });
