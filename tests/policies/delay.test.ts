@@ -225,6 +225,24 @@ test('a delay and approvals run beside each other, and both have to be there', a
   assert.equal((await vaulted.pays(5000, to, [approval])).code, 'delay-required');
 });
 
+test('what waited for approvals alone was never announced: its delay begins anew when a policy asks for one', async () => {
+  const vaulted = await Vault.of();
+  const { world } = vaulted;
+  const [reads, small, vaultRule] = policy().rules;
+  const undelayed = { ...vaultRule, delaySeconds: undefined };
+  await vaulted.change({ ...policy(), rules: [reads, small, { ...undelayed, approvals: 1 }] });
+  const to = someone();
+  const { code, subject } = await vaulted.pays(5000, to);
+  assert.equal(code, 'approval-required');
+  world.now += 3 * DAY;
+  await vaulted.change(policy());
+  const asked = await vaulted.pays(5000, to);
+  assert.deepEqual([asked.code, asked.subject], ['delay-required', subject]);
+  assert.equal(Date.parse(asked.releaseAtMs!), world.now + vault * 1000);
+  world.now += vault * 1000;
+  assert.equal((await vaulted.pays(5000, to)).status, 200);
+});
+
 test('a wait outlives every process, and no clock that jumps ahead ends it', async () => {
   const vaulted = await Vault.of({ settings: { largestClockJump: DAY / 2 } });
   const { world } = vaulted;

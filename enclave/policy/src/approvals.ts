@@ -26,16 +26,17 @@ export function openSubject(
   const subject = subjectOf(pending);
   const known = openCell(draft, subject, time);
   if (known?.rejectedBy !== undefined) throw new KmsError('approval-rejected', {});
-  if (known !== undefined) return subject;
+  const { approvalsNeeded, delaySeconds } = waits;
+  // Who saw it wait for approvals alone did not see that it would pass by itself: a delay begins when it is announced.
+  if (known !== undefined && (delaySeconds === 0 || known.delaySeconds !== undefined)) return subject;
   const { method, params } = parseStrictJson(pending.raw.body, bodyLimits) as {
     method: string;
     params: JsonValue;
   };
   if (pending.raw.body.length > maximumSubjectText)
     throw new KmsError('request-too-large', { detail: 'it is larger than what can wait for approvals' });
-  const { approvalsNeeded, delaySeconds } = waits;
   const delayed = delaySeconds === 0 ? {} : { delaySeconds };
-  const open = dropExpired(draft, time);
+  const open = dropExpired(draft, time).filter((one) => one.subject !== subject);
   if (
     open.length >= maximumOpen ||
     open.filter((one) => one.requestedBy === requestedBy).length >= maximumOpenOfUser
@@ -46,10 +47,10 @@ export function openSubject(
     method,
     params,
     requestedBy,
-    approvalsNeeded,
+    approvalsNeeded: Math.max(approvalsNeeded, known?.approvalsNeeded ?? 0),
     ...delayed,
     createdAtMs: time,
-    verdicts: [],
+    verdicts: known?.verdicts ?? [],
   });
   return subject;
 }
@@ -99,12 +100,13 @@ function consumeApprovals(pending: Pending, draft: Draft, time: number): void {
 }
 
 /**
- * A request that policies let pass after a delay has waited since its subject was opened, and nobody has rejected it.
+ * A request that policies let pass after a delay has waited since its subject was opened with one, and nobody has rejected it.
  * Throws KmsError delay-required.
  */
 export function assertWaited(pending: Pending, draft: Draft, delaySeconds: number, time: number): void {
   if (delaySeconds === 0) return;
-  const cell = pending.request.surface === 'native' ? openCell(draft, subjectOf(pending), time) : undefined;
+  const open = pending.request.surface === 'native' ? openCell(draft, subjectOf(pending), time) : undefined;
+  const cell = open?.delaySeconds === undefined ? undefined : open;
   const releaseAt = (cell?.createdAtMs ?? time) + delaySeconds * 1000;
   if (cell === undefined || cell.rejectedBy !== undefined || time < releaseAt)
     throw delayRequired(delaySeconds, releaseAt);
