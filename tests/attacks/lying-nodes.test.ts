@@ -1,6 +1,6 @@
 /**
  * Nodes that lie (rows E7 and E18): what a node says is no part of a decision, and loosens nothing. Sources that ask nodes what
- * became of transactions are in tests/policies/outcome-sources.test.ts.
+ * became of transactions are in tests/policies/sources.test.ts.
  */
 import { withStack } from '../with-stack.ts';
 import assert from 'node:assert/strict';

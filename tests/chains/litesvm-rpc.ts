@@ -103,6 +103,13 @@ export async function startLiteSvmRpc(): Promise<LiteSvmRpc> {
     }),
     isBlockhashValid: ([hash]) => ({ context, value: hash === chain.latestBlockhash() }),
     getBalance: ([address]) => ({ context, value: Number(balance(address as string)) }),
+    getAccountInfo: ([address]) => {
+      const found = chain.getAccount(address as Address);
+      if (!found.exists) return { context, value: null };
+      const data = [Buffer.from(found.data).toString('base64'), 'base64'];
+      const { lamports: amount, programAddress: owner, executable } = found;
+      return { context, value: { lamports: Number(amount), owner, executable, data, rentEpoch: 0 } };
+    },
     getMinimumBalanceForRentExemption: ([size]) =>
       Number(chain.minimumBalanceForRentExemption(BigInt(size as number))),
     requestAirdrop: ([address, amount]) => {

@@ -50,6 +50,7 @@ import { recoverCancel } from './commands/recover/cancel.ts';
 import { recoverComplete } from './commands/recover/complete.ts';
 import { recoverStart } from './commands/recover/start.ts';
 import { recoverOfflineCommand } from './commands/recover-offline.ts';
+import { factsState } from './commands/facts/state.ts';
 import { outcomesState } from './commands/outcomes/state.ts';
 import { outcomesWatch } from './commands/outcomes/watch.ts';
 import { pricesFeed } from './commands/prices/feed.ts';
@@ -118,6 +119,7 @@ export const commands: readonly Command[] = [
   policyApply,
   pricesState,
   pricesFeed,
+  factsState,
   outcomesState,
   outcomesWatch,
   signMessage,

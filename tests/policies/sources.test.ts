@@ -1,4 +1,4 @@
-/** `keystead outcomes`: sources that ask chains of their own what became of signed transactions, and nodes that lie. */
+/** `keystead outcomes` and `keystead facts`: sources that ask chains of their own, and nodes that lie. */
 import { withStack } from '../with-stack.ts';
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
@@ -9,14 +9,25 @@ import { bitcoinOutcome, checkBitcoinNetwork, type Esplora } from '@keystead/cli
 import { readNodeFile } from '@keystead/cli/outcomes/node-file';
 import type { UnsettledEntry } from '@keystead/cli/outcomes/unsettled-entries';
 import { solanaOutcome } from '@keystead/cli/outcomes/solana-outcome';
-import { chainNode } from '@keystead/cli/chain/json-rpc';
+import { type ChainNode, chainNode } from '@keystead/cli/chain/json-rpc';
+import { factsState } from '@keystead/cli/commands/facts/state';
+import { tokenAccountFact } from '@keystead/cli/facts/solana-facts';
+import { objectTypeFact } from '@keystead/cli/facts/sui-facts';
 import { CommandArguments } from '@keystead/cli/command-arguments';
 import { outcomesState } from '@keystead/cli/commands/outcomes/state';
 import { readSurroundings } from '@keystead/cli/surroundings';
 import { signedBytesDigest } from '@keystead/protocol/signed-bytes';
 import { AnswerSignature } from '@keystead/protocol/answer';
 import { Transaction as EthereumTransaction } from 'ethers';
-import { PublicKey, SystemProgram, Transaction } from '@solana/web3.js';
+import { type Address, lamports as asLamports } from '@solana/kit';
+import {
+  AddressLookupTableAccount,
+  PublicKey,
+  SystemProgram,
+  Transaction,
+  TransactionMessage,
+  VersionedTransaction,
+} from '@solana/web3.js';
 import { Psbt, Transaction as BitcoinTransaction } from 'bitcoinjs-lib';
 import { ShellSession } from '../cli/shell-session.ts';
 import { SEPOLIA, SEPOLIA_CHAIN_ID } from '../chains/anvil.ts';
@@ -51,7 +62,14 @@ after(async () => {
 async function source(scene: Scene, username: string, operator: string): Promise<void> {
   const seed = randomBytes(32);
   const key = stampKeyOf(seed);
-  const rules = [{ id: 'states', effect: 'allow', on: ['state-outcomes', 'read'], when: { constant: true } }];
+  const rules = [
+    {
+      id: 'states',
+      effect: 'allow',
+      on: ['state-outcomes', 'state-facts', 'read'],
+      when: { constant: true },
+    },
+  ];
   await scene.user(username, { version: 1, rules }, key);
   const { organizationId } = scene;
   const addTraits = { operator };
@@ -453,4 +471,113 @@ test('a file of nodes names each network once and nothing that is not read', () 
     JSON.stringify({ [DEVNET]: { url }, 'solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp': { url } }),
   ])
     assert.throws(() => readNodeFile(file), { name: 'CommandError' }, file);
+});
+
+test('E6: a lookup table is stated from the chain; a node that swaps an entry leaves it unresolved', async () => {
+  const scene = await Scene.of(running);
+  const from = new PublicKey(scene.address('Solana'));
+  const [friend, other, table] = [randomBytes(32), randomBytes(32), randomBytes(32)].map(
+    (bytes) => new PublicKey(bytes),
+  ) as [PublicKey, PublicKey, PublicKey];
+  const data = Buffer.alloc(56 + 64);
+  data.writeUInt32LE(1, 0);
+  friend.toBuffer().copy(data, 56);
+  other.toBuffer().copy(data, 88);
+  running.solana.chain.setAccount({
+    address: table.toBase58() as Address,
+    data,
+    executable: false,
+    lamports: asLamports(10_000_000n),
+    programAddress: 'AddressLookupTab1e1111111111111111111111111' as Address,
+    space: BigInt(data.length),
+  });
+  const to = { field: 'item.to', operator: 'in', value: [friend.toBase58()] };
+  const when = { every: 'effects.outflows', where: to };
+  const rules = [{ id: 'signs', effect: 'allow', on: ['sign-transaction'], when }];
+  const agent = await scene.user('agent', { version: 1, rules });
+  const pays = async () => {
+    const message = new TransactionMessage({
+      payerKey: from,
+      recentBlockhash: new PublicKey(randomBytes(32)).toBase58(),
+      instructions: [SystemProgram.transfer({ fromPubkey: from, toPubkey: friend, lamports: 1 })],
+    }).compileToV0Message([
+      new AddressLookupTableAccount({
+        key: table,
+        state: {
+          deactivationSlot: 2n ** 64n - 1n,
+          lastExtendedSlot: 0,
+          lastExtendedSlotStartIndex: 0,
+          addresses: [friend, other],
+        },
+      }),
+    ]);
+    return scene.signs(agent, Buffer.from(new VersionedTransaction(message).serialize()), 'solana');
+  };
+  const states = async (username: string, url: string, ...words: string[]) => {
+    const given = [...words, '--rpc', url, '--credentials', join(shell.folder, `${username}.json`)];
+    const surroundings = { ...readSurroundings(), home: running.home, say: () => {} };
+    const { json } = await factsState.run(new CommandArguments(factsState, given), surroundings);
+    return (json as { stated: { subject: string; stands: boolean }[] }).stated;
+  };
+  await source(scene, 'eta', 'Eta');
+  await source(scene, 'theta', 'Theta');
+  const words = ['--table', table.toBase58()];
+  const stated = await states('eta', running.solana.url, ...words);
+  assert.deepEqual(
+    stated.map(({ subject, stands }) => [subject, stands]),
+    [
+      [`${table.toBase58()}#0`, false],
+      [`${table.toBase58()}#1`, false],
+    ],
+  );
+  solanaNode.lie = ({ method }, truth) => {
+    if (method !== 'getAccountInfo') return truth;
+    const swapped = Buffer.from(data);
+    other.toBuffer().copy(swapped, 56);
+    return { value: { ...(truth as { value: object }).value, data: [swapped.toString('base64'), 'base64'] } };
+  };
+  assert.deepEqual(
+    (await states('theta', solanaNode.url, ...words)).map(({ stands }) => stands),
+    [false, true],
+  );
+  assert.equal((await pays()).status, 403);
+  // What is no table, of another program, or not there, is not stated.
+  for (const value of [null, { owner: 'x', data: [] }, { owner: table.toBase58(), data: ['', 'base64'] }]) {
+    solanaNode.lie = () => ({ value });
+    await assert.rejects(states('theta', solanaNode.url, ...words), { name: 'CommandError' });
+  }
+  assert.equal((await pays()).status, 403);
+  assert.ok((await states('theta', running.solana.url, ...words)).every(({ stands }) => stands));
+  const paid = await pays();
+  assert.equal(paid.status, 200, paid.text);
+});
+
+test('token accounts and objects are stated with what the node says of them, in one spelling', async () => {
+  const answers = (value: unknown): ChainNode => ({ call: async () => value });
+  const [mint, owner] = [new PublicKey(randomBytes(32)), new PublicKey(randomBytes(32))];
+  const account = (length: number, program: string, type?: number) => {
+    const data = Buffer.alloc(length);
+    mint.toBuffer().copy(data);
+    owner.toBuffer().copy(data, 32);
+    if (type !== undefined) data[165] = type;
+    return answers({ value: { owner: program, data: [data.toString('base64'), 'base64'] } });
+  };
+  const [token, token2022] = [
+    'TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA',
+    'TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb',
+  ] as const;
+  const fact = { kind: 'token-account', account: 'A', mint: mint.toBase58(), owner: owner.toBase58() };
+  for (const node of [account(165, token), account(165, token2022), account(170, token2022, 2)])
+    assert.deepEqual(await tokenAccountFact(node, 'A'), fact);
+  // A mint, with and without extensions, and an account of another program.
+  for (const node of [account(82, token), account(234, token2022, 1), account(165, mint.toBase58())])
+    await assert.rejects(tokenAccountFact(node, 'A'), { name: 'CommandError' });
+  const id = `0x${'00'.repeat(31)}0a`;
+  const full = (digits: string) => `0x${digits.padStart(64, '0')}`;
+  assert.deepEqual(
+    await objectTypeFact(answers({ data: { objectId: '0xa', type: '0x2::coin::Coin<0xAB::usd::USD>' } }), id),
+    { kind: 'object-type', object: id, type: `${full('2')}::coin::Coin<${full('ab')}::usd::USD>` },
+  );
+  for (const data of [null, { objectId: '0xb', type: '0x2::a::A' }, { objectId: '0xa', type: 'package' }])
+    await assert.rejects(objectTypeFact(answers({ data }), id), { name: 'CommandError' });
 });
