@@ -244,6 +244,28 @@ const CONTROLS: readonly Control[] = [
     succeeds: ['L10'],
   },
   {
+    off: 'two operators agree on a fact',
+    parts: [
+      {
+        file: 'enclave/policy/src/facts.ts',
+        name: 'standing',
+        body: 'return cell?.statements.at(-1)?.value;',
+      },
+    ],
+    succeeds: ['E6'],
+  },
+  {
+    off: 'change is derived again',
+    parts: [
+      {
+        file: 'pure/chains/src/bitcoin/own-output.ts',
+        name: 'ownerOfOutput',
+        body: "return { owner: 'own', at: '1/0' };",
+      },
+    ],
+    succeeds: ['E5'],
+  },
+  {
     off: 'an outcome is possible for its transaction',
     parts: [{ file: 'enclave/policy/src/methods/stateOutcomes.ts', name: 'assertPossible', body: 'return;' }],
     succeeds: ['L10', 'L11'],
