@@ -177,10 +177,11 @@ test('grantOrganizationAccess: only a root user of the owner grants, and only it
     target.client.call('grantOrganizationAccess', swapped),
     code('wallet-not-found', 'params.walletId'),
   );
-  const later = { ...ids, policy: { version: 'v1', preset: 'ALLOW_ALL' } };
-  await assert.rejects(owner.client.call('grantOrganizationAccess', later), code('not-supported'));
-  const rules = { ...ids, policy, transactionPolicy: { version: 'v0', solana: { rules: [] } } };
-  await assert.rejects(owner.client.call('grantOrganizationAccess', rules), code('not-supported'));
+  const without = { ...ids, policy: { version: 'v1', preset: 'ALLOW_ALL' } };
+  await assert.rejects(
+    owner.client.call('grantOrganizationAccess', without),
+    code('parameter-invalid', 'params.policy.rootAccess'),
+  );
 });
 
 test('revokeOrganizationAccess: ends the use at once', async () => {

@@ -226,7 +226,7 @@ export interface NewWallet extends WalletShape {
   readonly constraints?: WalletConstraints;
 }
 
-export interface GrantPolicy {
+export interface GrantScopes {
   readonly version: 'v0';
   readonly scopes: readonly (
     | 'owner'
@@ -239,11 +239,33 @@ export interface GrantPolicy {
   readonly derivationAllowlist?: readonly string[];
 }
 
+/** Rules for users of the other organization, as a user's policy of type CEL has them (spec/policy.md §8). */
+export type GrantRules = {
+  readonly version: 'v1';
+  /** Whether root users of the other organization may do what the owner may, from a time on where it names one. */
+  readonly rootAccess:
+    | { readonly type: 'ALWAYS' }
+    | { readonly type: 'NONE' }
+    | { readonly type: 'AFTER_TIMESTAMP'; readonly timestampMs: number };
+} & WithoutType<Extract<UserPolicy, { type: 'CEL' }>>;
+type WithoutType<P> = P extends unknown ? Omit<P, 'type'> : never;
+
+export type GrantPolicy = GrantScopes | GrantRules;
+
+/** Rules about Solana transactions, as published clients write them (spec/policy.md §8.1). */
+export interface TransactionPolicy {
+  readonly version: 'v0';
+  readonly solana?: {
+    readonly rules: readonly ({ readonly rule: string } & Readonly<Record<string, unknown>>)[];
+  };
+}
+
 export interface WalletGrant {
   readonly ownerOrganizationId: string;
   readonly targetOrganizationId: string;
   readonly walletId: string;
   readonly policy: GrantPolicy;
+  readonly transactionPolicy?: TransactionPolicy;
   readonly policyName?: string | null;
   readonly createdAtMs: string;
   readonly deletedAtMs?: string;
@@ -428,7 +450,11 @@ export interface NativeCalls {
     result: Wallet;
   };
   grantOrganizationAccess: {
-    params: Between & { readonly policy: GrantPolicy; readonly policyName?: string };
+    params: Between & {
+      readonly policy: GrantPolicy;
+      readonly policyName?: string;
+      readonly transactionPolicy?: TransactionPolicy;
+    };
     result: WalletGrant;
   };
   activateBackup: { params: OfGeneration; result: Permitted };

@@ -5,6 +5,8 @@ import { domainHash } from '@keystead/protocol/domain';
 import { checkpointInterval } from '@keystead/protocol/entry';
 import type { Json } from '@keystead/protocol/schema';
 import type { Outcome } from '@keystead/protocol/methods/stateOutcomes';
+import type { GrantRules } from '@keystead/protocol/parameters/grant';
+import type { TransactionPolicy } from '@keystead/protocol/parameters/transaction-policy';
 import type { UserPolicy } from '@keystead/protocol/parameters/user';
 import type { PlaceCell } from './places.ts';
 import type { PlainRow } from './plain-row.ts';
@@ -107,6 +109,9 @@ export interface GrantsCell {
     readonly target: string;
     readonly name: string;
     readonly createdAtMs: number;
+    /** Of a grant of version v1; the scopes of version v0 stand in the authority set. */
+    readonly rules?: GrantRules;
+    readonly transactionPolicy?: TransactionPolicy;
   }[];
 }
 

@@ -27,6 +27,7 @@ import { Draft } from './draft.ts';
 import type { Organization } from './organization.ts';
 import { NeedMade, NeedOwner, type Pending } from './pending.ts';
 import { type Reading, readSigning } from './reading.ts';
+import type { GrantTerms } from './grants.ts';
 import { addToWallets } from './wallets.ts';
 
 /** The wallet a request is about, and the right by which its organization may use it. */
@@ -36,7 +37,7 @@ export interface WalletInUse {
   readonly leaf: WalletLeaf;
   readonly cell: WalletCell;
   /** Null when the requester's organization owns it. */
-  readonly granted: { readonly owner: Draft; readonly grant: GrantLeaf } | null;
+  readonly granted: { readonly owner: Draft; readonly grant: GrantLeaf; readonly terms: GrantTerms } | null;
 }
 
 /** Throws KmsError wallet-not-found, grant-not-found; NeedOwner, NeedOrganization, NeedRows. */
@@ -80,7 +81,7 @@ export function walletInUse(
   const home = owner.leaf(organizationLeafKey);
   if (home?.leaf !== 'organization' || home.frozen)
     throw new KmsError('organization-frozen', { field: 'params.walletId' });
-  return { walletId: id, id: walletId, leaf, cell, granted: { owner, grant } };
+  return { walletId: id, id: walletId, leaf, cell, granted: { owner, grant, terms: grants[0] } };
 }
 
 /** The account of a signing request. Throws KmsError; NeedMade when its path was never derived. */

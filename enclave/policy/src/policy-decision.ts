@@ -5,6 +5,7 @@ import { canonicalizeWithAmounts } from '@keystead/crypto/canonical-json';
 import { Recent } from '@keystead/crypto/recent';
 import { type CompiledPolicy, compilePolicy } from '@keystead/policy/compile-policy';
 import { decide, decideInWords, type PolicyDecision } from '@keystead/policy/decide';
+import { brokenTransactionRule } from '@keystead/chains/solana/transaction-policy';
 import { placesOf } from '@keystead/policy/exclusive';
 import { policyDocument } from '@keystead/policy/language/read-document';
 import { grantDocument, policyName, userPolicyDocument } from '@keystead/policy/presets';
@@ -15,10 +16,11 @@ import type { AuthenticatorLeaf, GrantLeaf } from '@keystead/protocol/authority'
 import type { Reservation } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
 import { formatUuid } from '@keystead/protocol/ids';
-import type { GrantScope } from '@keystead/protocol/parameters/grant';
+import type { GrantRules, GrantScope } from '@keystead/protocol/parameters/grant';
 import type { UserPolicy } from '@keystead/protocol/parameters/user';
 import type { PolicyCell, WalletCell } from './cells.ts';
 import type { Draft } from './draft.ts';
+import type { GrantTerms } from './grants.ts';
 import type { Use } from './key-use.ts';
 import type { Pending } from './pending.ts';
 import { type Reserving, reserve, usageOf } from './usage.ts';
@@ -37,7 +39,7 @@ interface StandingPolicy {
 }
 
 // Cells and leaves are the same object until they are written again.
-const compiledPolicies = new WeakMap<UserPolicy | GrantLeaf | PolicyCell, CompiledPolicy>();
+const compiledPolicies = new WeakMap<UserPolicy | GrantLeaf | GrantRules | PolicyCell, CompiledPolicy>();
 
 // Most users of most organizations have one of a few policies; compiled, each would weigh as much as its organization.
 const userPolicies = new Recent<CompiledPolicy>(256);
@@ -53,16 +55,20 @@ function compiledUserPolicy(policy: UserPolicy): CompiledPolicy {
   return compiled;
 }
 
-function compiledGrant(grant: GrantLeaf): CompiledPolicy {
-  const known = compiledPolicies.get(grant);
+function compiledGrant(grant: GrantLeaf, { rules }: GrantTerms): CompiledPolicy {
+  const source = rules ?? grant;
+  const known = compiledPolicies.get(source);
   if (known !== undefined) return known;
-  const document = grantDocument({
-    version: 'v0',
-    scopes: grant.scopes as readonly GrantScope[],
-    derivationAllowlist: grant.derivationAllowlist ?? null,
-  });
+  const document = grantDocument(
+    rules ?? {
+      version: 'v0',
+      scopes: grant.scopes as readonly GrantScope[],
+      derivationAllowlist: grant.derivationAllowlist ?? null,
+    },
+    'policy',
+  );
   const compiled = compilePolicy('grant', document);
-  compiledPolicies.set(grant, compiled);
+  compiledPolicies.set(source, compiled);
   return compiled;
 }
 
@@ -124,7 +130,7 @@ function standingPolicies(
   if (boundActions.has(action)) standing.push(...organizationPolicies(draft, walletId));
   const granted = use?.wallet?.granted;
   if (granted != null) {
-    standing.push({ policy: compiledGrant(granted.grant), home: granted.owner });
+    standing.push({ policy: compiledGrant(granted.grant, granted.terms), home: granted.owner });
     if (boundActions.has(action)) standing.push(...organizationPolicies(granted.owner, walletId));
   }
   return standing;
@@ -235,6 +241,36 @@ export function onePerCounter(reservations: readonly Reserving[]): Reserving[] {
   return [...taken.values()];
 }
 
+/** What is allowed, unless the transaction breaks a rule that stands beside the policy of the grant (spec/policy.md §8.1). */
+function withinTransactionPolicy(
+  { request }: Pending,
+  use: Use | null,
+  allowed: PolicyDecision,
+): PolicyDecision {
+  const rules = use?.wallet?.granted?.terms.transactionPolicy?.solana?.rules;
+  if (
+    rules === undefined ||
+    request.method !== 'signTransaction' ||
+    use?.effects?.chain !== 'solana' ||
+    use.account === null
+  )
+    return allowed;
+  const broken = brokenTransactionRule(rules, request.params.transaction.bytes, use.account.address);
+  if (broken === null) return allowed;
+  const rule = `grant/transaction-policy/${broken.rule}`;
+  return {
+    ...allowed,
+    outcome: 'deny',
+    rule,
+    field: broken.field,
+    trace: [...allowed.trace, `${rule}: deny: ${broken.why}`],
+    hint: `Change what ${broken.field} names, or ask a root user of the wallet's owner to change the grant.`,
+    reservations: [],
+    approvalsNeeded: 0,
+    delaySeconds: 0,
+  };
+}
+
 /** Counters of shadows beside those that are held, as far as an entry has room; a shadow changes no row that is held. */
 function withShadows(
   held: readonly Reserving[],
@@ -259,12 +295,14 @@ export function decideOn(
   const places = use?.effects == null ? [] : placesOf(use.effects);
   const request = policyRequestOf(pending, draft, caller, use);
   const readings = readingsOf(standing, use);
-  const enforced = decideInWords(
+  const byPolicies = decideInWords(
     standing.map(({ policy }) => policy),
     readings === null ? request : { ...request, readings },
     usageOf((policy) => standing[policy]!.home, places),
     now,
   );
+  const enforced =
+    byPolicies.outcome === 'allow' ? withinTransactionPolicy(pending, use, byPolicies) : byPolicies;
   const shadows =
     enforced.outcome === 'allow'
       ? shadowsOver(draft, use, action, request, places, now, enforced)

@@ -76,7 +76,7 @@ function decided(given: Given): PolicyDecision {
   const { policy = { type: 'ROOT' }, grant = null, action = 'signTransaction', effects = null } = given;
   const path = given.path === undefined ? "m/44'/501'/0'/0'" : given.path;
   const policies = [compilePolicy(policyName(policy), userPolicyDocument(policy, 'policy'))];
-  if (grant !== null) policies.push(compilePolicy('grant', grantDocument(grant)));
+  if (grant !== null) policies.push(compilePolicy('grant', grantDocument(grant, 'policy')));
   const request: PolicyRequest = {
     subject: {
       organizationId: 'o',

@@ -1,12 +1,43 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { GrantRules } from '@keystead/protocol/parameters/grant';
 import type { CelConstant, CelRule, UserPolicy } from '@keystead/protocol/parameters/user';
 import { requestOf, Random } from '../testing/generate.ts';
 import { compilePolicy } from './compile-policy.ts';
 import { decideInWords } from './decide.ts';
-import { dailyUsdLimit, policyName, userPolicyDocument } from './presets.ts';
+import { dailyUsdLimit, grantDocument, policyName, userPolicyDocument } from './presets.ts';
 import { scaledPrice, withQuote } from './pricing.ts';
 import type { PolicyRequest } from './request.ts';
+
+describe('a grant of version v1', () => {
+  const document = (rootAccess: GrantRules['rootAccess'], cel: GrantRules['cel']) =>
+    grantDocument({ version: 'v1', cel, rootAccess }, 'policy');
+  const legacy = { type: 'CEL', preset: 'LEGACY_USER_ROLE' } as const;
+
+  it('adds reads to its rules, and root users where it lets them in', () => {
+    const ids = (rootAccess: GrantRules['rootAccess']) =>
+      document(rootAccess, legacy).rules.map(({ id }) => id);
+    assert.deepEqual(ids({ type: 'NONE' }), ['role', 'own-keys', 'grant-reads']);
+    assert.deepEqual(ids({ type: 'ALWAYS' }), ['role', 'own-keys', 'grant-reads', 'root-access']);
+    const [root] = document({ type: 'AFTER_TIMESTAMP', timestampMs: 0 }, legacy).rules.slice(-1);
+    assert.deepEqual(root!.when, {
+      all: [
+        { field: 'subject.root', operator: '==', value: true },
+        { field: 'time.now', operator: '>=', value: '1970-01-01T00:00:00.000Z' },
+      ],
+    });
+  });
+
+  it('names no time that a policy cannot hold, and refuses rules that do not parse', () => {
+    const far = document({ type: 'AFTER_TIMESTAMP', timestampMs: Number.MAX_SAFE_INTEGER }, legacy);
+    assert.match(JSON.stringify(far), /9999-12-31T23:59:59/);
+    compilePolicy('grant', far);
+    const rules = [{ expression: 'what ever', outcome: 'ALLOW' }] as const;
+    assert.throws(() => document({ type: 'NONE' }, { type: 'CEL', rules, constants: [] }), {
+      code: 'parameter-invalid',
+    });
+  });
+});
 
 const SOL = 'solana/slip44:501';
 const now = 1_800_000_000_000;

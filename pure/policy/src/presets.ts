@@ -1,6 +1,12 @@
 /** Policies of users and grants in their wire form, as documents of the language (spec/policy.md §8). */
 import type { KmsError } from '@keystead/protocol/errors';
-import { type GrantScope, type GrantScopes, grantScopes } from '@keystead/protocol/parameters/grant';
+import {
+  type GrantPolicy,
+  type GrantRules,
+  type GrantScope,
+  type GrantScopes,
+  grantScopes,
+} from '@keystead/protocol/parameters/grant';
 import type { Permission, UserPolicy } from '@keystead/protocol/parameters/user';
 import type { Json } from '@keystead/protocol/schema';
 import { invalid } from '@keystead/protocol/schema';
@@ -219,8 +225,51 @@ const scopeActions: Readonly<Record<GrantScope, readonly ActionClass[]>> = {
   exportWallet: ['export-wallet'],
 };
 
+/** The document of a grant of any version. Throws KmsError `parameter-invalid` for rules that do not parse, at `at`. */
+export function grantDocument(policy: GrantPolicy, at: string): PolicyDocument {
+  return policy.version === 'v0' ? scopesDocument(policy) : rulesDocument(policy, at);
+}
+
+/**
+ * A grant of version v1: what its rules allow, and what root users of the other organization may besides. What the rules deny
+ * is denied to root users too.
+ */
+function rulesDocument({ cel, rootAccess }: GrantRules, at: string): PolicyDocument {
+  const { rules, ...document } = userPolicyDocument(cel, at);
+  const reads: RuleDocument = {
+    id: 'grant-reads',
+    effect: 'allow',
+    on: ['read', 'dry-run', 'use-accounts'],
+    when: always,
+  };
+  if (rootAccess.type === 'NONE') return { ...document, rules: [...rules, reads] };
+  const root: RuleDocument = {
+    id: 'root-access',
+    effect: 'allow',
+    on: scopeActions.owner,
+    accepts: [{ what: 'unresolved', kind: 'typed-data-unknown' }],
+    when:
+      rootAccess.type === 'ALWAYS'
+        ? isRoot
+        : {
+            all: [
+              isRoot,
+              {
+                field: 'time.now',
+                operator: '>=',
+                value: new Date(Math.min(rootAccess.timestampMs, latestTime)).toISOString(),
+              },
+            ],
+          },
+  };
+  return { ...document, rules: [...rules, reads, root] };
+}
+
+/** The last moment that a policy can name, in milliseconds. */
+const latestTime = Date.UTC(9999, 11, 31, 23, 59, 59);
+
 /** The document of a grant of version v0: it narrows what the user's policy allows, and knows the wallet's actions only. */
-export function grantDocument({ scopes, derivationAllowlist }: GrantScopes): PolicyDocument {
+function scopesDocument({ scopes, derivationAllowlist }: GrantScopes): PolicyDocument {
   const granted = new Set(
     grantScopes.filter((scope) => scopes.includes(scope)).flatMap((scope) => scopeActions[scope]),
   );

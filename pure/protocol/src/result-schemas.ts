@@ -119,10 +119,11 @@ export const walletGrant = answered(
     walletId: uuid,
     policy: { type: 'object' },
     policyName: { type: ['string', 'null'] },
+    transactionPolicy: { type: 'object' },
     createdAtMs: milliseconds,
     deletedAtMs: milliseconds,
   },
-  ['policyName', 'deletedAtMs'],
+  ['policyName', 'transactionPolicy', 'deletedAtMs'],
 );
 
 export const approvalState = answered(

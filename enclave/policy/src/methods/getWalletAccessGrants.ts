@@ -1,5 +1,5 @@
 import type { ReadContext } from '../context.ts';
-import { grantResult } from './grantOrganizationAccess.ts';
+import { grantResult } from '../grants.ts';
 
 export function read({ state, request, organizationId }: ReadContext<'getWalletAccessGrants'>): unknown {
   const { walletId, targetOrganizationId, limit, offset } = request.params;
@@ -9,9 +9,7 @@ export function read({ state, request, organizationId }: ReadContext<'getWalletA
   return {
     grants: all
       .slice(offset, offset + limit)
-      .map((grant) =>
-        grantResult(state, request.surface, organizationId, walletId, grant.target, grant.name),
-      ),
+      .map((grant) => grantResult(state, request.surface, organizationId, walletId, grant)),
     totalCount: all.length,
     limit,
     offset,

@@ -2,6 +2,7 @@ import { grantLeafKey } from '@keystead/protocol/authority';
 import { KmsError } from '@keystead/protocol/errors';
 import { parseUuid } from '@keystead/protocol/ids';
 import type { ChangeContext } from '../context.ts';
+import { grantPolicyResult } from '../grants.ts';
 import { userTime } from '../results.ts';
 
 export function change({
@@ -15,6 +16,7 @@ export function change({
   const leaf = draft.leaf(grantLeafKey(parseUuid(walletId)!, parseUuid(targetOrganizationId)!, name));
   if (leaf?.leaf !== 'grant') throw new KmsError('grant-not-found', {});
   const grants = draft.cell('grants', walletId)?.grants ?? [];
+  const terms = grants.find((grant) => grant.target === targetOrganizationId && grant.name === name);
   draft.write('grants', walletId, {
     grants: grants.filter((grant) => grant.target !== targetOrganizationId || grant.name !== name),
   });
@@ -23,7 +25,8 @@ export function change({
     targetOrganizationId,
     walletId,
     policyName: name === '' ? null : name,
-    policy: { version: 'v0', scopes: leaf.scopes },
+    policy:
+      terms?.rules === undefined ? { version: 'v0', scopes: leaf.scopes } : grantPolicyResult(terms.rules),
     createdAtMs: userTime(request.surface, leaf.createdAt),
     deletedAtMs: userTime(request.surface, time),
   };

@@ -1,5 +1,6 @@
 import { KmsError } from '@keystead/protocol/errors';
 import type { ChangeContext } from '../context.ts';
+import { grantPolicyResult, grantTerms } from '../grants.ts';
 import { userTime } from '../results.ts';
 import { addToWallets, removeFromWallets } from '../wallets.ts';
 
@@ -15,14 +16,14 @@ export function change(context: ChangeContext<'transferOrganizationWallet'>): un
   addToWallets(counterpart, walletId, { ...wallet, tags: [] });
   if (retainPolicy !== null)
     counterpart.write('grants', walletId, {
-      grants: [{ target: organizationId, name: '', createdAtMs: time }],
+      grants: [grantTerms(organizationId, '', retainPolicy, null, time, 'params.retainPolicy')],
     });
   return {
     ownerOrganizationId: organizationId,
     targetOrganizationId,
     walletId,
     policyName: null,
-    policy: retainPolicy ?? { version: 'v0', scopes: [] },
+    policy: retainPolicy === null ? { version: 'v0', scopes: [] } : grantPolicyResult(retainPolicy),
     createdAtMs: userTime(request.surface, time),
   };
 }

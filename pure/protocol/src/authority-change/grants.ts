@@ -7,6 +7,7 @@ import {
 } from '../authority.ts';
 import { KmsError } from '../errors.ts';
 import { parseUuid } from '../ids.ts';
+import { type GrantPolicy, scopesOf } from '../parameters/grant.ts';
 import { type AuthorityWriteOf, type AuthorityChangeInput, type AuthorityChange, invalid } from './change.ts';
 import { requireRoot } from './who-may.ts';
 
@@ -23,10 +24,7 @@ export function grant(
   input: AuthorityChangeInput,
   params: GrantParams & {
     readonly policyName: string | null;
-    readonly policy: {
-      readonly scopes: readonly string[];
-      readonly derivationAllowlist: readonly string[] | null;
-    };
+    readonly policy: GrantPolicy;
   },
 ): AuthorityChange {
   requireRoot(input);
@@ -46,15 +44,18 @@ export function grantWrite(
   walletId: Uint8Array,
   target: Uint8Array,
   name: string,
-  policy: { readonly scopes: readonly string[]; readonly derivationAllowlist: readonly string[] | null },
+  policy: GrantPolicy,
 ): AuthorityWriteOf {
   const leaf: AuthorityLeaf = {
     leaf: 'grant',
     walletId,
     target,
     name,
-    scopes: [...policy.scopes],
-    derivationAllowlist: policy.derivationAllowlist === null ? undefined : [...policy.derivationAllowlist],
+    scopes: [...scopesOf(policy)],
+    derivationAllowlist:
+      policy.version === 'v1' || policy.derivationAllowlist === null
+        ? undefined
+        : [...policy.derivationAllowlist],
     createdAt: input.time,
   };
   if (AuthorityLeafCodec.encode(leaf).length > maximumLeafBytes)

@@ -3,6 +3,7 @@ import { walletLeafKey } from '../authority.ts';
 import { KmsError } from '../errors.ts';
 import { type AuthorityWriteOf, type AuthorityChangeInput, type AuthorityChange, none } from './change.ts';
 import { type GrantParams, grantWrite, grantIds } from './grants.ts';
+import type { GrantPolicy } from '../parameters/grant.ts';
 import { requireRoot } from './who-may.ts';
 
 /** Wallets that are made, and that move to another organization. */
@@ -32,10 +33,7 @@ export function addWallet(input: AuthorityChangeInput, walletId: Uint8Array): Au
 export function transfer(
   input: AuthorityChangeInput,
   params: GrantParams & {
-    readonly retainPolicy: {
-      readonly scopes: readonly string[];
-      readonly derivationAllowlist: readonly string[] | null;
-    } | null;
+    readonly retainPolicy: GrantPolicy | null;
   },
 ): AuthorityChange {
   requireRoot(input);

@@ -1,7 +1,8 @@
 import { walletGrant } from '../result-schemas.ts';
 import { type Schema, transform } from '../schema.ts';
 import { members, type Surface } from '../surface.ts';
-import { type GrantScopes, grantPolicy, transactionPolicy } from '../parameters/grant.ts';
+import { type GrantPolicy, grantPolicy } from '../parameters/grant.ts';
+import { type TransactionPolicy, transactionPolicy } from '../parameters/transaction-policy.ts';
 import { id, name as displayName } from '../parameters/text.ts';
 
 export const name = 'grantOrganizationAccess';
@@ -12,8 +13,10 @@ export interface Params {
   readonly ownerOrganizationId: string;
   readonly targetOrganizationId: string;
   readonly walletId: string;
-  readonly policy: GrantScopes;
+  readonly policy: GrantPolicy;
   readonly policyName: string | null;
+  /** Rules about the transactions; null without any. */
+  readonly transactionPolicy: TransactionPolicy | null;
 }
 
 const params = (surface: Surface): Schema<Params> =>
@@ -25,7 +28,7 @@ const params = (surface: Surface): Schema<Params> =>
         walletId: id(surface),
         policy: grantPolicy(surface),
       },
-      optional: { policyName: displayName, transactionPolicy },
+      optional: { policyName: displayName, transactionPolicy: transactionPolicy(surface) },
     }),
     (value) => ({
       ownerOrganizationId: value.ownerOrganizationId,
@@ -33,6 +36,7 @@ const params = (surface: Surface): Schema<Params> =>
       walletId: value.walletId,
       policy: value.policy,
       policyName: value.policyName ?? null,
+      transactionPolicy: value.transactionPolicy ?? null,
     }),
   );
 

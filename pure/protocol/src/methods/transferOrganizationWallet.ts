@@ -1,7 +1,7 @@
 import { walletGrant } from '../result-schemas.ts';
 import { type Schema, transform } from '../schema.ts';
 import { members, type Surface } from '../surface.ts';
-import { type GrantScopes, grantPolicy } from '../parameters/grant.ts';
+import { type GrantPolicy, grantPolicy } from '../parameters/grant.ts';
 import { id } from '../parameters/text.ts';
 
 export const name = 'transferOrganizationWallet';
@@ -13,7 +13,7 @@ export interface Params {
   readonly targetOrganizationId: string;
   readonly walletId: string;
   /** The grant that the giver keeps; null keeps none. */
-  readonly retainPolicy: GrantScopes | null;
+  readonly retainPolicy: GrantPolicy | null;
 }
 
 const params = (surface: Surface): Schema<Params> =>

@@ -1,11 +1,10 @@
-import { KmsError } from '../errors.ts';
 import {
   array,
   enumeration,
-  json,
+  integer,
+  invalid,
   literal,
   oneOf,
-  refine,
   type Schema,
   transform,
   union,
@@ -13,6 +12,7 @@ import {
 import { members, type Surface } from '../surface.ts';
 import { derivation, derivationPath } from './derivation.ts';
 import { withoutRepeats } from './text.ts';
+import { celPolicy, type UserPolicy } from './user.ts';
 
 export const grantScopes = [
   'owner',
@@ -32,12 +32,32 @@ export interface GrantScopes {
   readonly derivationAllowlist: readonly string[] | null;
 }
 
-function comesLater(path: string, what: string): KmsError {
-  return new KmsError('not-supported', {
-    field: path,
-    detail: `${what} comes with the policy language, which this version does not have.`,
-    hint: 'Use a grant of version v0 with scopes.',
-  });
+/** Whether root users of the other organization may do with the wallet what its owner may, whatever the rules allow. */
+export type RootAccess =
+  | { readonly type: 'ALWAYS' }
+  | { readonly type: 'NONE' }
+  | { readonly type: 'AFTER_TIMESTAMP'; readonly timestampMs: number };
+
+/** Rules for another organization's users, as a user's policy has them. */
+export interface GrantRules {
+  readonly version: 'v1';
+  readonly cel: Extract<UserPolicy, { type: 'CEL' }>;
+  readonly rootAccess: RootAccess;
+}
+
+export type GrantPolicy = GrantScopes | GrantRules;
+
+/**
+ * What the authority set says of a grant: the most that it can ever let the other organization do. The signer holds to it whatever
+ * is decided; the rules of version v1 are held by the policy engine.
+ */
+export function scopesOf(policy: GrantPolicy): readonly GrantScope[] {
+  if (policy.version === 'v0') return policy.scopes;
+  const { cel, rootAccess } = policy;
+  if (rootAccess.type !== 'NONE' || !('preset' in cel) || cel.preset === 'ALLOW_ALL') return ['owner'];
+  return cel.preset === 'DENY_ALL'
+    ? []
+    : ['signaturePayload', 'signatureTransaction', 'ethereumSignMessage', 'ethereumSignTypedData'];
 }
 
 function scopesV0(surface: Surface): Schema<GrantScopes> {
@@ -62,25 +82,55 @@ function scopesV0(surface: Surface): Schema<GrantScopes> {
   }));
 }
 
-const version1: Schema<GrantScopes> = {
-  types: ['object'],
-  parse(_value, path) {
-    throw comesLater(`${path}.version`, 'A grant of version v1');
-  },
-  toJSONSchema: () => ({
-    type: 'object',
-    properties: { version: { const: 'v1' } },
-    required: ['version'],
-    description: 'Refused with not-supported.',
-  }),
-};
-
-/** The policy of a grant: version v0 with scopes. */
-export function grantPolicy(surface: Surface): Schema<GrantScopes> {
-  return union('version', { v0: scopesV0(surface), v1: version1 });
+function rootAccess(surface: Surface): Schema<RootAccess> {
+  return union('type', {
+    ALWAYS: members(surface, { required: { type: literal('ALWAYS') } }),
+    NONE: members(surface, { required: { type: literal('NONE') } }),
+    AFTER_TIMESTAMP: members(surface, {
+      required: {
+        type: literal('AFTER_TIMESTAMP'),
+        timestampMs: integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+      },
+    }),
+  });
 }
 
-/** Refused whatever it holds, since a rule that nothing enforces must not be accepted. */
-export const transactionPolicy: Schema<unknown> = refine(json() as Schema<unknown>, (_value, path) => {
-  throw comesLater(path, 'A transactionPolicy');
-});
+/** The members of a user's policy of type CEL, without its type, beside `rootAccess`. */
+function rulesV1(surface: Surface): Schema<GrantRules> {
+  const rules = celPolicy(surface);
+  const access = rootAccess(surface);
+  return {
+    types: ['object'],
+    parse(value, path) {
+      const { version: _, rootAccess: given, ...cel } = value as Readonly<Record<string, unknown>>;
+      if (Object.hasOwn(cel, 'type')) throw invalid(`${path}.type`, 'is not a known member');
+      if (given === undefined) throw invalid(`${path}.rootAccess`, 'is required');
+      return {
+        version: 'v1',
+        cel: rules.parse({ ...cel, type: 'CEL' }, path) as GrantRules['cel'],
+        rootAccess: access.parse(given, `${path}.rootAccess`),
+      };
+    },
+    toJSONSchema() {
+      const {
+        properties,
+        required: __,
+        ...shape
+      } = rules.toJSONSchema() as {
+        readonly properties: Readonly<Record<string, unknown>>;
+        readonly required?: unknown;
+      };
+      const { type: ___, ...members } = properties;
+      return {
+        ...shape,
+        properties: { version: { const: 'v1' }, ...members, rootAccess: access.toJSONSchema() },
+        required: ['version', 'rootAccess'],
+      };
+    },
+  };
+}
+
+/** The policy of a grant: version v0 with scopes, or v1 with rules. */
+export function grantPolicy(surface: Surface): Schema<GrantPolicy> {
+  return union('version', { v0: scopesV0(surface), v1: rulesV1(surface) });
+}

@@ -100,7 +100,8 @@ const usdLimit = (surface: Surface): Schema<UsdLimit> =>
     optional: memory,
   });
 
-function celPolicy(surface: Surface): Schema<UserPolicy> {
+/** A policy of type CEL: a preset, or rules with constants. */
+export function celPolicy(surface: Surface): Schema<UserPolicy> {
   const shape = members(surface, {
     required: { type: literal('CEL') },
     optional: {
