@@ -214,3 +214,26 @@ test('getAccounts: derives any path, in the order asked for, the same every time
   const keys = accounts.map(({ publicKey }) => createHash('sha256').update(publicKey).digest('hex'));
   assert.equal(new Set(keys).size, keys.length);
 });
+
+test('createWallet: the longest row that a request can ask for is made, stored and opened again', async () => {
+  const { client, organizationId } = await running.organization();
+  const accounts = Array.from({ length: 16 }, (_, index) => `m/44'/501'/${index}'`);
+  const caps = Array.from({ length: 16 }, (_, index) => ({
+    asset: `eip155:${'1'.repeat(60)}${1000 + index}/erc20:${'a'.repeat(82)}`,
+    amount: '9'.repeat(78),
+  }));
+  const networks = Array.from({ length: 16 }, (_, index) => `eip155:1${String(index).padStart(18, '0')}`);
+  const { walletId } = await client.native<Wallet>('createWallet', {
+    organizationId,
+    walletName: 'W',
+    accounts: accounts.map((derivationPath) => ({
+      derivationPath,
+      curve: 'Ed25519',
+      addressFormat: 'Solana',
+    })),
+    constraints: { networks: ['solana', ...networks.slice(1)], caps },
+  });
+  const asked = [{ derivationPath: accounts[15], curve: 'Ed25519', addressFormat: 'Solana' }];
+  const [told] = await client.native<Account[]>('getAccounts', { organizationId, walletId, accounts: asked });
+  assert.equal(told!.address, addressFor(told!));
+});
