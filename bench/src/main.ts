@@ -7,11 +7,12 @@ import { growth } from './growth.ts';
 import { overload } from './overload.ts';
 import { recover } from './recover.ts';
 import { restart } from './restart.ts';
+import { rules } from './rules.ts';
 import { soak } from './soak.ts';
 import { say } from './table.ts';
 
 /**
- * `npm run bench [-- compare | growth | overload | recover | restart | soak | decode | decide]`: tables on standard error, one JSON object on standard output (bench/README.md).
+ * `npm run bench [-- compare | growth | overload | recover | restart | rules | soak | decode | decide]`: tables on standard error, one JSON object on standard output (bench/README.md).
  */
 const suites: Readonly<Record<string, (directory: string, words: readonly string[]) => Promise<unknown>>> = {
   compare,
@@ -21,6 +22,7 @@ const suites: Readonly<Record<string, (directory: string, words: readonly string
   overload,
   recover,
   restart,
+  rules,
   soak,
 };
 

@@ -34,7 +34,13 @@ export function solanaRequests(stamper: BenchStamper, wallet: BenchWallet, count
   return Array.from({ length: count }, (_, index) => solanaRequest(stamper, wallet, index + 1));
 }
 
-export function ethereumRequests(stamper: BenchStamper, wallet: BenchWallet, count: number): Buffer[] {
+/** Nonces run on from `firstNonce`: transactions of one nonce would replace each other. */
+export function ethereumRequests(
+  stamper: BenchStamper,
+  wallet: BenchWallet,
+  count: number,
+  firstNonce = 0,
+): Buffer[] {
   return Array.from({ length: count }, (_, index) =>
     stamper.prepare('signTransaction', {
       organizationId: wallet.organizationId,
@@ -44,7 +50,7 @@ export function ethereumRequests(stamper: BenchStamper, wallet: BenchWallet, cou
         buildTransaction1559({
           kind: 'EIP_1559',
           chainId: 11155111,
-          nonce: index,
+          nonce: firstNonce + index,
           maxFeePerGas: '2000000000',
           maxPriorityFeePerGas: '1000000000',
           gasLimit: 21000,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, sign, verify } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { address as addressOfKey } from '@keystead/chains/ethereum/address';
 import { buildTransaction1559 } from '@keystead/chains/ethereum/parse';
 import { base58Decode, base58Encode } from '@keystead/crypto/base58';
@@ -19,7 +20,9 @@ import { PolicyBench, uuidText } from './policy-bench.ts';
  * What one stamped signing request costs the policy engine, in microseconds of CPU: from the frame that brings it to
  * the frames that leave, with host, certifier and signer played outside of what is counted.
  *
- *     node enclave/policy/testing/engine-cost.ts --per-frame=20 --frames=150 --organizations=1 --wallets=1
+ *     node enclave/policy/testing/engine-cost.ts --per-frame=20 --frames=150 --organizations=1 --wallets=1 --policy=FILE
+ *
+ * With a policy, in JSON, every organization has it.
  *
  * Beside it stands what one P-256 verification cost between the frames: on a busy machine both grow, and only the
  * ratio means something. With `--cpu-prof`, look at what is below `counted`; with `--expose-gc` it tells the engine's memory at the end.
@@ -190,6 +193,10 @@ const frames = option('frames', 150);
 const organizations = option('organizations', 1);
 const wallets = option('wallets', 1);
 
+const policyFile = process.argv.find((word) => word.startsWith('--policy='))?.slice('--policy='.length);
+const policy: object | null =
+  policyFile === undefined ? null : (JSON.parse(readFileSync(policyFile, 'utf8')) as object);
+
 const stamper = new Stamper();
 const uses: { readonly organizationId: string; readonly walletId: string }[] = [];
 for (let index = 0; index < organizations; index += 1) {
@@ -225,6 +232,11 @@ for (let index = 0; index < organizations; index += 1) {
       uses.push({ organizationId, walletId: uuidText(entry.keyUse!.walletId) });
     }
     forget();
+  }
+  if (policy !== null) {
+    const setting = { organizationId, policyName: 'cost', policy };
+    const set = bench.ask(stamper.request(bench, 'updatePolicy', setting));
+    assert.equal(set.status, 200, JSON.stringify(set.body));
   }
 }
 
