@@ -71,8 +71,10 @@ const RESULTS: Readonly<Record<string, string>> = {
   E10: 'a takeover: only a rule that names it lets it pass',
   E11: 'unbounded: only a rule that names it lets it pass',
   E12: 'counts',
+  E17: 'counts once',
   E18: 'changes nothing that is decided',
   E19: 'unresolved: only a rule that names it lets it pass',
+  E20: 'counts once',
   E21: 'an error, and no signature',
   H3: 'nothing found',
   H14: '503, nothing signed without an entry',
@@ -82,8 +84,6 @@ const RESULTS: Readonly<Record<string, string>> = {
 
 /** Why a row has no test under its id. It stands in the table only as long as that is so. */
 export const REASONS: Readonly<Record<string, string>> = {
-  E17: 'one entry, decided once: P8, P14, A1',
-  E20: 'signatures are given for whole transactions, one entry each; approvals of parts: not a test of this table',
   B7: 'a key held by a web page is bounded by its expiry and its user; there is no page of ours to attack yet',
   H2: 'no webhooks',
   H9: 'no password or PIN reaches a server; Argon2id runs in the launcher only, at unlock',
