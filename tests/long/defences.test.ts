@@ -20,7 +20,8 @@ interface Control {
 
 const stamp = 'pure/protocol/src/stamp.ts';
 const authenticate = 'pure/protocol/src/authenticate.ts';
-const authority = 'pure/protocol/src/authority-change.ts';
+const registration = 'pure/protocol/src/authority-change/registration.ts';
+const leaves = 'pure/protocol/src/authority-change/leaves.ts';
 const schema = 'pure/protocol/src/schema.ts';
 const request = 'pure/protocol/src/request.ts';
 const checks = 'enclave/signer/src/checks.ts';
@@ -129,12 +130,12 @@ const CONTROLS: readonly Control[] = [
   },
   {
     off: 'a new key proves that its holder asks for it',
-    parts: [{ file: authority, name: 'assertPossession', body: 'return;' }],
+    parts: [{ file: registration, name: 'assertPossession', body: 'return;' }],
     succeeds: ['B8'],
   },
   {
     off: 'a lasting root key remains',
-    parts: [{ file: authority, name: 'assertRootRemains', body: 'return;' }],
+    parts: [{ file: leaves, name: 'assertRootRemains', body: 'return;' }],
     succeeds: ['B9'],
   },
   {
@@ -216,6 +217,11 @@ const CONTROLS: readonly Control[] = [
     off: 'a counter is that of its assets',
     parts: [{ file: 'pure/policy/src/limits.ts', name: 'digestOf', body: "return '';" }],
     succeeds: ['L26'],
+  },
+  {
+    off: 'consent serves one request',
+    parts: [{ file: 'enclave/policy/src/approvals.ts', name: 'consumeApprovals', body: 'return;' }],
+    succeeds: ['E17', 'E20'],
   },
   {
     off: 'what waits for approval is bounded for each key',
