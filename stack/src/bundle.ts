@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, type BuildOptions, type Plugin } from 'esbuild';
+import { build, buildSync, type BuildOptions, type Plugin } from 'esbuild';
 
 /** The measured programs, each in `enclave/<name>/src/main.ts`. */
 export const ENCLAVE_PROGRAMS = ['policy', 'signer', 'certifier', 'realm', 'backup', 'launcher'] as const;
@@ -100,6 +100,25 @@ export async function bundleHost(entry: string): Promise<Uint8Array> {
     // What a package in CommonJS asks for are Node's own modules; everything else is in the bundle.
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire('file:///');" },
     outfile: 'host.mjs',
+  });
+  return result.outputFiles[0]!.contents;
+}
+
+/** The supervisor itself, for `npm start`: it finds the sources, and esbuild, where they lie and not where the bundle does. */
+export function bundleSupervisor(): Uint8Array {
+  // At once, and its compiler has ended when this process becomes another program.
+  const result = buildSync({
+    ...options,
+    absWorkingDir: ROOT,
+    entryPoints: ['stack/src/supervisor.ts'],
+    alias: { esbuild: import.meta.resolve('esbuild') },
+    external: [...options.external, 'file:*'],
+    define: {
+      'import.meta.dirname': JSON.stringify(join(ROOT, 'stack/src')),
+      'import.meta.filename': '""',
+    },
+    minifyWhitespace: true,
+    outfile: 'supervisor.mjs',
   });
   return result.outputFiles[0]!.contents;
 }

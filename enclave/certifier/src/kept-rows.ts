@@ -1,5 +1,5 @@
 import { equalBytes } from '@keystead/crypto/bytes';
-import { hexEncode } from '@keystead/crypto/hex';
+import { HashMap } from '@keystead/crypto/hash-map';
 import { checkpointInterval, entryHash } from '@keystead/protocol/entry';
 import { KeptRow } from '@keystead/protocol/frames';
 import type { RecordedAdvance } from '@keystead/protocol/heads-record';
@@ -17,16 +17,16 @@ export function keptRows(
   accepted: readonly RecordedAdvance[],
 ): readonly Uint8Array[] {
   if (accepted.length === 0) return [];
-  const places = new Map<string, { readonly organization: Uint8Array; readonly position: number }>();
+  const places = new HashMap<{ readonly organization: Uint8Array; readonly position: number }>();
   for (const { organization, to, entries } of accepted)
     for (const [index, { hash }] of entries.entries())
-      places.set(hexEncode(hash), { organization, position: to.position - entries.length + 1 + index });
+      places.set(hash, { organization, position: to.position - entries.length + 1 + index });
   return rows.filter((encoded) => {
     const row = decoded(encoded);
     if (row?.row !== 'entry') return row !== undefined;
     const { organization, position, bytes, checkpoint } = row;
     if (bytes.length <= rowMacBytes || checkpoint !== (position % checkpointInterval === 0)) return false;
-    const place = places.get(hexEncode(entryHash(bytes.subarray(0, bytes.length - rowMacBytes))));
+    const place = places.get(entryHash(bytes.subarray(0, bytes.length - rowMacBytes)));
     return place?.position === position && equalBytes(place.organization, organization);
   });
 }

@@ -1,5 +1,6 @@
 import { equalBytes } from '@keystead/crypto/bytes';
-import { bytesName, Recent } from '@keystead/crypto/recent';
+import { HashMap } from '@keystead/crypto/hash-map';
+import { Recent } from '@keystead/crypto/recent';
 import type { Clock } from '@keystead/enclave-runtime/program';
 import { Entry, entryHash, type Head } from '@keystead/protocol/entry';
 import { type Receipt, type ReceiptItem, receiptLifetimeMilliseconds } from '@keystead/protocol/receipt';
@@ -22,7 +23,7 @@ export interface CommittedEntry {
 export class SeenHeads {
   readonly #clock: Clock;
   // The one that was noted first is the oldest.
-  readonly #seen = new Recent<{ head: Head; at: number }>(maximumRemembered);
+  readonly #seen = new Recent<{ head: Head; at: number }, Uint8Array>(maximumRemembered, new HashMap());
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -40,13 +41,12 @@ export class SeenHeads {
       if (oldest === undefined || oldest.value.at >= now - rememberedMilliseconds) break;
       this.#seen.delete(oldest.name);
     }
-    const key = bytesName(organization);
-    const known = this.#seen.peek(key);
+    const known = this.#seen.peek(organization);
     if (known !== undefined && known.head.position >= head.position) return;
     // A head outlives the message that it came in.
     const { position, floor } = head;
     const hash = new Uint8Array(head.hash);
-    this.#seen.set(key, {
+    this.#seen.set(new Uint8Array(organization), {
       head: { position, hash, authority: new Uint8Array(head.authority), floor },
       at: now,
     });
@@ -54,7 +54,7 @@ export class SeenHeads {
 
   /** Refuses a head behind one that was seen, or another one at the same position. */
   assertNotBehind(organization: Uint8Array, head: Head): void {
-    const known = this.#seen.peek(bytesName(organization))?.head;
+    const known = this.#seen.peek(organization)?.head;
     if (known === undefined) return;
     if (head.position < known.position)
       throw refusal('head', 'The receipt is behind what the signer has seen of the organization.');

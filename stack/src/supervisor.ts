@@ -1,0 +1,2 @@
+import './forget-bundle.ts';
+import './main.ts';
