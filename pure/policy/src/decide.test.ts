@@ -346,6 +346,66 @@ describe('decide', () => {
     assert.equal(named.hint, 'Change what effects.chain names, or ask a root user to change the policy.');
   });
 
+  it('says of each construct that needs a rule what it is and where', () => {
+    const cases: readonly (readonly [Partial<Effects>, string, string, string])[] = [
+      [
+        { unresolved: [{ kind: 'program', field: 'instructions[0]', detail: 'unknown' }] },
+        'effects-unresolved',
+        'instructions[0]',
+        'program at instructions[0]: unknown',
+      ],
+      [
+        { takeovers: [{ kind: 'stake', account: 'A', by: 'B' }] },
+        'effects-takeover',
+        'takeovers[0].stake',
+        'stake would hand A to B',
+      ],
+      [
+        { takeovers: [{ kind: 'stake', account: 'A', by: null }] },
+        'effects-takeover',
+        'takeovers[0].stake',
+        'stake would hand A to somebody else',
+      ],
+      [
+        { outflows: [quiet.outflows[0]!, { ...quiet.outflows[0]!, amount: 'unbounded' }] },
+        'effects-unbounded',
+        'outflows[1].amount',
+        'nothing bounds how much of solana:x/slip44:501 leaves by transfer',
+      ],
+      [
+        {
+          grants: [
+            { kind: 'allowance', spender: 'S', asset: 'T', amount: 1n, expires: null },
+            { kind: 'permit', spender: 'S', asset: 'T', amount: 'unbounded', expires: null },
+          ],
+        },
+        'effects-unbounded',
+        'grants[1].amount',
+        'permit lets S take any amount of T',
+      ],
+    ];
+    for (const [over, rule, field, why] of cases) {
+      const decision = asked('allow "r" when true;', over);
+      assert.deepEqual(
+        [decision.outcome, decision.rule, decision.field, decision.trace],
+        ['deny', rule, field, [`${rule}: deny: ${why}`]],
+      );
+    }
+  });
+
+  it('accepts a construct under a rule that names it among others, by every name that the rule gives', () => {
+    const outflows = [{ ...quiet.outflows[0]!, amount: 'unbounded' as const }];
+    const accepting = (what: string) => asked(`allow "r" when true accepting ${what};`, { outflows }).outcome;
+    assert.equal(accepting('unbounded("transfer")'), 'allow');
+    assert.equal(accepting('takeover("stake"), unbounded("transfer")'), 'allow');
+    assert.equal(accepting('takeover("transfer")'), 'deny');
+    assert.equal(accepting('unbounded("rent")'), 'deny');
+    assert.equal(accepting('unbounded("transfer", asset: "solana:x/slip44:501", by: "B")'), 'allow');
+    assert.equal(accepting('unbounded("transfer", asset: "other")'), 'deny');
+    assert.equal(accepting('unbounded("transfer", by: "C")'), 'deny');
+    assert.equal(accepting('unbounded("transfer", subject: "x")'), 'deny');
+  });
+
   it('asks for the fewest approvals of those rules that accept what needs one', () => {
     const takeovers = [{ kind: 'stake', account: 'A', by: 'B' }];
     const rule = (id: string, approvals: number, when = 'true') =>

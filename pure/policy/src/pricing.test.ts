@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { microDollars, priceOf, type Quote, type QuoteRecord, scaledPrice, withQuote } from './pricing.ts';
+import {
+  microDollars,
+  priceOf,
+  priceText,
+  type Quote,
+  type QuoteRecord,
+  scaledPrice,
+  withQuote,
+} from './pricing.ts';
 
 const rules = { maximumAgeSeconds: 60, maximumDeviation: 500, sources: 1 };
 const now = 1_800_000_000_000;
@@ -72,6 +80,53 @@ describe('prices', () => {
       microsOf(record(quote('a', 500n, day + 7_200_000), quote('b', 490n, day + 7_200_000)), patient),
       500n,
     );
+  });
+
+  it('says in words what it took, and every source', () => {
+    const words = (known: QuoteRecord | undefined) => {
+      const price = priceOf(known, rules, now);
+      assert.ok(price.known);
+      return priceText('x/a', price);
+    };
+    const at = (age = 0) => new Date(now - age).toISOString();
+    const scaled = (micros: bigint) => scaledPrice(micros, 6);
+    assert.equal(
+      words(record(quote('b', 100n, 5), quote('a', 100n))),
+      `x/a at ${scaled(100n)} (the median of 2: a at ${at()}, b at ${at(5)})`,
+    );
+    assert.equal(
+      words(record(quote('a', 400n, 7_200_000), quote('a', 100n), quote('b', 100n))),
+      `x/a at ${scaled(200n)} (the mean of 24 hours: a at ${at()}, b at ${at()})`,
+    );
+    assert.equal(
+      words(record(quote('a', 400n, 7_200_000), quote('a', 100n))),
+      `x/a at ${scaled(400n)} (the highest of 24 hours, since one source alone lowers nothing: a at ${at()})`,
+    );
+  });
+
+  it('keeps of an hour the highest quote, whichever came first', () => {
+    for (const quotes of [
+      [quote('a', 5n), quote('a', 9n)],
+      [quote('a', 9n), quote('a', 5n)],
+    ])
+      assert.equal(record(...quotes)?.hours[0]?.highest, scaledPrice(9n, 6));
+  });
+
+  it('measures the deviation above the median and below it, and allows exactly the bound', () => {
+    assert.equal(microsOf(record(quote('a', 95n), quote('b', 100n), quote('c', 105n))), 100n);
+    assert.match(String(microsOf(record(quote('a', 94n), quote('b', 100n), quote('c', 105n)))), /disagree/);
+    assert.match(String(microsOf(record(quote('a', 95n), quote('b', 100n), quote('c', 106n)))), /disagree/);
+    // Sorted by value, not by text or source.
+    assert.equal(microsOf(record(quote('c', 99n), quote('a', 101n), quote('b', 100n))), 100n);
+  });
+
+  it('looks at hours of the last day only when it is asked, however long ago the last quote was', () => {
+    const day = 24 * 3_600_000;
+    const patient = { maximumAgeSeconds: 86_400 };
+    const old = record(quote('a', 900n, day + 3_600_000), quote('a', 100n, day - 1000));
+    assert.equal(microsOf(old, patient), 100n);
+    const edge = record(quote('a', 900n, day), quote('a', 100n, day - 1000));
+    assert.equal(microsOf(edge, patient), 900n);
   });
 
   it('forgets hours that are older than a day', () => {
