@@ -4,6 +4,9 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { writeCredentials } from '@keystead/sdk/node/credentials';
+import { HDNodeWallet } from 'ethers';
+import { keystead } from '../unlock/operator-commands.ts';
 import { mnemonicFromEntropy } from '@keystead/crypto/bip39';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
@@ -275,6 +278,85 @@ describe('a seedless wallet', () => {
     );
     await world.restartRealms(() => copy(newest, data));
     assert.equal(await phraseBehind(person, '180361'), phrase);
+  });
+
+  test('keystead backup status and verify: where the parts are and whether they open, without a guess, or all the way with the PIN', async () => {
+    const { person, phrase } = await created('180361');
+    const credentials = join(world.directory, `${person.organizationId}.json`);
+    const { api, deploymentId } = world.stack;
+    const { stamper } = world.client(person.privateKey);
+    writeCredentials(credentials, {
+      api,
+      deploymentId,
+      organizationId: person.organizationId,
+      algorithm: 'Ed25519',
+      publicKey: Buffer.from(stamper.publicKey).toString('base64url'),
+      privateKey: person.privateKey,
+    });
+    const ready = join(world.directory, `${person.organizationId}.ready.json`);
+    writeFileSync(
+      ready,
+      JSON.stringify({ backup: world.keeper, juicebox: { configuration: world.configuration() } }),
+    );
+    const backup = async <T>(words: readonly string[], input = '', code = 0) => {
+      const given = ['backup', ...words, '--ready', ready, '--credentials', credentials, '--json'];
+      const ran = await keystead(world.home, given, input);
+      assert.equal(ran.code, code, ran.err);
+      return { json: (ran.out === '' ? {} : JSON.parse(ran.out)) as T, err: ran.err, out: ran.out };
+    };
+    interface Listed {
+      readonly backups: readonly {
+        readonly guesses: number | null;
+        readonly realms: readonly { readonly state: string }[];
+        readonly lastCheck: { readonly passed: readonly string[] } | null;
+      }[];
+    }
+    const listed = async () => (await backup<Listed>(['status'])).json.backups[0]!;
+    const before = await listed();
+    assert.deepEqual(
+      [before.guesses, before.realms.map(({ state }) => state), before.lastCheck],
+      [7, ['registered', 'registered', 'registered'], null],
+    );
+    interface Verified {
+      readonly passed: readonly string[];
+      readonly addresses: Record<string, string> | null;
+      readonly matches: boolean | null;
+    }
+    const stored = await backup<Verified>(['verify', '--name', backupName]);
+    assert.deepEqual(stored.json.passed, ['released', 'well-formed', 'registered']);
+    assert.equal((await listed()).guesses, 7, 'no guess was spent');
+    const wrong = await backup(['verify', '--name', backupName, '--pin'], '000000', 1);
+    assert.match(wrong.err, /the PIN is wrong; 6 guesses remain/);
+    const whole = await backup<Verified>(['verify', '--name', backupName, '--pin'], '180361');
+    assert.equal(whole.json.passed.at(-1), 'recovered');
+    const account = HDNodeWallet.fromPhrase(phrase);
+    assert.equal(whole.json.addresses!["m/44'/60'/0'/0/0"], account.address, 'ethers derives the same');
+    assert.ok(!whole.out.includes(phrase.split(' ').slice(0, 3).join(' ')));
+    const compared = ['verify', '--name', backupName, '--pin', '--address'];
+    assert.equal((await backup<Verified>([...compared, account.address], '180361')).json.matches, true);
+    const other = await backup<Verified>([...compared, `0x${'00'.repeat(20)}`], '180361', 1);
+    assert.match(other.err, /its seed does not have that address/);
+    assert.equal((await listed()).lastCheck!.passed.at(-1), 'recovered');
+    // Realms that do not answer are seen: one that does is less than the threshold.
+    const configuration = world.configuration();
+    const realms = configuration.realms.map((realm, position) =>
+      position === 0 ? realm : { ...realm, address: 'http://127.0.0.1:9/' },
+    );
+    writeFileSync(
+      ready,
+      JSON.stringify({ backup: world.keeper, configuration: { ...configuration, realms } }),
+    );
+    const broken = await backup<Listed>(['status'], '', 1);
+    assert.deepEqual(broken.json.backups[0]!.realms.map(({ state }) => state).sort(), [
+      'registered',
+      'unreachable',
+      'unreachable',
+    ]);
+    const failed = await backup(['verify', '--name', backupName], '', 1);
+    assert.match(
+      failed.err,
+      /2 realms are needed with one registration: 1 have one, 0 none, 0 destroyed it, 2 did not/,
+    );
   });
 
   test('what a stolen key overwrote comes back within the delay with its PIN, and the PIN of the thief does not', async () => {

@@ -11,6 +11,8 @@ import { authenticatorRemove } from './commands/authenticator/remove.ts';
 import { authenticatorUpdate } from './commands/authenticator/update.ts';
 import { backupExport } from './commands/backup/export.ts';
 import { backupServe } from './commands/backup/serve.ts';
+import { backupStatus } from './commands/backup/status.ts';
+import { backupVerify } from './commands/backup/verify.ts';
 import { doctor } from './commands/doctor.ts';
 import { exportSecret } from './commands/export.ts';
 import { importSecret } from './commands/import.ts';
@@ -149,6 +151,8 @@ export const commands: readonly Command[] = [
   realmDecommission,
   backupServe,
   backupExport,
+  backupStatus,
+  backupVerify,
   recoverOfflineCommand,
   verify,
   doctor,

@@ -2,7 +2,11 @@ import { base64urlEncode } from '@keystead/crypto/base64url';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { publicKey, sign } from '@keystead/crypto/ed25519';
 import { hexEncode } from '@keystead/crypto/hex';
-import type { ConfigurationDocument, RealmDocument } from '@keystead/juicebox/configuration';
+import {
+  type ConfigurationDocument,
+  parseConfiguration,
+  type RealmDocument,
+} from '@keystead/juicebox/configuration';
 import type { BackupGeneration, BackupPlacement } from '@keystead/protocol/backup-messages';
 import {
   createRecoveryClient,
@@ -12,6 +16,7 @@ import {
   RecoveryError,
   type Stretch,
 } from '../recovery.ts';
+import { RealmConnection } from '../recovery/realm-connection.ts';
 import type { KeeperConnection } from './keeper-connection.ts';
 import { isSamePlacement, placementOf } from './placement.ts';
 import { SeedlessError } from './seedless-error.ts';
@@ -36,6 +41,24 @@ export interface RealmTarget {
   readonly generation: BackupGeneration;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** One realm of a generation. */
+export interface RealmStatus {
+  /** Hexadecimal. */
+  readonly realmId: string;
+  readonly address: string;
+  /** `locked`: destroyed by wrong PINs; `missing`: it has no registration. */
+  readonly state: 'registered' | 'locked' | 'missing' | 'unreachable';
+  /** Names the registration: a threshold of realms has the same. */
+  readonly version?: string;
+  /** Wrong PINs that can still be entered, and seconds until the next is taken. */
+  readonly guesses?: number;
+  readonly waitSeconds?: number;
+  readonly reason?: string;
+}
+
+const statusPatience = 10_000;
+const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
 
 type Scope = 'register' | 'recover' | 'delete';
 
@@ -88,9 +111,38 @@ export class RealmOperations {
     await client.register({ pin, secret: share, info: this.#info(target), guesses, ...signalOf(target) });
   }
 
-  async recover(target: RealmTarget, pin: string): Promise<Uint8Array> {
+  async recover(target: RealmTarget, pin: string | Uint8Array): Promise<Uint8Array> {
     const client = this.#client(target, 'recover');
     return client.recover({ pin, info: this.#info(target), ...signalOf(target) });
+  }
+
+  /** What each realm of the generation says, without a guess. */
+  async statuses(target: RealmTarget): Promise<readonly RealmStatus[]> {
+    const { document } = this.#placed(target);
+    const { of: token } = this.#tokens(target, 'recover');
+    const { fetch } = this.#options;
+    return Promise.all(
+      parseConfiguration(document).realms.map(async (realm): Promise<RealmStatus> => {
+        const at = { realmId: hexEncode(realm.id), address: realm.address };
+        const options = { token, fetch, random, timeout: statusPatience, signal: target.signal };
+        try {
+          const answer = await new RealmConnection(realm, options).ask({ type: 'Status' });
+          if (!('status' in answer))
+            return { ...at, state: answer.outcome === 'NoGuesses' ? 'locked' : 'missing' };
+          const { version, guesses, guessCount, waitSeconds } = answer.status;
+          return {
+            ...at,
+            state: 'registered',
+            version: hexEncode(version),
+            guesses: guesses - guessCount,
+            waitSeconds,
+          };
+        } catch (error) {
+          if (!(error instanceof RecoveryError)) throw error;
+          return { ...at, state: 'unreachable', reason: error.message };
+        }
+      }),
+    );
   }
 
   async guessesRemaining(target: RealmTarget): Promise<GuessesRemaining> {
@@ -122,10 +174,13 @@ export class RealmOperations {
   }
 
   #client(target: RealmTarget, scope: Scope): RecoveryClient {
-    const { placement } = target.generation;
+    return this.#clientOf(this.#placed(target).document, this.#tokens(target, scope));
+  }
+
+  #placed({ generation: { placement } }: RealmTarget) {
     const known = this.#known.find((one) => isSamePlacement(one.placement, placement));
     if (known === undefined) throw new SeedlessError('configuration-unknown');
-    return this.#clientOf(known.document, this.#tokens(target, scope));
+    return known;
   }
 
   #clientOf(configuration: ConfigurationDocument, { of: token, device }: RealmTokens): RecoveryClient {
