@@ -22,6 +22,8 @@ export interface ClientsDocument {
 
 export interface KeeperSettings {
   realms?: string[];
+  /** By realm id. */
+  operators?: Record<string, string>;
   tenant?: { name?: string; version?: string };
   [other: string]: unknown;
 }
@@ -58,8 +60,19 @@ export function readKeeperSettings(home: string): KeeperSettings {
 }
 
 /** A running keeper takes them within seconds. */
-export function writeKeeperRealms(home: string, realms: readonly string[]): void {
-  writeWhole(keeperSettingsOf(home), { ...readKeeperSettings(home), realms: [...realms].sort() });
+export function writeKeeperRealms(
+  home: string,
+  realms: readonly string[],
+  /** Those whose operators the keeper is told as well (spec/backup.md §9). */
+  named: readonly RealmDocument[] = [],
+): void {
+  const before = readKeeperSettings(home);
+  const known = named.flatMap(({ id, operator }) =>
+    operator === undefined ? [] : [[id.replaceAll('-', '').toLowerCase(), operator] as const],
+  );
+  const operators = { ...before.operators, ...Object.fromEntries(known) };
+  const told = Object.keys(operators).length === 0 ? {} : { operators };
+  writeWhole(keeperSettingsOf(home), { ...before, realms: [...realms].sort(), ...told });
 }
 
 export type RealmProblem = 'start-realm' | 'admit-keeper';

@@ -5,7 +5,14 @@ import { base64urlEncode } from '@keystead/crypto/base64url';
 import { utf8Decode } from '@keystead/crypto/bytes';
 import { BackupEnvelope } from '@keystead/protocol/backup-messages';
 import { surfaceCompatibility } from '@keystead/protocol/frames';
-import { type CallOptions, content, KeeperWorld, random, settings } from '../testing/permitted-calls.ts';
+import {
+  type CallOptions,
+  content,
+  KeeperWorld,
+  random,
+  realmIds,
+  settings,
+} from '../testing/permitted-calls.ts';
 
 const generation = (value: number) => base64urlEncode(new Uint8Array(16).fill(value));
 const put = (value: number, backupName = 'main'): CallOptions => ({
@@ -306,5 +313,45 @@ describe('the keeper of backups', () => {
     assert.deepEqual(early, { type: 'refused', code: 'deletion-pending' });
     const gone = await world.call({ ...change('deleteBackup', 1), statement: { time: stated + 50_000 } });
     assert.equal(gone.type === 'state' && gone.current, undefined);
+  });
+
+  test('in production it keeps nothing whose realms one operator has at the threshold, named or not; in development it says so', async () => {
+    const [one, two, three] = realmIds;
+    const placed = {
+      ...put(1),
+      content: {
+        ...content(1),
+        placement: {
+          realmIds: realmIds.map((id) => Buffer.from(id, 'hex')),
+          recoverThreshold: 2,
+          pinHashingMode: 'Standard2019' as const,
+        },
+      },
+    };
+    const world = new KeeperWorld();
+    assert.equal((await world.call(placed)).type, 'state');
+    assert.ok(world.logged.includes('realms-of-one-operator'));
+    for (const operators of [
+      undefined,
+      { [one!]: 'ada' },
+      { [one!]: 'ada', [two!]: ' Ada ', [three!]: 'bob' },
+    ]) {
+      const production = new KeeperWorld();
+      production.profile = 'production';
+      production.restart(settings({ operators }));
+      const refused = await production.call(placed);
+      assert.deepEqual(refused, { type: 'refused', code: 'operators-too-few' });
+      assert.equal(production.rows.size, 0);
+    }
+    // The control: three operators, and also two beside the keeper's own.
+    for (const operators of [
+      { [one!]: 'ada', [two!]: 'bob', [three!]: 'eve' },
+      { [one!]: 'ada', [two!]: 'bob' },
+    ]) {
+      const production = new KeeperWorld();
+      production.profile = 'production';
+      production.restart(settings({ operators }));
+      assert.equal((await production.call(placed)).type, 'state');
+    }
   });
 });

@@ -9,7 +9,7 @@ import { sha256 } from '@keystead/crypto/sha256';
 import { publicKey } from '@keystead/crypto/x25519';
 import { headKept } from '@keystead/enclave-runtime/head-table';
 import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
-import type { Program, Random } from '@keystead/enclave-runtime/program';
+import type { EnclaveContext, Program, Random } from '@keystead/enclave-runtime/program';
 import { type ChangedRow, RowHeads } from '@keystead/enclave-runtime/row-heads';
 import { StoredRows } from '@keystead/enclave-runtime/stored-rows';
 import {
@@ -23,6 +23,7 @@ import {
   BackupCall,
   BackupContent,
   BackupEnvelope,
+  type BackupPlacement,
   backupPrologue,
 } from '@keystead/protocol/backup-messages';
 import { branch } from '@keystead/protocol/deployment';
@@ -40,6 +41,7 @@ import {
   stateOf,
 } from './backup-state.ts';
 import { type Permit, permitOf } from './permit.ts';
+import { operatorOfThreshold } from './realm-operators.ts';
 import { RealmTokens, tokenLifetimeSeconds } from './realm-tokens.ts';
 import { BackupRefusal } from './refusal.ts';
 import type { BackupSettings } from './settings.ts';
@@ -48,6 +50,7 @@ export interface BackupContext {
   readonly keeperId: Uint8Array;
   readonly seed: SecretBytes;
   readonly settings: BackupSettings;
+  readonly profile: EnclaveContext['profile'];
   readonly clock: () => number;
   readonly random: Random;
   log(event: string, fields?: Readonly<Record<string, string | number | boolean>>): void;
@@ -305,6 +308,7 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
         return [backups, this.#tokensFor(backups, permit, request.params)];
       case 'putBackup': {
         const { backupName, generation } = request.params;
+        this.#assertOperators(content!.placement);
         const after = put(backups, backupName, { id: generation, content: content! });
         return [after, { type: 'state', ...stateNamed(after, backupName) }];
       }
@@ -319,6 +323,13 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
         return [after, { type: 'state', ...stateNamed(after, backupName) }];
       }
     }
+  }
+
+  /** Realms of one operator at the threshold are no threshold: an error in production, a loud line in development. */
+  #assertOperators(placement: BackupPlacement): void {
+    if (operatorOfThreshold(placement, this.#settings) === undefined) return;
+    if (this.#context.profile === 'production') throw new BackupRefusal('operators-too-few');
+    this.#context.log('realms-of-one-operator', { detail: 'whoever runs them can search a PIN' });
   }
 
   #tokensFor(

@@ -13,6 +13,7 @@ export type RefusalCode =
   | 'too-many-retired'
   | 'deletion-pending'
   | 'replacement-pending'
+  | 'operators-too-few'
   | 'row-refused';
 
 /** Nothing was changed and nothing is released. */

@@ -22,6 +22,8 @@ export interface BackupSettings {
     | undefined;
   /** Ids of the realms that tokens are made for, hexadecimal. */
   readonly realms: readonly string[];
+  /** Who runs each realm, by its id; a realm that is not here counts as run by whoever runs the keeper. */
+  readonly operators: ReadonlyMap<string, string>;
   /** The tenant that realms know this keeper as, and the version of its key there. */
   readonly tenant: { readonly name: string; readonly version: string };
   /** How long the generation in use can still be kept after it was asked to be deleted. */
@@ -32,11 +34,18 @@ const defaultDelaySeconds = 7 * 24 * 60 * 60;
 const longestDelaySeconds = 90 * 24 * 60 * 60;
 
 /**
- * Reads `{"deployment": {"deploymentId", "keys"}, "realms": [id], "tenant": {"name", "version"}, "deletionDelaySeconds"}`;
+ * Reads `{"deployment": {"deploymentId", "keys"}, "realms": [id], "operators": {id: name}, "tenant": {"name", "version"}, "deletionDelaySeconds"}`;
  * every member is optional. `keys` is that of `GET /v1/deployment`. Throws SettingsError.
  */
 export function parseBackupSettings(json: string): BackupSettings {
-  const { deployment, realms = [], tenant, deletionDelaySeconds, ...unknown } = settingsOf(json, 65_536);
+  const {
+    deployment,
+    realms = [],
+    operators,
+    tenant,
+    deletionDelaySeconds,
+    ...unknown
+  } = settingsOf(json, 65_536);
   refuseUnknown(unknown, 'settings');
   const isId = (id: JsonValue): id is string => typeof id === 'string' && /^[0-9a-f]{32}$/.test(id);
   if (!Array.isArray(realms) || realms.length > maximumRealms || !realms.every(isId))
@@ -51,9 +60,19 @@ export function parseBackupSettings(json: string): BackupSettings {
   return {
     deployment: deployment === undefined ? undefined : deploymentOf(deployment),
     realms,
+    operators: operatorsOf(operators),
     tenant: tenantOf(tenant),
     deletionDelayMilliseconds: delay * 1000,
   };
+}
+
+function operatorsOf(value: JsonValue | undefined): BackupSettings['operators'] {
+  const named = Object.entries(members(value ?? {}, 'operators')).map(([id, name]) => {
+    if (typeof name !== 'string' || name.trim() === '' || name.length > 128)
+      throw new SettingsError(`operators: a realm has no name of an operator`);
+    return [id.toLowerCase(), name.trim().toLowerCase()] as const;
+  });
+  return new Map(named);
 }
 
 function tenantOf(value: JsonValue | undefined): BackupSettings['tenant'] {

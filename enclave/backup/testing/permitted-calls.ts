@@ -91,6 +91,7 @@ export interface CallOptions {
 /** A keeper with rows in memory. */
 export class KeeperWorld {
   now = 1_800_000_000_000;
+  profile: 'development' | 'production' = 'development';
   /** The database, how far it is, and its events. */
   rows = new Map<string, Uint8Array>();
   sequence = 0;
@@ -116,6 +117,7 @@ export class KeeperWorld {
         keeperId: this.#keeperId,
         seed: this.seed,
         settings: given,
+        profile: this.profile,
         clock: () => this.now,
         random,
         log: (event) => void this.logged.push(event),

@@ -147,13 +147,20 @@ export class RealmSupervisor {
     unlock: Unlock<Uint8Array>,
     unlockRecord: string | undefined,
   ): Promise<void> {
-    const { realm, report } = this.#options;
+    const { realm, config, report } = this.#options;
     const kept = readRealmRecord(realm.home);
     const record = kept ?? (await this.#make(enclave, unlockRecord));
     let settings = readFileSync(realm.settings, 'utf8');
     const { measurement } = enclave;
     const stated = await enclave.ask(
-      { type: 'unlockRealm', unlockKey: this.#unlockKey!.expose(), record, settings, measurement },
+      {
+        type: 'unlockRealm',
+        unlockKey: this.#unlockKey!.expose(),
+        record,
+        settings,
+        profile: config.profile,
+        measurement,
+      },
       'realm',
     );
     unlock.opened();

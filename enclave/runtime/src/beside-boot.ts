@@ -25,6 +25,7 @@ export interface BesideGenesis {
 
 export interface BesideContext<Settings> extends BesideGenesis {
   readonly settings: Settings;
+  readonly profile: EnclaveContext['profile'];
   readonly clock: () => number;
   readonly random: Random;
   readonly log: EnclaveContext['log'];
@@ -90,7 +91,8 @@ export function createBesideBoot<Settings, Incoming, Outgoing, Prepared = undefi
           const genesis = openBesideRecord(domain, message.record, message.unlockKey);
           message.unlockKey.fill(0);
           ports.run((enclavePorts) => {
-            const context = { ...genesis, settings, clock: Date.now, random, log: ports.log };
+            const { profile } = message;
+            const context = { ...genesis, settings, profile, clock: Date.now, random, log: ports.log };
             const program = kind.create(context, enclavePorts);
             running = { ...genesis, program };
             return program;

@@ -105,8 +105,9 @@ export const ToEnclave = variant('type', {
     struct({
       unlockKey: fixed(32),
       record: bytes(maximumRecordBytes),
-      /** Tenants and key generations as JSON. */
+      /** What its operator says, as JSON. */
       settings: text(1048576),
+      profile: Profile,
       measurement: fixed(48),
     }),
   ],

@@ -10,7 +10,12 @@ import { sha256 } from '@keystead/crypto/sha256';
 import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js';
 import { type OpenAccount, openAccount } from './accounts.ts';
 import { signInputs } from './sign.ts';
-import { loadSigningBackend, nativeCodeBackend, portableBackend, type SigningBackend } from './signing-backend.ts';
+import {
+  loadSigningBackend,
+  nativeCodeBackend,
+  portableBackend,
+  type SigningBackend,
+} from './signing-backend.ts';
 
 const privateKey = sha256(utf8Encode('a key'));
 const message = sha256(utf8Encode('a message'));

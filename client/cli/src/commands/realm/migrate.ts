@@ -105,7 +105,8 @@ export const realmMigrate: Command = {
       };
     if (isDryRun) return outcome;
     // The keeper first: a client that knows the new configuration needs tokens for it.
-    if (!isExtended && plan.movesRegistrations) writeKeeperRealms(home, wanted);
+    if (!isExtended && plan.movesRegistrations)
+      writeKeeperRealms(home, wanted, [...document.from.realms, ...document.to.realms]);
     if (!clients.isWritten) writeWhole(clientsFile, clients.document);
     return outcome;
   },
