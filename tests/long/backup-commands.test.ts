@@ -9,11 +9,12 @@ import { base64urlEncode } from '@keystead/crypto/base64url';
 import { deploymentIdOf } from '@keystead/protocol/deployment';
 
 const root = join(import.meta.dirname, '../..');
-const home = mkdtempSync(join(tmpdir(), 'keystead-backup-'));
+const folder = mkdtempSync(join(tmpdir(), 'keystead-backup-'));
+const home = join(folder, 'home');
 let child: ChildProcess | undefined;
 after(() => {
   child?.kill('SIGKILL');
-  rmSync(home, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
 });
 
 test('keystead backup serve: a keeper alone says who it is, refuses before it has settings, takes them, and stays itself', async () => {
