@@ -23,19 +23,30 @@ withStack({}, async (stack) => {
   for (const lamports of sent) assert.equal((await scene.sends(agent, lamports)).status, 200);
   home = stack.home;
   organization = scene.organizationId;
+  // Of what others ask for later, a policy that is tried has a word; what was before is not its own.
+  const small = { every: 'effects.outflows', where: { field: 'item.amount', operator: '<=', value: '4000' } };
+  const tried = {
+    version: 1,
+    rules: [{ id: 'small', effect: 'allow', on: ['sign-transaction'], when: small }],
+  };
+  const params = { organizationId: organization, policyName: 'tried', policy: tried, mode: 'shadow' };
+  await scene.root.native('updatePolicy', params);
+  const other = await scene.user('other', open);
+  for (const lamports of [4000, 5000]) assert.equal((await scene.sends(other, lamports)).status, 200);
 });
 
-async function simulated(
-  text: string,
-  ...words: string[]
-): Promise<{ code: number; out: string; said: string }> {
+const simulated = (text: string, ...words: string[]) => {
   const file = join(folder, 'draft.txt');
   writeFileSync(file, text);
+  return told('simulate', file, ...words);
+};
+
+async function told(verb: string, ...words: string[]): Promise<{ code: number; out: string; said: string }> {
   let out = '';
   let said = '';
   const surroundings = { ...readSurroundings(), say: (line: string) => void (said += `${line}\n`) };
   const store = ['--store', join(home, 'store.sqlite'), '--organization', organization];
-  const given = ['policy', 'simulate', file, ...store, ...words];
+  const given = ['policy', verb, ...words, ...store];
   const code = await runCommandLine(given, surroundings, (each) => (out += each));
   return { code, out, said };
 }
@@ -44,9 +55,9 @@ test('policy simulate says what of the recorded ledger a draft would have refuse
   const draft = `policy 1;
 allow "small" on sign-transaction when effects.outflows.all(o, o.amount <= 4000);
 limit "day" amount per wallet, asset over rolling(duration("24h")) max ${1000 + 2000 + 3000 + 3 * FEE};`;
-  const told = await simulated(draft, '--user', 'agent');
-  assert.equal(told.code, 0, told.said);
-  const [first, ...lines] = told.out.trimEnd().split('\n');
+  const given = await simulated(draft, '--user', 'agent');
+  assert.equal(given.code, 0, given.said);
+  const [first, ...lines] = given.out.trimEnd().split('\n');
   assert.equal(first, 'would have refused 3 of 6');
   assert.match(
     lines[0]!,
@@ -74,4 +85,18 @@ test('policy simulate refuses nothing under the policy that stood, and says whic
   );
   assert.match(origin.out, /^would have refused 6 of 6\n/);
   assert.match(origin.out, /the ledger does not keep action\.origin: rules that name it saw none/);
+});
+
+test('policy shadow says what a policy that is tried would have refused, of what passed while it was tried', async () => {
+  const { out } = await told('shadow', 'tried');
+  const [first, ...lines] = out.trimEnd().split('\n');
+  assert.equal(first, 'tried would have decided otherwise on 1 of 2');
+  assert.match(
+    lines[0]!,
+    / {2}signTransaction {2}shadow tried\/small: deny: effects\.outflows\[0\]\.amount is 5000/,
+  );
+  assert.equal(
+    (await told('shadow', 'another')).out.trimEnd(),
+    'another would have decided otherwise on 0 of 0',
+  );
 });
