@@ -192,6 +192,10 @@ describe('a first start', { concurrency: false }, () => {
     first = await started.ready;
     context.diagnostic(`ready after ${Math.round(performance.now() - began)} ms`);
     assert.equal(first.ready, true);
+    assert.match(
+      started.stderr(),
+      /^warning: 3 realms of one operator: whoever runs them can search a short PIN/m,
+    );
     assert.equal(first.rpc, `${first.api}/v1/wallets/kms/rpc`);
     assert.match(String(first.api), /^http:\/\/127\.0\.0\.1:[0-9]+$/);
     for (const id of [first.organizationId, first.walletId])

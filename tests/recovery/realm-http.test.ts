@@ -4,6 +4,8 @@ import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { guessOf, register2, registrationFor } from '@keystead/enclave-realm/testing/registrations';
+import { decodeResponse, encodeRequest, type SecretsRequest } from '@keystead/juicebox/messages';
 import { createRecoveryClient, RecoveryError } from '@keystead/sdk/recovery';
 import { developmentSettings } from '@keystead/stack/realm-tenant';
 import { tenantToken } from './tokens.ts';
@@ -117,6 +119,22 @@ describe('the HTTP interface of a realm', () => {
       });
     assert.equal((await post(recover1)).status, 200);
     assert.deepEqual([...realms.running.processes], before);
+  });
+
+  test('a hundred guesses at once with a limit of five evaluate exactly five', async () => {
+    const user = randomUUID();
+    const registration = registrationFor(Buffer.from(realm().id, 'hex'), '1234', 5);
+    const ask = async (request: SecretsRequest) => {
+      const response = await post(encodeRequest(request), { authorization: `Bearer ${tokenFor(user)}` });
+      assert.equal(response.status, 200);
+      return decodeResponse(request.type, new Uint8Array(await response.arrayBuffer()));
+    };
+    await ask(register2(registration));
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, (_, pin) => ask(guessOf(`${pin}`, registration.version).request)),
+    );
+    assert.equal(answers.filter((answer) => 'evaluation' in answer).length, 5);
+    assert.equal(answers.filter(({ outcome }) => outcome === 'NoGuesses').length, 95);
   });
 
   test('hands out the tenant’s events until they are acknowledged, and to nobody else', async () => {

@@ -250,6 +250,20 @@ describe('a seedless wallet', () => {
     assert.ok(page.includes('node examples/src/seedless-wallet.ts'));
   });
 
+  test('is kept by a keeper that no bytes end', async () => {
+    const { person, phrase } = await created('180361');
+    const processes = [...world.realms.processes];
+    const post = (body: Uint8Array) =>
+      fetch(new URL('v1/backup', world.keeper.address), { method: 'POST', body: body as BodyInit });
+    for (let count = 0; count < 100; count += 1) {
+      const body = crypto.getRandomValues(new Uint8Array(count * 20));
+      assert.equal((await post(body)).status, 400, Buffer.from(body).toString('hex'));
+    }
+    assert.ok((await post(new Uint8Array(70_000))).status >= 400);
+    assert.deepEqual([...world.realms.processes], processes);
+    assert.equal(await phraseBehind(person, '180361'), phrase);
+  });
+
   test('survives the end of the keeper and of a realm by force', async () => {
     const { person, phrase } = await created('180361');
     world.realms.kill('backup-enclave');

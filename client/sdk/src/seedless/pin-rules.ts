@@ -98,7 +98,7 @@ const isDoubled = (pin: string): boolean => pin.length % 2 === 0 && /^(?:(\d)\1)
 /** 1221, 123321. */
 const isMirrored = (pin: string): boolean => pin === [...pin].reverse().join('');
 
-/** 1900 to 2099, alone, and days with one of them or with its last two digits: what birthdays look like. */
+/** 1900 to 2099, alone, and days with one of them: what birthdays look like. */
 function isYear(pin: string): boolean {
   const isDay = (text: string) => {
     const [first, second] = [Number(text.slice(0, 2)), Number(text.slice(2, 4))];
