@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
-import { cpSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { decodeResponse, encodeRequest, type SecretsRequest } from '@keystead/juicebox/messages';
 import { guessOf, register2, registrationFor } from '@keystead/enclave-realm/testing/registrations';
@@ -43,39 +41,6 @@ async function sure(user: string, request: SecretsRequest) {
 }
 
 describe('the guess limit of a realm', () => {
-  test('holds across restores of its database: an old one evaluates nothing, the newest the guesses that were left', async () => {
-    const data = join(realms.homeOf(1), 'data');
-    const copyOf = (guesses: number) => join(realms.directory, `copy-${guesses}`);
-    const copy = (from: string, to: string) => {
-      rmSync(to, { recursive: true, force: true });
-      cpSync(from, to, { recursive: true });
-    };
-    const user = randomUUID();
-    const registration = registrationFor(Buffer.from(realm().id, 'hex'), '1234', limit);
-    await sure(user, register2(registration));
-    let evaluated = 0;
-    const guess = async () => {
-      const answer = await ask(user, guessOf('0', registration.version).request);
-      if (answer !== undefined && 'evaluation' in answer) evaluated += 1;
-    };
-    for (let guesses = 0; guesses < limit - 1; guesses += 1) {
-      await realms.restart(() => copy(data, copyOf(guesses)));
-      await guess();
-      assert.equal(evaluated, guesses + 1);
-    }
-    await realms.restart(() => copy(data, copyOf(limit - 1)));
-    for (let guesses = 0; guesses < limit - 1; guesses += 1) {
-      await realms.restart(() => copy(copyOf(guesses), data));
-      assert.equal(realm().refusal, 'realm-database-old');
-      await guess();
-      assert.equal(evaluated, limit - 1);
-    }
-    await realms.restart(() => copy(copyOf(limit - 1), data));
-    for (let attempt = 0; attempt < 2 * limit; attempt += 1) await guess();
-    assert.equal(evaluated, limit);
-    assert.equal((await sure(user, { type: 'Recover1' })).outcome, 'NoGuesses');
-  });
-
   test(`holds through ${kills} kills of its processes at any moment, and nothing acknowledged is lost`, async (context) => {
     const seed = randomBytes(4).toString('hex');
     context.diagnostic(`run ${seed}`);
