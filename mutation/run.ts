@@ -1,0 +1,139 @@
+/**
+ * `npm run mutation [file …]`: changes pure/policy/src in one place at a time and runs the tests that come by. Without
+ * names all files; what was found of each is kept in results/, and report.md is written from that.
+ *
+ * Works on a copy, so that nothing here is ever left mutated. The lists of generated cases are shorter than in the suite
+ * (POLICY_CASES); the tests beside a solver are left out: they would take minutes for each mutant that survives.
+ */
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import type { PartialStrykerOptions } from '@stryker-mutator/api/core';
+import { Stryker } from '@stryker-mutator/core';
+import { type FileResult, type Results, reportText } from './report.ts';
+
+const HERE = import.meta.dirname;
+const ROOT = resolve(HERE, '..');
+const SOURCES = 'pure/policy/src';
+
+/** What was found of one source file. */
+const resultsOf = (file: string): string =>
+  join(HERE, 'results', `${file.slice(SOURCES.length + 1, -'.ts'.length)}.json`);
+
+/** Modules that remember something between calls: each mutant of them starts in a new process. */
+const REMEMBERING = ['pure/policy/src/calendar.ts'];
+const LEFT_OUT = ['never-oracle.test.ts'];
+
+const sources = globSync(`${SOURCES}/**/*.ts`, { cwd: ROOT })
+  .filter((file) => !file.endsWith('.test.ts'))
+  .sort();
+const named = process.argv
+  .slice(2)
+  .filter((each) => each !== '--report')
+  .map((path) => path.replace(`${ROOT}/`, ''));
+for (const path of named)
+  if (!sources.includes(path)) throw new Error(`${path} is no source file of pure/policy`);
+
+const copy = mkdtempSync(join(tmpdir(), 'keystead-mutation-'));
+try {
+  cpSync(join(ROOT, 'pure/policy'), join(copy, 'pure/policy'), { recursive: true });
+  cpSync(join(ROOT, 'vectors/keystead'), join(copy, 'vectors/keystead'), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+  writeFileSync(join(copy, 'package.json'), '{"type":"module"}\n');
+  process.chdir(copy);
+  process.env.POLICY_CASES ??= '500';
+  process.env.POLICY_SEARCHES ??= '100';
+  process.env.POLICY_PAIRS ??= '100';
+  if (!process.argv.includes('--report'))
+    for (const file of named.length > 0 ? named : sources) await mutate(file);
+  const results: Results = {};
+  for (const file of sources)
+    if (existsSync(resultsOf(file)))
+      results[file] = JSON.parse(readFileSync(resultsOf(file), 'utf8')) as FileResult;
+  writeFileSync(join(HERE, 'report.md'), reportText(results, sources, ROOT));
+} finally {
+  process.chdir(ROOT);
+  rmSync(copy, { recursive: true, force: true });
+}
+
+/** Test files that load a source file, by way of whatever. */
+function testsOf(file: string): string[] {
+  const loads = (path: string, seen: Set<string>): boolean => {
+    if (path === join(ROOT, file)) return true;
+    if (seen.has(path)) return false;
+    seen.add(path);
+    return [...readFileSync(path, 'utf8').matchAll(/from '(\.[^']+|@keystead\/policy\/([^']+))'/g)].some(
+      ([, name, own]) =>
+        loads(own === undefined ? resolve(dirname(path), name!) : join(ROOT, SOURCES, `${own}.ts`), seen),
+    );
+  };
+  return globSync(`${SOURCES}/**/*.test.ts`, { cwd: ROOT })
+    .filter((test) => !LEFT_OUT.some((name) => test.endsWith(name)) && loads(join(ROOT, test), new Set()))
+    .sort();
+}
+
+async function mutate(file: string): Promise<void> {
+  const start = performance.now();
+  const source = readFileSync(join(ROOT, file), 'utf8');
+  process.env.MUTATION_TESTS = testsOf(file)
+    .map((test) => join(copy, test))
+    .join(':');
+  const options: PartialStrykerOptions = {
+    mutate: [file],
+    plugins: [join(HERE, 'test-runner.ts')],
+    testRunner: 'in-process',
+    coverageAnalysis: 'perTest',
+    concurrency: 1,
+    inPlace: true,
+    tempDirName: join(copy, '.stryker'),
+    reporters: ['json'],
+    jsonReporter: { fileName: join(copy, 'mutation.json') },
+    disableTypeChecks: true,
+    // Endless loops end by the count of their rounds; the clock is for what has none, and not for a busy machine.
+    timeoutMS: 120_000,
+    timeoutFactor: 10,
+    dryRunTimeoutMinutes: 20,
+    maxTestRunnerReuse: REMEMBERING.includes(file) ? 1 : 0,
+    logLevel: 'warn' as PartialStrykerOptions['logLevel'] & string,
+    allowConsoleColors: false,
+  };
+  const mutants = await new Stryker(options).runMutationTest();
+  const textAt = ({ start, end }: (typeof mutants)[number]['location']): string => {
+    const lines = source.split('\n').slice(start.line - 1, end.line);
+    lines[lines.length - 1] = lines.at(-1)!.slice(0, end.column - 1);
+    lines[0] = lines[0]!.slice(start.column - 1);
+    return lines.join('\n');
+  };
+  const counts: Record<string, number> = {};
+  for (const { status } of mutants) counts[status] = (counts[status] ?? 0) + 1;
+  const result: FileResult = {
+    sha256: createHash('sha256').update(source).digest('hex'),
+    counts,
+    survivors: mutants
+      .filter(({ status }) => status !== 'Killed' && status !== 'Timeout')
+      .map(({ location, mutatorName, replacement, status }) => ({
+        line: location.start.line,
+        column: location.start.column,
+        status,
+        mutator: mutatorName,
+        original: textAt(location),
+        replacement: replacement ?? '',
+      })),
+  };
+  const path = resultsOf(file);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `${JSON.stringify(result, null, 1)}\n`);
+  const took = ((performance.now() - start) / 1000).toFixed(0);
+  process.stdout.write(`${file}: ${JSON.stringify(counts)} in ${took} s\n`);
+}
