@@ -57,7 +57,7 @@ export async function acceptedRequests(
   const vectors = JSON.parse(readFileSync(new URL('../vectors/requests.json', import.meta.url), 'utf8')) as {
     accepted: AcceptedRequest[];
   };
-  const target = await running.organization('Target');
+  const target = await running.organization('Target', client.key);
   const newWallet = () =>
     client.call<{ walletId: string; accounts: { address: string }[] }>('createWallet', {
       organizationId,

@@ -271,6 +271,7 @@ describe('a host that edits, moves, hides and restores rows', () => {
     }));
     assert.equal((await world.submit(world.signing(taken, 'x', member))).status, 404);
     await world.assertSigns(tenant, 'still its own');
+    await world.sharesRoot(other.organizationId, member);
     await world.done(
       world.call('transferOrganizationWallet', {
         ownerOrganizationId: tenant.organizationId,

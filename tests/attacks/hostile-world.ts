@@ -337,6 +337,12 @@ export class HostileWorld {
     return this.done(this.call('addUserToOrganization', { organizationId, user }));
   }
 
+  /** Makes `root` a key of this organization's root user, too: it can then be given wallets. */
+  sharesRoot(organizationId: string, by: Uint8Array): Promise<unknown> {
+    const params = { organizationId, username: 'root', authenticator: keypair('giver', root) };
+    return this.done(this.call('createAuthenticator', params, by));
+  }
+
   signing({ organizationId, wallet }: Tenant, message = 'hello', seed = root): RawRequest {
     return this.call('signUtf8Message', signingParams(organizationId, wallet.walletId, message), seed);
   }

@@ -30,9 +30,10 @@ interface Signed {
 }
 
 /** An owner with a wallet, and another organization. */
-async function two() {
+/** `sameRoot`: a wallet goes to no organization of which the stamping key is not a root key, too. */
+async function two({ sameRoot = false } = {}) {
   const owner = await running.organization('Owner');
-  const target = await running.organization('Target');
+  const target = await running.organization('Target', sameRoot ? owner.client.key : undefined);
   const { walletId } = await owner.client.call<{ walletId: string }>('createWallet', {
     organizationId: owner.organizationId,
     walletName: 'W',
@@ -223,7 +224,7 @@ test('getWalletAccessGrantsRequest: lists the grants of a wallet in pages, under
 });
 
 test('transferOrganizationWallet: the wallet signs for the receiver and no more for the giver', async () => {
-  const { owner, target, walletId, ids } = await two();
+  const { owner, target, walletId, ids } = await two({ sameRoot: true });
   const before = await signs(owner, walletId, 'before');
   const moved = conforming(
     'transferOrganizationWallet',
@@ -250,7 +251,7 @@ test('transferOrganizationWallet: the wallet signs for the receiver and no more 
 });
 
 test('transferOrganizationWallet: retainPolicy leaves the giver a grant, which the receiver can revoke', async () => {
-  const { owner, target, walletId, ids } = await two();
+  const { owner, target, walletId, ids } = await two({ sameRoot: true });
   await owner.client.call('transferOrganizationWallet', {
     ...ids,
     retainPolicy: { version: 'v0', scopes: ['signaturePayload'] },
@@ -267,7 +268,7 @@ test('transferOrganizationWallet: retainPolicy leaves the giver a grant, which t
 });
 
 test('transferOrganizationWallet: earlier grants end, and nothing goes to an organization that is not there', async () => {
-  const { owner, target, walletId, ids, grant } = await two();
+  const { owner, target, walletId, ids, grant } = await two({ sameRoot: true });
   const third = await running.organization('Third');
   await grant(['owner'], { targetOrganizationId: third.organizationId });
   assert.ok(verifies(await signs(third, walletId, 'a'), 'a'));
@@ -279,4 +280,19 @@ test('transferOrganizationWallet: earlier grants end, and nothing goes to an org
   await owner.client.call('transferOrganizationWallet', ids);
   await assert.rejects(signs(third, walletId, 'b'), code('wallet-not-found'));
   assert.ok(verifies(await signs(target, walletId, 'c'), 'c'));
+});
+
+test('transferOrganizationWallet: nobody is given a wallet that it did not ask for', async () => {
+  const { owner, target, walletId, ids } = await two();
+  const retainPolicy = { version: 'v0', scopes: ['owner'] };
+  for (const params of [ids, { ...ids, retainPolicy }])
+    await assert.rejects(
+      owner.client.call('transferOrganizationWallet', params),
+      code('receiver-root-required', 'params.targetOrganizationId'),
+    );
+  assert.ok(verifies(await signs(owner, walletId, 'kept'), 'kept'));
+  const { totalCount } = await target.client.call<{ totalCount: number }>('getOrganizationWallets', {
+    organizationId: target.organizationId,
+  });
+  assert.equal(totalCount, 0);
 });

@@ -195,6 +195,7 @@ describe('a grant of version v1', () => {
     const shared = await Shared.of({ version: 'v0', scopes: ['owner'] });
     const { world, between, owner } = shared;
     const retainPolicy = { version: 'v1', preset: 'LEGACY_USER_ROLE', ...never };
+    await world.sharesRoot(shared.target, member);
     await world.done(world.call('transferOrganizationWallet', { ...between, retainPolicy }));
     await world.assertSigns(owner, 'still', root);
     const exporting = { organizationId: owner.organizationId, walletId: between.walletId };

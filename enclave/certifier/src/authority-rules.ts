@@ -7,6 +7,7 @@ import { authenticate, type AuthorityReader, type Caller } from '@keystead/proto
 import { AuthorityLeaf } from '@keystead/protocol/authority';
 import { authorityChange } from '@keystead/protocol/authority-change';
 import type { AuthorityChange, AuthorityWriteOf } from '@keystead/protocol/authority-change/change';
+import { assertReceives } from '@keystead/protocol/authority-change/wallets';
 import { type AuthorityWrite, Entry, entryHash, entryKind, outcomeAllow } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
 import { RawRequest, routeRpc, surfaceCompatibility, surfaceNative } from '@keystead/protocol/frames';
@@ -72,7 +73,7 @@ export function judgeAuthority(advance: Advance, context: AuthorityContext): Aut
   const request = requestOf(evidence.request, entry, context.deploymentId);
   const verdict =
     entry.kind === entryKind.transferIn
-      ? received(entry, context.transfers, read)
+      ? received(entry, request, context.transfers, read)
       : requested(advance, entry, request, read, context);
   assertSameWrites(entry.authority, verdict.writes);
   for (const { key, value } of entry.authority) {
@@ -208,8 +209,13 @@ function requested(
   };
 }
 
-/** The organization to which a transfer goes: nobody of it stamped, so exactly the giver's writes are allowed. */
-function received(entry: Entry, transfers: readonly Transfer[], read: AuthorityReader): Judged {
+/** The organization to which a transfer goes: the stamping key is a root key of it, too, and exactly the giver's writes are allowed. */
+function received(
+  entry: Entry,
+  { stamp }: StampedRequest,
+  transfers: readonly Transfer[],
+  read: AuthorityReader,
+): Judged {
   const transfer = transfers.find(
     ({ identity, giver, receiver }) =>
       equalBytes(identity, entry.identity) &&
@@ -218,6 +224,7 @@ function received(entry: Entry, transfers: readonly Transfer[], read: AuthorityR
       equalBytes(giver, entry.counterpart),
   );
   if (transfer === undefined) throw new AdvanceRefused('transfer-unmatched');
+  assertReceives(read, stamp.keyHash, entry.time);
   for (const { key, leaf } of transfer.writes)
     if (leaf?.leaf === 'wallet' && read(key) !== undefined)
       throw new AdvanceRefused('transfer-unmatched', 'wallet');

@@ -581,10 +581,10 @@ describe('a change of the authority set', () => {
 });
 
 describe('a transfer', () => {
-  async function withWallet() {
+  async function withWallet(receiving = root) {
     const world = await founded();
     const { engine, harness, organization } = world;
-    const founding = engine.founding(stranger, 'Receiver');
+    const founding = engine.founding(receiving, 'Receiver');
     const receiver = engine.organizationOf(founding);
     await harness.advance([engine.change(receiver, founding)]);
     const make = engine.stamped(root, 'createWallet', {
@@ -610,6 +610,12 @@ describe('a transfer', () => {
     assert.equal(engine.leaf(organization, walletLeafKey(walletId)), undefined);
     assert.ok(engine.leaf(receiver, walletLeafKey(walletId)));
     assert.deepEqual((await harness.head(receiver.id)).head, receiver.head);
+  });
+
+  it('goes to no organization of which the stamping key is not a root key, too', async () => {
+    const { engine, harness, organization, receiver, request } = await withWallet(stranger);
+    const group = engine.transfer(organization, receiver, request);
+    assert.equal(refusal(await harness.advance(group)), 'receiver-root-required');
   });
 
   it('is refused without the receiver, without the giver, and in two groups', async () => {

@@ -10,6 +10,7 @@ import {
 import { authorityChange } from '@keystead/protocol/authority-change';
 import type { AuthorityChange } from '@keystead/protocol/authority-change/change';
 import { maximumUsers } from '@keystead/protocol/authority-change/users';
+import { assertReceives } from '@keystead/protocol/authority-change/wallets';
 import { entryKind, type KeyUse, outcomeAllow, outcomeDeny, zeroHash } from '@keystead/protocol/entry';
 import { errorBytes } from '@keystead/protocol/error-bytes';
 import { type ErrorCode, KmsError, toKmsError } from '@keystead/protocol/errors';
@@ -178,7 +179,7 @@ function allowed(
   draft.writeAuthority(change.writes);
   consumeWaiting(pending, draft, approvals, delaySeconds, time);
 
-  const counterpart = counterpartOf(environment, change, use);
+  const counterpart = counterpartOf(environment, change, use, pending, time);
   const shared = {
     outcome: outcomeAllow,
     code: '',
@@ -307,12 +308,15 @@ function counterpartOf(
   environment: DecisionEnvironment,
   change: AuthorityChange,
   use: Use | null,
+  { stamp }: Pending,
+  time: number,
 ): Draft | null {
   if (use?.wallet?.granted) return use.wallet.granted.owner;
   if (change.counterpart === null) return null;
   const target = environment.organizationOf(change.counterpart.organization);
   if (!target.exists) throw new KmsError('organization-not-found', { field: 'params.targetOrganizationId' });
   const draft = new Draft(target);
+  assertReceives(draft.leaf, stamp.keyHash, Math.max(time, target.tailTime));
   for (const { key } of change.counterpart.writes) draft.leaf(key);
   draft.writeAuthority(change.counterpart.writes);
   return draft;

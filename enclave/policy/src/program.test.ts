@@ -777,7 +777,7 @@ describe('two organizations', () => {
 
   it('transfers a wallet by an entry in each chain, and the giver loses it', () => {
     const { bench, organizationId, walletId } = withWallet();
-    const receiver = bench.found('receiver', 'Receiver');
+    const receiver = bench.found('root', 'Receiver');
     const answer = bench.ask(
       bench.call('transferOrganizationWallet', {
         ownerOrganizationId: organizationId,
@@ -793,33 +793,33 @@ describe('two organizations', () => {
     assert.equal(bench.head(organizationId).floor, 3);
     assert.equal(bench.head(receiver).floor, 0);
     assert.equal(bench.ask(bench.signing(organizationId, walletId)).status, 404);
-    bench.ticketFor(bench.signing(receiver, walletId, 'mine', 'receiver'));
+    bench.ticketFor(bench.signing(receiver, walletId, 'mine'));
     bench.restart();
-    bench.ticketFor(bench.signing(receiver, walletId, 'still mine', 'receiver'));
+    bench.ticketFor(bench.signing(receiver, walletId, 'still mine'));
     const count = bench.ask(bench.call('getOrganizationWallets', { organizationId })).body.totalCount;
     assert.equal(count, 0);
   });
 
   it('leaves no grant behind that would stand again when the wallet comes back', () => {
     const { bench, organizationId, walletId, guest } = withGrant();
-    const receiver = bench.found('receiver', 'Receiver');
-    const transfer = (from: string, to: string, key: string) =>
+    const receiver = bench.found('root', 'Receiver');
+    const transfer = (from: string, to: string) =>
       bench.ask(
-        bench.call(
-          'transferOrganizationWallet',
-          { ownerOrganizationId: from, targetOrganizationId: to, walletId },
-          key,
-        ),
+        bench.call('transferOrganizationWallet', {
+          ownerOrganizationId: from,
+          targetOrganizationId: to,
+          walletId,
+        }),
       );
     bench.ticketFor(bench.signing(guest, walletId, 'before', 'guest'));
     bench.restart();
-    assert.equal(transfer(organizationId, receiver, 'root').status, 200);
+    assert.equal(transfer(organizationId, receiver).status, 200);
     const gone = bench
       .chain(organizationId)
       .at(-1)!
       .authority.filter(({ value }) => value === undefined);
     assert.equal(gone.length, 2);
-    assert.equal(transfer(receiver, organizationId, 'receiver').status, 200);
+    assert.equal(transfer(receiver, organizationId).status, 200);
     bench.ticketFor(bench.signing(organizationId, walletId, 'back'));
     assert.equal(bench.ask(bench.signing(guest, walletId, 'after', 'guest')).status, 404);
     const granting = bench.call('grantOrganizationAccess', {
@@ -830,6 +830,19 @@ describe('two organizations', () => {
     });
     assert.equal(bench.ask(granting).status, 200);
     bench.ticketFor(bench.signing(guest, walletId, 'granted anew', 'guest'));
+  });
+
+  it('gives no wallet to an organization that has not registered the stamping key as a root key', () => {
+    const { bench, organizationId, walletId } = withWallet();
+    const stranger = bench.found('stranger', 'Stranger');
+    const params = { ownerOrganizationId: organizationId, targetOrganizationId: stranger, walletId };
+    const retainPolicy = { version: 'v0', scopes: ['owner'] };
+    for (const more of [{}, { retainPolicy }]) {
+      const answer = bench.ask(bench.call('transferOrganizationWallet', { ...params, ...more }));
+      assert.deepEqual([answer.status, answer.body.code], [403, 'receiver-root-required']);
+    }
+    assert.equal(bench.chain(stranger).length, 1);
+    bench.ticketFor(bench.signing(organizationId, walletId));
   });
 
   it('denies a transfer to an organization that does not exist', () => {

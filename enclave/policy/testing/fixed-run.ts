@@ -35,7 +35,7 @@ export function fixedRun() {
     outcome: utf8Encode('{"status":"sent"}'),
   });
   bench.run();
-  const guest = bench.found('guest', 'Guest');
+  const guest = bench.found('root', 'Guest');
   const named = { ownerOrganizationId: organizationId, targetOrganizationId: guest, walletId };
   bench.ask(
     bench.call('grantOrganizationAccess', {
@@ -44,7 +44,7 @@ export function fixedRun() {
       policy: { version: 'v0', scopes: ['signaturePayload'], derivationAllowlist: [solanaPath] },
     }),
   );
-  bench.ticketFor(bench.signing(guest, walletId, 'by grant', 'guest'));
+  bench.ticketFor(bench.signing(guest, walletId, 'by grant'));
   bench.ask(bench.call('transferOrganizationWallet', named));
   bench.ask(bench.call('deleteUserFromOrganization', { organizationId, username: 'alice' }));
 

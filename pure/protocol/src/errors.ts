@@ -307,6 +307,12 @@ export const errorCodes = {
     'Include a ROOT user with an authenticator that does not expire.',
     'An organization cannot be without a root user that can act.',
   ),
+  'receiver-root-required': kind(
+    403,
+    'Receiver has not agreed',
+    'Stamp with a key that the receiving organization has registered for a root user, too.',
+    'A wallet goes only to an organization of which the stamping key is a root key as well.',
+  ),
   'last-root-authenticator': kind(
     409,
     'Last root authenticator',

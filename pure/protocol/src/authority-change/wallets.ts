@@ -1,9 +1,11 @@
 import { equalBytes } from '@keystead/crypto/bytes';
+import { assertInForce, type AuthorityReader, type Caller, callerOf } from '../authenticate.ts';
 import { walletLeafKey } from '../authority.ts';
 import { KmsError } from '../errors.ts';
 import { type AuthorityWriteOf, type AuthorityChangeInput, type AuthorityChange, none } from './change.ts';
 import { type GrantParams, grantWrite, grantIds } from './grants.ts';
 import type { GrantPolicy } from '../parameters/grant.ts';
+import { organizationLeaf } from './leaves.ts';
 import { requireRoot } from './who-may.ts';
 
 /** Wallets that are made, and that move to another organization. */
@@ -56,4 +58,32 @@ export function transfer(
     counterpart: { organization: target, writes: received },
     narrowing: true,
   };
+}
+
+/**
+ * Whether the organization that `read` reads takes a wallet from whoever stamped: what arrives is listed there, and what the
+ * giver retains uses up its limits. The stamping key has to be a root key of it, too, and enough alone. `time`: of the entry
+ * there. Throws KmsError `receiver-root-required`, `organization-frozen`, and those of a key that is not in force.
+ */
+export function assertReceives(read: AuthorityReader, keyHash: Uint8Array, time: number): void {
+  const { frozen, rootThreshold } = organizationLeaf({ read });
+  if (frozen) throw new KmsError('organization-frozen', { field: 'params.targetOrganizationId' });
+  const { authenticator, user } = receiverOf(read, keyHash);
+  const { actions, wallets, approvals } = authenticator.ceiling;
+  const suffices =
+    user.root &&
+    rootThreshold <= 1 &&
+    approvals === 0 &&
+    wallets === undefined &&
+    (actions === undefined || actions.includes('transferOrganizationWallet'));
+  if (!suffices) throw new KmsError('receiver-root-required', { field: 'params.targetOrganizationId' });
+  assertInForce({ authenticator, user }, time);
+}
+
+function receiverOf(read: AuthorityReader, keyHash: Uint8Array): Caller {
+  try {
+    return callerOf(read, keyHash);
+  } catch (cause) {
+    throw new KmsError('receiver-root-required', { field: 'params.targetOrganizationId', cause });
+  }
 }
