@@ -155,7 +155,7 @@ export class InProcess {
       setImmediate(() => this.#whole.promise.then(() => this.#tick()));
     }
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('no answer')), 8000);
+      const timer = setTimeout(() => reject(new Error('no answer')), 30_000);
       this.#waiting.set(ref, (answer) => {
         clearTimeout(timer);
         resolve({
