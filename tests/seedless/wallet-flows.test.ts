@@ -313,6 +313,8 @@ describe('a seedless wallet', () => {
       JSON.stringify({ backup: world.keeper, juicebox: { configuration: world.configuration() } }),
     );
     const backup = async <T>(words: readonly string[], input = '', code = 0) => {
+      // Realms bound what one user asks in a second.
+      await new Promise((resolve) => setTimeout(resolve, 1500));
       const given = ['backup', ...words, '--ready', ready, '--credentials', credentials, '--json'];
       const ran = await keystead(world.home, given, input);
       assert.equal(ran.code, code, ran.err);
