@@ -118,6 +118,7 @@ export async function killRun(running: TestStack, seed: number, steps: number): 
     for (const { targets, answers, after, settles } of scheduleOf(seed, steps)) {
       await untilAnswered(load, overlaps ? 0 : answers, answerPatience);
       await wait(after);
+      await untilOneRuns(running, load, targets);
       const begun = performance.now();
       for (const target of targets) {
         if (running.stack.processes.has(target)) kills += 1;
@@ -138,6 +139,18 @@ export async function killRun(running: TestStack, seed: number, steps: number): 
     }
   });
   return { ...figures, kills, restarts: summary(restarts), answers: summary(firstAnswers) };
+}
+
+/** A step that nothing settled before may find its process still gone: it waits until there is one to kill. */
+async function untilOneRuns(running: TestStack, load: Load, targets: readonly ProcessName[]): Promise<void> {
+  const deadline = performance.now() + wholePatience;
+  while (!targets.some((target) => running.stack.processes.has(target))) {
+    if (performance.now() > deadline) {
+      load.oracle.report(`none of ${targets} started within a minute`);
+      return;
+    }
+    await wait(1);
+  }
 }
 
 function note(times: Map<string, number[]>, name: string, milliseconds: number): void {
