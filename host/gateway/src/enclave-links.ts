@@ -1,4 +1,3 @@
-import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Codec, nested, type Static } from '@keystead/crypto/pack';
 import type { Role } from '@keystead/protocol/deployment';
@@ -13,6 +12,7 @@ import {
 } from '@keystead/protocol/frames';
 import { FrameReader, maximumFrameBytes } from '@keystead/protocol/framing';
 import { Hello } from '@keystead/protocol/hello';
+import { listenAt } from '@keystead/host-program/listen-at';
 import { nameOf, type Report } from '@keystead/host-program/report';
 
 export const roles: readonly Role[] = ['policy', 'signer', 'certifier'];
@@ -96,20 +96,9 @@ export class EnclaveLinks {
   /** Listens on the unix socket `path`, replacing what an ended gateway left there. */
   async listen(path: string, events: LinkEvents): Promise<void> {
     this.#events = events;
-    if (existsSync(path)) {
-      if (!lstatSync(path).isSocket()) throw new TypeError(`${path} exists and is no socket`);
-      rmSync(path);
-    }
     const server = createServer((socket) => this.#accept(socket));
     this.#server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, () => {
-        server.off('error', reject);
-        server.on('error', (error) => this.#report('warn', 'accept', { reason: nameOf(error) }));
-        resolve();
-      });
-    });
+    await listenAt(server, path, this.#report);
     this.#pings = setInterval(() => this.#pingAll(), pingInterval);
   }
 

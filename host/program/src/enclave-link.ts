@@ -1,8 +1,8 @@
-import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { FrameReader, frame } from '@keystead/protocol/framing';
 import { Hello } from '@keystead/protocol/hello';
 import type { StoredRow } from '@keystead/protocol/row-frames';
+import { listenAt } from './listen-at.ts';
 import { nameOf, type Report } from './report.ts';
 
 /** What every enclave that keeps rows with a host is told (pure/protocol/src/row-frames.ts). */
@@ -87,20 +87,9 @@ export class EnclaveLink<
   }
 
   async listen(path: string): Promise<void> {
-    if (existsSync(path)) {
-      if (!lstatSync(path).isSocket()) throw new TypeError(`${path} exists and is no socket`);
-      rmSync(path);
-    }
     const server = createServer((socket) => this.#accept(socket));
     this.#server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, () => {
-        server.off('error', reject);
-        server.on('error', (error) => this.#report('warn', 'accept', { reason: nameOf(error) }));
-        resolve();
-      });
-    });
+    await listenAt(server, path, this.#report);
     this.#pings = setInterval(() => this.#ping(), pingInterval);
   }
 

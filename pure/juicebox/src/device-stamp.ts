@@ -1,4 +1,4 @@
-import { concatBytes, equalBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { concatBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { sha256 } from '@keystead/crypto/sha256';
 
 /** spec/realm.md §9.1: a guess that a device's key stamps. */
@@ -30,5 +30,3 @@ export function stampedBytes({ realmId, token, challenge, request }: Stampable):
 export function nextChallenge(challenge: Uint8Array, signature: Uint8Array): Uint8Array {
   return sha256(concatBytes(utf8Encode('keystead/realm-challenge/v1\0'), challenge, signature));
 }
-
-export const isChallenge = (bytes: Uint8Array): boolean => !equalBytes(bytes, noChallenge);
