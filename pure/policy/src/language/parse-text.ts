@@ -272,7 +272,7 @@ class Parser {
 
   #or(): Condition {
     this.#depth += 1;
-    // Twice what a document allows: parentheses that mean nothing are no depth of it.
+    // More than a document allows: parentheses that mean nothing are no depth of it.
     if (this.#depth > 4 * bounds.conditionDepth) throw this.#expected('less depth', this.#index);
     const parts = [this.#and()];
     while (this.#trySign('||')) parts.push(this.#and());
@@ -306,7 +306,7 @@ class Parser {
     }
     const start = this.#index;
     const left = this.#operand();
-    if (typeof left === 'object' && 'condition' in left) return left.condition;
+    if ('condition' in left) return left.condition;
     const token = this.#peek();
     const isRelation =
       (token.kind === 'sign' && Object.hasOwn(flipped, token.text)) ||
@@ -453,7 +453,8 @@ class Parser {
 
   #take(kind: Token['kind']): Token {
     const token = this.#peek();
-    if (token.kind !== kind) throw this.#expected(`a ${kind}`, this.#index);
+    if (token.kind !== kind)
+      throw this.#expected(kind === 'integer' ? 'an integer' : `a ${kind}`, this.#index);
     this.#index += 1;
     return token;
   }

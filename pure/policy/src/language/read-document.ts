@@ -92,7 +92,7 @@ function readCondition(value: unknown, at: string, depth: number): Condition {
     throw invalid(at, 'must be an object');
   const kind = kinds.find((member) => Object.hasOwn(value, member));
   const inner = (part: unknown, below: string): Condition => readCondition(part, below, depth + 1);
-  const nested: Schema<Condition> = { types: ['object'], parse: inner, toJSONSchema: condition.toJSONSchema };
+  const nested: Schema<Condition> = { ...condition, parse: inner };
   const parts = array(nested, { min: 2, max: bounds.conditionNodes });
   switch (kind) {
     case undefined:

@@ -118,6 +118,8 @@ describe('what is said of a condition that is refused', () => {
       ' 2026-01-31T00:00:00Z',
       '2026-01-31T00:00:00Z ',
       '+002026-01-31T00:00:00Z',
+      '+012026-01-31T00:00:00Z',
+      '-000001-01-31T00:00:00.000Z',
       'x',
     ])
       assert.equal(isTimestamp(text), false, text);
