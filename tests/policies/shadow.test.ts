@@ -138,3 +138,30 @@ test('the ledger tells of the time in which a policy was tried, and of what pass
   assert.match(others[0]!.line, /6000/);
   assert.deepEqual(shadowsIn(await tried.rows(), 'another'), { passed: 0, others: [] });
 });
+
+test('a shadow that would be too much work is not tried, says so, and leaves the others their room; enforced, it denies', async () => {
+  const tried = await Tried.of();
+  // Local time of a zone takes 3,000 steps of the 1,000,000 (spec/policy.md §4.3).
+  const hours = Intl.supportedValuesOf('timeZone')
+    .slice(0, 340)
+    .map((zone) => ({ field: `time.now.getHours("${zone}")`, operator: '<', value: '24' }));
+  const wide = { ...small(), rules: [{ ...small().rules[0], id: 'wide', when: { all: hours } }] };
+  await tried.set(wide, 'shadow', 'a-wide');
+  await tried.set(small(), 'shadow', 'draft');
+  assert.equal(await tried.pays(5000), 200);
+  const lines = (await tried.lastTrace()).filter((line) => line.startsWith('shadow'));
+  assert.equal(lines.length, 2);
+  assert.match(lines[0]!, /^shadow a-wide: deny: .*more steps than a decision may$/);
+  assert.match(lines[1]!, /^shadow draft\/small: deny: effects\.outflows/);
+
+  await tried.set(wide, undefined, 'a-wide');
+  assert.equal(await tried.pays(5), 403);
+  const { code, rule } = entryOfRow((await tried.rows()).at(-1)!.bytes).decision;
+  assert.deepEqual([code, rule], ['policy-too-complex', 'a-wide/wide']);
+  await tried.set(
+    { ...wide, rules: [{ ...wide.rules[0], when: { all: hours.slice(0, 300) } }] },
+    undefined,
+    'a-wide',
+  );
+  assert.equal(await tried.pays(5), 200);
+});

@@ -10,6 +10,7 @@ import { placesOf } from '@keystead/policy/exclusive';
 import { policyDocument } from '@keystead/policy/language/read-document';
 import { grantDocument, policyName, userPolicyDocument } from '@keystead/policy/presets';
 import type { PolicyRequest } from '@keystead/policy/request';
+import { mostSteps, stepsOf } from '@keystead/policy/work';
 import type { AddressFormat } from '@keystead/chains/chain';
 import type { Caller } from '@keystead/protocol/authenticate';
 import type { AuthenticatorLeaf, GrantLeaf } from '@keystead/protocol/authority';
@@ -149,6 +150,7 @@ const noShadows: Shadows = { lines: [], reservations: [] };
 /** Tries each shadow alone on a request that passes. Whatever one says, and whatever it costs, the request passes. */
 function shadowsOver(
   draft: Draft,
+  standing: readonly StandingPolicy[],
   use: Use | null,
   action: ActionClass,
   request: PolicyRequest,
@@ -164,6 +166,10 @@ function shadowsOver(
   if (shadows.length === 0) return noShadows;
   const lines: string[] = [];
   const reservations: (Reserving & { readonly home: Draft })[] = [];
+  let steps = stepsOf(
+    standing.map(({ policy }) => policy),
+    request,
+  );
   for (const shadow of shadows) {
     const { policy, home } = shadow;
     let readings: Readonly<Record<string, Effects>> | null;
@@ -175,6 +181,14 @@ function shadowsOver(
       continue;
     }
     const seen = readings === null ? request : { ...request, readings };
+    const ofShadow = stepsOf([policy], seen);
+    if (steps + ofShadow > mostSteps) {
+      lines.push(
+        `shadow ${policy.name}: deny: beside the others it would take more steps than a decision may`,
+      );
+      continue;
+    }
+    steps += ofShadow;
     const decision = decideInWords(
       [policy],
       seen,
@@ -305,7 +319,7 @@ export function decideOn(
     byPolicies.outcome === 'allow' ? withinTransactionPolicy(pending, use, byPolicies) : byPolicies;
   const shadows =
     enforced.outcome === 'allow'
-      ? shadowsOver(draft, use, action, request, places, now, enforced)
+      ? shadowsOver(draft, standing, use, action, request, places, now, enforced)
       : noShadows;
   const decision =
     shadows.lines.length === 0 ? enforced : { ...enforced, trace: [...enforced.trace, ...shadows.lines] };

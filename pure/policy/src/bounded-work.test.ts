@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Effects } from '@keystead/chains/effects';
 import { compilePolicy } from './compile-policy.ts';
-import { decideInWords } from './decide.ts';
+import { decide, decideInWords } from './decide.ts';
 import type { Condition } from './language/document.ts';
 import { policyDocument } from './language/read-document.ts';
 import type { PolicyRequest } from './request.ts';
+import { mostSteps, stepsOf } from './work.ts';
 
 /** Work that a hostile policy and a large transaction ask for, counted and never timed: one engine serves all organizations. */
 
@@ -113,7 +114,7 @@ describe('one decision', () => {
       operator: '>',
       value: String(value),
     });
-    const parts = Array.from({ length: 4000 }, (_, i) => amount(1000 + i));
+    const parts = Array.from({ length: 1600 }, (_, i) => amount(1000 + i));
     for (const when of [
       { every: 'effects.outflows', where: { all: parts } },
       { some: 'effects.outflows', where: { any: parts } },
@@ -140,3 +141,209 @@ describe('one decision', () => {
     }
   });
 });
+
+describe('the steps of a decision', () => {
+  const element: Condition = { field: 'item.amount', operator: '>', value: '4' };
+  const sorted = (parts: number): Condition => ({
+    every: 'effects.outflows',
+    where: { all: Array.from({ length: parts - 1 }, () => element) },
+  });
+  const policyOf = (rules: object[], limits: object[] = []) =>
+    compilePolicy(
+      'p',
+      policyDocument.parse({ version: 1, rules, ...(limits.length === 0 ? {} : { limits }) }, 'policy'),
+    );
+  const rule = (id: string, when: Condition, others: object = {}) => ({
+    id,
+    effect: 'allow',
+    on: ['sign-transaction'],
+    when,
+    ...others,
+  });
+
+  it('are at most 1,000,000: what takes exactly so many is decided, one more is denied before anything is read', () => {
+    // 1 for the list, and 1,000 parts for each of 999 outputs; then constants.
+    const most = [
+      policyOf([
+        rule('a-wide', sorted(1000)),
+        ...Array.from({ length: 199 }, (_, i) => rule(`r${i}`, { constant: true })),
+      ]),
+      policyOf([
+        rule('a', {
+          any: [...Array.from({ length: 798 }, (): Condition => ({ constant: true })), { constant: true }],
+        }),
+      ]),
+    ];
+    const reading = { ...counting(), parts: 0 };
+    const request = paying(999);
+    const outflows = request.effects!.outflows.map((outflow) => ({
+      ...outflow,
+      get amount() {
+        reading.parts += 1;
+        return 5n;
+      },
+    }));
+    const counted = { ...request, effects: { ...request.effects!, outflows } };
+    assert.equal(stepsOf(most, counted), mostSteps);
+    reading.parts = 0;
+    assert.equal(decide(most, counted, reading, 0).outcome, 'allow');
+    // The wide rule was looked at as often as counted, and each output for whether it is bounded.
+    assert.equal(reading.parts, 999 * 999 + 3 * 999);
+
+    reading.parts = 0;
+    const more = [...most, policyOf([rule('one', { constant: true })])];
+    const decision = decideInWords(more, counted, reading, 0);
+    assert.deepEqual(
+      [decision.outcome, decision.code, decision.rule, decision.field, decision.counterfactual],
+      ['deny', 'policy-too-complex', 'p/a-wide', 'effects', null],
+    );
+    assert.match(decision.trace.at(-1)!, /take 1000001 steps over this request, 999001 of them here/);
+    // No condition was looked at, only whether outflows are bounded.
+    assert.ok(reading.parts <= 3 * 999, String(reading.parts));
+  });
+
+  it('leave hundreds of rules with limits over a full-size transaction alone', () => {
+    const rules = Array.from({ length: 256 }, (_, i) => rule(`r${i}`, sorted(5)));
+    const limits = ['user', 'wallet', 'organization'].map((key) => ({
+      id: key,
+      meter: 'amount',
+      per: ['asset', key],
+      window: { kind: 'calendar', unit: 'day', timeZone: 'Europe/Berlin' },
+      max: '1000000',
+    }));
+    assert.equal(decide([policyOf(rules, limits)], paying(700), counting(), 0).outcome, 'allow');
+  });
+
+  it('do not depend on the order of rules or policies, nor on what rules find', () => {
+    const [first, second] = [rule('first', sorted(1000)), rule('second', { constant: true })];
+    for (const policies of [
+      [policyOf([first, second]), policyOf([second])],
+      [policyOf([second]), policyOf([second, first])],
+    ]) {
+      const decision = decideInWords(policies, paying(1001), counting(), 0);
+      assert.deepEqual([decision.code, decision.rule], ['policy-too-complex', 'p/first']);
+      assert.equal(stepsOf(policies, paying(1001)), 1_001_003);
+      assert.equal(decide(policies, paying(900), counting(), 0).outcome, 'allow');
+    }
+  });
+
+  it('count what binds: rules about other actions and chains cost nothing', () => {
+    const other = { ...rule('other', sorted(4000)), on: ['sign-typed-data'] };
+    const onChain = (chain: string): Condition => ({
+      all: [{ field: 'effects.chain', operator: '==', value: chain }, sorted(4000)],
+    });
+    assert.equal(stepsOf([policyOf([other])], paying(700)), 0);
+    assert.equal(stepsOf([policyOf([rule('elsewhere', onChain('sui'))])], paying(700)), 0);
+    assert.equal(stepsOf([policyOf([rule('here', onChain('bitcoin'))])], paying(700)), 4000 * 700 + 3);
+  });
+
+  it('count a limit by its charges, keys, counters and prices, and what a rule names of it once more', () => {
+    const limit = (others: object) => ({
+      id: 'l',
+      meter: 'amount',
+      per: ['asset'],
+      window: day,
+      max: '1',
+      ...others,
+    });
+    const steps = (others: object, when: Condition = { constant: true }) =>
+      stepsOf([policyOf([rule('r', when)], [limit(others)])], paying(99));
+    const named: Condition = { field: 'usage["l"]', operator: '<', value: '3' };
+    const charges = 100;
+    assert.equal(steps({}), 1 + charges * 15 + 500);
+    assert.equal(steps({}, named), 1 + 2 * (charges * 15 + 500));
+    assert.equal(steps({ per: ['asset', 'destination'] }), 1 + charges * 20 + 64 * 500);
+    assert.equal(steps({ window: { kind: 'transaction' } }), 1 + charges * 15);
+    assert.equal(steps({ meter: 'usd', per: ['wallet'] }), 1 + charges * 15 + 500 + 1000);
+    assert.equal(steps({ meter: 'count', per: ['user', 'wallet'] }), 1 + 20 + 500);
+    const calendar = { kind: 'calendar', unit: 'day', timeZone: 'Europe/Berlin' };
+    assert.equal(steps({ window: calendar }), 1 + charges * 15 + 500 + 10_000);
+    // A limit about another action is counted only where a rule names it.
+    assert.equal(steps({ on: ['sign-typed-data'] }), 1);
+    assert.equal(steps({ on: ['sign-typed-data'] }, named), 1 + charges * 15 + 500);
+  });
+
+  it('count local time and calendar periods once for all policies', () => {
+    const hour = (zone: string): Condition => ({
+      field: `time.now.getHours("${zone}")`,
+      operator: '<',
+      value: '12',
+    });
+    const berlin = policyOf([rule('r', hour('Europe/Berlin'))]);
+    const paris = policyOf([rule('r', hour('Europe/Paris'))]);
+    assert.equal(stepsOf([berlin], paying(1)), 3001);
+    assert.equal(stepsOf([berlin, berlin], paying(1)), 3002);
+    assert.equal(stepsOf([berlin, paris], paying(1)), 6002);
+    const zones = Array.from({ length: 340 }, (_, i) => rule(`r${i}`, hour(zoneOf(i))));
+    const many = [policyOf(zones.slice(0, 170)), policyOf(zones.slice(170))];
+    assert.equal(decideInWords(many, paying(1), counting(), 0).code, 'policy-too-complex');
+  });
+
+  it('look at each rule that accepts once for all that is to be accepted', () => {
+    const request = paying(0);
+    const unresolved = Array.from({ length: 300 }, (_, i) => ({
+      kind: 'unknown-program' as const,
+      field: `instructions[${i}]`,
+      detail: 'unknown',
+      subject: `s${i % 2}`,
+    }));
+    const strange = { ...request, effects: { ...request.effects!, unresolved } };
+    const accepts = ['s0', 's1'].map((subject) => ({ what: 'unresolved', kind: 'unknown-program', subject }));
+    const some: Condition = { some: 'effects.unresolved', where: { has: 'item.subject' } };
+    const policy = policyOf([rule('r', some, { accepts })]);
+    let looks = 0;
+    const watched = {
+      ...strange,
+      effects: {
+        ...strange.effects,
+        unresolved: unresolved.map((one) => ({
+          ...one,
+          get subject() {
+            looks += 1;
+            return one.subject;
+          },
+        })),
+      },
+    };
+    // Twice the condition, and 300 things by two acceptances.
+    assert.equal(stepsOf([policy], watched), 2 * 301 + 600);
+    looks = 0;
+    assert.equal(decide([policy], watched, counting(), 0).outcome, 'allow');
+    assert.ok(looks <= 302, String(looks));
+    const many = policyOf(
+      Array.from({ length: 200 }, (_, i) =>
+        rule(
+          `r${i}`,
+          { constant: true },
+          {
+            accepts: Array.from({ length: 20 }, () => accepts[0]),
+          },
+        ),
+      ),
+    );
+    assert.equal(decideInWords([many], watched, counting(), 0).code, 'policy-too-complex');
+    assert.equal(decide([many], paying(1), counting(), 0).outcome, 'allow');
+  });
+
+  it('ask for the price of an asset once for all that leaves of it', () => {
+    let asked = 0;
+    const usage = {
+      spent: () => 0n,
+      quotes: () => {
+        asked += 1;
+        return { quotes: [{ source: 's', time: 0, scaled: 1n }], hours: [] };
+      },
+    };
+    const limits = [{ id: 'l', meter: 'usd', per: ['wallet'], window: day, max: '1000000' }];
+    assert.equal(
+      decide([policyOf([rule('r', { constant: true })], limits)], paying(700), usage, 0).outcome,
+      'allow',
+    );
+    assert.equal(asked, 1);
+  });
+});
+
+/** Different time zones of the runtime. */
+function zoneOf(index: number): string {
+  return Intl.supportedValuesOf('timeZone')[index]!;
+}

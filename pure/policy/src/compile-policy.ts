@@ -3,8 +3,10 @@ import type { CallDescription } from '@keystead/chains/call-description';
 import type { ChainName } from '@keystead/chains/effects';
 import { type ActionClass, actionClasses, actionsWithEffects } from './action-class.ts';
 import { compileCondition, type Test } from './language/compile-condition.ts';
-import { checkCondition } from './language/check-condition.ts';
+import { addressText, assetText } from './language/address-text.ts';
+import { checkCondition, type ConditionFacts } from './language/check-condition.ts';
 import {
+  type Acceptance,
   type Condition,
   defaultPricing,
   type PolicyDocument,
@@ -15,6 +17,9 @@ import { type CompiledLimit, compileLimit } from './limits.ts';
 export interface CompiledRule {
   readonly document: RuleDocument;
   readonly test: Test;
+  readonly facts: ConditionFacts;
+  /** What it accepts, assets and addresses as effects write them. */
+  readonly accepts: readonly Acceptance[];
   readonly actions: ReadonlySet<ActionClass>;
   /** Chains that the rule can be about; null for all. */
   readonly chains: ReadonlySet<string> | null;
@@ -36,6 +41,10 @@ export interface CompiledPolicy {
   readonly denies: readonly CompiledRule[];
   readonly limits: readonly CompiledLimit[];
   readonly limitsById: ReadonlyMap<string, CompiledLimit>;
+  /** Parts of all conditions, and everything that is accepted. */
+  readonly parts: number;
+  /** Time zones that conditions name. */
+  readonly zones: number;
   /** Applicable rules by action and chain. */
   readonly index: readonly Applicable[];
 }
@@ -94,7 +103,9 @@ export function compilePolicy(name: string, document: PolicyDocument): CompiledP
   const limitsById = new Map(limits.map((limit) => [limit.document.id, limit]));
   const { calls = [], owners: knownOwners = [] } = document;
   const reading = calls.length + knownOwners.length === 0 ? null : { calls, knownOwners };
-  return { name, document, reading, allows, denies, limits, limitsById, index };
+  const parts = rules.reduce((sum, { facts, accepts }) => sum + facts.nodes + accepts.length, 0);
+  const zones = rules.reduce((sum, { facts }) => sum + facts.zones.length, 0);
+  return { name, document, reading, allows, denies, limits, limitsById, parts, zones, index };
 }
 
 /** Who may sign transactions may ask what would become of one: nothing is signed, reserved or changed by that. */
@@ -110,10 +121,13 @@ function dryRuns(name: string, allows: readonly CompiledRule[]): CompiledRule[] 
 }
 
 function compileRule(name: string, rule: RuleDocument, { lists = {} }: PolicyDocument): CompiledRule {
+  const facts = checkCondition(rule.when, lists, '');
   return {
     document: rule,
     test: compileCondition(rule.when, lists),
-    actions: new Set(rule.on ?? defaultActions(rule, lists)),
+    facts,
+    accepts: (rule.accepts ?? []).map(canonicalAcceptance),
+    actions: new Set(rule.on ?? defaultActions(rule, facts)),
     chains: chainsOf(rule.when),
     approvals: rule.approvals ?? 0,
     delaySeconds: rule.delaySeconds ?? 0,
@@ -122,9 +136,16 @@ function compileRule(name: string, rule: RuleDocument, { lists = {} }: PolicyDoc
   };
 }
 
+function canonicalAcceptance({ asset, by, ...others }: Acceptance): Acceptance {
+  return {
+    ...others,
+    ...(asset === undefined ? {} : { asset: assetText(asset) }),
+    ...(by === undefined ? {} : { by: addressText(by) }),
+  };
+}
+
 /** Bytes of unknown meaning are signed only where a rule says so; a denial covers them all the same. */
-function defaultActions(rule: RuleDocument, lists: NonNullable<PolicyDocument['lists']>): ActionClass[] {
-  const { needsEffects } = checkCondition(rule.when, lists, '');
+function defaultActions(rule: RuleDocument, { needsEffects }: ConditionFacts): ActionClass[] {
   return actionClasses.filter((action) => {
     if (action === 'unsupported') return false;
     if (needsEffects) return actionsWithEffects.has(action);

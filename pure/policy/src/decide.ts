@@ -16,6 +16,7 @@ import type { LimitDocument } from './language/document.ts';
 import { rawPayloadRule } from './presets.ts';
 import { type PolicyRequest, seenBy } from './request.ts';
 import { windowText } from './window.ts';
+import { mostSteps, type TooMuchWork, tooMuchWork } from './work.ts';
 
 /** The policies that stand over one request. A request passes when every one of them lets it pass. */
 export type PolicySet = readonly CompiledPolicy[];
@@ -79,6 +80,7 @@ export interface Refusal {
   readonly reason:
     | { readonly kind: 'denied'; readonly rule: CompiledRule; readonly context: EvaluationContext }
     | { readonly kind: 'not-allowed'; readonly applicable: Applicable; readonly context: EvaluationContext }
+    | { readonly kind: 'work'; readonly work: TooMuchWork }
     | { readonly kind: 'exception'; readonly exception: Exception }
     | { readonly kind: 'limit'; readonly refusal: LimitRefusal; readonly context: EvaluationContext };
 }
@@ -86,7 +88,9 @@ export interface Refusal {
 const none: readonly [] = [];
 const noLists: Lists = {};
 const noExceptions: readonly Exception[] = [];
-const noPrices: readonly string[] = [];
+const noPrices: ReadonlySet<string> = new Set();
+
+const noTruths = new Map<CompiledRule, boolean>();
 
 /** What stands where no policy does: nothing is allowed. */
 const nothing: PolicySet = [compilePolicy('no policy', { version: 1, rules: [] })];
@@ -160,9 +164,9 @@ interface Passed {
   readonly rule: CompiledRule;
   readonly approvals: number;
   readonly delaySeconds: number;
-  readonly reservations: readonly PolicyReservation[];
+  readonly reservations: Iterable<PolicyReservation>;
   /** Prices by which its limits valued the request, in words. */
-  readonly prices: readonly string[];
+  readonly prices: ReadonlySet<string>;
 }
 
 /** Null when every policy lets the request pass. */
@@ -176,6 +180,8 @@ function run(
   const policies = given.length === 0 ? nothing : given;
   const chain = request.effects === null ? null : request.effects.chain;
   const index = indexOf(actionClassOf(request.action), chain);
+  const work = tooMuchWork(policies, request, index);
+  if (work !== null) return { policy: work.policy, reason: { kind: 'work', work } };
   const unread = request.effects === null ? noExceptions : exceptionsOf(request.effects);
   for (let number = 0; number < policies.length; number += 1) {
     const policy = policies[number]!;
@@ -200,30 +206,35 @@ function run(
     }
     if (allowed === null) return { policy, reason: { kind: 'not-allowed', applicable, context } };
     let { approvals, delaySeconds } = allowed;
+    const truths = exceptions.length === 0 ? noTruths : new Map<CompiledRule, boolean>();
     for (const exception of exceptions) {
-      const accepting = acceptingRule(exception, allows, context);
+      const accepting = acceptingRule(exception, allows, context, truths);
       if (accepting === null) return { policy, reason: { kind: 'exception', exception } };
       approvals = Math.max(approvals, accepting.approvals);
       delaySeconds = Math.max(delaySeconds, accepting.delaySeconds);
     }
-    const reservations: PolicyReservation[] = [];
-    let prices = noPrices;
+    let reservations: Map<string, PolicyReservation> | null = null;
+    let prices: Set<string> | null = null;
     for (const limit of applicable.limits) {
       const checked = checkLimit(limit, context, usage, number);
       if ('why' in checked) return { policy, reason: { kind: 'limit', refusal: checked, context } };
       for (const { scope, asset, amount, prices: used } of checked) {
-        for (const price of used ?? []) {
-          const line = `${policy.name}/${limit.document.id}: ${price}`;
-          if (!prices.includes(line)) prices = [...prices, line];
+        for (const price of used ?? noPrices) {
+          prices ??= new Set();
+          prices.add(`${policy.name}/${limit.document.id}: ${price}`);
         }
-        if (
-          limit.document.window.kind !== 'transaction' &&
-          !reservations.some((known) => known.scope === scope)
-        )
-          reservations.push({ policy: number, scope, asset, amount });
+        if (limit.document.window.kind === 'transaction') continue;
+        reservations ??= new Map();
+        if (!reservations.has(scope)) reservations.set(scope, { policy: number, scope, asset, amount });
       }
     }
-    pass({ rule: allowed, approvals, delaySeconds, reservations, prices });
+    pass({
+      rule: allowed,
+      approvals,
+      delaySeconds,
+      reservations: reservations?.values() ?? none,
+      prices: prices ?? noPrices,
+    });
   }
   return null;
 }
@@ -273,6 +284,18 @@ const askRoot = 'Ask a root user of the organization to do this or to widen the 
 
 function wordsOf(policy: CompiledPolicy, reason: Refusal['reason'], request: PolicyRequest): Words {
   switch (reason.kind) {
+    case 'work': {
+      const { name, steps, ofAll } = reason.work;
+      return {
+        rule: name,
+        field: 'effects',
+        why: `the policies would take ${ofAll} steps over this request, ${steps} of them here, and a decision takes at most ${mostSteps}`,
+        hint: 'Split the transaction into smaller ones, or ask a root user to shorten what rule names.',
+        code: 'policy-too-complex',
+        findings: [],
+        excess: null,
+      };
+    }
     case 'exception': {
       const { rule, field, why, hint } = reason.exception;
       return { rule, field, why, hint, code: 'transaction-blocked', findings: [], excess: null };

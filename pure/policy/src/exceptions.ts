@@ -5,7 +5,6 @@
 import type { Effects } from '@keystead/chains/effects';
 import { asksLess, type CompiledRule } from './compile-policy.ts';
 import type { EvaluationContext } from './evaluation.ts';
-import { addressText, assetText } from './language/address-text.ts';
 import { isTrue } from './language/compile-condition.ts';
 import type { Acceptance } from './language/document.ts';
 
@@ -88,17 +87,26 @@ export function exceptionsOf(effects: Effects): readonly Exception[] {
   return found;
 }
 
-/** Of the rules that accept a construct the one that asks for the least; null when none accepts it. */
+/**
+ * Of the rules that accept a construct the one that asks for the least; null when none accepts it. `truths` holds what rules
+ * were found to be: each is looked at once for all constructs of a request.
+ */
 export function acceptingRule(
   exception: Exception,
   allows: readonly CompiledRule[],
   context: EvaluationContext,
+  truths: Map<CompiledRule, boolean>,
 ): CompiledRule | null {
   let least: CompiledRule | null = null;
   for (const rule of allows) {
-    const named = rule.document.accepts?.some((acceptance) => isNamed(exception, acceptance)) === true;
-    if (!named || (least !== null && !asksLess(rule, least)) || rule.test(context) !== isTrue) continue;
-    least = rule;
+    if (!rule.accepts.some((acceptance) => isNamed(exception, acceptance))) continue;
+    if (least !== null && !asksLess(rule, least)) continue;
+    let holds = truths.get(rule);
+    if (holds === undefined) {
+      holds = rule.test(context) === isTrue;
+      truths.set(rule, holds);
+    }
+    if (holds) least = rule;
   }
   return least;
 }
@@ -108,7 +116,7 @@ function isNamed(exception: Exception, { what, kind, subject, asset, by }: Accep
     exception.what === what &&
     exception.kind === kind &&
     (subject === undefined || exception.subject === subject) &&
-    (asset === undefined || exception.asset === assetText(asset)) &&
-    (by === undefined || exception.by === addressText(by))
+    (asset === undefined || exception.asset === asset) &&
+    (by === undefined || exception.by === by)
   );
 }

@@ -42,7 +42,7 @@ export interface Reservation {
   readonly asset: string;
   readonly amount: bigint;
   /** Prices by which the amount was valued, in words. */
-  readonly prices?: readonly string[];
+  readonly prices?: ReadonlySet<string>;
 }
 
 /** Why a limit does not let a request pass. */
@@ -64,13 +64,20 @@ interface Counter {
   readonly scope: string;
   readonly asset: string;
   amount: bigint;
-  prices?: string[];
+  prices?: Set<string>;
+}
+
+interface PriceInWords {
+  readonly scaled: bigint;
+  readonly text: string;
 }
 
 export interface CompiledLimit {
   readonly document: LimitDocument;
   readonly max: bigint;
   readonly actions: ReadonlySet<ActionClass>;
+  /** What it looks at in each charge. */
+  readonly keys: ReadonlySet<ScopeKey>;
   /** Counters that the request adds to. */
   counters(
     context: EvaluationContext,
@@ -134,17 +141,23 @@ export function compileLimit(document: LimitDocument, lists: Lists, pricing: Pri
       scope += tail;
       const known = found.get(scope);
       if (known === undefined) {
-        found.set(scope, { scope, asset, amount, ...(price === undefined ? {} : { prices: [price] }) });
+        found.set(scope, {
+          scope,
+          asset,
+          amount,
+          ...(price === undefined ? {} : { prices: new Set([price]) }),
+        });
         return null;
       }
       known.amount += amount;
-      if (price !== undefined && !known.prices!.includes(price)) known.prices!.push(price);
+      if (price !== undefined) known.prices!.add(price);
       return null;
     };
     if (document.meter === 'count') {
       const refused = add(null, 1n, 'count');
       return refused ?? [...found.values()];
     }
+    const prices = new Map<string, PriceInWords>();
     for (const charge of context.charges()) {
       if (charge.amount === 0n || (charge.own && document.excludeOwn === true)) continue;
       let { amount } = charge;
@@ -152,10 +165,15 @@ export function compileLimit(document: LimitDocument, lists: Lists, pricing: Pri
       if (document.meter === 'usd') {
         // An asset that no value is filtered by needs no price.
         if (onlyAsset !== undefined && !onlyAsset.values.has(charge.asset)) continue;
-        const price: Price = priceOf(usage.quotes(charge.asset, policy), pricing, context.now);
-        if (!price.known) return refusal('effects', `${charge.asset} has no price: ${price.why}`);
-        amount = amount === infinite ? infinite : microDollars(amount, price.scaled);
-        priced = priceText(charge.asset, price);
+        let known = prices.get(charge.asset);
+        if (known === undefined) {
+          const price: Price = priceOf(usage.quotes(charge.asset, policy), pricing, context.now);
+          if (!price.known) return refusal('effects', `${charge.asset} has no price: ${price.why}`);
+          known = { scaled: price.scaled, text: priceText(charge.asset, price) };
+          prices.set(charge.asset, known);
+        }
+        amount = amount === infinite ? infinite : microDollars(amount, known.scaled);
+        priced = known.text;
       }
       const refused = add(charge, amount, document.meter === 'usd' ? 'usd' : charge.asset, priced);
       if (refused !== null) return refused;
@@ -167,12 +185,13 @@ export function compileLimit(document: LimitDocument, lists: Lists, pricing: Pri
     document,
     max: BigInt(document.max),
     actions: new Set(document.on ?? (document.meter === 'count' ? signing : actionsWithEffects)),
+    keys: new Set([...per, ...across.map(({ key }) => key)]),
     counters,
   };
 }
 
 /** Of one limit with a memory: an entry reserves no more (spec/entry.md). */
-const maximumCounters = 64;
+export const maximumCounters = 64;
 
 /** Reservations of a request under one limit, or why it does not pass. */
 export function checkLimit(

@@ -10,6 +10,7 @@ import { priceOf, scaledPrice, withQuote } from '@keystead/policy/pricing';
 import { type Credit, type OpenRow, withCredits, withMember, withNeed } from '@keystead/policy/exclusive';
 import { appendRow, emptyLedger, spentAfter } from '@keystead/policy/usage-ledger';
 import { windowStart } from '@keystead/policy/window';
+import { stepsOf } from '@keystead/policy/work';
 import { describedText } from './described.ts';
 import { moments, policyOf, quotesOf, Random, requestOf } from './generate.ts';
 
@@ -49,8 +50,9 @@ export function policyVectors(): Plain {
     const now = random.pick(moments);
     const quotes = quotesOf(random, now);
     const usage = { spent: () => 1n, quotes: (asset: string) => quotes.get(asset) };
-    const decision = decideInWords([compilePolicy('user', document)], request, usage, now);
-    return { document, request, now, quotes: [...quotes], decision };
+    const policies = [compilePolicy('user', document)];
+    const decision = decideInWords(policies, request, usage, now);
+    return { document, request, now, quotes: [...quotes], steps: stepsOf(policies, request), decision };
   });
   let head = emptyLedger;
   const segments = new Map<string, unknown>();

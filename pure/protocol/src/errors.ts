@@ -327,6 +327,12 @@ export const errorCodes = {
     'Ask a root user of the organization for a policy that allows this.',
     'The policy engine decided no; `rule` names the rule, `trace` how it got there. The denial is final for these bytes.',
   ),
+  'policy-too-complex': kind(
+    403,
+    'Policies too complex',
+    'Split the transaction into smaller ones, or ask a root user to shorten what `rule` names.',
+    'All policies together would take more steps over this request than one decision may; `rule` has the most of them.',
+  ),
   'raw-payload-not-permitted': kind(
     403,
     'Raw payloads not permitted',

@@ -12,7 +12,11 @@ export interface ConditionFacts {
   readonly needsEffects: boolean;
   /** Limits whose usage it names. */
   readonly usage: readonly string[];
+  /** Time zones whose local time it names. */
+  readonly zones: readonly string[];
   readonly nodes: number;
+  /** Of its parts those inside of `every` and `some`, by the name of the list. */
+  readonly nodesWithin: ReadonlyMap<string, number>;
 }
 
 const operatorsOf: Readonly<Record<FieldType, readonly Operator[]>> = {
@@ -29,14 +33,17 @@ const operatorsOf: Readonly<Record<FieldType, readonly Operator[]>> = {
 export function checkCondition(condition: Condition, lists: Lists, at: string): ConditionFacts {
   const checker = new Checker(lists);
   checker.check(condition, at, null, 1);
-  return { needsEffects: checker.needsEffects, usage: [...checker.usage], nodes: checker.nodes };
+  const { needsEffects, nodes, nodesWithin } = checker;
+  return { needsEffects, usage: [...checker.usage], zones: [...checker.zones], nodes, nodesWithin };
 }
 
 class Checker {
   readonly #lists: Lists;
   needsEffects = false;
   nodes = 0;
+  readonly nodesWithin = new Map<string, number>();
   readonly usage = new Set<string>();
+  readonly zones = new Set<string>();
 
   constructor(lists: Lists) {
     this.#lists = lists;
@@ -77,7 +84,9 @@ class Checker {
     const list = listNamed(name);
     if (list === undefined) throw invalid(`${at}.${member}`, `${name} is not a list`);
     this.needsEffects ||= list.needsEffects;
+    const before = this.nodes;
     this.check(where, `${at}.where`, list, depth + 1);
+    this.nodesWithin.set(name, (this.nodesWithin.get(name) ?? 0) + this.nodes - before);
   }
 
   #field(path: string, at: string, over: ListField | null): Field {
@@ -85,7 +94,10 @@ class Checker {
     if (field === undefined) throw invalid(at, `${path} is not a field that stands here`);
     this.needsEffects ||= field.needsEffects;
     const zone = /^time\.now\.[A-Za-z]+\("([^"]*)"\)$/.exec(path);
-    if (zone !== null && !isTimeZone(zone[1]!)) throw invalid(at, `${zone[1]} is not a time zone`);
+    if (zone !== null) {
+      if (!isTimeZone(zone[1]!)) throw invalid(at, `${zone[1]} is not a time zone`);
+      this.zones.add(zone[1]!);
+    }
     const usage = /^usage\["([^"]*)"\]$/.exec(path);
     if (usage !== null) this.usage.add(usage[1]!);
     return field;
