@@ -237,6 +237,38 @@ describe('a seedless wallet', () => {
     );
   });
 
+  test('comes back from its recovery kit on a new device after wrong PINs destroyed the backup, and is backed up again', async () => {
+    const { person, phone, phrase } = await created('180361');
+    const address = HDNodeWallet.fromPhrase(phrase).address;
+    const kit = await phone.exportKit({ backupName, accounts: [{ path: "m/44'/60'/0'/0/0", address }] });
+    const { page, passphrase } = kit;
+    assert.ok(page.includes(address) && page.includes('name: main'));
+    await phone.checkKit({ backupName, page, passphrase });
+    const mistyped = `${passphrase.slice(0, -1)}${passphrase.endsWith('0') ? '1' : '0'}`;
+    await assert.rejects(
+      phone.checkKit({ backupName, page, passphrase: mistyped }),
+      failsWith('kit-passphrase-mistyped'),
+    );
+    const other = await created('180361');
+    await assert.rejects(other.phone.checkKit({ backupName, page, passphrase }), failsWith('kit-other-seed'));
+    await assert.rejects(other.phone.importKit({ backupName, page, passphrase }), failsWith('seed-exists'));
+    assert.equal(await other.phone.exportPhrase({ backupName }), other.phrase);
+
+    for (let count = 0; count < 7; count += 1) assert.equal(await phraseBehind(person, '000000'), undefined);
+    await assert.rejects(phraseBehind(person, '180361'), failsWith('no-guesses'));
+    let asked = 0;
+    const countingFetch: typeof fetch = (input, init) => {
+      asked += 1;
+      return fetch(input, init);
+    };
+    const laptop = world.device(person, { fetch: countingFetch });
+    await laptop.importKit({ backupName, page, passphrase });
+    assert.equal(asked, 0, 'no server takes part');
+    assert.equal(await laptop.exportPhrase({ backupName }), phrase);
+    await laptop.resetPin({ backupName, newPin: '472936' });
+    assert.equal(await phraseBehind(person, '472936'), phrase);
+  });
+
   test('is what the page of the documents shows: its example ends with 0', async () => {
     const { credentials } = await firstRun(world.stack);
     const ready = join(world.directory, 'ready.json');

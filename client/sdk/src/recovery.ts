@@ -14,13 +14,30 @@ import { stretch as defaultStretch } from '#argon2';
 import type { Stretch } from './recovery/argon2.ts';
 import { findStatus, type GuessesRemaining, locate } from './recovery/find-registration.ts';
 import { guess } from './recovery/guess.ts';
+import {
+  type KitAbout,
+  type KitAccount,
+  makeRecoveryKit,
+  openRecoveryKit,
+  type OpenedKit,
+  type RecoveryKit,
+} from './recovery/kit.ts';
 import { pause } from './recovery/pause.ts';
 import { type ConnectionOptions, type DeviceKey, RealmConnection } from './recovery/realm-connection.ts';
 import { RecoveryError } from './recovery/recovery-error.ts';
 import { mostTelling, settle } from './recovery/settle.ts';
 
-export { ConfigurationError, RecoveryError };
-export type { ConfigurationDocument, DeviceKey, GuessesRemaining, Stretch };
+export { ConfigurationError, makeRecoveryKit, openRecoveryKit, RecoveryError };
+export type {
+  ConfigurationDocument,
+  DeviceKey,
+  GuessesRemaining,
+  KitAbout,
+  KitAccount,
+  OpenedKit,
+  RecoveryKit,
+  Stretch,
+};
 
 export interface RecoveryClientOptions {
   /** The realms, as published clients take them. Throws ConfigurationError when it must not be used. */

@@ -9,6 +9,8 @@ import { stretch as defaultStretch } from '#argon2';
 import type { Client } from './client.ts';
 import { KmsError } from './errors.ts';
 import type { GuessesRemaining, Stretch } from './recovery.ts';
+import { type KitAccount, makeRecoveryKit, openRecoveryKit, type RecoveryKit } from './recovery/kit.ts';
+import { RecoveryError } from './recovery/recovery-error.ts';
 import type { DeviceStore } from './seedless/device-store.ts';
 import { KeeperConnection, type KeeperDocument } from './seedless/keeper-connection.ts';
 import { dueAfter, isPinOf, makeVerifier, PinRecord } from './seedless/pin-record.ts';
@@ -19,7 +21,7 @@ import { joinSeed, splitSeed } from './seedless/sealed-seed.ts';
 import { SeedlessError } from './seedless/seedless-error.ts';
 
 export { SeedlessError };
-export type { DeviceStore, KeeperDocument, PinDigits };
+export type { DeviceStore, KeeperDocument, KitAccount, PinDigits, RecoveryKit };
 
 export interface SeedlessOptions {
   /** Stamps as an authenticator of the organization. */
@@ -49,6 +51,12 @@ export interface OfBackup {
   /** Names one seed of the organization. */
   readonly backupName: string;
   readonly signal?: AbortSignal;
+}
+
+/** Page and passphrase of a recovery kit, as the person gives them back (spec/recovery-kit.md). */
+export interface OfKit extends OfBackup {
+  readonly page: string;
+  readonly passphrase: string;
 }
 
 export interface BackupSummary {
@@ -82,6 +90,15 @@ export interface SeedlessWallets {
   seed(options: OfBackup): Promise<SecretBytes>;
   /** The recovery phrase. Text cannot be wiped: show it and let it go. */
   exportPhrase(options: OfBackup): Promise<string>;
+  /** A recovery kit of this device's seed: page and passphrase for the person to keep, with which no server is needed. */
+  exportKit(options: OfBackup & { readonly accounts?: readonly KitAccount[] }): Promise<RecoveryKit>;
+  /** Whether what the person saved and entered again brings this device's seed back: rejects when it does not. */
+  checkKit(options: OfKit): Promise<void>;
+  /**
+   * Brings the seed of a kit to this device, with no server. `resetPin` then backs it up again, also where wrong PINs destroyed the
+   * backup of that name.
+   */
+  importKit(options: OfKit): Promise<void>;
   /** Another PIN, after the old one was checked on this device. Until it resolves, one of both works. */
   changePin(options: OfBackup & { readonly pin: string; readonly newPin: string }): Promise<void>;
   /** Another PIN for a person who forgot the old one and has this device. */
@@ -217,6 +234,40 @@ class Wallets implements SeedlessWallets {
     } finally {
       entropy.wipe();
     }
+  }
+
+  async exportKit(options: OfBackup & { accounts?: readonly KitAccount[] }): Promise<RecoveryKit> {
+    const { backupName: name, accounts = [] } = options;
+    const entropy = await this.seed(options);
+    try {
+      return await makeRecoveryKit({ ...this.#kitOptions(options), entropy, name, accounts });
+    } finally {
+      entropy.wipe();
+    }
+  }
+
+  async checkKit(options: OfKit): Promise<void> {
+    const entropy = await this.seed(options);
+    try {
+      await this.#withSeedOf(options, async (opened) => {
+        if (!equalBytes(opened.expose(), entropy.expose())) throw new RecoveryError('kit-other-seed');
+      });
+    } finally {
+      entropy.wipe();
+    }
+  }
+
+  async importKit(options: OfKit): Promise<void> {
+    const { deviceStore } = this.#options;
+    const name = this.#seedName(options.backupName);
+    await this.#withSeedOf(options, async (opened) => {
+      const kept = await deviceStore.read(name);
+      const isSame = kept === undefined || equalBytes(kept, opened.expose());
+      kept?.fill(0);
+      if (!isSame)
+        throw new SeedlessError('seed-exists', { detail: 'this device has another seed of that name' });
+      await deviceStore.write(name, opened.expose());
+    });
   }
 
   async changePin(options: OfBackup & { pin: string; newPin: string }): Promise<void> {
@@ -385,6 +436,20 @@ class Wallets implements SeedlessWallets {
       recovered?.wipe();
     }
     throw new SeedlessError('self-test-failed');
+  }
+
+  async #withSeedOf(options: OfKit, use: (entropy: SecretBytes) => Promise<void>): Promise<void> {
+    const { page, passphrase } = options;
+    const { entropy } = await openRecoveryKit({ ...this.#kitOptions(options), page, passphrase });
+    try {
+      await use(entropy);
+    } finally {
+      entropy.wipe();
+    }
+  }
+
+  #kitOptions({ signal }: OfBackup) {
+    return { stretch: this.#stretch, clock: this.#clock, ...(signal === undefined ? {} : { signal }) };
   }
 
   async #tryToCleanUp(backupName: string, signal: AbortSignal | undefined): Promise<void> {

@@ -18,6 +18,13 @@ export const recoveryErrors = {
   'registration-incomplete':
     'register again until it succeeds: until then neither the old nor the new PIN is sure to work',
   'deletion-incomplete': 'delete again when all realms answer',
+  'kit-malformed': 'give the page of a recovery kit, or all of its groups in their order',
+  'kit-mistyped': 'correct the group that is named, and compare it with the paper',
+  'kit-passphrase-mistyped': 'correct the group that is named: a kit passphrase has four groups',
+  'kit-passphrase-wrong': 'the passphrase is of another kit: nothing counts attempts here',
+  'kit-altered':
+    'the page says what it did not say when it was made: give the groups alone, and believe no address on it',
+  'kit-other-seed': 'the kit is of another seed: make one on the device that has this one',
   aborted: 'nothing',
 } as const;
 export type RecoveryErrorCode = keyof typeof recoveryErrors;
@@ -26,6 +33,7 @@ export interface RecoveryErrorOptions extends ErrorOptions {
   readonly detail?: string;
   readonly guessesRemaining?: number;
   readonly retryAfterSeconds?: number;
+  readonly group?: number | undefined;
 }
 
 /** Never holds a PIN, a secret or a token. */
@@ -35,6 +43,8 @@ export class RecoveryError extends Error {
   /** With `invalid-pin`: how many guesses remain. */
   readonly guessesRemaining: number | undefined;
   readonly retryAfterSeconds: number | undefined;
+  /** With `kit-mistyped` and `kit-passphrase-mistyped`: which group, from 1. */
+  readonly group: number | undefined;
 
   constructor(code: RecoveryErrorCode, options: RecoveryErrorOptions = {}) {
     super(options.detail === undefined ? code : `${code}: ${options.detail}`, options);
@@ -43,5 +53,6 @@ export class RecoveryError extends Error {
     this.hint = recoveryErrors[code];
     this.guessesRemaining = options.guessesRemaining;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.group = options.group;
   }
 }

@@ -1,21 +1,10 @@
-import { seedFromMnemonic, mnemonicFromEntropy } from '@keystead/crypto/bip39';
-import { derivePrivate } from '@keystead/crypto/bip32';
-import { parsePath } from '@keystead/crypto/derivation-path';
-import { publicKey as ed25519PublicKey } from '@keystead/crypto/ed25519';
-import { publicKey as secp256k1PublicKey } from '@keystead/crypto/secp256k1';
-import type { SecretBytes } from '@keystead/crypto/secret-bytes';
-import * as slip10 from '@keystead/crypto/slip10';
-import { address as ethereumAddress } from '@keystead/chains/ethereum/address';
-import { address as solanaAddress } from '@keystead/chains/solana/address';
 import { RecoveryError } from '@keystead/sdk/recovery';
 import { backupSetupOptions, openInspection } from '../../backup-setup.ts';
+import { addressesOf, firstPaths } from '../../chain/seed-addresses.ts';
 import type { Command } from '../../command.ts';
 import { organizationOptions } from '../../command-arguments.ts';
 import { CommandError } from '../../command-error.ts';
 import { readSecret } from '../../terminal/secret-input.ts';
-
-const ethereumPath = "m/44'/60'/0'/0/0";
-const solanaPath = "m/44'/501'/0'/0'";
 
 export const backupVerify: Command = {
   words: ['backup', 'verify'],
@@ -43,7 +32,8 @@ export const backupVerify: Command = {
     try {
       const verdict = await inspection.verify(name, pin?.expose());
       const { generation, passed, failure, entropy } = verdict;
-      const addresses = entropy === undefined ? undefined : addressesOf(entropy);
+      const addresses = entropy === undefined ? undefined : addressesOf(entropy, firstPaths);
+      entropy?.wipe();
       const isOther =
         addresses !== undefined && expected !== undefined && !Object.values(addresses).includes(expected);
       if (failure === undefined && !isOther)
@@ -93,19 +83,3 @@ const texts = {
   registered: 'enough realms hold one registration, with guesses left',
   recovered: 'the PIN and the realms give the key that opens the seed',
 } as const;
-
-/** The first account of the seed; wipes it. The words are text for a moment, in a process that ends next. */
-function addressesOf(entropy: SecretBytes): Readonly<Record<string, string>> {
-  const seed = seedFromMnemonic(mnemonicFromEntropy(entropy.expose()));
-  entropy.wipe();
-  try {
-    const ethereum = secp256k1PublicKey(derivePrivate(seed, parsePath(ethereumPath)).privateKey);
-    const solana = ed25519PublicKey(slip10.derivePrivate(seed, parsePath(solanaPath)).privateKey);
-    return {
-      [ethereumPath]: ethereumAddress(ethereum, 'Ethereum'),
-      [solanaPath]: solanaAddress(solana, 'Solana'),
-    };
-  } finally {
-    seed.fill(0);
-  }
-}
