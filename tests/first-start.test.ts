@@ -25,6 +25,11 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import nacl from 'tweetnacl';
 import bs58 from 'bs58';
+import type { ConfigurationDocument } from '@keystead/juicebox/configuration';
+import { freePort } from '@keystead/stack/free-port';
+import type { DevelopmentTenant } from '@keystead/stack/realm-tenant';
+import { PublishedClient } from './recovery/published-client.ts';
+import { tenantToken } from './recovery/tokens.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 /** From `npm start` to the ready line of a first start, in milliseconds. */
@@ -186,7 +191,7 @@ let secrets: string[];
 let owners: string[];
 
 describe('a first start', { concurrency: false }, () => {
-  test('prints one ready line, and the next command of README.md signs', async (context) => {
+  test('prints one ready line, with which the published client recovers, and the next command of README.md signs', async (context) => {
     const began = performance.now();
     const started = npmStart({}, READY_WITHIN);
     first = await started.ready;
@@ -203,6 +208,8 @@ describe('a first start', { concurrency: false }, () => {
     assert.equal(first.credentials, join(home, 'development/credentials.json'));
     assert.equal(statSync(String(first.credentials)).mode & 0o777, 0o600);
 
+    await assertServesPublishedClient(first);
+
     assert.match(readFileSync(join(copy, 'README.md'), 'utf8'), /^\$ npx keystead sign message "hello"$/m);
     assert.match(await keystead('sign', 'message', 'hello'), /^[A-Za-z0-9_-]{86}$/);
     signed = JSON.parse(await keystead('sign', 'message', 'hello', '--json')) as Signed;
@@ -217,14 +224,20 @@ describe('a first start', { concurrency: false }, () => {
     [entries, secrets, owners] = [rowsOf('entries'), rowsOf('secrets'), rowsOf('owners')];
   });
 
-  test('a second start makes nothing new, signs with the same wallet, and keeps a third one out', async () => {
-    const started = npmStart();
+  test('a second start makes nothing new, signs with the same wallet, has its realms on the ports after its own, and keeps a third one out', async () => {
+    const port = await freeRange(4);
+    const started = npmStart({ KEYSTEAD_PORT: `${port}` });
     const again = await started.ready;
+    assert.equal(new URL(String(again.api)).port, `${port}`);
+    assert.deepEqual(
+      juiceboxOf(again).configuration.realms.map(({ address }) => new URL(address).port),
+      [port + 1, port + 2, port + 3].map(String),
+    );
     assert.deepEqual(
       [again.organizationId, again.walletId, again.credentials, again.deploymentId],
       [first.organizationId, first.walletId, first.credentials, first.deploymentId],
     );
-    // The same realms with the same keys and the same tenant; with port 0 their ports are others.
+    // The same realms with the same keys and the same tenant, on other ports.
     assert.deepEqual(realmsOf(again), realmsOf(first));
     // Ed25519 is deterministic: the same key gives the same signature.
     assert.deepEqual(JSON.parse(await keystead('sign', 'message', 'hello', '--json')), signed);
@@ -265,16 +278,56 @@ describe('a first start', { concurrency: false }, () => {
 });
 
 interface Juicebox {
-  readonly configuration: {
-    readonly realms: readonly { readonly id: string; readonly public_key: string }[];
-  };
-  readonly tenant: unknown;
+  readonly configuration: ConfigurationDocument;
+  readonly tenant: DevelopmentTenant;
 }
 
-function realmsOf({ juicebox }: Record<string, unknown>): unknown {
-  const { configuration, tenant } = juicebox as Juicebox;
+const juiceboxOf = ({ juicebox }: Record<string, unknown>) => juicebox as Juicebox;
+
+function realmsOf(ready: Record<string, unknown>): unknown {
+  const { configuration, tenant } = juiceboxOf(ready);
   assert.equal(configuration.realms.length, 3);
   return [configuration.realms.map(({ id, public_key }) => [id, public_key]), tenant];
+}
+
+/** The npm client with what the ready line gave, a token that lives a day, and the fewest and most guesses. */
+async function assertServesPublishedClient(ready: Record<string, unknown>): Promise<void> {
+  const { configuration, tenant } = juiceboxOf(ready);
+  const now = Math.floor(Date.now() / 1000);
+  const claims = { iat: now, nbf: now, exp: now + 86_400 };
+  const published = new PublishedClient(configuration, (realmId) =>
+    tenantToken(tenant, { user: 'newcomer', realmId, claims }),
+  );
+  const secret = new TextEncoder().encode('a share');
+  assert.equal(await published.register('1234', secret, 'newcomer', 1), 'ok');
+  assert.deepEqual(await published.recover('1235', 'newcomer'), {
+    reason: 'InvalidPin',
+    guessesRemaining: 0,
+  });
+  assert.equal(await published.register('1234', secret, 'newcomer', 100), 'ok');
+  assert.deepEqual(await published.recover('1235', 'newcomer'), {
+    reason: 'InvalidPin',
+    guessesRemaining: 99,
+  });
+  assert.deepEqual(await published.recover('1234', 'newcomer'), secret);
+  assert.equal(await published.delete(), 'ok');
+}
+
+/** The first of `count` ports beside each other that are free now. */
+async function freeRange(count: number): Promise<number> {
+  for (;;) {
+    const first = await freePort(0);
+    const rest = Array.from({ length: count - 1 }, (_, position) => isFree(first + 1 + position));
+    if ((await Promise.all(rest)).every(Boolean)) return first;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((found) => {
+    const server = createServer();
+    server.once('error', () => found(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => found(true)));
+  });
 }
 
 const lines = (text: string) => text.split('\n').filter((line) => line !== '');
