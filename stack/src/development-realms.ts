@@ -2,14 +2,14 @@ import { join } from 'node:path';
 import type { ConfigurationDocument } from '@keystead/juicebox/configuration';
 import { headsOf } from './environment.ts';
 import { type DevelopmentTenant, developmentSettings, developmentTenant } from './realm-tenant.ts';
-import { joinBackup, type KeeperDocument } from './join-backup.ts';
+import { type JoinedBackup, joinBackup, type KeeperDocument } from './join-backup.ts';
 import { type Realms, startRealms } from './start-realms.ts';
 import type { Stack, StartOptions } from './start-stack.ts';
 
 export interface DevelopmentRealms extends Pick<Realms, 'failed' | 'stop'> {
   /** What the ready line tells applications: the configuration that clients take, and how to make tokens. */
   readonly juicebox: { readonly configuration: ConfigurationDocument; readonly tenant: DevelopmentTenant };
-  /** Joins deployment, keeper of backups and realms, once the deployment is there. */
+  /** Joins deployment, keeper of backups and realms, once the deployment is there, and keeps them joined. */
   join(): Promise<KeeperDocument>;
 }
 
@@ -54,10 +54,17 @@ export async function startDevelopmentRealms(
   process.stderr.write(
     `warning: ${count} realms of one operator: whoever runs them can search a short PIN; for development only\n`,
   );
+  let joined: JoinedBackup | undefined;
   return {
     failed: running.failed,
-    stop: () => running.stop(),
-    join: () => joinBackup(running, home),
+    stop: () => {
+      joined?.stop();
+      return running.stop();
+    },
+    join: async () => {
+      joined = await joinBackup(running, home);
+      return joined.keeper;
+    },
     juicebox: {
       configuration: {
         realms: running.realms.map(({ id, address, publicKey }) => ({ id, address, public_key: publicKey })),

@@ -17,6 +17,7 @@ import { recoverOffline } from '@keystead/sdk/seedless/offline-recovery';
 import { exportBackup, exportRegistration } from '@keystead/stack/export-record';
 import { firstRun } from '@keystead/stack/first-run';
 import { PinChanges } from './interruptions.ts';
+import { operator } from '../unlock/locked-stack.ts';
 import { Listener } from './notified.ts';
 import { fastStretch, newKey, type Person, withSeedless } from './with-seedless.ts';
 
@@ -305,6 +306,28 @@ describe('a seedless wallet', () => {
     assert.equal(await phraseBehind(person, '180361'), phrase);
   });
 
+  test('comes back after the roles of the deployment got other keys: the keeper follows, and believed the old ones alone', async () => {
+    const { person, phrase } = await created('180361');
+    const settings = join(world.keeperHome, 'settings.json');
+    const before = readFileSync(settings, 'utf8');
+    await operator(world.home, ['rotate', 'role-keys']);
+    await world.stack.settled();
+    const deadline = performance.now() + 60_000;
+    while (readFileSync(settings, 'utf8') === before) {
+      assert.ok(performance.now() < deadline, world.logged());
+      await new Promise((wake) => setTimeout(wake, 20));
+    }
+    await world.joined.settled();
+    const follows = readFileSync(settings, 'utf8');
+    await world.realms.configure(world.keeperHome, before);
+    await assert.rejects(phraseBehind(person, '180361'), (error: SeedlessError) => {
+      assert.deepEqual([error.code, error.reason], ['backup-refused', 'permit-refused']);
+      return true;
+    });
+    await world.realms.configure(world.keeperHome, follows);
+    assert.equal(await phraseBehind(person, '180361'), phrase);
+  });
+
   test('a keeper whose database was set back refuses to serve and says why, until it has the newest one again', async () => {
     const data = join(world.keeperHome, 'data');
     const [old, newest] = [join(world.directory, 'old'), join(world.directory, 'newest')];
@@ -345,8 +368,6 @@ describe('a seedless wallet', () => {
       JSON.stringify({ backup: world.keeper, juicebox: { configuration: world.configuration() } }),
     );
     const backup = async <T>(words: readonly string[], input = '', code = 0) => {
-      // Realms bound what one user asks in a second.
-      await new Promise((resolve) => setTimeout(resolve, 1500));
       const given = ['backup', ...words, '--ready', ready, '--credentials', credentials, '--json'];
       const ran = await keystead(world.home, given, input);
       assert.equal(ran.code, code, ran.err);

@@ -13,7 +13,7 @@ import { memoryDeviceStore } from '@keystead/sdk/seedless/device-store';
 import type { NewKeypairAuthenticator } from '@keystead/sdk/native-calls';
 import { keyStamper } from '@keystead/sdk/stampers/key';
 import { newKeypairAuthenticator } from '@keystead/sdk/stampers/possession';
-import { joinBackup, type KeeperDocument } from '@keystead/stack/join-backup';
+import { type JoinedBackup, joinBackup, type KeeperDocument } from '@keystead/stack/join-backup';
 import { type Realms, startRealms } from '@keystead/stack/start-realms';
 import { type Stack, startStack } from '@keystead/stack/start-stack';
 
@@ -23,7 +23,7 @@ export class SeedlessWorld {
   readonly #realmCount: number;
   #stack: Stack | undefined;
   #realms: Realms | undefined;
-  #keeper: KeeperDocument | undefined;
+  #joined: JoinedBackup | undefined;
   #log: number | undefined;
 
   constructor(deletionDelaySeconds: number, realmCount: number) {
@@ -60,25 +60,32 @@ export class SeedlessWorld {
       },
       stderr: this.#log!,
     });
-    this.#keeper = await joinBackup(this.#realms, this.home);
+    // What is tested here is not how much a realm takes in a second.
+    const rate = { tenant: 1_000_000, user: 1_000_000 };
+    this.#joined = await joinBackup(this.#realms, this.home, { rate });
   }
 
   /** Stops realms and keeper, and starts them again after `between`; the deployment goes on. */
   async restartRealms(between: () => void = () => {}): Promise<void> {
-    await this.#realms?.stop();
+    await this.#stopRealms();
     between();
     await this.#startRealms();
   }
 
+  async #stopRealms(): Promise<void> {
+    this.#joined?.stop();
+    await this.#realms?.stop();
+  }
+
   async stop(): Promise<void> {
-    await Promise.all([this.#stack?.stop(), this.#realms?.stop()]);
+    await Promise.all([this.#stack?.stop(), this.#stopRealms()]);
     if (this.#log !== undefined) closeSync(this.#log);
     rmSync(this.directory, { recursive: true, force: true });
   }
 
   /** Stops everything, and starts it again after `between`. */
   async restart(between: () => void = () => {}): Promise<void> {
-    await Promise.all([this.#stack?.stop(), this.#realms?.stop()]);
+    await Promise.all([this.#stack?.stop(), this.#stopRealms()]);
     between();
     await this.start();
   }
@@ -107,8 +114,12 @@ export class SeedlessWorld {
     return this.#realms!;
   }
 
+  get joined(): JoinedBackup {
+    return this.#joined!;
+  }
+
   get keeper(): KeeperDocument {
-    return this.#keeper!;
+    return this.joined.keeper;
   }
 
   logged(): string {
