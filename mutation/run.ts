@@ -56,7 +56,7 @@ try {
   process.env.POLICY_SEARCHES ??= '100';
   process.env.POLICY_PAIRS ??= '100';
   if (!process.argv.includes('--report'))
-    for (const file of named.length > 0 ? named : sources) await mutate(file);
+    for (const files of named.length > 0 ? runsOf(named) : runsOf(sources)) await mutate(files);
   const results: Results = {};
   for (const file of sources)
     if (existsSync(resultsOf(file)))
@@ -67,10 +67,17 @@ try {
   rmSync(copy, { recursive: true, force: true });
 }
 
-/** Test files that load a source file, by way of whatever. */
-function testsOf(file: string): string[] {
+/** Files that are mutated in one run: those of one folder share the first run of all tests. */
+function runsOf(files: readonly string[]): string[][] {
+  const runs = Map.groupBy(files, (file) => (REMEMBERING.includes(file) ? file : dirname(file)));
+  return [...runs.values()];
+}
+
+/** Test files that load some of the source files, by way of whatever. */
+function testsOf(files: readonly string[]): string[] {
+  const paths = files.map((file) => join(ROOT, file));
   const loads = (path: string, seen: Set<string>): boolean => {
-    if (path === join(ROOT, file)) return true;
+    if (paths.includes(path)) return true;
     if (seen.has(path)) return false;
     seen.add(path);
     return [...readFileSync(path, 'utf8').matchAll(/from '(\.[^']+|@keystead\/policy\/([^']+))'/g)].some(
@@ -83,33 +90,47 @@ function testsOf(file: string): string[] {
     .sort();
 }
 
-async function mutate(file: string): Promise<void> {
+async function mutate(files: readonly string[]): Promise<void> {
   const start = performance.now();
-  const source = readFileSync(join(ROOT, file), 'utf8');
-  process.env.MUTATION_TESTS = testsOf(file)
+  process.env.MUTATION_TESTS = testsOf(files)
     .map((test) => join(copy, test))
     .join(':');
   const options: PartialStrykerOptions = {
-    mutate: [file],
-    plugins: [join(HERE, 'test-runner.ts')],
+    mutate: [...files],
+    plugins: [join(HERE, 'test-runner.ts'), join(HERE, 'progress.ts')],
     testRunner: 'in-process',
     coverageAnalysis: 'perTest',
     concurrency: 1,
     inPlace: true,
     tempDirName: join(copy, '.stryker'),
-    reporters: ['json'],
+    reporters: ['json', 'survivors'],
     jsonReporter: { fileName: join(copy, 'mutation.json') },
     disableTypeChecks: true,
     // Endless loops end by the count of their rounds; the clock is for what has none, and not for a busy machine.
     timeoutMS: 120_000,
     timeoutFactor: 10,
     dryRunTimeoutMinutes: 20,
-    maxTestRunnerReuse: REMEMBERING.includes(file) ? 1 : 0,
+    maxTestRunnerReuse: files.some((file) => REMEMBERING.includes(file)) ? 1 : 0,
     logLevel: 'warn' as PartialStrykerOptions['logLevel'] & string,
     allowConsoleColors: false,
   };
+  const sourceOf = new Map(files.map((file) => [file, readFileSync(join(ROOT, file), 'utf8')]));
   const mutants = await new Stryker(options).runMutationTest();
-  const textAt = ({ start, end }: (typeof mutants)[number]['location']): string => {
+  for (const file of files)
+    keep(
+      file,
+      sourceOf.get(file)!,
+      mutants.filter(({ fileName }) => fileName.endsWith(file)),
+    );
+  const took = ((performance.now() - start) / 1000).toFixed(0);
+  process.stdout.write(`${files.length} files in ${took} s\n`);
+}
+
+type Mutants = Awaited<ReturnType<Stryker['runMutationTest']>>;
+
+/** Writes what was found of one file. */
+function keep(file: string, source: string, mutants: Mutants): void {
+  const textAt = ({ start, end }: Mutants[number]['location']): string => {
     const lines = source.split('\n').slice(start.line - 1, end.line);
     lines[lines.length - 1] = lines.at(-1)!.slice(0, end.column - 1);
     lines[0] = lines[0]!.slice(start.column - 1);
@@ -129,11 +150,11 @@ async function mutate(file: string): Promise<void> {
         mutator: mutatorName,
         original: textAt(location),
         replacement: replacement ?? '',
-      })),
+      }))
+      .sort((left, right) => left.line - right.line || left.column - right.column),
   };
   const path = resultsOf(file);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, `${JSON.stringify(result, null, 1)}\n`);
-  const took = ((performance.now() - start) / 1000).toFixed(0);
-  process.stdout.write(`${file}: ${JSON.stringify(counts)} in ${took} s\n`);
+  process.stdout.write(`${file}: ${JSON.stringify(counts)}\n`);
 }

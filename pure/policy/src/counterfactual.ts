@@ -63,14 +63,14 @@ function guessOf(
   request: PolicyRequest,
 ): Guess | null {
   const [first] = constants;
-  if (comparison === null || first === undefined) return null;
+  // A missing value is nothing that could be turned into another one.
+  if (comparison === null || first === undefined || actual === undefined) return null;
   if (typeof first === 'bigint') {
     const bound = boundOf(comparison.operator, truth, first);
     if (bound === null) return null;
     return changeOf(path, field, element, { ...bound, value: bound.value.toString() }, bound.value, request);
   }
-  // A missing value is nothing that could be turned into another one.
-  if (!truth || actual === undefined || typeof first === 'boolean') return null;
+  if (!truth || typeof first === 'boolean') return null;
   if (comparison.operator !== '==' && comparison.operator !== 'in') return null;
   return changeOf(path, field, element, { is: 'equals', value: first }, first, request);
 }

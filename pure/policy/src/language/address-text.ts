@@ -3,13 +3,13 @@ import type { ChainError } from '@keystead/chains/error';
 import { checksumAddress, parseAddress } from '@keystead/chains/ethereum/address';
 
 /**
- * The one text of an address: EIP-55 for `0x` and 40 digits, lower case for longer hexadecimal (Sui) and for Bech32;
+ * The one text of an address: EIP-55 for `0x` or `0X` and 40 digits, lower case for longer hexadecimal (Sui) and for Bech32;
  * base58 is case-sensitive and stays. Throws RangeError for a wrong EIP-55 checksum.
  */
 export function addressText(text: string): string {
-  if (/^0x[0-9a-fA-F]{40}$/.test(text)) {
+  if (/^0[xX][0-9a-fA-F]{40}$/.test(text)) {
     try {
-      return checksumAddress(parseAddress(text));
+      return checksumAddress(parseAddress(`0x${text.slice(2)}`));
     } catch (cause) {
       throw new RangeError((cause as ChainError).message);
     }
@@ -21,6 +21,6 @@ export function addressText(text: string): string {
 
 /** The one text of a CAIP-19 asset: an EVM contract in it has its EIP-55 checksum. Throws RangeError. */
 export function assetText(text: string): string {
-  const parts = /^([^/]+\/erc[0-9]+:)(0x[0-9a-fA-F]{40})(\/[0-9]+)?$/.exec(text);
+  const parts = /^([^/]+\/erc[0-9]+:)(0[xX][0-9a-fA-F]{40})(\/[0-9]+)?$/.exec(text);
   return parts === null ? text : `${parts[1]}${addressText(parts[2]!)}${parts[3] ?? ''}`;
 }

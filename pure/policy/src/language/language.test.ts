@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { KmsError } from '@keystead/protocol/errors';
 import { policyOf, Random } from '../../testing/generate.ts';
-import { addressText } from './address-text.ts';
+import { addressText, assetText } from './address-text.ts';
 import { checkCondition } from './check-condition.ts';
 import type { Condition } from './document.ts';
 import { formatCondition, formatPolicy } from './format.ts';
@@ -432,14 +432,49 @@ describe('the JSON form', () => {
   });
 
   it('has one text for each address', () => {
-    const evm = '0x52908400098527886e0f7030069857d2e4169ee7';
-    assert.equal(addressText(evm), '0x52908400098527886E0F7030069857D2E4169EE7');
+    const evm = '0x52908400098527886E0F7030069857D2E4169EE7';
+    for (const spelling of [evm, evm.toLowerCase(), evm.toUpperCase()])
+      assert.equal(addressText(spelling), evm);
+    assert.throws(() => addressText(`${evm.slice(0, -2)}e7`), RangeError);
     assert.equal(addressText(`0X${'AB'.repeat(32)}`), `0x${'ab'.repeat(32)}`);
-    assert.equal(addressText('BC1QAR0SRRR'), 'bc1qar0srrr');
-    assert.equal(
-      addressText('9xQeWvG816bUx9EPjHmaT23yvVM2ZWbrrpZb9PusVFin'),
+    assert.equal(addressText('0xAB'), '0xab');
+    for (const prefix of ['BC', 'TB', 'BCRT'])
+      assert.equal(addressText(`${prefix}1QAR0SRRR`), `${prefix.toLowerCase()}1qar0srrr`);
+    assert.equal(addressText('bc1QAR0SRRR'), 'bc1qar0srrr');
+    for (const text of [
       '9xQeWvG816bUx9EPjHmaT23yvVM2ZWbrrpZb9PusVFin',
-    );
+      // What only holds such a text is another.
+      `a${evm.toLowerCase()}`,
+      `${evm.toLowerCase()}g`,
+      'A0xAB',
+      '0xABZ',
+      'XBC1QAR0SRRR',
+      'BC1QAR0-SRRR',
+      'BC2QAR0SRRR',
+    ])
+      assert.equal(addressText(text), text);
+  });
+
+  it('has one text for each asset: that of its contract, wherever a token of it has a number', () => {
+    const evm = '0x52908400098527886E0F7030069857D2E4169EE7';
+    for (const spelling of [evm, evm.toLowerCase(), evm.toUpperCase()])
+      for (const token of ['', '/7', '/1234'])
+        for (const standard of ['erc20', 'erc721', 'erc1155'])
+          assert.equal(
+            assetText(`eip155:1/${standard}:${spelling}${token}`),
+            `eip155:1/${standard}:${evm}${token}`,
+          );
+    const lower = evm.toLowerCase();
+    for (const text of [
+      'solana/slip44:501',
+      `eip155:1/erc:${lower}`,
+      `a/eip155:1/erc20:${lower}`,
+      `/erc20:${lower}`,
+      `eip155:1/erc20:${lower}/x`,
+      `eip155:1/erc20:${lower}/7/7`,
+      `eip155:1/erc20:${lower}/`,
+    ])
+      assert.equal(assetText(text), text);
   });
 
   it('bounds depth and size', () => {
