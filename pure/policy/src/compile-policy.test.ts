@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { describedText } from '../testing/described.ts';
 import { type ActionClass, actionClasses } from './action-class.ts';
 import { type CompiledRule, compilePolicy, indexOf } from './compile-policy.ts';
+import type { PolicyDocument } from './language/document.ts';
 import { parsePolicy } from './language/parse-text.ts';
 
 const compiled = (text: string) => compilePolicy('p', parsePolicy(`policy 1;\n${text}`));
@@ -93,5 +95,14 @@ describe('rules by action and chain', () => {
 
   it('read transactions as everybody does unless the policy describes calls or owners', () => {
     assert.equal(compiled('allow "a" when true;').reading, null);
+    const { calls, owners } = parsePolicy(describedText);
+    const empty = { version: 1, rules: [] } as const;
+    const reading = (over: Partial<PolicyDocument>) => compilePolicy('p', { ...empty, ...over }).reading;
+    assert.deepEqual(reading({ calls: calls!, owners: owners! }), { calls, knownOwners: owners });
+    assert.deepEqual(reading({ calls: calls! }), { calls, knownOwners: [] });
+    assert.deepEqual(reading({ owners: owners! }), { calls: [], knownOwners: owners });
+    // As many of the one as of the other are not none.
+    const one = { calls: calls!.slice(0, 1), owners: owners!.slice(0, 1) };
+    assert.deepEqual(reading(one), { calls: one.calls, knownOwners: one.owners });
   });
 });

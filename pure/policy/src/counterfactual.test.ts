@@ -7,6 +7,7 @@ import type { Counterfactual } from './counterfactual.ts';
 import { decideInWords } from './decide.ts';
 import { parsePolicy } from './language/parse-text.ts';
 import type { Usage } from './limits.ts';
+import { scaledPrice, withQuote } from './pricing.ts';
 import type { PolicyRequest } from './request.ts';
 
 const NOW = Date.parse('2026-11-28T10:00:00Z');
@@ -91,6 +92,28 @@ describe('what would let a denied request pass', () => {
     assert.equal(
       said(allow, { grants }),
       'would pass with effects.grants[1].amount at 5 (0.000000005 SOL) or less and effects.grants[1].spender being shop',
+    );
+  });
+
+  it('changes one grant and leaves the others, and one outflow of many', () => {
+    const grant = { kind: 'allowance', spender: 'S', asset: SOL, expires: null } as const;
+    const grants = [1n, 8n].map((amount) => ({ ...grant, amount }));
+    assert.equal(
+      said(
+        'allow "a" when effects.grants.all(g, g.amount <= 5) && effects.grants.exists(g, g.amount == 1);',
+        {
+          grants,
+        },
+      ),
+      'would pass with effects.grants[1].amount at 5 (0.000000005 SOL) or less',
+    );
+    const outflows = Array.from({ length: 12 }, (_, index) => (index === 11 ? 8n : 1n));
+    assert.equal(
+      said(
+        'allow "a" when effects.outflows.all(o, o.amount <= 5) && effects.outflows.exists(o, o.amount == 1);',
+        sending(...outflows),
+      ),
+      'would pass with effects.outflows[11].amount at 5 (0.000000005 SOL) or less',
     );
   });
 
@@ -214,6 +237,7 @@ describe('what a limit has room for', () => {
     assert.deepEqual(room('10', sending(12n)), change(0, '10'));
     assert.deepEqual(room('10', sending(12n), { ...noUsage, spent: () => 3n }), change(0, '7'));
     assert.deepEqual(room('10', sending(2n, 7n, 4n)), change(1, '4'));
+    assert.deepEqual(room('10', sending(4n, 7n)), change(1, '6'));
     assert.deepEqual(room('10', sending(7n, 7n)), change(0, '3'));
     assert.deepEqual(room('10', sending(10n), { ...noUsage, spent: () => 10n }), change(0, '0'));
     // None is as large as what is too much.
@@ -225,6 +249,10 @@ describe('what a limit has room for', () => {
     assert.equal(room('10', sending('unbounded')), null);
     const [grant] = [{ kind: 'allowance' as const, spender: 'S', asset: SOL, amount: 12n, expires: null }];
     assert.equal(room('10', { outflows: [], grants: [grant!] }), null);
+    // What a dollar is worth in base units is not said, even where it is one for one.
+    const record = withQuote(undefined, { source: 's', time: NOW, scaled: scaledPrice(1n, 0) });
+    const dollars = 'allow "a" when true; limit "l" usd over lifetime max 10;';
+    assert.equal(offered(dollars, plainRequest(sending(12n)), { ...noUsage, quotes: () => record }), null);
     const count = 'allow "a" when true; limit "l" count over lifetime max 0;';
     assert.equal(said(count, sending(12n)), null);
     assert.equal(offered(count, plainRequest(null, { action: 'signUtf8Message' })), null);

@@ -41,12 +41,9 @@ export function counterfactualOf(
   request: PolicyRequest,
   passes: (request: PolicyRequest, now: number | null) => boolean,
 ): Counterfactual | null {
-  const guesses =
-    excess === null
-      ? findings.slice(0, maximumFindings).map((finding) => guessOf(finding, request))
-      : [lessOf(excess, request)];
-  if (guesses.length === 0 || findings.length > maximumFindings || guesses.some((guess) => guess === null))
-    return null;
+  if (findings.length > maximumFindings) return null;
+  const guesses = excess === null ? findings.map(guessOf) : [lessOf(excess, request)];
+  if (guesses.length === 0 || guesses.some((guess) => guess === null)) return null;
   let changed: Changed = { request, now: null };
   for (const guess of guesses) changed = guess!.apply(changed);
   if (!passes(changed.request, changed.now)) return null;
@@ -58,21 +55,18 @@ export function counterfactualOf(
 }
 
 /** The value nearest to the actual one that turns a finding round. */
-function guessOf(
-  { path, field, element, comparison, truth, constants, actual }: Finding,
-  request: PolicyRequest,
-): Guess | null {
+function guessOf({ path, field, element, comparison, truth, constants, actual }: Finding): Guess | null {
   const [first] = constants;
   // A missing value is nothing that could be turned into another one.
   if (comparison === null || first === undefined || actual === undefined) return null;
   if (typeof first === 'bigint') {
     const bound = boundOf(comparison.operator, truth, first);
     if (bound === null) return null;
-    return changeOf(path, field, element, { ...bound, value: bound.value.toString() }, bound.value, request);
+    return changeOf(path, field, element, { ...bound, value: bound.value.toString() }, bound.value);
   }
   if (!truth || typeof first === 'boolean') return null;
   if (comparison.operator !== '==' && comparison.operator !== 'in') return null;
-  return changeOf(path, field, element, { is: 'equals', value: first }, first, request);
+  return changeOf(path, field, element, { is: 'equals', value: first }, first);
 }
 
 function boundOf(
@@ -108,14 +102,12 @@ function changeOf(
   element: Finding['element'],
   change: Omit<Change, 'field' | 'value'> & { readonly value: string },
   value: bigint | string,
-  request: PolicyRequest,
 ): Guess | null {
   if (field === 'time.now')
     return {
       change: { field: path, is: change.is, value: timeText(BigInt(change.value)) },
       apply: (changed) => ({ ...changed, now: Number(value) }),
     };
-  const { effects } = request;
   const named: Change = { field: path, is: change.is, value: change.value };
   if (element === null) {
     if (field === 'effects.fee' && typeof value === 'bigint')
@@ -137,7 +129,6 @@ function changeOf(
       }),
     };
   }
-  if (effects === null) return null;
   const { index } = element;
   switch (`${element.list} ${field}`) {
     case 'effects.outflows item.amount':
@@ -211,15 +202,18 @@ const coins: Readonly<Record<string, { readonly symbol: string; readonly decimal
   '784': { symbol: 'SUI', decimals: 9 },
 };
 
-function changeText({ field, is, value }: Change, { effects }: PolicyRequest): string {
+/** The asset whose amount a change is about, where that is one. */
+function assetOf(field: string, effects: Effects | null): string | undefined {
+  if (field === 'effects.fee') return effects?.maxFee?.asset;
   const place = /^effects\.(outflows|grants)\[([0-9]+)\]\.amount$/.exec(field);
-  const asset =
-    place === null || effects === null
-      ? field === 'effects.fee'
-        ? effects?.maxFee?.asset
-        : undefined
-      : effects[place[1] as 'outflows' | 'grants'][Number(place[2])]?.asset;
-  const coin = coins[/\/slip44:([0-9]+)$/.exec(asset ?? '')?.[1] ?? ''];
+  // A policy may read more of a transaction than the others do.
+  return place === null ? undefined : effects?.[place[1] as 'outflows' | 'grants'][Number(place[2])]?.asset;
+}
+
+function changeText({ field, is, value }: Change, { effects }: PolicyRequest): string {
+  const asset = assetOf(field, effects);
+  const number = asset === undefined ? undefined : /\/slip44:([0-9]+)$/.exec(asset)?.[1];
+  const coin = number === undefined ? undefined : coins[number];
   const shown =
     coin === undefined ? value : `${value} (${wholeUnits(BigInt(value), coin.decimals)} ${coin.symbol})`;
   return is === 'equals'
