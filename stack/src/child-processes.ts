@@ -41,6 +41,8 @@ export function hostProcess({
     '--disable-warning=ExperimentalWarning',
     // V8 marks a small heap anew all the time when the young generation is larger than what is left below its limit.
     '--max-semi-space-size=4',
+    // And lets the old generation of a new process grow to 100 MiB and more before it looks at it for the first time.
+    '--initial-old-space-size=24',
     '--v8-pool-size=1',
     program,
   ];

@@ -45,6 +45,32 @@ describe('entries of the last minutes', () => {
     assert.equal(recent.size, 1);
   });
 
+  it('have each their own organization and roots, whatever their neighbours have', () => {
+    const recent = new RecentEntries();
+    const of = (index: number) => ({
+      organization: new Uint8Array(16).fill(index % 7),
+      authorityBefore: new Uint8Array(32).fill(index % 5),
+      authority: new Uint8Array(32).fill(index % 3),
+    });
+    const count = 10_000;
+    for (let index = 0; index < count; index += 1) {
+      const { organization, authorityBefore, authority } = of(index);
+      const to = { position: index, hash: hashOf(index), authority, floor: 0 };
+      const entries = [{ hash: to.hash, leaf: new Uint8Array(65) }];
+      const advance = { organization, authorityBefore, to, time: 1000, entries, identity: undefined };
+      recent.add({ advances: [advance], time: 1000 });
+    }
+    for (let index = 0; index < count; index += 1) {
+      const { organization, authorityBefore, authority } = of(index);
+      assert.deepEqual(recent.find({ ...asked(index), organization }, 1000), {
+        ...asked(index),
+        organization,
+        authorityBefore,
+        authorityAfter: authority,
+      });
+    }
+  });
+
   it('are the newest ones when there are more than a bound, however often its memory was used', () => {
     const recent = new RecentEntries(3000);
     for (let first = 1; first < 20_000; first += 7) {

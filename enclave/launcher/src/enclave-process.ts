@@ -18,6 +18,8 @@ export const nodeFlags = [
   '--permission',
   // A young generation of the size that V8 takes by itself is mostly messages that were answered long ago.
   '--max-semi-space-size=4',
+  // V8 lets the old generation of a new process grow to 100 MiB and more before it looks at it for the first time.
+  '--initial-old-space-size=16',
   // One thread beside the program's own compiles and collects: more of them wait for each other, each with its own memory.
   '--v8-pool-size=1',
   '--disable-proto=throw',

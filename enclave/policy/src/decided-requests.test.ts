@@ -32,6 +32,19 @@ describe('the memory of decided requests', () => {
     assert.deepEqual([found(7), found(8), found(9)], [7, undefined, 9]);
   });
 
+  it('names positions of every size', () => {
+    const requests = new DecidedRequests(random);
+    const noted = [1, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1, 5].map((position) => ({
+      identity: random(32),
+      position,
+    }));
+    const more = Array.from({ length: 1000 }, (_, index) => ({ identity: random(32), position: 10 + index }));
+    const all = [...noted, ...more];
+    for (const { identity, position } of all) requests.note(organization, identity, position, 0);
+    for (const { identity, position } of all)
+      assert.equal(requests.find(organization, identity, any), position);
+  });
+
   it('notes a request once, however often its entry is loaded', () => {
     const requests = new DecidedRequests(random);
     const identity = random(32);

@@ -84,6 +84,8 @@ function word(bytes: Uint8Array, at: number): number {
   return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
 }
 
+const largestNarrow = 2 ** 32 - 1;
+
 /** A table with open addressing: three numbers for each request, and no object. */
 class Generation {
   readonly begun: number;
@@ -91,8 +93,8 @@ class Generation {
   size = 0;
   #high = new Int32Array(256);
   #low = new Int32Array(256);
-  /** 0: the place is free. */
-  #position = new Float64Array(256);
+  /** 0: the place is free. Wider only when a position asks for it. */
+  #position: Uint32Array | Float64Array = new Uint32Array(256);
 
   constructor(time: number) {
     this.begun = time;
@@ -104,6 +106,8 @@ class Generation {
   }
 
   add(high: number, low: number, position: number, time: number): void {
+    if (position > largestNarrow && this.#position instanceof Uint32Array)
+      this.#position = Float64Array.from(this.#position);
     if (4 * (this.size + 1) > 3 * this.#position.length) this.#grow();
     this.#place(high, low, position);
     this.size += 1;
@@ -133,7 +137,8 @@ class Generation {
     const position = this.#position;
     this.#high = new Int32Array(2 * high.length);
     this.#low = new Int32Array(2 * low.length);
-    this.#position = new Float64Array(2 * position.length);
+    const wider = 2 * position.length;
+    this.#position = position instanceof Uint32Array ? new Uint32Array(wider) : new Float64Array(wider);
     for (let at = 0; at < position.length; at += 1)
       if (position[at] !== 0) this.#place(high[at]!, low[at]!, position[at]!);
   }
