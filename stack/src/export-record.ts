@@ -36,7 +36,7 @@ export async function exportBackup(
   const name = rows.nameOf(organization);
   const row = rowOf(join(home, 'data/backup.sqlite'), 'SELECT row FROM backup WHERE name = ?', name);
   if (row === undefined) throw missing(`backup of ${organizationId}`);
-  const backups = rows.open(name, row);
+  const { backups } = rows.open(name, row);
   const backup = backups.find((one) => one.backupName === backupName);
   if (backup?.current === undefined) throw missing(`backup ${backupName} in use`);
   const { id, content } = read(backups, backupName, null);

@@ -354,6 +354,9 @@ class Wallets implements SeedlessWallets {
     const generation = (await this.#state(backupName, signal))?.current;
     if (generation === undefined) return { deletableAt: undefined };
     const after = await this.#forget({ backupName, generation, signal });
+    // Another device may have switched, and cleaned up what was in use before.
+    if (after.current !== undefined && !equalBytes(after.current.id, generation.id))
+      throw new SeedlessError('backup-changed');
     if (after.current !== undefined) return { deletableAt: after.deletableAt };
     await this.#destroy({ backupName, generation, signal });
     return { deletableAt: undefined };
@@ -385,6 +388,23 @@ class Wallets implements SeedlessWallets {
    * generation was read back and opened; whatever ends this before leaves the old one as it was.
    */
   async #install(
+    backupName: string,
+    entropy: SecretBytes,
+    pin: string,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    try {
+      await this.#installNew(backupName, entropy, pin, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      for (let cause = error; cause instanceof Error; cause = cause.cause)
+        if (cause instanceof SeedlessError && isOfAnother(cause))
+          throw new SeedlessError('backup-changed', { cause: error });
+      throw error;
+    }
+  }
+
+  async #installNew(
     backupName: string,
     entropy: SecretBytes,
     pin: string,
@@ -452,18 +472,28 @@ class Wallets implements SeedlessWallets {
     return { stretch: this.#stretch, clock: this.#clock, ...(signal === undefined ? {} : { signal }) };
   }
 
+  /** What is retired. A generation that is staged may be another device's, about to be switched to. */
   async #tryToCleanUp(backupName: string, signal: AbortSignal | undefined): Promise<void> {
     try {
-      await this.cleanUp({ backupName, ...(signal === undefined ? {} : { signal }) });
+      const state = await this.#state(backupName, signal);
+      for (const generation of state?.retired ?? []) await this.#destroy({ backupName, generation, signal });
     } catch {
       signal?.throwIfAborted();
     }
   }
 
-  /** Deletes a generation that is not in use, at the realms first: the keeper's list says what is left to do. */
+  /**
+   * Deletes a generation that is not in use, at the realms first: the keeper's list says what is left to do. The keeper makes no
+   * tokens for one that came into use meanwhile; after it made them the generation never does.
+   */
   async #destroy(target: RealmTarget): Promise<void> {
-    await this.#realms.delete(target);
-    await this.#forget(target);
+    try {
+      await this.#realms.delete(target);
+      await this.#forget(target);
+    } catch (error) {
+      const isLeft = !(error instanceof SeedlessError) || !isOfAnother(error);
+      if (isLeft) throw error;
+    }
   }
 
   #forget(target: RealmTarget): Promise<BackupState> {
@@ -537,6 +567,10 @@ class Wallets implements SeedlessWallets {
     return `pin/${this.#options.organizationId}/${backupName}`;
   }
 }
+
+/** Whether another device has switched to the generation meanwhile, or cleaned it up. */
+const isOfAnother = ({ code, reason }: SeedlessError): boolean =>
+  code === 'backup-not-found' || reason === 'generation-unknown';
 
 const paramsOf = ({ backupName, generation }: RealmTarget) => ({
   backupName,

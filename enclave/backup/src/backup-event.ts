@@ -12,6 +12,9 @@ export function eventOf(
   { before, after }: { readonly before: Backups; readonly after: Backups },
 ): BackupEvent | undefined {
   if (request.method === 'listBackups') return undefined;
+  // A request that comes again has told already.
+  const isChange = request.method === 'activateBackup' || request.method === 'deleteBackup';
+  if (isChange && before === after) return undefined;
   const { backupName } = request.params;
   const event = kindOf(request, named(before, backupName), named(after, backupName));
   return event === undefined ? undefined : { organization, backupName, event, time };

@@ -1,11 +1,11 @@
 import { hmacSha256 } from '@keystead/crypto/hmac';
-import { fixed, list, option, struct, text, u53 } from '@keystead/crypto/pack';
+import { bool, fixed, list, option, struct, text, u53 } from '@keystead/crypto/pack';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { SealedRows } from '@keystead/enclave-runtime/sealed-rows';
 import { maximumBackupRowBytes } from '@keystead/protocol/backup-frames';
 import {
   BackupContent,
-  BackupGeneration,
+  BackupPlacement,
   generationBytes,
   maximumBackups,
   maximumRetired,
@@ -21,18 +21,38 @@ const paddingUnit = 4096;
 
 const Kept = struct({ id: fixed(generationBytes), content: BackupContent });
 const State = struct({
+  changed: struct({ time: u53, position: u53 }),
   backups: list(
     struct({
       backupName: text(256),
       current: option(Kept),
       staged: option(Kept),
       replaced: option(struct({ id: fixed(generationBytes), content: BackupContent, until: u53 })),
-      retired: list(BackupGeneration, maximumRetired),
+      retired: list(
+        struct({ id: fixed(generationBytes), placement: BackupPlacement, isDeletable: bool }),
+        maximumRetired,
+      ),
       deletableAt: option(u53),
     }),
     maximumBackups,
   ),
 });
+
+/** A request's place in the chain of its organization: entries have no time earlier than those before them. */
+export interface EntryPlace {
+  readonly time: number;
+  readonly position: number;
+}
+
+/** What is kept of one organization. */
+export interface KeptBackups {
+  /** The entry of the newest request that changed anything: none before it changes anything any more. */
+  readonly changed: EntryPlace;
+  readonly backups: Backups;
+}
+
+export const nothingKept: KeptBackups = { changed: { time: 0, position: 0 }, backups: [] };
+
 export interface BackupRowsOptions {
   readonly seed: SecretBytes;
   readonly keeperId: Uint8Array;
@@ -60,18 +80,19 @@ export class BackupRows {
   }
 
   /** The row of a state under a sequence that no other row of this organization has. */
-  seal(name: Uint8Array, sequence: number, backups: Backups): Uint8Array {
+  seal(name: Uint8Array, sequence: number, { changed, backups }: KeptBackups): Uint8Array {
     const state = State.encode({
+      changed,
       backups: backups.map((backup) => ({ ...backup, retired: [...backup.retired] })),
     });
     return this.#rows.seal(name, sequence, state);
   }
 
   /** Throws CryptoError for a row that this keeper did not seal under this name. */
-  open(name: Uint8Array, row: Uint8Array): Backups {
+  open(name: Uint8Array, row: Uint8Array): KeptBackups {
     const { state } = this.#rows.open(name, row);
-    const { backups } = State.decode(state);
+    const kept = State.decode(state);
     state.fill(0);
-    return backups;
+    return kept;
   }
 }

@@ -4,8 +4,9 @@ import fc from 'fast-check';
 import { maximumBackups, maximumRetired } from '@keystead/protocol/backup-messages';
 import {
   activate,
-  placementFor,
   type Backups,
+  placementFor,
+  prepareDeletion,
   put,
   read,
   remove,
@@ -26,6 +27,9 @@ const generation = (value: number) => ({
 const refusedWith = (code: string) => (error: unknown) =>
   error instanceof BackupRefusal && error.code === code;
 const at = (now: number, delay = 0) => ({ now, delay });
+/** Forgets a generation as clients do: tokens first. */
+const forget = (backups: Backups, value: number) =>
+  remove(prepareDeletion(backups, 'a', id(value)), 'a', id(value), at(0));
 
 describe('backups of an organization', () => {
   const made = activate(put([], 'a', generation(1)), 'a', id(1));
@@ -40,7 +44,7 @@ describe('backups of an organization', () => {
     assert.deepEqual(stateNamed(switched, 'a').retired, [
       { id: id(1), placement: generation(1).content.placement },
     ]);
-    assert.deepEqual(stateNamed(remove(switched, 'a', id(1), at(0)), 'a').retired, []);
+    assert.deepEqual(stateNamed(forget(switched, 1), 'a').retired, []);
   });
 
   test('what is overwritten is kept whole for the delay and can be put back; nobody deletes or guesses it meanwhile', () => {
@@ -61,9 +65,9 @@ describe('backups of an organization', () => {
     // The control: once the delay is over it is as any retired one, and cannot be put back.
     assert.equal(settled(over, 149), over);
     const due = settled(over, 150);
-    assert.deepEqual(placementFor(due, 'a', id(1), 'delete').realmIds, [id(1)]);
+    assert.deepEqual(placementFor(prepareDeletion(due, 'a', id(1)), 'a', id(1), 'delete').realmIds, [id(1)]);
     assert.throws(() => activate(due, 'a', id(1), at(150, 50)), refusedWith('generation-unknown'));
-    assert.deepEqual(stateNamed(remove(due, 'a', id(1), at(150, 50)), 'a').retired, []);
+    assert.deepEqual(stateNamed(forget(due, 1), 'a').retired, []);
   });
 
   test('whoever overwrites twice, or overwrites and deletes, destroys the first no sooner', () => {
@@ -90,7 +94,7 @@ describe('backups of an organization', () => {
   });
 
   test('tokens register what is staged, recover what can be read, delete what is not in use', () => {
-    const both = put(activate(put(made, 'a', generation(2)), 'a', id(2)), 'a', generation(3));
+    let both = put(activate(put(made, 'a', generation(2)), 'a', id(2)), 'a', generation(3));
     const scopes = (value: number) =>
       (['register', 'recover', 'delete'] as const).filter((scope) => {
         try {
@@ -101,11 +105,35 @@ describe('backups of an organization', () => {
           return false;
         }
       });
-    assert.deepEqual(scopes(1), ['delete']);
+    assert.deepEqual(scopes(1), []);
     assert.deepEqual(scopes(2), ['recover']);
-    assert.deepEqual(scopes(3), ['register', 'recover', 'delete']);
+    assert.deepEqual(scopes(3), ['register', 'recover']);
     assert.deepEqual(scopes(4), []);
+    both = prepareDeletion(both, 'a', id(1));
+    assert.deepEqual(scopes(1), ['delete']);
+    assert.throws(() => prepareDeletion(both, 'a', id(2)), refusedWith('generation-unknown'));
     assert.throws(() => placementFor(both, 'b', id(1), 'delete'), refusedWith('backup-not-found'));
+  });
+
+  test('what realms can be asked to delete never comes into use: making the tokens retires what is staged, for good', () => {
+    const staged = put(made, 'a', generation(2));
+    // The control: without such tokens it is switched to.
+    assert.deepEqual(read(activate(staged, 'a', id(2)), 'a', null).id, id(2));
+    const prepared = prepareDeletion(staged, 'a', id(2));
+    assert.throws(() => activate(prepared, 'a', id(2)), refusedWith('generation-unknown'));
+    assert.throws(() => put(prepared, 'a', generation(2)), refusedWith('generation-used'));
+    for (const scope of ['register', 'recover'] as const)
+      assert.throws(() => placementFor(prepared, 'a', id(2), scope), refusedWith('generation-unknown'));
+    assert.equal(prepareDeletion(prepared, 'a', id(2)), prepared);
+    assert.deepEqual(read(prepared, 'a', null).id, id(1));
+  });
+
+  test('nothing that realms may hold is forgotten before tokens to delete it were made', () => {
+    const staged = put(made, 'a', generation(2));
+    assert.throws(() => remove(staged, 'a', id(2), at(0)), refusedWith('deletion-unprepared'));
+    const switched = activate(staged, 'a', id(2));
+    assert.throws(() => remove(switched, 'a', id(1), at(0)), refusedWith('deletion-unprepared'));
+    assert.deepEqual(stateNamed(forget(switched, 1), 'a').retired, []);
   });
 
   test('the generation in use is deleted after the delay and not before, and activating it takes that back', () => {
@@ -118,7 +146,7 @@ describe('backups of an organization', () => {
     assert.equal(stateNamed(activate(asked, 'a', id(1)), 'a').deletableAt, undefined);
     const gone = remove(asked, 'a', id(1), at(1500, 500));
     assert.throws(() => read(gone, 'a', null), refusedWith('backup-not-found'));
-    assert.deepEqual(remove(gone, 'a', id(1), at(0)), []);
+    assert.deepEqual(forget(gone, 1), []);
     assert.equal(stateNamed(remove(made, 'a', id(1), at(0)), 'a').current, undefined);
   });
 
@@ -129,7 +157,7 @@ describe('backups of an organization', () => {
     let one: Backups = [];
     for (let value = 0; value <= maximumRetired; value += 1) one = put(one, 'a', generation(value));
     assert.throws(() => put(one, 'a', generation(100)), refusedWith('too-many-retired'));
-    assert.ok(put(remove(one, 'a', id(0), at(0)), 'a', generation(100)).length === 1);
+    assert.ok(put(forget(one, 0), 'a', generation(100)).length === 1);
   });
 
   test('no series of requests loses the generation in use, but a deletion of that generation', () => {

@@ -22,8 +22,14 @@ export interface Backup {
   readonly staged: Generation | undefined;
   /** What was overwritten, whole, for as long as that can be taken back. */
   readonly replaced: (Generation & { readonly until: number }) | undefined;
-  readonly retired: readonly BackupGeneration[];
+  readonly retired: readonly Retired[];
   readonly deletableAt: number | undefined;
+}
+
+/** Never in use again. Realms may still hold it. */
+export interface Retired extends BackupGeneration {
+  /** Whether tokens that delete it at its realms were made: before that nobody can have, and it is not forgotten. */
+  readonly isDeletable: boolean;
 }
 
 export type Backups = readonly Backup[];
@@ -46,7 +52,7 @@ export function settled(backups: Backups, now: number): Backups {
   );
 }
 
-/** Takes a new generation beside the one in use. One that was staged before and never used has to be cleaned up. */
+/** Takes a new generation beside the one in use. One that was staged before and never used is retired. */
 export function put(backups: Backups, backupName: string, generation: Generation): Backups {
   const backup = find(backups, backupName) ?? empty(backupName);
   const { current, staged, retired } = backup;
@@ -78,7 +84,9 @@ export function activate(
   const backup = found(backups, backupName);
   const { current, staged, retired, replaced } = backup;
   if (current !== undefined && equalBytes(current.id, generation))
-    return replace(backups, { ...backup, deletableAt: undefined });
+    return backup.deletableAt === undefined
+      ? backups
+      : replace(backups, { ...backup, deletableAt: undefined });
   if (replaced !== undefined && equalBytes(replaced.id, generation))
     return replace(backups, {
       ...backup,
@@ -101,8 +109,24 @@ export function activate(
 }
 
 /**
- * Forgets a retired or staged generation at once. Of the one in use the first call begins a delay, and a call after it
- * retires the generation and forgets its content.
+ * What has to be durable before anybody gets tokens that delete a generation at its realms: that it is retired, and so never comes
+ * into use again. One that is staged is retired by this.
+ */
+export function prepareDeletion(backups: Backups, backupName: string, generation: Uint8Array): Backups {
+  const backup = found(backups, backupName);
+  const { staged, retired } = backup;
+  if (staged !== undefined && equalBytes(staged.id, generation))
+    return replace(backups, { ...backup, staged: undefined, retired: retire(retired, staged, true) });
+  const kept = retired.find(({ id }) => equalBytes(id, generation));
+  if (kept === undefined) throw new BackupRefusal('generation-unknown');
+  if (kept.isDeletable) return backups;
+  const deletable = retired.map((one) => (one === kept ? { ...one, isDeletable: true } : one));
+  return replace(backups, { ...backup, retired: deletable });
+}
+
+/**
+ * Forgets a retired generation that can have been deleted at its realms. Of the one in use the first call begins a delay, and a call
+ * after it retires the generation and forgets its content.
  */
 export function remove(
   backups: Backups,
@@ -115,9 +139,12 @@ export function remove(
   if (replaced !== undefined && equalBytes(replaced.id, generation))
     throw new BackupRefusal('replacement-pending');
   if (staged !== undefined && equalBytes(staged.id, generation))
-    return replace(backups, { ...backup, staged: undefined });
-  if (retired.some(({ id }) => equalBytes(id, generation)))
-    return replace(backups, { ...backup, retired: retired.filter(({ id }) => !equalBytes(id, generation)) });
+    throw new BackupRefusal('deletion-unprepared');
+  const left = retired.find(({ id }) => equalBytes(id, generation));
+  if (left !== undefined) {
+    if (!left.isDeletable) throw new BackupRefusal('deletion-unprepared');
+    return replace(backups, { ...backup, retired: retired.filter((one) => one !== left) });
+  }
   if (current === undefined || !equalBytes(current.id, generation))
     throw new BackupRefusal('generation-unknown');
   const from = deletableAt ?? now + delay;
@@ -147,7 +174,7 @@ export function read(backups: Backups, backupName: string, generation: Uint8Arra
 
 /**
  * Where the generation is. Throws unless the scope fits how it stands: nobody can overwrite or delete at realms what is in
- * use.
+ * use, or what can still come into use.
  */
 export function placementFor(
   backups: Backups,
@@ -160,7 +187,7 @@ export function placementFor(
   const fitting = {
     register: placedOnes(staged),
     recover: [...placedOnes(staged), ...placedOnes(current)],
-    delete: [...placedOnes(staged), ...retired],
+    delete: retired.filter(({ isDeletable }) => isDeletable),
   }[scope].find(({ id }) => equalBytes(id, generation));
   if (fitting === undefined) throw new BackupRefusal('generation-unknown');
   return fitting.placement;
@@ -179,7 +206,7 @@ export function stateOf({
     current: current === undefined ? undefined : placed(current),
     staged: staged === undefined ? undefined : placed(staged),
     replaced: replaced === undefined ? undefined : { generation: placed(replaced), until: replaced.until },
-    retired: [...retired],
+    retired: retired.map(({ id, placement }) => ({ id, placement })),
     deletableAt,
   };
 }
@@ -215,9 +242,9 @@ function replace(backups: Backups, backup: Backup): Backups {
   return [...others, backup];
 }
 
-function retire(retired: readonly BackupGeneration[], kept: Generation): readonly BackupGeneration[] {
+function retire(retired: readonly Retired[], kept: Generation, isDeletable = false): readonly Retired[] {
   if (retired.length >= maximumRetired) throw new BackupRefusal('too-many-retired');
-  return [...retired, placed(kept)];
+  return [...retired, { ...placed(kept), isDeletable }];
 }
 
 const placed = ({ id, content }: Generation): BackupGeneration => ({ id, placement: content.placement });

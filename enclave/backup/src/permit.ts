@@ -18,6 +18,8 @@ export interface Permit {
   readonly organization: Uint8Array;
   /** Of its entry, the certifier's; milliseconds. */
   readonly time: number;
+  /** Of its entry in the chain of the organization. */
+  readonly position: number;
 }
 
 /** How old an entry may be when it is acted on. */
@@ -65,7 +67,7 @@ export function permitOf(
     if (organization === undefined || !equalBytes(organization, statement.organization))
       throw new BackupRefusal('permit-refused');
     if (!isOfBackup(request)) throw new BackupRefusal('permit-refused');
-    permit = { request, organization, time: statement.time };
+    permit = { request, organization, time: statement.time, position: statement.position };
   } catch (cause) {
     if (cause instanceof BackupRefusal) throw cause;
     throw new BackupRefusal('permit-refused', { cause });

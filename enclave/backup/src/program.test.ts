@@ -3,7 +3,7 @@ import { verify } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { utf8Decode } from '@keystead/crypto/bytes';
-import { BackupEnvelope } from '@keystead/protocol/backup-messages';
+import { BackupAnswer, BackupEnvelope } from '@keystead/protocol/backup-messages';
 import { surfaceCompatibility } from '@keystead/protocol/frames';
 import {
   type CallOptions,
@@ -25,6 +25,11 @@ const change = (method: string, value: number, more: Record<string, unknown> = {
   params: { backupName: 'main', generation: generation(value), ...more },
 });
 const get: CallOptions = { method: 'getBackup', params: { backupName: 'main' } };
+
+async function answerOf(world: KeeperWorld, message: ReturnType<KeeperWorld['message']>) {
+  const { body } = await world.send(message.bytes);
+  return BackupAnswer.decode(message.finish(BackupEnvelope.decode(body)).payload);
+}
 
 async function withBackup(): Promise<KeeperWorld> {
   const world = new KeeperWorld();
@@ -259,7 +264,7 @@ describe('the keeper of backups', () => {
   test('rows show neither content nor name nor organization, and the same state never looks the same', async () => {
     const world = await withBackup();
     const one = [...world.rows.values()][0]!;
-    await world.call(change('activateBackup', 1));
+    await world.call(put(2));
     const other = [...world.rows.values()][0]!;
     assert.notDeepEqual(one, other);
     for (const part of [Buffer.from('main'), content(1).share, content(1).ciphertext, Buffer.alloc(16, 7)])
@@ -300,6 +305,66 @@ describe('the keeper of backups', () => {
     assert.equal(ids.size, 6);
     const refused = await world.call(change('getRealmTokens', 1, { scope: 'register' }));
     assert.deepEqual(refused, { type: 'refused', code: 'generation-unknown' });
+  });
+
+  test('tokens that delete a staged generation leave only when it is retired, and then no switch brings it into use', async () => {
+    const world = await withBackup();
+    await world.call(put(2));
+    const late = world.message(change('activateBackup', 2));
+    const tokens = await world.call(change('getRealmTokens', 2, { scope: 'delete' }));
+    assert.equal(tokens.type === 'tokens' && tokens.tokens.length, 3);
+    for (const restart of [false, true]) {
+      if (restart) world.restart();
+      const refused = await world.call(change('activateBackup', 2));
+      assert.deepEqual(refused, { type: 'refused', code: 'generation-unknown' });
+    }
+    assert.equal((await answerOf(world, late)).type, 'refused');
+    const answer = await world.call(get);
+    assert.deepEqual(answer.type === 'content' && answer.content, content(1));
+    const inUse = await world.call(change('getRealmTokens', 1, { scope: 'delete' }));
+    assert.deepEqual(inUse, { type: 'refused', code: 'generation-unknown' });
+  });
+
+  test('a request that comes late, or again, undoes nothing that was done after it was decided', async () => {
+    const world = await withBackup();
+    const staging = world.message(put(2));
+    const switching = world.message(change('activateBackup', 2));
+    await answerOf(world, staging);
+    await world.call(change('getRealmTokens', 2, { scope: 'delete' }));
+    await world.call(change('deleteBackup', 2));
+    // The generation is forgotten: kept back, both would bring it into use with nothing at its realms.
+    assert.deepEqual(await answerOf(world, staging), { type: 'refused', code: 'request-overtaken' });
+    assert.deepEqual(await answerOf(world, switching), { type: 'refused', code: 'generation-unknown' });
+    // A deletion that was taken back does not begin again, and one that was asked for later is not taken back.
+    const deletion = world.message(change('deleteBackup', 1));
+    const keeping = world.message(change('activateBackup', 1));
+    const asked = await answerOf(world, deletion);
+    assert.ok(asked.type === 'state' && asked.deletableAt !== undefined);
+    assert.deepEqual(await answerOf(world, deletion), asked);
+    await answerOf(world, keeping);
+    assert.deepEqual(await answerOf(world, deletion), { type: 'refused', code: 'request-overtaken' });
+    world.now += 1;
+    await world.call(change('deleteBackup', 1));
+    assert.deepEqual(await answerOf(world, keeping), { type: 'refused', code: 'request-overtaken' });
+    const told = world.events.map(({ event }) => event);
+    assert.deepEqual(told, ['created', 'deletion_requested', 'deletion_withdrawn', 'deletion_requested']);
+    assert.equal((await world.call(get)).type, 'content');
+  });
+
+  test('a deletion without a delay whose answer is lost is answered again, and still knows what realms have to delete', async () => {
+    const world = new KeeperWorld(settings({ deletionDelaySeconds: 0 }));
+    await world.call(put(1));
+    await world.call(change('activateBackup', 1));
+    const deletion = world.message(change('deleteBackup', 1));
+    for (let time = 1; time <= 2; time += 1) {
+      const answer = await answerOf(world, deletion);
+      assert.equal(answer.type === 'state' && answer.retired.length, 1);
+    }
+    const unprepared = await world.call(change('deleteBackup', 1));
+    assert.deepEqual(unprepared, { type: 'refused', code: 'deletion-unprepared' });
+    assert.equal((await world.call(change('getRealmTokens', 1, { scope: 'delete' }))).type, 'tokens');
+    const gone = await world.call(change('deleteBackup', 1));
+    assert.deepEqual(gone.type === 'state' && gone.retired, []);
   });
 
   test("the delay before a deletion is measured by the certifier's time, not by the host's clock", async () => {

@@ -28,11 +28,12 @@ import {
 } from '@keystead/protocol/backup-messages';
 import { branch } from '@keystead/protocol/deployment';
 import { eventOf } from './backup-event.ts';
-import { BackupRows } from './backup-rows.ts';
+import { BackupRows, type EntryPlace, type KeptBackups, nothingKept } from './backup-rows.ts';
 import {
   activate,
   type Backups,
   placementFor,
+  prepareDeletion,
   put,
   read,
   remove,
@@ -77,8 +78,8 @@ interface Done {
   readonly active: Active;
   readonly pending: Pending;
   readonly answer: BackupAnswer;
-  /** Undefined when the backups are as before. */
-  readonly after: Backups | undefined;
+  /** Undefined when what is kept is as before. */
+  readonly after: KeptBackups | undefined;
   readonly event: BackupEvent | undefined;
 }
 
@@ -237,7 +238,7 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
 
   /** What is not in the table is not there, whatever the database says. */
   #read(active: Active): void {
-    if (this.#heads.table.get(active.name) === undefined) this.#work(active, []);
+    if (this.#heads.table.get(active.name) === undefined) this.#work(active, nothingKept);
     else {
       active.isReading = true;
       this.send({ type: 'read', name: active.name });
@@ -249,15 +250,15 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
     const active = this.#active.get(bytesName(name));
     if (active === undefined || !active.isReading) return;
     active.isReading = false;
-    const backups = this.#open(name, bytes);
-    if (backups !== undefined) return void this.#work(active, backups);
+    const kept = this.#open(name, bytes);
+    if (kept !== undefined) return void this.#work(active, kept);
     this.#context.log('row-refused', { reason: bytes === undefined ? 'missing' : 'old' });
     active.waiting.shift()?.answer({ type: 'refused', code: 'row-refused' });
     this.#next(active);
   }
 
   /** Undefined when it is not the newest row of the organization. */
-  #open(name: Uint8Array, row: Uint8Array | undefined): Backups | undefined {
+  #open(name: Uint8Array, row: Uint8Array | undefined): KeptBackups | undefined {
     if (row === undefined || !this.#heads.isNewest(name, row)) return undefined;
     try {
       return this.#rows.open(name, row);
@@ -267,17 +268,24 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
     }
   }
 
-  #work(active: Active, backups: Backups): void {
+  #work(active: Active, kept: KeptBackups): void {
     const pending = active.waiting.shift();
     if (pending === undefined) return void this.#active.delete(bytesName(active.name));
+    const { permit } = pending;
     try {
-      const [after, answer] = this.#apply(backups, pending);
-      const event = eventOf(pending.permit, { before: backups, after });
-      const changed = after === backups ? undefined : after;
-      if (changed === undefined && event === undefined) {
+      const before = settled(kept.backups, permit.time);
+      const isRepeated = order(permit, kept.changed) === 0;
+      const [backups, answer] = this.#apply(before, pending, isRepeated);
+      // A request that comes late must not undo what was done meanwhile.
+      if (backups !== before && order(permit, kept.changed) <= 0)
+        throw new BackupRefusal('request-overtaken');
+      const changed = backups === before ? kept.changed : { time: permit.time, position: permit.position };
+      const after = backups === kept.backups ? undefined : { changed, backups };
+      const event = eventOf(permit, { before, after: backups });
+      if (after === undefined && event === undefined) {
         pending.answer(answer);
         this.#next(active);
-      } else this.#done.push({ active, pending, answer, after: changed, event });
+      } else this.#done.push({ active, pending, answer, after, event });
     } catch (error) {
       if (!(error instanceof BackupRefusal)) throw error;
       pending.answer({ type: 'refused', code: error.code });
@@ -290,10 +298,12 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
     this.#read(active);
   }
 
-  /** The backups after a request, and its answer. The same list says that nothing changed. */
-  #apply(given: Backups, { permit, content }: Pending): [Backups, BackupAnswer] {
+  /**
+   * The backups after a request, and its answer. The same list says that nothing changed. `isRepeated`: it is the one that changed
+   * them last.
+   */
+  #apply(backups: Backups, { permit, content }: Pending, isRepeated: boolean): [Backups, BackupAnswer] {
     const { request, time } = permit;
-    const backups = settled(given, time);
     const times = { now: time, delay: this.#settings.deletionDelayMilliseconds };
     switch (request.method) {
       case 'listBackups':
@@ -304,8 +314,11 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
         const state = stateNamed(backups, backupName);
         return [backups, { type: 'content', generation: id, content: kept, state }];
       }
-      case 'getRealmTokens':
-        return [backups, this.#tokensFor(backups, permit, request.params)];
+      case 'getRealmTokens': {
+        const { backupName, generation, scope } = request.params;
+        const after = scope === 'delete' ? prepareDeletion(backups, backupName, generation) : backups;
+        return [after, this.#tokensFor(after, permit, request.params)];
+      }
       case 'putBackup': {
         const { backupName, generation } = request.params;
         this.#assertOperators(content!.placement);
@@ -314,12 +327,12 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
       }
       case 'activateBackup': {
         const { backupName, generation } = request.params;
-        const after = activate(backups, backupName, generation, times);
+        const after = isRepeated ? backups : activate(backups, backupName, generation, times);
         return [after, { type: 'state', ...stateNamed(after, backupName) }];
       }
       case 'deleteBackup': {
         const { backupName, generation } = request.params;
-        const after = remove(backups, backupName, generation, times);
+        const after = isRepeated ? backups : remove(backups, backupName, generation, times);
         return [after, { type: 'state', ...stateNamed(after, backupName) }];
       }
     }
@@ -367,6 +380,10 @@ function callOf(payload: Uint8Array): BackupCall {
     throw new BackupRefusal('call-malformed', { cause });
   }
 }
+
+/** Negative when the entry comes before the other in the chain of their organization; 0 for the same one. */
+const order = (entry: EntryPlace, other: EntryPlace): number =>
+  entry.time - other.time || entry.position - other.position;
 
 /** The content that the request commits to; every other method comes without one. */
 function contentOf({ content }: BackupCall, { request }: Permit): BackupContent | undefined {

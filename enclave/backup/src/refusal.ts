@@ -12,8 +12,10 @@ export type RefusalCode =
   | 'too-many-backups'
   | 'too-many-retired'
   | 'deletion-pending'
+  | 'deletion-unprepared'
   | 'replacement-pending'
   | 'operators-too-few'
+  | 'request-overtaken'
   | 'row-refused';
 
 /** Nothing was changed and nothing is released. */

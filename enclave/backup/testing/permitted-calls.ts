@@ -103,8 +103,9 @@ export class KeeperWorld {
   stored = (name: Uint8Array): Uint8Array | undefined => this.rows.get(String(name));
   readonly seed = new SecretBytes(filled(9));
   keeper: BackupKeeper;
-  readonly #keeperId = new Uint8Array(16).fill(8);
+  readonly keeperId = new Uint8Array(16).fill(8);
   #nextId = 1;
+  #position = 2;
   #answers = new Map<number, Extract<FromBackup, { type: 'answer' }>>();
 
   constructor(given = settings()) {
@@ -114,7 +115,7 @@ export class KeeperWorld {
   #start(given: BackupSettings): BackupKeeper {
     const keeper = new BackupKeeper(
       {
-        keeperId: this.#keeperId,
+        keeperId: this.keeperId,
         seed: this.seed,
         settings: given,
         profile: this.profile,
@@ -183,20 +184,8 @@ export class KeeperWorld {
     }
   }
 
-  /** The bytes of one call, and what reads its answer. */
-  message(options: CallOptions) {
-    const ephemeral = random(32);
-    const session = base64urlEncode(x25519.publicKey(ephemeral));
-    const digest =
-      options.content === undefined || options.method !== 'putBackup'
-        ? {}
-        : { digest: base64urlEncode(sha256(BackupContent.encode(options.content))) };
-    const body = utf8Encode(
-      JSON.stringify({
-        method: options.method,
-        params: { organizationId: formatUuid(organization), session, ...digest, ...options.params },
-      }),
-    );
+  /** What the deployment answers to a request: what a client takes to the keeper. */
+  permit(body: Uint8Array, options: Pick<CallOptions, 'statement' | 'statedBy' | 'allowance' | 'allowedBy'>) {
     const request = this.#stamped(body);
     const common = {
       version: statementVersion,
@@ -204,7 +193,7 @@ export class KeeperWorld {
       identity: requestIdentity(parseStamp(request), body),
       status: 200,
       organization,
-      position: 3,
+      position: (this.#position += 1),
       head: filled(5),
       time: this.now,
     };
@@ -222,16 +211,35 @@ export class KeeperWorld {
       ...options.statement,
     };
     const [signature] = signStatements(new SecretBytes(filled(options.statedBy ?? 2)), [stated]);
+    return { request, signature: signature!, allowed: allowed! };
+  }
+
+  /** The bytes of one call, and what reads its answer. */
+  message(options: CallOptions) {
+    const ephemeral = random(32);
+    const session = base64urlEncode(x25519.publicKey(ephemeral));
+    const digest =
+      options.content === undefined || options.method !== 'putBackup'
+        ? {}
+        : { digest: base64urlEncode(sha256(BackupContent.encode(options.content))) };
+    const body = utf8Encode(
+      JSON.stringify({
+        method: options.method,
+        params: { organizationId: formatUuid(organization), session, ...digest, ...options.params },
+      }),
+    );
+    const permitted = this.permit(body, options);
     const call = BackupCall.encode({
-      request: options.altered?.(request) ?? request,
-      signature: signature!,
-      allowed: allowed!,
+      ...permitted,
+      request: options.altered?.(permitted.request) ?? permitted.request,
       content: options.content,
     });
-    const prologue = backupPrologue(this.#keeperId);
+    const prologue = backupPrologue(this.keeperId);
     const secret = options.otherSession ?? ephemeral;
-    const handshake = noiseInitiate(this.keeper.publicKey, secret, call, prologue);
-    return { bytes: BackupEnvelope.encode(handshake.message), finish: handshake.finish };
+    const handshake = () => noiseInitiate(this.keeper.publicKey, secret.slice(), call, prologue);
+    // A handshake ends once; the same bytes can be answered more often.
+    const finish = (answer: BackupEnvelope) => handshake().finish(answer);
+    return { bytes: BackupEnvelope.encode(handshake().message), finish };
   }
 
   async send(bytes: Uint8Array): Promise<Extract<FromBackup, { type: 'answer' }>> {

@@ -38,6 +38,8 @@ const answers = {
 type AnswerOf<M extends KeeperMethod> = Extract<BackupAnswer, { type: (typeof answers)[M] }>;
 
 const timeLimit = 20_000;
+/** Of one call, when others of the account are faster. */
+const attempts = 4;
 const random = (length: number) => globalThis.crypto.getRandomValues(new Uint8Array(length));
 
 export interface KeeperConnectionOptions {
@@ -62,8 +64,28 @@ export class KeeperConnection {
     this.#publicKey = hexDecode(options.keeper.publicKey);
   }
 
-  /** Throws KmsError where the deployment refuses, SeedlessError where the keeper does. */
+  /**
+   * Throws KmsError where the deployment refuses, SeedlessError where the keeper does. A request that another device's overtook on
+   * its way changed nothing, and is made anew.
+   */
   async call<M extends KeeperMethod>(
+    method: M,
+    params: Params<M>,
+    content?: BackupContent,
+    signal?: AbortSignal,
+  ): Promise<AnswerOf<M>> {
+    for (let left = attempts; ; left -= 1) {
+      try {
+        return await this.#call(method, params, content, signal);
+      } catch (error) {
+        signal?.throwIfAborted();
+        const isOvertaken = error instanceof SeedlessError && error.reason === 'request-overtaken';
+        if (!isOvertaken || left === 1) throw error;
+      }
+    }
+  }
+
+  async #call<M extends KeeperMethod>(
     method: M,
     params: Params<M>,
     content?: BackupContent,

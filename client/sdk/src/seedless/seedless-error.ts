@@ -7,6 +7,8 @@ export const seedlessErrors = {
   'seed-missing': 'recover the seed on this device first',
   'seed-exists': 'use the seed that is there, another backupName, or resetPin to finish its backup',
   'backup-not-found': 'no backup of that name is in use: create one on a device that has the seed',
+  'backup-changed':
+    'another device changed the backup meanwhile: what that one did counts, and nothing of this call',
   'backup-refused': 'nothing was changed; `reason` says why the keeper refused',
   'configuration-unknown':
     'give previousConfigurations: the backup is with realms that this application does not know; no guess was spent',
