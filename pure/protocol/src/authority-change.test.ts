@@ -859,3 +859,191 @@ describe('a ceiling', () => {
     assert.deepEqual(leaf?.leaf === 'authenticator' && leaf.ceiling.actions, ['signTransaction']);
   });
 });
+
+describe('the ceiling of the key that stamps', () => {
+  const low = keyOf('low');
+  const next = keyOf('next');
+
+  /** Another key of the root user, below a ceiling; `others` register keys of the user `wide` and `narrow`. */
+  const below = (ceiling: object) => {
+    const set = founded();
+    for (const [name, more] of [
+      ['wide', {}],
+      ['narrow', { ceiling: { actions: ['signTransaction'], approvals: 1 } }],
+    ] as const)
+      set.apply(
+        root,
+        'addUserToOrganization',
+        added(plainUser(name, [proven(keyOf(name), name, { expiresInMs: 60_000, ...more })])),
+        { surface: 'native' },
+      );
+    set.apply(root, 'createAuthenticator', register('root', keypair(low)));
+    set.leaves.set(hexEncode(authenticatorLeafKey(keyHashOf(algorithmEd25519, low.publicKey))), {
+      ...set.authenticator(low)!,
+      leaf: 'authenticator',
+      ceiling: { actions: undefined, wallets: undefined, approvals: 0, ...ceiling },
+    });
+    return set;
+  };
+  const consent: Approval = {
+    identity: new Uint8Array(32),
+    keyHash: new Uint8Array(32).fill(9),
+    username: 'another root',
+    root: true,
+  };
+  const agreed = { approvals: [consent] };
+
+  it('bounds the keys that a root key registers, for whomever and with whatever ceiling it asks', () => {
+    const actions = ['createAuthenticator', 'addUserToOrganization'];
+    for (const username of ['root', 'user']) {
+      const set = below({ actions, approvals: 1 });
+      set.apply(low, 'createAuthenticator', register(username, keypair(next)), agreed);
+      assert.deepEqual(set.authenticator(next)?.ceiling, { actions, wallets: undefined, approvals: 1 });
+    }
+    const set = below({ actions, approvals: 1 });
+    const lasting = set.organization.permanentRootAuthenticators;
+    const wider = proven(next, 'new', { ceiling: { actions: ['createAuthenticator', 'exportWallet'] } });
+    const user = { username: 'new', policy: { type: 'ROOT' }, authenticators: [wider] };
+    set.apply(low, 'addUserToOrganization', added(user), { surface: 'native', ...agreed });
+    assert.deepEqual(set.authenticator(next)?.ceiling, {
+      actions: ['createAuthenticator'],
+      wallets: undefined,
+      approvals: 1,
+    });
+    assert.equal(set.organization.permanentRootAuthenticators, lasting);
+
+    const control = below({});
+    control.apply(low, 'createAuthenticator', register('root', keypair(next)));
+    assert.equal(control.authenticator(next)?.ceiling.actions, undefined);
+  });
+
+  it('goes on through keys of keys: no chain of registrations leads out of it', () => {
+    const set = below({ actions: ['createAuthenticator', 'signTransaction'] });
+    let by = low;
+    for (let step = 0; step < 4; step += 1) {
+      const key = keyOf(`step ${step}`);
+      set.apply(by, 'createAuthenticator', register('root', keypair(key)));
+      assert.deepEqual(set.authenticator(key)?.ceiling.actions, ['createAuthenticator', 'signTransaction']);
+      by = key;
+    }
+  });
+
+  it('makes nobody root whose keys reach further', () => {
+    const call = (username: string) =>
+      ['updateUserInOrganization', { ...named(username), newPolicy: { type: 'ROOT' } }] as const;
+    const actions = ['updateUserInOrganization'];
+    assert.equal(below({ actions }).refusal(low, ...call('wide')), 'policy-denied');
+    assert.equal(below({ actions }).refusal(low, ...call('narrow')), 'policy-denied');
+    assert.equal(
+      below({ actions: [...actions, 'signTransaction'] }).refusal(low, ...call('narrow')),
+      'accepted',
+    );
+    assert.equal(
+      below({ actions: [...actions, 'signTransaction'] }).refusal(low, ...call('wide')),
+      'policy-denied',
+    );
+    // A key that needs no approvals is wider than one that does.
+    assert.equal(below({ approvals: 1 }).refusal(low, ...call('wide'), agreed), 'policy-denied');
+    assert.equal(below({ approvals: 1 }).refusal(low, ...call('narrow'), agreed), 'accepted');
+    assert.equal(below({}).refusal(low, ...call('wide')), 'accepted');
+    // What takes rights away needs no wider ceiling.
+    const demotes = [
+      'updateUserInOrganization',
+      { ...named('wide'), newPolicy: { type: 'CEL', preset: 'DENY_ALL' } },
+    ] as const;
+    assert.equal(below({ actions }).refusal(low, ...demotes), 'accepted');
+  });
+
+  it('keeps no key alive that reaches further, and can end each', () => {
+    const actions = ['updateAuthenticator'];
+    const expiry = (set: AuthoritySet, name: string, expiresInMs: number) =>
+      set.refusal(
+        low,
+        'updateAuthenticator',
+        {
+          ...ofKey(name, set.idOf(keyOf(name))),
+          authenticator: { expiresInMs },
+        },
+        { surface: 'native' },
+      );
+    assert.equal(expiry(below({ actions }), 'wide', 120_000), 'policy-denied');
+    assert.equal(expiry(below({ actions }), 'wide', 30_000), 'accepted');
+    assert.equal(expiry(below({ actions: [...actions, 'signTransaction'] }), 'narrow', 120_000), 'accepted');
+    assert.equal(expiry(below({}), 'wide', 120_000), 'accepted');
+    // Nor is one that has ended brought back.
+    const later = below({ actions });
+    const revive = ofKey('wide', later.idOf(keyOf('wide')), { authenticator: { expiresInMs: 1000 } });
+    const after = { surface: 'native', time: time + 90_000 } as const;
+    assert.equal(later.refusal(low, 'updateAuthenticator', revive, after), 'policy-denied');
+    assert.equal(below({}).refusal(low, 'updateAuthenticator', revive, after), 'accepted');
+  });
+
+  it('lets no other organization do with a wallet what the key may not do itself', () => {
+    const wallet = (set: AuthoritySet) => {
+      const { writes } = set.apply(root, 'createWallet', { organizationId, walletName: 'W' }, { made });
+      const [{ leaf }] = writes;
+      assert.ok(leaf?.leaf === 'wallet');
+      return leaf.walletId;
+    };
+    const of = (ceiling: object, method: string, more: object = {}) => {
+      const set = below(ceiling);
+      const params = {
+        ownerOrganizationId: organizationId,
+        targetOrganizationId: otherOrganizationId,
+        walletId: formatUuid(wallet(set)),
+      };
+      return set.refusal(low, method, { ...params, ...more }, agreed);
+    };
+    const give = (ceiling: object, ...scopes: string[]) =>
+      of(ceiling, 'grantOrganizationAccess', { policy: { version: 'v0', scopes } });
+    const granting = 'grantOrganizationAccess';
+    const everything = [
+      'signUtf8Message',
+      'signRawPayload',
+      'signTransaction',
+      'ethereumSignMessage',
+      'ethereumSignTypedData',
+      'exportWallet',
+    ];
+    assert.equal(give({ actions: [granting] }, 'signatureTransaction'), 'policy-denied');
+    assert.equal(give({ actions: [granting, 'signTransaction'] }, 'signatureTransaction'), 'accepted');
+    assert.equal(
+      give({ actions: [granting, 'signTransaction'] }, 'signatureTransaction', 'exportWallet'),
+      'policy-denied',
+    );
+    assert.equal(give({ actions: [granting, 'signUtf8Message'] }, 'signaturePayload'), 'policy-denied');
+    assert.equal(give({ actions: [granting, ...everything] }, 'owner'), 'accepted');
+    for (const missing of everything) {
+      const actions = [granting, ...everything.filter((method) => method !== missing)];
+      assert.equal(give({ actions }, 'owner'), 'policy-denied');
+    }
+    // Approvals were given to this very grant.
+    assert.equal(give({ approvals: 1 }, 'owner'), 'accepted');
+    // Rules of version v1 are bounded by their scopes: `owner` where the preset is ALLOW_ALL.
+    const rules = (preset: string) => ({
+      policy: { version: 'v1', preset, rootAccess: { type: 'NONE' } },
+    });
+    assert.equal(of({ actions: [granting] }, granting, rules('ALLOW_ALL')), 'policy-denied');
+    assert.equal(of({ actions: [granting] }, granting, rules('DENY_ALL')), 'accepted');
+
+    const transferring = 'transferOrganizationWallet';
+    assert.equal(of({ actions: [transferring] }, transferring), 'policy-denied');
+    assert.equal(of({ actions: [transferring, ...everything] }, transferring), 'accepted');
+    assert.equal(of({}, transferring), 'accepted');
+  });
+
+  it('names no guardians, who could make a root key without one', () => {
+    const guardian = (set: AuthoritySet) => {
+      set.apply(root, 'addUserToOrganization', added(plainUser('guardian', [keypair(keyOf('guardian'))])));
+      return { organizationId, guardians: ['guardian'], threshold: 1 };
+    };
+    const named = (ceiling: object) => {
+      const set = below(ceiling);
+      const options = { surface: 'native', ...agreed } as const;
+      return set.refusal(low, 'updateGuardians', guardian(set), options);
+    };
+    assert.equal(named({ actions: ['updateGuardians'] }), 'policy-denied');
+    assert.equal(named({ approvals: 1 }), 'accepted');
+    assert.equal(named({}), 'accepted');
+  });
+});

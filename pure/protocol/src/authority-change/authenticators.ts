@@ -1,11 +1,5 @@
 import { equalBytes } from '@keystead/crypto/bytes';
-import {
-  type AuthenticatorLeaf,
-  authenticatorLeafKey,
-  type Ceiling,
-  keyHashOf,
-  type UserLeaf,
-} from '../authority.ts';
+import { type AuthenticatorLeaf, authenticatorLeafKey, keyHashOf, type UserLeaf } from '../authority.ts';
 import { KmsError } from '../errors.ts';
 import type { NewAuthenticator } from '../parameters/authenticator.ts';
 import { type AuthorityWriteOf, type AuthorityChangeInput, type AuthorityChange, none } from './change.ts';
@@ -21,7 +15,8 @@ import {
   authenticatorWrite,
   organizationWrite,
 } from './leaves.ts';
-import { maximumAuthenticators, buildAuthenticator } from './registration.ts';
+import { assertKeysWithin } from './ceilings.ts';
+import { maximumAuthenticators, buildAuthenticator, registeredBy } from './registration.ts';
 import { requireRootOrOwn } from './who-may.ts';
 
 /** Authenticators that come, expire and go. */
@@ -36,17 +31,14 @@ export function createAuthenticator(
 ): AuthorityChange {
   const user = userLeaf(input, params.username);
   const own = requireRootOrOwn(input, params.username);
-  const built = buildAuthenticator(
+  const leaf = buildAuthenticator(
     input,
     params.authenticator,
     user.username,
-    input.organization,
+    registeredBy(input),
     0,
     'params.authenticator',
-    null,
   );
-  // A key that its user renews is bounded by what bounds the key that stamps the renewal.
-  const leaf = own === null ? built : { ...built, ceiling: within(built.ceiling, own.ceiling) };
   if (own !== null) assertNotWider(leaf, own);
   assertNewKey(input, leaf, 'params.authenticator');
   const writes: AuthorityWriteOf[] = [];
@@ -100,6 +92,8 @@ export function updateAuthenticator(
       field: 'params.expiresInMs',
       detail: 'only a root user can put off an expiry',
     });
+  if (leaf.expiresAt !== undefined && updated.expiresAt! > leaf.expiresAt)
+    assertKeysWithin(input, [leaf], 'params.authenticatorId');
   const lost = permanentRoots(user, [leaf]);
   const writes = [authenticatorWrite(updated)];
   if (lost > 0) {
@@ -143,28 +137,6 @@ export function deleteAuthenticator(
     );
   }
   return { writes, counterpart: null, narrowing: true };
-}
-
-/** What both ceilings let pass. */
-export function within(asked: Ceiling, bound: Ceiling): Ceiling {
-  return {
-    actions: common(asked.actions, bound.actions, (one, other) => one === other),
-    wallets: common(asked.wallets, bound.wallets, equalBytes),
-    approvals: Math.max(asked.approvals, bound.approvals),
-  };
-}
-
-/** Undefined is everything. */
-export function common<T>(
-  asked: readonly T[] | undefined,
-  bound: readonly T[] | undefined,
-  equal: (one: T, other: T) => boolean,
-): T[] | undefined {
-  if (asked === undefined || bound === undefined) {
-    const only = asked ?? bound;
-    return only === undefined ? undefined : [...only];
-  }
-  return asked.filter((member) => bound.some((other) => equal(member, other)));
 }
 
 /** A user renews its own key no wider and no later than the key that stamps the renewal. */

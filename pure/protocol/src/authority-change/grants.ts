@@ -8,6 +8,7 @@ import {
 import { KmsError } from '../errors.ts';
 import { parseUuid } from '../ids.ts';
 import { type GrantPolicy, scopesOf } from '../parameters/grant.ts';
+import { assertScopesWithin } from './ceilings.ts';
 import { type AuthorityWriteOf, type AuthorityChangeInput, type AuthorityChange, invalid } from './change.ts';
 import { requireRoot } from './who-may.ts';
 
@@ -28,6 +29,7 @@ export function grant(
   },
 ): AuthorityChange {
   requireRoot(input);
+  assertScopesWithin(input, scopesOf(params.policy), 'params.policy');
   const { walletId, target } = grantIds(input, params);
   const name = params.policyName ?? '';
   const key = grantLeafKey(walletId, target, name);

@@ -1,3 +1,4 @@
+import { assertMayNameGuardians } from './ceilings.ts';
 import { invalid, type AuthorityChange, type AuthorityChangeInput } from './change.ts';
 import { authenticatorOf, guardiansLeaf, guardiansWrite, userLeaf } from './leaves.ts';
 import { requireRoot } from './who-may.ts';
@@ -16,6 +17,7 @@ export function updateGuardians(
   },
 ): AuthorityChange {
   requireRoot(input);
+  assertMayNameGuardians(input);
   const { guardians, threshold, delayMs } = params;
   for (const [index, username] of guardians.entries())
     assertCanGuard(input, username, `params.guardians[${index}]`);

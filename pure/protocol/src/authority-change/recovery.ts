@@ -4,6 +4,7 @@ import { type GuardiansLeaf, userLeafKey } from '../authority.ts';
 import { KmsError } from '../errors.ts';
 import type { NewUser } from '../parameters/user.ts';
 import { recoveryDigest, recoveryLifetimeMilliseconds } from '../recovery.ts';
+import { noCeiling } from './ceilings.ts';
 import { invalid, type AuthorityChange, type AuthorityChangeInput } from './change.ts';
 import {
   assertNewKey,
@@ -13,7 +14,7 @@ import {
   organizationWrite,
   permanentRoots,
 } from './leaves.ts';
-import { type BuiltUser, buildUser } from './registration.ts';
+import { type BuiltUser, buildUser, registeredBy } from './registration.ts';
 
 /** How guardians bring an organization back: begun by k of them, completed after the delay (spec/guardians.md §2). */
 
@@ -129,7 +130,9 @@ function openOf({ open, recoveries }: GuardiansLeaf, recovery: number) {
 function buildRoot(input: AuthorityChangeInput, user: NewUser): BuiltUser {
   if (input.read(userLeafKey(user.username)) !== undefined)
     throw new KmsError('user-exists', { field: 'params.user.username' });
-  const built = buildUser(input, user, input.organization, 0, 'params.user', null);
+  // Their number and the delay bound guardians, not their keys: what they bring back is a whole root key.
+  const registration = { ...registeredBy(input), bound: noCeiling };
+  const built = buildUser(input, user, registration, 0, 'params.user');
   for (const leaf of built.authenticators) assertNewKey(input, leaf, 'params.user.authenticators');
   const { rootThreshold } = organizationLeaf(input);
   const lasting = permanentRoots(built.user, built.authenticators);

@@ -5,6 +5,7 @@ import {
   type AuthenticatorLeaf,
   algorithmEd25519,
   algorithmSecp256r1,
+  type Ceiling,
   credentialKeypair,
   credentialPasskey,
   keyHashOf,
@@ -18,6 +19,7 @@ import type { NewAuthenticator, NewKeypair } from '../parameters/authenticator.t
 import type { NewUser } from '../parameters/user.ts';
 import { readPasskeyRegistration, registrationChallenge } from '../passkey.ts';
 import { assertAcceptableKey, possessionMessage, type Stamp, verifyPasskeyAssertion } from '../stamp.ts';
+import { ceilingOf, within } from './ceilings.ts';
 import type { AuthorityWriteOf, AuthorityChangeInput } from './change.ts';
 import { userWrite, authenticatorWrite } from './leaves.ts';
 
@@ -31,13 +33,27 @@ export interface BuiltUser {
   readonly writes: readonly AuthorityWriteOf[];
 }
 
+/** Who registers keys, and for whom. */
+export interface Registration {
+  /** The organization that a proof of possession names: zeros where it is founded. */
+  readonly organization: Uint8Array;
+  /** The stamp of who founds an organization, whose key has proven itself by it. */
+  readonly founder: Stamp | null;
+  /** No registered key has a wider one. */
+  readonly bound: Ceiling;
+}
+
+/** The registration of a key by one that stands. */
+export function registeredBy(input: AuthorityChangeInput): Registration {
+  return { organization: input.organization, founder: null, bound: ceilingOf(input) };
+}
+
 export function buildUser(
   input: AuthorityChangeInput,
   user: NewUser,
-  organization: Uint8Array,
+  registration: Registration,
   firstIndex: number,
   field: string,
-  founder: Stamp | null,
 ): BuiltUser {
   if (user.authenticators.length > maximumAuthenticators)
     throw new KmsError('limit-authenticators', { field });
@@ -46,10 +62,9 @@ export function buildUser(
       input,
       authenticator,
       user.username,
-      organization,
+      registration,
       firstIndex + index,
       `${field}.authenticators[${index}]`,
-      founder,
     ),
   );
   const keyHashes = authenticators.map(({ algorithm, publicKey }) => keyHashOf(algorithm, publicKey));
@@ -71,10 +86,9 @@ export function buildAuthenticator(
   input: AuthorityChangeInput,
   authenticator: NewAuthenticator,
   username: string,
-  organization: Uint8Array,
+  { organization, founder, bound }: Registration,
   index: number,
   field: string,
-  founder: Stamp | null,
 ): AuthenticatorLeaf {
   const idOrganization = input.organization;
   const shared = {
@@ -82,11 +96,14 @@ export function buildAuthenticator(
     username,
     createdAt: input.time,
     expiresAt: authenticator.expiresInMs === null ? undefined : input.time + authenticator.expiresInMs,
-    ceiling: {
-      actions: authenticator.ceiling.actions === null ? undefined : [...authenticator.ceiling.actions],
-      wallets: authenticator.ceiling.wallets?.map((id) => parseUuid(id)!),
-      approvals: authenticator.ceiling.approvals,
-    },
+    ceiling: within(
+      {
+        actions: authenticator.ceiling.actions === null ? undefined : [...authenticator.ceiling.actions],
+        wallets: authenticator.ceiling.wallets?.map((id) => parseUuid(id)!),
+        approvals: authenticator.ceiling.approvals,
+      },
+      bound,
+    ),
     stampKinds: authenticator.stampKinds.reduce(
       (kinds, kind) => kinds | (kind === 'native' ? stampKindNative : stampKindPki),
       0,

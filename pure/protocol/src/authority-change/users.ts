@@ -2,6 +2,7 @@ import { equalBytes } from '@keystead/crypto/bytes';
 import { keyHashOf, type UserLeaf, userLeafKey } from '../authority.ts';
 import { KmsError } from '../errors.ts';
 import type { NewUser, UserPolicy } from '../parameters/user.ts';
+import { assertKeysWithin, noCeiling } from './ceilings.ts';
 import {
   type AuthorityWriteOf,
   type AuthorityChangeInput,
@@ -21,7 +22,7 @@ import {
   userWrite,
   organizationWrite,
 } from './leaves.ts';
-import { buildUser } from './registration.ts';
+import { buildUser, registeredBy } from './registration.ts';
 import { requireRoot } from './who-may.ts';
 
 /** The founding of an organization, and its users. */
@@ -47,7 +48,8 @@ export function found(input: AuthorityChangeInput, users: readonly NewUser[]): A
     const field = `params.users[${userIndex}]`;
     if (usernames.has(user.username)) throw new KmsError('user-exists', { field: `${field}.username` });
     usernames.add(user.username);
-    const built = buildUser(input, user, new Uint8Array(16), index, field, input.stamp);
+    const registration = { organization: new Uint8Array(16), founder: input.stamp, bound: noCeiling };
+    const built = buildUser(input, user, registration, index, field);
     index += built.authenticators.length;
     for (const leaf of built.authenticators) {
       const key = String(keyHashOf(leaf.algorithm, leaf.publicKey));
@@ -110,7 +112,7 @@ export function addUser(
     narrowing = true;
   }
   const expiresInMs = user.expiresInMs ?? (replaceExpirable ? ephemeralLifetimeMilliseconds : null);
-  const built = buildUser(input, { ...user, expiresInMs }, input.organization, 0, 'params.user', null);
+  const built = buildUser(input, { ...user, expiresInMs }, registeredBy(input), 0, 'params.user');
   for (const leaf of built.authenticators) assertNewKey(input, leaf, 'params.user.authenticators');
   writes.push(...built.writes);
   writes.push(
@@ -137,6 +139,7 @@ export function updateUser(
   if (root === user.root) return { writes: [], counterpart: null, narrowing: true };
   const updated: UserLeaf = { ...user, root };
   const leaves = user.authenticators.map((hash) => authenticatorOf(input, hash));
+  if (root) assertKeysWithin(input, leaves, 'params.username');
   const organization = organizationLeaf(input);
   const permanent =
     organization.permanentRootAuthenticators - permanentRoots(user, leaves) + permanentRoots(updated, leaves);

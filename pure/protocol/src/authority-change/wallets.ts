@@ -2,6 +2,7 @@ import { equalBytes } from '@keystead/crypto/bytes';
 import { assertInForce, type AuthorityReader, type Caller, callerOf } from '../authenticate.ts';
 import { walletLeafKey } from '../authority.ts';
 import { KmsError } from '../errors.ts';
+import { assertScopesWithin } from './ceilings.ts';
 import { type AuthorityWriteOf, type AuthorityChangeInput, type AuthorityChange, none } from './change.ts';
 import { type GrantParams, grantWrite, grantIds } from './grants.ts';
 import type { GrantPolicy } from '../parameters/grant.ts';
@@ -39,6 +40,7 @@ export function transfer(
   },
 ): AuthorityChange {
   requireRoot(input);
+  assertScopesWithin(input, ['owner'], 'params.targetOrganizationId');
   const { walletId, target } = grantIds(input, params);
   const leaf = input.read(walletLeafKey(walletId));
   if (leaf?.leaf !== 'wallet') throw new KmsError('wallet-not-found', { field: 'params.walletId' });
