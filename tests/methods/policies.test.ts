@@ -66,6 +66,8 @@ test('a policy that means nothing changes nothing', async () => {
 
 test('a price source is a user, and what it states is kept canonically', async () => {
   const { organizationId, root } = await scene();
+  const addTraits = { operator: 'ourselves' };
+  await root.native('updateUserInOrganization', { organizationId, username: 'root', addTraits });
   const state = (prices: readonly object[]) => root.call('statePrices', { organizationId, prices });
   const price = {
     asset: 'eip155:1/erc20:0xdac17f958d2ee523a2206206994597c13d831ec7',

@@ -23,7 +23,7 @@ const SEPOLIA = NetworkId.ETHEREUM_SEPOLIA;
 async function connected() {
   const scene = await Scene.of(running);
   const { organizationId, wallet } = scene;
-  await scene.statePrices(scene.root, { [SOL]: ['100000000', 9], [ETHER]: ['2000000000', 18] });
+  await scene.pricedAlike({ [SOL]: ['100000000', 9], [ETHER]: ['2000000000', 18] });
   const pair = generateKeyPair();
   await scene.root.call('addUserToOrganization', {
     organizationId,

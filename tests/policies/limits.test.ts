@@ -160,14 +160,11 @@ test('L21: a missing price denies limits in US dollars, and no others', async ()
   assert.equal(missing.body?.code, 'spending-limit-exceeded');
   assert.match(String(missing.body?.detail), /no source has stated a price/);
   assert.equal((await scene.sends(plain, 1)).status, 200);
-  const source = await scene.user('feed', {
-    version: 1,
-    rules: [{ id: 'states', effect: 'allow', on: ['state-prices'], when: { constant: true } }],
-  });
-  await scene.statePrices(source, { [SOL]: ['100000000', 9] });
+  await scene.pricedAlike({ [SOL]: ['100000000', 9] });
   assert.equal((await scene.sends(rich, 9_000_000)).status, 200);
-  // What it cost stands in its entry: price, source and time.
-  const line = /^user\/usd: solana\/slip44:501 at 1(0{35}) \(the median of 1: feed at 20\d\d-[-0-9:.TZ]+\)$/;
+  // What it cost stands in its entry: price, sources and times.
+  const line =
+    /^user\/usd: solana\/slip44:501 at 1(0{35}) \(the median of 2: feed at 20\d\d-[-0-9:.TZ]+, other at 20\d\d-[-0-9:.TZ]+\)$/;
   assert.ok((await lastTrace(running, scene.organizationId)).some((each) => line.test(each)));
   assert.equal((await scene.sends(rich, 1_000_000)).body?.code, 'spending-limit-exceeded');
 });

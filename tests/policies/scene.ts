@@ -149,6 +149,14 @@ export class Scene {
     return this.signs(by, { kind: 'RLP_ENCODED', bytes: unsigned }, 'ethereum');
   }
 
+  /** Sources of two operators, `feed` and `other`, that have said the same. */
+  async pricedAlike(
+    prices: Readonly<Record<string, readonly [micros: string, decimals: number]>>,
+  ): Promise<void> {
+    for (const name of ['feed', 'other'])
+      await this.statePrices(await this.source(name, `operator of ${name}`, 'state-prices'), prices);
+  }
+
   statePrices(
     by: RawClient,
     prices: Readonly<Record<string, readonly [micros: string, decimals: number]>>,

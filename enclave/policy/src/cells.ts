@@ -1,3 +1,4 @@
+import type { QuoteCell } from '@keystead/policy/quote-cell';
 import { canonicalize } from '@keystead/crypto/canonical-json';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { type JsonValue, parseOwnJson } from '@keystead/crypto/strict-json';
@@ -10,7 +11,7 @@ import type { TransactionPolicy } from '@keystead/protocol/parameters/transactio
 import type { UserPolicy } from '@keystead/protocol/parameters/user';
 import type { PlaceCell } from './places.ts';
 import type { PlainRow } from './plain-row.ts';
-import type { QuoteCell, UsageCell } from './usage.ts';
+import type { UsageCell } from './usage.ts';
 
 /** spec/state.md §3: the cells of an organization's state map. Values are canonical JSON (RFC 8785). */
 

@@ -69,10 +69,12 @@ const counting = (name: string, maximumAgeSeconds: number) =>
   );
 
 test('a counter that two policies share takes up the most that either asks for, in whichever order they stand', () => {
-  const quote = (source: string, dollars: bigint, age: number) => ({
-    source,
+  const quote = (operator: string, dollars: bigint, age: number) => ({
+    operator,
+    source: operator,
     time: now - age,
     scaled: scaledPrice(dollars * 1_000_000n, 9),
+    decimals: 9,
   });
   const usage = {
     spent: () => 0n,
@@ -82,7 +84,10 @@ test('a counter that two policies share takes up the most that either asks for, 
         quote('two', 100n, 1_000),
         ...['three', 'four', 'five'].map((name) => quote(name, 90n, 600_000)),
       ],
-      hours: [],
+      // What stood before was next to nothing: medians are above the mean.
+      hours: [{ hour: Math.floor(now / 3_600_000) - 1, area: 0n, milliseconds: 3_600_000 }],
+      floor: 0n,
+      decimals: 9,
     }),
   };
   // The patient policy takes older and lower quotes into its median.

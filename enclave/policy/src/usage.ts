@@ -3,6 +3,7 @@ import { hexEncode } from '@keystead/crypto/hex';
 import { type Credit, creditedAfter, withCredits } from '@keystead/policy/exclusive';
 import type { Usage } from '@keystead/policy/limits';
 import type { QuoteRecord } from '@keystead/policy/pricing';
+import { quoteCell, quoteRecord } from '@keystead/policy/quote-cell';
 import { appendRow, emptyLedger, type LedgerHead, spentAfter } from '@keystead/policy/usage-ledger';
 import { domainHash } from '@keystead/protocol/domain';
 import { KmsError } from '@keystead/protocol/errors';
@@ -21,16 +22,6 @@ export interface UsageCell {
   readonly sealed: readonly number[];
   /** Of rows that count no more or in part, oldest first; absent without any. */
   readonly credits?: readonly PlainRow[];
-}
-
-export interface QuoteCell {
-  readonly quotes: readonly { readonly source: string; readonly time: number; readonly scaled: string }[];
-  readonly hours: readonly {
-    readonly hour: number;
-    readonly sum: string;
-    readonly count: number;
-    readonly highest: string;
-  }[];
 }
 
 /** Name of a counter's cells: its scope may be longer than a name. */
@@ -88,23 +79,11 @@ function spentOf(draft: Draft, name: string, after: number): bigint {
 
 export function quotesIn(draft: Draft, asset: string): QuoteRecord | undefined {
   const cell = draft.cell('price', asset);
-  return (
-    cell && {
-      quotes: cell.quotes.map((quote) => ({ ...quote, scaled: BigInt(quote.scaled) })),
-      hours: cell.hours.map((hour) => ({ ...hour, sum: BigInt(hour.sum), highest: BigInt(hour.highest) })),
-    }
-  );
+  return cell && quoteRecord(cell, BigInt);
 }
 
 export function writeQuotes(draft: Draft, asset: string, record: QuoteRecord): void {
-  draft.write('price', asset, {
-    quotes: record.quotes.map((quote) => ({ ...quote, scaled: quote.scaled.toString() })),
-    hours: record.hours.map((hour) => ({
-      ...hour,
-      sum: hour.sum.toString(),
-      highest: hour.highest.toString(),
-    })),
-  });
+  draft.write('price', asset, quoteCell(record));
 }
 
 /** One row to add: CAIP-19 asset, `usd` or `count`, as the decision says it. */

@@ -7,6 +7,7 @@ import type { Condition } from './language/document.ts';
 import { policyDocument } from './language/read-document.ts';
 import type { PolicyRequest } from './request.ts';
 import { mostSteps, stepsOf } from './work.ts';
+import { agreedQuotes } from '../testing/quotes.ts';
 
 /** Work that a hostile policy and a large transaction ask for, counted and never timed: one engine serves all organizations. */
 
@@ -331,7 +332,7 @@ describe('the steps of a decision', () => {
       spent: () => 0n,
       quotes: () => {
         asked += 1;
-        return { quotes: [{ source: 's', time: 0, scaled: 1n }], hours: [] };
+        return agreedQuotes(1n, 36, 0);
       },
     };
     const limits = [{ id: 'l', meter: 'usd', per: ['wallet'], window: day, max: '1000000' }];

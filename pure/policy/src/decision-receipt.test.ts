@@ -4,7 +4,7 @@ import { moments, policyOf, quotesOf, Random, requestOf } from '../testing/gener
 import { decideWithReceipt, receiptText, verifyReceipt } from './decision-receipt.ts';
 import { parsePolicy } from './language/parse-text.ts';
 import type { Usage } from './limits.ts';
-import { withQuote } from './pricing.ts';
+import { agreedQuotes } from '../testing/quotes.ts';
 
 test('a receipt is decided again to the same bytes, and one that was changed is not', () => {
   let changed = 0;
@@ -52,7 +52,7 @@ limit "u" usd over lifetime max 900;`);
   };
   const usage: Usage = {
     spent: () => 7n,
-    quotes: () => withQuote(undefined, { source: 'a', time: 5, scaled: 1n }),
+    quotes: () => agreedQuotes(1n, 36, 5),
   };
   const receipt = decideWithReceipt([{ name: 'user', document }], request, usage, 5);
   assert.equal(receipt.decision.outcome, 'allow', receipt.decision.trace.join());

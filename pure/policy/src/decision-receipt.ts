@@ -12,6 +12,7 @@ import type { PolicyDocument } from './language/document.ts';
 import { policyDocument } from './language/read-document.ts';
 import type { Usage } from './limits.ts';
 import type { QuoteRecord } from './pricing.ts';
+import { type QuoteCell, quoteRecord } from './quote-cell.ts';
 import type { PolicyRequest } from './request.ts';
 
 export interface NamedDocument {
@@ -184,17 +185,7 @@ function readReceipt(text: string): DecisionReceipt {
       })),
       quotes: given.usage.quotes.map(({ record, ...each }) => ({
         ...each,
-        record:
-          record === null
-            ? null
-            : {
-                quotes: record.quotes.map((quote) => ({ ...quote, scaled: integer(quote.scaled) })),
-                hours: record.hours.map((hour) => ({
-                  ...hour,
-                  sum: integer(hour.sum),
-                  highest: integer(hour.highest),
-                })),
-              },
+        record: record === null ? null : quoteRecord(record as unknown as QuoteCell, integer),
       })),
     },
   };

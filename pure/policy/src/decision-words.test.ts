@@ -5,7 +5,7 @@ import { compilePolicy } from './compile-policy.ts';
 import { decide, decideInWords, type PolicyDecision } from './decide.ts';
 import { parsePolicy } from './language/parse-text.ts';
 import type { Usage } from './limits.ts';
-import { scaledPrice, withQuote } from './pricing.ts';
+import { agreedQuotes } from '../testing/quotes.ts';
 import type { PolicyRequest } from './request.ts';
 
 const NOW = Date.parse('2026-11-28T10:00:00Z');
@@ -28,7 +28,7 @@ describe('what a decision says', () => {
   it('names a price once, however many counters were valued by it', () => {
     const [outflow] = plainEffects.outflows;
     const outflows = ['B', 'C', 'D'].map((to) => ({ ...outflow!, to }));
-    const record = withQuote(undefined, { source: 's', time: NOW, scaled: scaledPrice(1_000_000n, 9) });
+    const record = agreedQuotes(1_000_000n, 9, NOW);
     const { trace, reservations } = said(
       'allow "a" when true; limit "l" usd per destination over lifetime max 99; limit "m" usd over lifetime max 99;',
       plainRequest({ outflows }),

@@ -8,7 +8,7 @@ import { compilePolicy } from './compile-policy.ts';
 import { decideInWords, type PolicyDecision } from './decide.ts';
 import { parsePolicy } from './language/parse-text.ts';
 import type { Usage } from './limits.ts';
-import { scaledPrice, withQuote } from './pricing.ts';
+import { agreedQuotes } from '../testing/quotes.ts';
 import type { PolicyRequest } from './request.ts';
 
 const NOW = Date.parse('2026-11-28T10:00:00Z');
@@ -253,8 +253,7 @@ describe('a limit that has no room', () => {
     ] as const;
     const rules = 'allow "all" when true accepting unbounded("transfer");';
     const most = 2n ** 256n - 1n;
-    const quotes = () =>
-      withQuote(undefined, { source: 'feed', time: NOW, scaled: scaledPrice(1_000_000n, 30) });
+    const quotes = () => agreedQuotes(1_000_000n, 30, NOW);
     for (const [meter, asset] of [
       ['amount per asset', 'x/a'],
       ['usd', 'usd'],
@@ -310,10 +309,7 @@ describe('a limit that cannot be evaluated', () => {
     });
 
   it('denies what has no price, and asks for none of what it does not count', () => {
-    const quotes = (asset: string) =>
-      asset === TOKEN
-        ? withQuote(undefined, { source: 'feed', time: NOW, scaled: scaledPrice(2_000_000n, 0) })
-        : undefined;
+    const quotes = (asset: string) => (asset === TOKEN ? agreedQuotes(2_000_000n, 0, NOW) : undefined);
     const denied = decided('limit "l" usd over lifetime max 99000000;', { usage: { quotes } });
     assert.deepEqual(
       [denied.outcome, denied.rule, denied.field, denied.trace, denied.code],

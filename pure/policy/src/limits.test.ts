@@ -5,7 +5,7 @@ import { compilePolicy } from './compile-policy.ts';
 import { decideInWords } from './decide.ts';
 import type { LimitDocument } from './language/document.ts';
 import type { Usage } from './limits.ts';
-import { scaledPrice, withQuote } from './pricing.ts';
+import { agreedQuotes } from '../testing/quotes.ts';
 import type { PolicyRequest } from './request.ts';
 
 const NOW = Date.UTC(2026, 10, 28);
@@ -63,16 +63,13 @@ function decided(assets: readonly string[], usage: Partial<Usage>, ...limits: re
   return decideInWords([policy], request, { spent: () => 0n, quotes: () => undefined, ...usage }, NOW);
 }
 
-const quotes = (asset: string) => {
-  const scaled = scaledPrice(asset === SOL ? 100_000_000n : 2_000_000n, 9);
-  return withQuote(undefined, { source: 'feed', time: NOW - 1000, scaled });
-};
+const quotes = (asset: string) => agreedQuotes(asset === SOL ? 100_000_000n : 2_000_000n, 9, NOW - 1000);
 
 describe('a limit in dollars', () => {
   it('names each price that it used once, with its source and time', () => {
     const lines = [
-      `p/usd: ${SOL} at ${10n ** 35n} (the median of 1: feed at 2026-11-27T23:59:59.000Z)`,
-      `p/usd: ${TOKEN} at ${2n * 10n ** 33n} (the median of 1: feed at 2026-11-27T23:59:59.000Z)`,
+      `p/usd: ${SOL} at ${10n ** 35n} (the median of 2: feed at 2026-11-27T23:59:59.000Z, other at 2026-11-27T23:59:59.000Z)`,
+      `p/usd: ${TOKEN} at ${2n * 10n ** 33n} (the median of 2: feed at 2026-11-27T23:59:59.000Z, other at 2026-11-27T23:59:59.000Z)`,
     ];
     const once = decided([SOL, SOL, TOKEN], { quotes }, dollars);
     assert.deepEqual(once.trace.slice(1), lines);

@@ -11,7 +11,7 @@ import { type CompiledPolicy, compilePolicy } from './compile-policy.ts';
 import { decideWithReceipt, type DecisionReceipt } from './decision-receipt.ts';
 import { EvaluationContext } from './evaluation.ts';
 import { compileCondition, isTrue } from './language/compile-condition.ts';
-import type { Condition, PolicyDocument } from './language/document.ts';
+import { type Condition, defaultPricing, type PolicyDocument } from './language/document.ts';
 import { type Usage, usedAfter } from './limits.ts';
 import { quoteOf } from './never/charges.ts';
 import { type Draft, Finisher } from './never/finish.ts';
@@ -143,7 +143,7 @@ class Question {
       const missing = amount - held(scope, after);
       if (missing > 0n) rows.push({ scope, time: after + 1, amount: missing });
     }
-    const sources = this.#document.pricing?.sources ?? 1;
+    const sources = (this.#document.pricing ?? defaultPricing).sources;
     const record = scaled === null ? undefined : quoteOf(scaled, sources, now);
     const usage: Usage = { spent: held, quotes: () => record };
     const context: EvaluationContext = new EvaluationContext(request, now, (id) => {

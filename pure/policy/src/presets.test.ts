@@ -6,7 +6,7 @@ import { requestOf, Random } from '../testing/generate.ts';
 import { compilePolicy } from './compile-policy.ts';
 import { decideInWords } from './decide.ts';
 import { dailyUsdLimit, grantDocument, policyName, userPolicyDocument } from './presets.ts';
-import { scaledPrice, withQuote } from './pricing.ts';
+import { agreedQuotes } from '../testing/quotes.ts';
 import type { PolicyRequest } from './request.ts';
 
 describe('a grant of version v1', () => {
@@ -65,7 +65,7 @@ function decided(policy: UserPolicy, over: Partial<PolicyRequest> = {}, used = 0
     },
     ...over,
   };
-  const record = withQuote(undefined, { source: 'feed', time: now, scaled: scaledPrice(100_000_000n, 9) });
+  const record = agreedQuotes(100_000_000n, 9, now);
   const compiled = compilePolicy(policyName(policy), userPolicyDocument(policy, 'policy'));
   return decideInWords([compiled], request, { spent: () => used, quotes: () => record }, now);
 }

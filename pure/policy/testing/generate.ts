@@ -12,7 +12,7 @@ import type {
 } from '@keystead/policy/language/document';
 import type { PolicyRequest } from '@keystead/policy/request';
 import type { QuoteRecord } from '@keystead/policy/pricing';
-import { scaledPrice } from '@keystead/policy/pricing';
+import { scaledPrice, withQuote } from '@keystead/policy/pricing';
 import type { MethodName } from '@keystead/protocol/method-table';
 
 /** Numbers from a seed (mulberry32): the same seed gives the same case everywhere. */
@@ -421,15 +421,25 @@ export function quotesOf(random: Random, now: number): ReadonlyMap<string, Quote
   const quotes = new Map<string, QuoteRecord>();
   for (const asset of assets) {
     if (random.chance(20)) continue;
-    const scaled = scaledPrice(BigInt(random.pick(['1', '3', '2500000000'])), random.pick([0, 6, 18]));
-    const time = now - random.pick([0, 59_999, 60_000, 100_000]);
-    const all = [{ source: 'feed', time, scaled }];
-    if (random.chance(40))
-      all.push({ source: 'other', time: now, scaled: scaled + (random.chance(50) ? 0n : scaled) });
-    const sum = all.reduce((total, each) => total + each.scaled, 0n);
-    const hour = Math.floor(now / 3_600_000);
-    const highest = all.reduce((most, each) => (each.scaled > most ? each.scaled : most), 0n);
-    quotes.set(asset, { quotes: all, hours: [{ hour, sum, count: all.length, highest }] });
+    const decimals = random.pick([0, 6, 18]);
+    const scaled = scaledPrice(BigInt(random.pick(['1', '3', '2500000000'])), decimals);
+    let record: QuoteRecord | undefined;
+    // A day of statements before, so that means and floors differ from the newest.
+    for (const age of [90_000_000, 7_200_000, random.pick([100_000, 60_000, 59_999, 0])])
+      for (const operator of ['feed', 'other', 'third']) {
+        if (random.chance(40)) continue;
+        const factor = BigInt(random.pick([1, 1, 1, 2, 3]));
+        const stated = random.chance(90) ? decimals : 18;
+        const quote = {
+          operator,
+          source: operator,
+          time: now - age,
+          scaled: scaled * factor,
+          decimals: stated,
+        };
+        record = withQuote(record, quote, random.chance(10) ? decimals : undefined);
+      }
+    if (record !== undefined) quotes.set(asset, record);
   }
   return quotes;
 }

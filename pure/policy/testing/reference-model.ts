@@ -416,11 +416,12 @@ function priceOf(record: QuoteRecord | undefined, document: PolicyDocument, now:
   const { maximumAgeSeconds, maximumDeviation, sources } = document.pricing ?? {
     maximumAgeSeconds: 60,
     maximumDeviation: 500,
-    sources: 1,
+    sources: 2,
   };
-  if (record === undefined) return null;
+  if (record === undefined || record.decimals === undefined) return null;
   const fresh = record.quotes
     .filter(({ time, scaled }) => now - time < maximumAgeSeconds * 1000 && time <= now && scaled > 0n)
+    .filter(({ decimals }) => decimals === record.decimals)
     .map(({ scaled }) => scaled)
     .sort((left, right) => Number(left > right) - Number(left < right));
   if (fresh.length < sources || fresh.length === 0) return null;
@@ -429,14 +430,31 @@ function priceOf(record: QuoteRecord | undefined, document: PolicyDocument, now:
     const distance = each > median ? each - median : median - each;
     if (distance * 10_000n > median * BigInt(maximumDeviation)) return null;
   }
-  const hour = Math.floor(now / 3_600_000);
-  const day = record.hours.filter((each) => each.hour >= hour - 24);
-  const count = day.reduce((total, each) => total + BigInt(each.count), 0n);
-  const sum = day.reduce((total, each) => total + each.sum, 0n);
   const candidates = [median];
-  if (count > 0n) candidates.push(sum / count + (sum % count === 0n ? 0n : 1n));
-  if (fresh.length === 1) candidates.push(...day.map(({ highest }) => highest));
+  const { area, milliseconds } = dayOf(record, now);
+  if (milliseconds > 0n) candidates.push(area / milliseconds + (area % milliseconds === 0n ? 0n : 1n));
+  if (fresh.length === 1) candidates.push(record.floor);
   return candidates.reduce((most, each) => (each > most ? each : most));
+}
+
+/** What stood in this hour and the 24 before: the hours that are kept, and the newest price until now. */
+function dayOf(record: QuoteRecord, now: number): { area: bigint; milliseconds: bigint } {
+  const hour = 3_600_000;
+  const begin = (Math.floor(now / hour) - 24) * hour;
+  const kept = record.hours.filter((each) => each.hour * hour >= begin);
+  const newest = record.quotes.reduce((latest, { time }) => (time > latest ? time : latest), 0);
+  const recent = record.quotes
+    .filter(({ time }) => newest - time < hour)
+    .map(({ scaled }) => scaled)
+    .sort((left, right) => Number(left > right) - Number(left < right));
+  const stood = Math.max(now - Math.max(newest, begin), 0);
+  return {
+    area: kept.reduce(
+      (total, each) => total + each.area,
+      BigInt(stood) * recent[Math.floor(recent.length / 2)]!,
+    ),
+    milliseconds: kept.reduce((total, each) => total + BigInt(each.milliseconds), BigInt(stood)),
+  };
 }
 
 /** With the request: of it and of what it replaces, the larger counts. */

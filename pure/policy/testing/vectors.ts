@@ -81,8 +81,15 @@ export function policyVectors(): Plain {
     return { time, amount, rows: group, credits };
   });
   const settled = withNeed(group, 70n);
-  const first = withQuote(undefined, { source: 'a', time: 3_600_000, scaled: scaledPrice(2_000_000n, 6) });
-  const second = withQuote(first, { source: 'b', time: 7_200_000, scaled: scaledPrice(1_960_000n, 6) });
+  const quote = (operator: string, time: number, micros: bigint) => ({
+    operator,
+    source: `feed of ${operator}`,
+    time,
+    scaled: scaledPrice(micros, 6),
+    decimals: 6,
+  });
+  const first = withQuote(undefined, quote('a', 3_600_000, 2_000_000n));
+  const second = withQuote(first, quote('b', 7_000_000, 1_960_000n));
   const rules = { maximumAgeSeconds: 7200, maximumDeviation: 500, sources: 1 };
   return plain({
     note: 'Made by pure/policy/testing/write-vectors.ts. Integers of the language are decimal strings, sets are lists.',

@@ -1,6 +1,7 @@
 import { utf8Decode } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
 import type { QuoteRecord } from '@keystead/policy/pricing';
+import { type QuoteCell, quoteRecord } from '@keystead/policy/quote-cell';
 import { readPolicyRequest } from '@keystead/policy/decision-receipt';
 import type { PolicyRequest } from '@keystead/policy/request';
 import { AuthorityLeaf, keyHashOf } from '@keystead/protocol/authority';
@@ -109,24 +110,9 @@ function requestOf(
   });
 }
 
-interface PriceCell {
-  readonly quotes: readonly { readonly source: string; readonly time: number; readonly scaled: string }[];
-  readonly hours: readonly {
-    readonly hour: number;
-    readonly sum: string;
-    readonly count: number;
-    readonly highest: string;
-  }[];
-}
-
 function quotesOf(cells: ReadonlyMap<string, unknown>): RecordedRequest['quotes'] {
   return (asset) => {
-    const cell = cells.get(`price/${asset}`) as PriceCell | undefined;
-    return (
-      cell && {
-        quotes: cell.quotes.map((quote) => ({ ...quote, scaled: BigInt(quote.scaled) })),
-        hours: cell.hours.map((hour) => ({ ...hour, sum: BigInt(hour.sum), highest: BigInt(hour.highest) })),
-      }
-    );
+    const cell = cells.get(`price/${asset}`) as QuoteCell | undefined;
+    return cell && quoteRecord(cell, BigInt);
   };
 }

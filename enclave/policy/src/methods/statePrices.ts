@@ -1,23 +1,38 @@
+import { nativeDecimals } from '@keystead/chains/native-decimals';
 import { assetText } from '@keystead/policy/language/address-text';
 import { scaledPrice, withQuote } from '@keystead/policy/pricing';
 import { KmsError } from '@keystead/protocol/errors';
 import type { ChangeContext } from '../context.ts';
 import { quotesIn, writeQuotes } from '../usage.ts';
 
-/** A source is a user of the organization: its key stands in the authority set, and what it states in the chain. */
+/**
+ * A source is a user of the organization: its key stands in the authority set, and what it states in the chain. Sources of
+ * one operator are one voice.
+ */
 export function change({ request, draft, caller, time }: ChangeContext<'statePrices'>): unknown {
   const { organizationId, prices } = request.params;
   if (caller === null) throw new KmsError('internal', {});
+  const source = caller.user.username;
+  const operator = draft.cell('user', source)?.traits.operator;
+  if (operator === undefined)
+    throw new KmsError('policy-denied', {
+      field: 'subject.traits["operator"]',
+      detail: 'a source of prices has the trait operator, which says who runs it',
+      hint: 'Ask a root user to set the trait.',
+    });
   for (const [index, { asset: given, microsPerUnit, decimals }] of prices.entries()) {
     const asset = canonical(given, `params.prices[${index}].asset`);
-    const quote = {
-      source: caller.user.username,
-      time,
-      scaled: scaledPrice(BigInt(microsPerUnit), decimals),
-    };
-    writeQuotes(draft, asset, withQuote(quotesIn(draft, asset), quote));
+    const known = nativeDecimals(asset);
+    if (known !== undefined && known !== decimals)
+      throw new KmsError('parameter-invalid', {
+        field: `params.prices[${index}].decimals`,
+        detail: `${asset} has ${known} decimals`,
+      });
+    const scaled = scaledPrice(BigInt(microsPerUnit), decimals);
+    const quote = { operator, source, time, scaled, decimals };
+    writeQuotes(draft, asset, withQuote(quotesIn(draft, asset), quote, known));
   }
-  return { organizationId, source: caller.user.username, prices: prices.length };
+  return { organizationId, source, prices: prices.length };
 }
 
 function canonical(asset: string, field: string): string {

@@ -24,11 +24,11 @@ export interface PricingDocument {
   readonly maximumAgeSeconds: number;
   /** Quotes that lie further from their median make the price unknown; in hundredths of a percent. */
   readonly maximumDeviation: number;
-  /** Sources whose fresh quotes are needed. */
+  /** Operators of sources whose fresh quotes are needed. */
   readonly sources: number;
 }
 
-export const defaultPricing: PricingDocument = { maximumAgeSeconds: 60, maximumDeviation: 500, sources: 1 };
+export const defaultPricing: PricingDocument = { maximumAgeSeconds: 60, maximumDeviation: 500, sources: 2 };
 
 export interface RuleDocument {
   readonly id: string;

@@ -21,9 +21,14 @@ export interface PlannedCharge {
 
 /** Prices are free: the lowest is a micro dollar for 10^36 base units, and the scaled price 1. */
 export function quoteOf(scaled: bigint, sources: number, now: number): QuoteRecord {
+  const decimals = 0;
   let record: QuoteRecord | undefined;
   for (let source = 0; source < Math.max(sources, 1); source += 1)
-    record = withQuote(record, { source: `source-${source}`, time: now, scaled });
+    record = withQuote(
+      record,
+      { operator: `operator-${source}`, source: `source-${source}`, time: now, scaled, decimals },
+      decimals,
+    );
   return record!;
 }
 

@@ -1,5 +1,5 @@
 /** What turns a state without choices into a request, or into the choices that are still missing. */
-import type { PolicyDocument } from '../language/document.ts';
+import { defaultPricing, type PolicyDocument } from '../language/document.ts';
 import { assetText } from '../language/address-text.ts';
 import { infinite } from '../evaluation.ts';
 import type { CompiledLimit } from '../limits.ts';
@@ -65,7 +65,7 @@ export class Finisher {
     this.#goals = goals;
     this.#largestList = largestList;
     this.#moments = moments;
-    this.#sources = document.pricing?.sources ?? 1;
+    this.#sources = (document.pricing ?? defaultPricing).sources;
     this.#namesSpending = goals.hasEffects && text.includes(spending);
     this.#assets = assetsIn(text);
     this.#try = attempt;

@@ -12,7 +12,8 @@ export const pricesFeed: Command = {
   summary: 'states the prices of an HTTP feed as one source, again and again, until it is stopped',
   details: [
     'Run it as a process of its own, under a user of its own, with the credentials of one source: a user whose policy',
-    'allows state-prices, and nothing else. Two sources take two processes, two keys and two feeds. The file is JSON:',
+    'allows state-prices, and nothing else, and whose trait operator says who runs it. A price takes two operators: two',
+    'processes, two keys and two feeds. The file is JSON:',
     '  {"url": "https://…", "assets": [{"asset": "solana/slip44:501", "decimals": 9, "at": "/solana/usd"}]}',
     'at is a JSON pointer to the price of one whole unit in US dollars. What the feed lacks is not stated: limits in US',
     'dollars deny once the last price is too old.',

@@ -8,7 +8,8 @@ export const pricesState: Command = {
   words: ['prices', 'state'],
   summary: 'states the prices of a file as one source, once',
   details: [
-    'The credentials are those of the source: a user whose policy allows state-prices, and nothing else. The file is JSON:',
+    'The credentials are those of the source: a user whose policy allows state-prices, and nothing else, and whose trait',
+    'operator says who runs it. A price takes two operators that say it, unless the policy asks for one. The file is JSON:',
     '  {"prices": [{"asset": "solana/slip44:501", "usd": "151.27", "decimals": 9}]}',
     'usd is what one whole unit costs; it is rounded up to the millionth.',
   ].join('\n'),
