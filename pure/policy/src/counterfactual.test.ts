@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Effects, Outflow } from '@keystead/chains/effects';
 import { plainEffects, plainRequest } from '../testing/plain.ts';
+import { agreedQuotes } from '../testing/quotes.ts';
 import { compilePolicy } from './compile-policy.ts';
 import type { Counterfactual } from './counterfactual.ts';
 import { decideInWords } from './decide.ts';
 import { parsePolicy } from './language/parse-text.ts';
 import type { Usage } from './limits.ts';
-import { scaledPrice, withQuote } from './pricing.ts';
 import type { PolicyRequest } from './request.ts';
 
 const NOW = Date.parse('2026-11-28T10:00:00Z');
@@ -250,7 +250,7 @@ describe('what a limit has room for', () => {
     const [grant] = [{ kind: 'allowance' as const, spender: 'S', asset: SOL, amount: 12n, expires: null }];
     assert.equal(room('10', { outflows: [], grants: [grant!] }), null);
     // What a dollar is worth in base units is not said, even where it is one for one.
-    const record = withQuote(undefined, { source: 's', time: NOW, scaled: scaledPrice(1n, 0) });
+    const record = agreedQuotes(1n, 0, NOW);
     const dollars = 'allow "a" when true; limit "l" usd over lifetime max 10;';
     assert.equal(offered(dollars, plainRequest(sending(12n)), { ...noUsage, quotes: () => record }), null);
     const count = 'allow "a" when true; limit "l" count over lifetime max 0;';
