@@ -176,8 +176,8 @@ class Explainer {
     condition: Condition,
     over: ListField | null,
   ): Finding {
-    const comparison = field !== null ? (condition as Comparison) : null;
-    const constants = comparison === null || field === null ? [] : this.#constants(comparison, field);
+    const comparison = field === null ? null : (condition as Comparison);
+    const constants = field === null ? [] : this.#constants(condition as Comparison, field);
     const actual = field === null ? undefined : field.read(this.#context);
     return new FindingAt(path, element, actual, comparison, truth, constants, condition, over);
   }
@@ -266,7 +266,6 @@ function actualText(actual: FieldValue, field: string): string {
     const isTime = /\.(?:now|expires|notBefore|notAfter)$/.test(field);
     return isTime ? timeText(actual) : actual.toString();
   }
-  if (typeof actual === 'boolean') return String(actual);
   return JSON.stringify(actual);
 }
 

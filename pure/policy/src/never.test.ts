@@ -328,6 +328,12 @@ describe('what a policy can never allow', () => {
        limit "hour" amount per asset over rolling(duration("1h")) max 9;`,
       'effects.outflows.exists(o, o.amount == 2)',
     ],
+    // Amounts that are bounded each may sum up to more than every integer, and be worth less than a limit in US dollars.
+    [
+      `policy 1; allow "a" on sign-transaction when true;
+       limit "l" usd over lifetime max 115792089237316195423570985008687907853269984665640564039457584007913129639935;`,
+      'effects.spending.exists(s, s.amount > 115792089237316195423570985008687907853269984665640564039457584007913129639935)',
+    ],
     // A limit in US dollars that holds more than the integers of the language.
     [
       `policy 1; allow "a" on sign-transaction when true;

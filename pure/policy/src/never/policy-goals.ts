@@ -211,10 +211,9 @@ export class PolicyGoals {
       if (meter === 'count' || document.excludeOwn === true || per.includes('destination')) continue;
       if (Object.keys(across).some((key) => key !== 'asset')) continue;
       const most = meter === 'usd' ? max * lowestPriced : max;
-      const within =
-        most >= infinite
-          ? compare(`${element}.amount`, '<', [infinite])
-          : compare(`${element}.amount`, '<=', [most]);
+      // Amounts of which each is bounded may sum up to more than every integer, and be worth less than the limit.
+      if (most >= infinite) continue;
+      const within = compare(`${element}.amount`, '<=', [most]);
       const { outside } = this.#scope(document, { ...feeVariables, asset: `${element}.asset` });
       goals.push(either(within, ...outside));
     }
