@@ -8,7 +8,12 @@ import { decide } from '../decide.ts';
 import { EvaluationContext } from '../evaluation.ts';
 import { acceptingRule, exceptionsOf } from '../exceptions.ts';
 import { compileCondition, isFalse, isTrue } from '../language/compile-condition.ts';
-import type { Acceptance, Condition, PolicyDocument } from '../language/document.ts';
+import {
+  type Acceptance,
+  type Condition,
+  defaultPricing,
+  type PolicyDocument,
+} from '../language/document.ts';
 import { fieldNamed, type FieldValue, listNamed } from '../language/fields.ts';
 import { type CompiledLimit, type Usage, usedAfter } from '../limits.ts';
 import type { PolicyRequest } from '../request.ts';
@@ -127,7 +132,7 @@ function caseOf(seed: number, document: (random: Random) => PolicyDocument = pol
   // Requests that sign have effects wherever they come from.
   if (actionsWithEffects.has(actionClassOf(request.action)) !== (request.effects !== null)) return null;
   const policy = compilePolicy('p', given);
-  const record = quoteOf(1n, given.pricing?.sources ?? 1, now);
+  const record = quoteOf(1n, (given.pricing ?? defaultPricing).sources, now);
   const usage: Usage = { spent: () => 0n, quotes: () => record };
   const context: EvaluationContext = new EvaluationContext(request, now, (id) => {
     const limit = policy.limitsById.get(id);
