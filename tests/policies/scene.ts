@@ -111,24 +111,41 @@ export class Scene {
     });
   }
 
-  /** Bytes of a Solana transaction, or what another chain's is called on the wire. */
-  signs(by: RawClient, transaction: Buffer | object, chain: keyof typeof DERIVATIONS): Promise<Answer> {
+  /**
+   * Bytes of a Solana transaction, or what another chain's is called on the wire; signed with the first account of the chain
+   * unless a path is given.
+   */
+  signs(
+    by: RawClient,
+    transaction: Buffer | object,
+    chain: keyof typeof DERIVATIONS,
+    derivationPath = DERIVATIONS[chain].derivationPath,
+  ): Promise<Answer> {
     return by.rpc('signTransaction', {
       organizationId: this.organizationId,
       walletId: this.wallet.walletId,
       transaction: Buffer.isBuffer(transaction) ? transaction.toString('base64url') : transaction,
-      derivationInfo: DERIVATIONS[chain],
+      derivationInfo: { ...DERIVATIONS[chain], derivationPath },
     });
   }
 
-  async bitcoinAccount(): Promise<{ readonly address: string; readonly publicKey: Buffer }> {
+  /** The accounts at these paths of a chain. */
+  async accounts(
+    chain: keyof typeof DERIVATIONS,
+    ...paths: readonly string[]
+  ): Promise<{ readonly address: string; readonly publicKey: Buffer }[]> {
     const { organizationId, wallet } = this;
-    const [account] = await this.root.call<{ address: string; publicKey: string }[]>('getAccounts', {
+    const accounts = await this.root.call<{ address: string; publicKey: string }[]>('getAccounts', {
       organizationId,
       walletId: wallet.walletId,
-      accounts: [DERIVATIONS.bitcoin],
+      accounts: paths.map((derivationPath) => ({ ...DERIVATIONS[chain], derivationPath })),
     });
-    return { address: account!.address, publicKey: Buffer.from(account!.publicKey, 'hex') };
+    return accounts.map(({ address, publicKey }) => ({ address, publicKey: Buffer.from(publicKey, 'hex') }));
+  }
+
+  async bitcoinAccount(): Promise<{ readonly address: string; readonly publicKey: Buffer }> {
+    const [account] = await this.accounts('bitcoin', BITCOIN_PATH);
+    return account!;
   }
 
   sends(by: RawClient, lamports: number): Promise<Answer> {

@@ -11,19 +11,22 @@ const maximumAccountKeys = 16;
 export function accountKeyOf(known: AccountKeyCell, accounts: readonly DerivedAccount[]): AccountKey {
   const [receive, change] = known.highestUsed;
   const highest: [number, number] = [receive, change];
-  for (const { derivationPath } of accounts) {
+  const addresses = new Set<string>();
+  for (const { derivationPath, address } of accounts) {
     const found = /^\/([01])\/([0-9]{1,10})$/.exec(
       derivationPath.startsWith(known.path) ? derivationPath.slice(known.path.length) : '',
     );
     if (found === null) continue;
     const branch = Number(found[1]) as 0 | 1;
     highest[branch] = Math.max(highest[branch], Number(found[2]));
+    addresses.add(address);
   }
   return {
     path: known.path,
     publicKey: hexDecode(known.publicKey),
     chainCode: hexDecode(known.chainCode),
     highestUsed: highest,
+    addresses,
   };
 }
 

@@ -48,6 +48,8 @@ export interface AccountKey {
   readonly chainCode: Uint8Array;
   /** Highest index in use on the receiving (0) and the change (1) branch; -1 for none. */
   readonly highestUsed: readonly [receive: number, change: number];
+  /** Addresses of the account that the wallet remembers: an input that pays to one is ours. */
+  readonly addresses?: ReadonlySet<string>;
 }
 
 /**

@@ -12,6 +12,7 @@ import type { Call, Effects, Outflow, Unresolved } from '../effects.ts';
 import { checkEffectsSize } from '../effects-size.ts';
 import { ChainError } from '../error.ts';
 import { StepBudget } from '../step-budget.ts';
+import { areAllOfAccount } from './account-inputs.ts';
 import { type BitcoinNetwork, networkOfAddress, ownScript, scriptKind, scriptToAddress } from './address.ts';
 import { join } from './byte-writer.ts';
 import { extractTransaction, isFinal } from './extract.ts';
@@ -51,8 +52,10 @@ const STEPS_PER_OWN_INPUT = 20;
 interface Spend {
   readonly psbt: Psbt;
   readonly spent: readonly TransactionOutput[];
+  /** Inputs that the account signs. */
   readonly own: ReadonlySet<number>;
-  readonly ownScript: Uint8Array;
+  /** Inputs that count as ours: all of them, or in a joint transaction those of the signing address. */
+  readonly counted: ReadonlySet<number>;
   readonly account: SigningAccount;
   readonly network: BitcoinNetwork;
   readonly ownerOf: (index: number) => OutputOwner;
@@ -62,8 +65,9 @@ interface Spend {
 
 /**
  * Strict parse of a PSBT. The account's key signs every input that pays to the account's address; other
- * inputs are left as they are. An output to that same address is change; with an account key in the context, so is one
- * to another address of the account that is derived here and within reach. Every other output is an outflow.
+ * inputs are left as they are. An output to that same address is change. Where an account key in the context shows that
+ * every input is the account's, so is an output to another address of it that is derived here and within reach, and
+ * everything that leaves the account counts (spec/effects.md §2.1). Every other output is an outflow.
  * The network is read from the account's address text, since the bytes commit to none.
  * @throws ChainError `transaction-malformed`, `transaction-version-unsupported`, `transaction-not-ours`,
  *   `transaction-not-understood`, `transaction-unsafe`, `transaction-already-signed`, `transaction-too-complex`,
@@ -88,16 +92,21 @@ export function parseTransaction(
   if (own.size === 0) throw new ChainError('transaction-not-ours', 'no input pays to the account', 'inputs');
   steps.spend(own.size * STEPS_PER_OWN_INPUT, 'inputs');
   const { accountKey } = context;
+  const whole =
+    own.size === spent.length ||
+    (accountKey !== undefined && areAllOfAccount(psbt, spent, script, account, accountKey, network, steps));
   const ownerOf = (index: number): OutputOwner => {
     const output = psbt.transaction.outputs[index]!;
     if (equalBytes(output.script, script)) return 'own';
     if (accountKey === undefined) return 'foreign';
     const found = ownerOfOutput(output.script, psbt.outputs[index]!, account, accountKey, steps);
     if (found.owner === 'own') change.add(found.at);
-    return found.owner;
+    // Another of our signatures may claim the same change: it is ours once, in a transaction that is counted whole.
+    return found.owner === 'own' && !whole ? 'foreign' : found.owner;
   };
   const change = new Set<string>();
-  const spend: Spend = { psbt, spent, own, ownScript: script, account, network, ownerOf, change };
+  const counted = whole ? new Set(spent.keys()) : own;
+  const spend: Spend = { psbt, spent, own, counted, account, network, ownerOf, change };
   const digests = sighash(psbt.transaction, spent);
   const inputs = [...own].map((index): OwnInput => {
     const hashType = checkOwnInput(psbt.inputs[index]!, account, index);
@@ -125,7 +134,7 @@ interface OwnInput {
 }
 
 function spendEffects(spend: Spend): Effects {
-  const { psbt, spent, own, account, network } = spend;
+  const { psbt, spent, own, counted, account, network } = spend;
   const { transaction } = psbt;
   const asset = ASSETS[network];
   const outflows: Outflow[] = [];
@@ -133,11 +142,11 @@ function spendEffects(spend: Spend): Effects {
   const calls: Call[] = [];
   const owners = transaction.outputs.map((_, index) => spend.ownerOf(index));
   const fee = feeOf(spent, transaction.outputs);
-  const given = sum(spent.filter((_, index) => own.has(index)));
+  const given = sum(spent.filter((_, index) => counted.has(index)));
   const kept = sum(transaction.outputs.filter((_, index) => owners[index] === 'own'));
-  // In a joint transaction nobody can say whose coins reach which output; no output gets more of ours than we lose.
+  // In a joint transaction nobody can say whose coins reach which output; none gets more of ours than the address loses.
   const lost = given > kept ? given - kept : 0n;
-  const joint = own.size < spent.length;
+  const joint = counted.size < spent.length;
   const atMost = (amount: bigint): bigint => (joint && amount > lost ? lost : amount);
   for (const [index, output] of transaction.outputs.entries()) {
     if (owners[index] === 'own') continue;
@@ -191,13 +200,13 @@ function spendEffects(spend: Spend): Effects {
   const timed =
     transaction.lockTime >= LOCK_TIME_THRESHOLD &&
     transaction.inputs.some((input) => input.sequence !== FINAL_SEQUENCE);
-  const size = BigInt(leastVirtualSize(transaction, own.size, account.addressFormat));
+  const size = BigInt(leastVirtualSize(transaction, counted.size, account.addressFormat));
   calls.push({
     target: 'bitcoin',
     name: 'bitcoin.transaction',
     arguments: {
       inputs: String(transaction.inputs.length),
-      ownInputs: String(own.size),
+      ownInputs: String(counted.size),
       outputs: String(transaction.outputs.length),
       given: String(given),
       kept: String(kept),
@@ -224,7 +233,9 @@ function spendEffects(spend: Spend): Effects {
     takeovers: [],
     validity: {
       uniqueness: 'utxo',
+      // What is counted is lost with these: another signature of ours over the same bytes answers for the others.
       key: transaction.inputs
+        .filter((_, index) => counted.has(index))
         .map((input) => `${transactionIdText(input.previousId)}:${input.previousIndex}`)
         .sort()
         .join(','),

@@ -33,10 +33,12 @@ export function parseTransaction(
     throw new ChainError('transaction-not-ours', 'our address is neither sender nor gas owner', 'sender');
   }
   const { outflows, unresolved, calls } = readCommands(transaction, ours, steps, context);
-  // Other objects may be immutable, and then any number of transactions use them at the same version.
-  const gasCoins = transaction.gas.payment.map(
-    (reference) => `${addressText(reference.id)}@${reference.version}`,
-  );
+  // Other objects may be immutable, and then any number of transactions use them at the same version. The coins of a
+  // sponsor are its own: what we lose as sender is another loss than what they lose.
+  const gasCoins =
+    gasOwner === ours
+      ? transaction.gas.payment.map((reference) => `${addressText(reference.id)}@${reference.version}`)
+      : [];
   return {
     chain: 'sui',
     effects: checkEffectsSize({
