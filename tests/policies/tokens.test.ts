@@ -11,7 +11,7 @@ import { readSurroundings } from '@keystead/cli/surroundings';
 import { createClient } from '@keystead/sdk/client';
 import { newCredentials, writeCredentials } from '@keystead/sdk/node/credentials';
 import type { Answer, RawClient } from '../raw-client.ts';
-import { FEE, lamports, limited, Scene, stampKeyOf } from './scene.ts';
+import { FEE, lamports, limited, Scene, SOL, stampKeyOf } from './scene.ts';
 
 const running = withStack();
 
@@ -22,6 +22,8 @@ const WRAPPED_SOL = new PublicKey('So11111111111111111111111111111111111111112')
 const TOKEN = `0x${'11'.repeat(20)}`;
 /** Another contract that calls itself the same. */
 const NAMESAKE = `0x${'22'.repeat(20)}`;
+/** Polygon's own coin, as a contract. */
+const POLYGON_COIN = '0x0000000000000000000000000000000000001010';
 const SPENDER = `0x${'33'.repeat(20)}`;
 const token = new Interface([
   'function transfer(address,uint256)',
@@ -39,10 +41,17 @@ const ofAsset = (asset: string, max: number) => ({
 });
 const erc20 = (contract: string) => `eip155:1/erc20:${contract}`;
 
-function calls(scene: Scene, by: RawClient, to: string, data: string, nonce: number): Promise<Answer> {
+function calls(
+  scene: Scene,
+  by: RawClient,
+  to: string,
+  data: string,
+  nonce: number,
+  chainId = 1,
+): Promise<Answer> {
   const bytes = EthereumTransaction.from({
     type: 2,
-    chainId: 1,
+    chainId,
     nonce,
     to,
     data,
@@ -120,6 +129,70 @@ test('L18: wrapping SOL into the own token account spends the fee only; closing 
   // A policy that does not leave out what is its own counts it.
   await scene.change('agent', limited(own(false)));
   assert.equal((await runs(...wraps(tokens(us)))).body?.code, 'spending-limit-exceeded');
+});
+
+test('L26: a coin has one budget under all of its names', async () => {
+  const scene = await Scene.of(running);
+  const limit = (max: bigint) => ({ ...lamports(0), max: String(max), per: ['wallet', 'asset'] });
+  const agent = await scene.user('agent', limited(limit(10n ** 18n)));
+  // Polygon: the coin is a contract as well. Nine tenths of the budget go out as a token, then as the coin.
+  const most = token.encodeFunctionData('transfer', [SPENDER, (9n * 10n ** 18n) / 10n]);
+  assert.equal((await calls(scene, agent, POLYGON_COIN, most, 0, 137)).status, 200);
+  const again = await calls(scene, agent, POLYGON_COIN, most, 1, 137);
+  assert.equal(again.body?.code, 'spending-limit-exceeded');
+  const bytes = EthereumTransaction.from({
+    type: 2,
+    chainId: 137,
+    nonce: 1,
+    to: SPENDER,
+    value: (9n * 10n ** 18n) / 10n,
+    gasLimit: 21_000n,
+    maxFeePerGas: 1_000_000_000n,
+    maxPriorityFeePerGas: 1n,
+  }).unsignedSerialized;
+  const asCoin = await scene.signs(agent, { kind: 'RLP_ENCODED', bytes }, 'ethereum');
+  assert.equal(asCoin.body?.code, 'spending-limit-exceeded');
+  // Negative control: on another chain the contract is a token like any other.
+  assert.equal((await calls(scene, agent, POLYGON_COIN, most, 0)).status, 200);
+});
+
+test('L26: SOL that is wrapped on the way out counts as SOL', async () => {
+  const scene = await Scene.of(running);
+  const agent = await scene.user(
+    'agent',
+    limited({ ...lamports(3 * FEE), excludeOwn: true, per: ['wallet'], across: { asset: [SOL] } }),
+  );
+  const us = new PublicKey(scene.address('Solana'));
+  const them = Keypair.generate().publicKey;
+  const wrapped = (owner: PublicKey, mint: PublicKey) =>
+    PublicKey.findProgramAddressSync(
+      [owner.toBuffer(), TOKEN_PROGRAM.toBuffer(), mint.toBuffer()],
+      ASSOCIATED_TOKEN_PROGRAM,
+    )[0];
+  const sends = (amount: bigint, mint: PublicKey) => {
+    const data = Buffer.alloc(10);
+    data.set([12]);
+    data.writeBigUInt64LE(amount, 1);
+    data.set([9], 9);
+    const accounts = [wrapped(us, mint), mint, wrapped(them, mint), us];
+    const transaction = new Transaction({
+      feePayer: us,
+      recentBlockhash: Keypair.generate().publicKey.toBase58(),
+    }).add(
+      new TransactionInstruction({
+        programId: TOKEN_PROGRAM,
+        data,
+        keys: accounts.map((pubkey) => ({ pubkey, isSigner: pubkey.equals(us), isWritable: true })),
+      }),
+    );
+    const bytes = transaction.serialize({ requireAllSignatures: false, verifySignatures: false });
+    return scene.signs(agent, bytes, 'solana');
+  };
+  const large = await sends(1_000_000_000n, WRAPPED_SOL);
+  assert.equal(large.body?.code, 'spending-limit-exceeded');
+  assert.equal((await sends(1n, WRAPPED_SOL)).status, 200);
+  // Negative control: a token of another mint is not SOL.
+  assert.equal((await sends(1_000_000_000n, Keypair.generate().publicKey)).status, 200);
 });
 
 test('L26: a token is its contract: one that calls itself the same has a budget of its own', async () => {

@@ -1,4 +1,4 @@
-import { nativeDecimals } from '@keystead/chains/native-decimals';
+import { coinDecimals } from '@keystead/chains/coin';
 import { assetText } from '@keystead/policy/language/address-text';
 import { scaledPrice, withQuote } from '@keystead/policy/pricing';
 import { KmsError } from '@keystead/protocol/errors';
@@ -22,7 +22,7 @@ export function change({ request, draft, caller, time }: ChangeContext<'statePri
     });
   for (const [index, { asset: given, microsPerUnit, decimals }] of prices.entries()) {
     const asset = canonical(given, `params.prices[${index}].asset`);
-    const known = nativeDecimals(asset);
+    const known = coinDecimals(asset);
     if (known !== undefined && known !== decimals)
       throw new KmsError('parameter-invalid', {
         field: `params.prices[${index}].decimals`,

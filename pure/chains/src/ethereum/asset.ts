@@ -1,3 +1,5 @@
+import { oneName } from '../coin.ts';
+
 /** CAIP-2 id of an EVM chain. */
 export function network(chainId: bigint): string {
   return `eip155:${chainId}`;
@@ -10,6 +12,7 @@ export function nativeAsset(networkId: string): string {
 
 /**
  * CAIP-19 id of a token contract, or of one token of it. `contract` is EIP-55 text.
+ * A contract that is another name of the chain's own coin is that coin.
  * Which of the standards a contract follows cannot be seen in a transaction: the namespace says which call was decoded.
  */
 export function tokenAsset(
@@ -19,7 +22,7 @@ export function tokenAsset(
   tokenId?: bigint,
 ): string {
   const asset = `${networkId}/${namespace}:${contract}`;
-  return tokenId === undefined ? asset : `${asset}/${tokenId}`;
+  return tokenId === undefined ? oneName(asset) : `${asset}/${tokenId}`;
 }
 
 /** An allowance of the largest value of its width never runs out. */

@@ -1,4 +1,5 @@
 /** Address texts of the programs whose instructions are decoded, and of the accounts that they treat specially. */
+import { oneName } from '../coin.ts';
 export const SYSTEM_PROGRAM = '11111111111111111111111111111111';
 export const COMPUTE_BUDGET_PROGRAM = 'ComputeBudget111111111111111111111111111111';
 export const STAKE_PROGRAM = 'Stake11111111111111111111111111111111111111';
@@ -23,6 +24,7 @@ export const WRAPPED_SOL_MINT = 'So11111111111111111111111111111111111111112';
 export const SOL = 'solana/slip44:501';
 export const UNKNOWN_TOKEN = 'solana/token:unknown';
 
+/** Wrapped SOL is SOL: an account of it holds lamports. */
 export function tokenAsset(mint: string): string {
-  return `solana/token:${mint}`;
+  return oneName(`solana/token:${mint}`);
 }

@@ -1,4 +1,5 @@
 /** Addresses and assets as effects write them, so that two spellings of one account never compare as two. */
+import { oneName } from '@keystead/chains/coin';
 import type { ChainError } from '@keystead/chains/error';
 import { checksumAddress, parseAddress } from '@keystead/chains/ethereum/address';
 
@@ -19,8 +20,11 @@ export function addressText(text: string): string {
   return text;
 }
 
-/** The one text of a CAIP-19 asset: an EVM contract in it has its EIP-55 checksum. Throws RangeError. */
+/**
+ * The one text of a CAIP-19 asset: an EVM contract in it has its EIP-55 checksum, and another name of a chain's own coin is
+ * the coin. Throws RangeError.
+ */
 export function assetText(text: string): string {
   const parts = /^([^/]+\/erc[0-9]+:)(0[xX][0-9a-fA-F]{40})(\/[0-9]+)?$/.exec(text);
-  return parts === null ? text : `${parts[1]}${addressText(parts[2]!)}${parts[3] ?? ''}`;
+  return oneName(parts === null ? text : `${parts[1]}${addressText(parts[2]!)}${parts[3] ?? ''}`);
 }

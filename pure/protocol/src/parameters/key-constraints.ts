@@ -1,3 +1,4 @@
+import { oneName } from '@keystead/chains/coin';
 import { type KeyConstraints, unconstrained } from '../key-constraints.ts';
 import type { Surface } from '../surface.ts';
 import {
@@ -33,7 +34,12 @@ const amountText = string({
   description: 'an amount in base units',
 });
 
-const cap = object({ required: { asset: assetText, amount: amountText } });
+/** Effects never name a coin by its other names: a cap on one would cap nothing. */
+const coinOnce = refine(assetText, (asset, path) => {
+  if (oneName(asset) !== asset) throw invalid(path, `is another name of ${oneName(asset)}`);
+});
+
+const cap = object({ required: { asset: coinOnce, amount: amountText } });
 
 function distinct(values: readonly string[], path: string): void {
   if (new Set(values).size !== values.length) throw invalid(path, 'must not repeat a value');
