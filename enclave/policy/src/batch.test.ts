@@ -41,6 +41,7 @@ function next(organization: Organization, changes: Partial<DecidedEntry> = {}): 
     encoded,
     floor: tail.floor,
     nodes: [],
+    replaced: [],
     checkpoint: false,
     evidence: undefined,
     ...changes,

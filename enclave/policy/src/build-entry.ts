@@ -68,10 +68,12 @@ export function buildEntry(pending: Pending, draft: Draft, time: number, parts: 
   };
   const isCheckpoint = position % checkpointInterval === 0;
   const nodes = [...(authority?.nodes ?? [])];
+  const replaced = [...(authority?.replaced ?? [])];
   let final = entry;
   if (isCheckpoint) {
     const checkpoint = organization.checkpoint(entry);
     nodes.push(...checkpoint.nodes);
+    replaced.push(...checkpoint.replaced);
     final = { ...entry, stateRoot: checkpoint.root };
   }
   const encoded = encodeEntry(final);
@@ -85,6 +87,7 @@ export function buildEntry(pending: Pending, draft: Draft, time: number, parts: 
     encoded,
     floor: parts.narrowing ? position : tail.floor,
     nodes,
+    replaced,
     checkpoint: isCheckpoint,
     evidence,
   };

@@ -183,6 +183,9 @@ export function cellName<K extends keyof CellTypes>(kind: K, id: string): string
 /** The cell that remembers which requests the entries up to a checkpoint decided, since the one before. */
 export const requestsCellName = (checkpoint: number): string => `requests/${checkpoint / checkpointInterval}`;
 
+/** Of a `requests` cell. */
+export const requestsCellBytes = 8 + 32 * checkpointInterval;
+
 /** Time of the oldest of its entries in milliseconds (u64), then their identities in order of position. */
 export function encodeRequestsCell(oldestTime: number, identities: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(8 + 32 * identities.length);
@@ -195,7 +198,7 @@ export function encodeRequestsCell(oldestTime: number, identities: readonly Uint
 export function decodeRequestsCell(
   bytes: Uint8Array,
 ): { readonly oldestTime: number; readonly identities: readonly Uint8Array[] } | undefined {
-  if (bytes.length !== 8 + 32 * checkpointInterval) return undefined;
+  if (bytes.length !== requestsCellBytes) return undefined;
   return {
     oldestTime: Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0)),
     identities: Array.from({ length: checkpointInterval }, (_, index) =>

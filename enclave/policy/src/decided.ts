@@ -9,6 +9,8 @@ export interface DecidedEntry {
   readonly encoded: Uint8Array;
   readonly floor: number;
   readonly nodes: StoreRows['nodes'];
+  /** Hashes of the nodes in whose place these stand. */
+  readonly replaced: readonly Uint8Array[];
   readonly checkpoint: boolean;
   readonly evidence: Uint8Array | undefined;
 }

@@ -63,12 +63,13 @@ export class Draft {
   }
 
   /**
-   * The authority root after the decision, the nodes to store, and the nodes that prove it to somebody who knows
-   * only the root before. Throws NeedRows.
+   * The authority root after the decision, the nodes to store, the hashes of those that they replace, and the nodes that
+   * prove it to somebody who knows only the root before. Throws NeedRows.
    */
   authorityAfter(): {
     readonly root: Uint8Array;
     readonly nodes: readonly { readonly hash: Uint8Array; readonly bytes: Uint8Array }[];
+    readonly replaced: readonly Uint8Array[];
     readonly witness: readonly Uint8Array[];
   } {
     const map = this.organization.authorityMap();
@@ -80,6 +81,11 @@ export class Draft {
       }),
     ]);
     const root = map.root();
-    return { root, nodes: map.newNodes(), witness: map.witness().map((node) => node.bytes) };
+    return {
+      root,
+      nodes: map.newNodes(),
+      replaced: map.replaced(),
+      witness: map.witness().map((node) => node.bytes),
+    };
   }
 }

@@ -48,7 +48,7 @@ test('memory is bounded: what nobody reads goes, and what is read stays', () => 
   }
   let kept = 0;
   for (let i = 0; i < total; i += 1) if (nodes.get(mapNodeHash(node(i))) !== undefined) kept += 1;
-  // 124 bytes for each.
+  // 136 bytes for each.
   assert.ok(kept > 700 && kept < 1700, String(kept));
   assert.ok(nodes.get(read) !== undefined);
 });
@@ -58,4 +58,27 @@ test('hashes that begin alike are told apart', () => {
   const hash = (last: number) => new Uint8Array(32).fill(5, 0, 31).with(31, last);
   for (let last = 0; last < 256; last += 1) nodes.put(hash(last), Uint8Array.of(last));
   for (let last = 0; last < 256; last += 1) assert.deepEqual([...nodes.get(hash(last))!], [last]);
+});
+
+test('a node that was deleted is gone, the others stay, and its place is taken again', () => {
+  const nodes = store(600_000);
+  const of = (index: number) => node(index, 70 + (index % 90));
+  const total = 12_000;
+  // 2 MB go through half of the bound, which holds what stays and little else.
+  const stays = (index: number) => index % 12 === 0 || index >= total - 500;
+  for (let index = 0; index < total; index += 1) {
+    nodes.put(mapNodeHash(of(index)), of(index));
+    const gone = index - 500;
+    if (gone < 0 || stays(gone)) continue;
+    nodes.delete(mapNodeHash(of(gone)));
+    assert.equal(nodes.get(mapNodeHash(of(gone))), undefined);
+  }
+  for (let index = 0; index < total; index += 1) {
+    const found = nodes.get(mapNodeHash(of(index)));
+    assert.deepEqual(
+      found === undefined ? undefined : new Uint8Array(found),
+      stays(index) ? of(index) : undefined,
+    );
+  }
+  nodes.delete(mapNodeHash(of(total)));
 });

@@ -7,10 +7,13 @@ const headBytes = hashBytes + 4;
 /** Of a node besides its record: places in the table. */
 const placeBytes = 8;
 
+/** Records take a multiple of this, so that one fits where another one of about its size was. */
+const recordStep = 32;
+
 /**
- * Nodes by their hash in bounded memory, side by side in large chunks: a node takes its bytes and about 44 more, and no
+ * Nodes by their hash in bounded memory, side by side in large chunks: a node takes its bytes and about 60 more, and no
  * object. Two generations: what is read in the older one moves to the newer; when the newer one is full, the older one goes
- * with all that nobody read. A view that is given out keeps its chunk alive.
+ * with all that nobody read. A view that is given out keeps its chunk alive, and is good until something is deleted.
  */
 export class NodeStore {
   readonly #limit: number;
@@ -40,8 +43,14 @@ export class NodeStore {
     if (this.#newer.get(hash) === undefined) this.#add(hash, bytes);
   }
 
+  /** Forgets a node; what is put later may lie in its place. */
+  delete(hash: Uint8Array): void {
+    this.#newer.delete(hash);
+    this.#older.delete(hash);
+  }
+
   #add(hash: Uint8Array, bytes: Uint8Array): void {
-    if (this.#newer.bytes + headBytes + bytes.length > this.#limit / 2) {
+    if (this.#newer.bytes + recordBytes(bytes.length) > this.#limit / 2) {
       this.#older = this.#newer;
       this.#newer = new Generation(this.#seed);
     }
@@ -59,31 +68,73 @@ class Generation {
   /** One more than the place of a record (chunk, then offset in it); 0 is free. */
   #table = new Int32Array(256);
   #count = 0;
+  /** Places of deleted records by their size. */
+  readonly #free = new Map<number, number[]>();
 
   constructor(seed: number) {
     this.#seed = seed;
   }
 
   get(hash: Uint8Array): Uint8Array | undefined {
+    const place = this.#table[this.#find(hash)]! - 1;
+    if (place < 0) return undefined;
+    const chunk = this.#chunks[place >>> offsetBits]!;
+    const at = place & (chunkBytes - 1);
+    const start = at + headBytes;
+    return chunk.subarray(start, start + lengthAt(chunk, at + hashBytes));
+  }
+
+  delete(hash: Uint8Array): void {
+    const slot = this.#find(hash);
+    const place = this.#table[slot]! - 1;
+    if (place < 0) return;
+    const size = recordBytes(
+      lengthAt(this.#chunks[place >>> offsetBits]!, (place & (chunkBytes - 1)) + hashBytes),
+    );
+    const free = this.#free.get(size);
+    if (free === undefined) this.#free.set(size, [place]);
+    else free.push(place);
+    this.#vacate(slot);
+    this.#count -= 1;
+    this.bytes -= size + placeBytes;
+  }
+
+  /** The slot that names the node, or the free one where it would stand. */
+  #find(hash: Uint8Array): number {
     const mask = this.#table.length - 1;
-    for (let slot = this.#slotOf(hash) & mask; ; slot = (slot + 1) & mask) {
+    let slot = this.#slotOf(hash) & mask;
+    for (; ; slot = (slot + 1) & mask) {
       const place = this.#table[slot]! - 1;
-      if (place < 0) return undefined;
-      const chunk = this.#chunks[place >>> offsetBits]!;
-      const at = place & (chunkBytes - 1);
-      if (!isAt(chunk, at, hash)) continue;
-      const start = at + headBytes;
-      return chunk.subarray(start, start + lengthAt(chunk, at + hashBytes));
+      if (place < 0 || isAt(this.#chunks[place >>> offsetBits]!, place & (chunkBytes - 1), hash)) return slot;
     }
+  }
+
+  /** Frees a slot and moves up what stands behind it only because of it. */
+  #vacate(slot: number): void {
+    const table = this.#table;
+    const mask = table.length - 1;
+    let free = slot;
+    for (let next = (slot + 1) & mask; table[next] !== 0; next = (next + 1) & mask) {
+      const place = table[next]! - 1;
+      const home = this.#slotOf(this.#chunks[place >>> offsetBits]!, place & (chunkBytes - 1)) & mask;
+      if (((next - home) & mask) < ((next - free) & mask)) continue;
+      table[free] = table[next]!;
+      free = next;
+    }
+    table[free] = 0;
   }
 
   /** `hash` is not in it. */
   add(hash: Uint8Array, bytes: Uint8Array): void {
     if (4 * (this.#count + 1) > 3 * this.#table.length) this.#grow();
-    const size = headBytes + bytes.length;
+    const size = recordBytes(bytes.length);
+    const freed = this.#free.get(size)?.pop();
     let chunk: number;
     let at = 0;
-    if (size > chunkBytes) {
+    if (freed !== undefined) {
+      chunk = freed >>> offsetBits;
+      at = freed & (chunkBytes - 1);
+    } else if (size > chunkBytes) {
       chunk = this.#chunks.push(new Uint8Array(size)) - 1;
     } else {
       if (this.#filled + size > chunkBytes) {
@@ -129,6 +180,9 @@ class Generation {
     return mixed ^ (mixed >>> 15);
   }
 }
+
+/** Of a record with a node of so many bytes. */
+const recordBytes = (length: number): number => Math.ceil((headBytes + length) / recordStep) * recordStep;
 
 function isAt(chunk: Uint8Array, at: number, hash: Uint8Array): boolean {
   for (let i = 0; i < hashBytes; i += 1) if (chunk[at + i] !== hash[i]) return false;

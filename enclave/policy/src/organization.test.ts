@@ -33,6 +33,7 @@ function growing(nodes = new NodeCache(10_000_000, 0)) {
     if (position % checkpointInterval === 0) {
       const checkpoint = organization.checkpoint(entry);
       for (const node of checkpoint.nodes) nodes.put(node.hash, node.bytes);
+      nodes.replace(checkpoint.replaced);
       final = { ...entry, stateRoot: checkpoint.root };
     }
     const encoded = Entry.encode(final);
@@ -82,6 +83,27 @@ describe('an organization in memory', () => {
     assert.equal(organization.cell('wallet-tag', 'b'), undefined);
     append({ cells: [cell('wallet-tag/b', 'four')] });
     assert.equal(organization.cell('wallet-tag', 'b'), 'four');
+  });
+
+  it('keeps of its states what the newest one reaches', () => {
+    const nodes = new NodeCache(10_000_000, 0);
+    const { organization, append, entries } = growing(nodes);
+    const roots: Uint8Array[] = [];
+    while (roots.length < 20) {
+      const { position } = organization.tail;
+      append({
+        cells: [cell(`wallet-tag/${position % 3}`, String(position)), cell(`wallet-tag/${position}`, 'kept')],
+      });
+      const { stateRoot } = entries.get(position + 1)!.entry;
+      if (stateRoot === undefined) continue;
+      roots.push(stateRoot);
+      nodes.forgetReplaced();
+    }
+    const newest = roots.pop()!;
+    for (let position = 3; position < organization.tail.position; position += 1)
+      assert.equal(organization.cell('wallet-tag', String(position)), 'kept');
+    assert.ok(nodes.node(newest) !== undefined);
+    for (const root of roots) assert.equal(nodes.node(root), undefined);
   });
 
   it('remembers at which position a request was decided', () => {

@@ -245,12 +245,14 @@ export class Organization {
   }
 
   /**
-   * Root of the state map after the next entry, with the nodes to store: only for a checkpoint. `entry` lacks nothing but
+   * Root of the state map after the next entry, with the nodes to store and the hashes of those that they replace: only for
+   * a checkpoint. `entry` lacks nothing but
    * that root. Throws NeedRows before anything has changed.
    */
   checkpoint(entry: Entry): {
     readonly root: Uint8Array;
     readonly nodes: readonly { readonly hash: Uint8Array; readonly bytes: Uint8Array }[];
+    readonly replaced: readonly Uint8Array[];
   } {
     const map = this.#nodes.map(this.#stateRoot).fork();
     const all = new Map(this.#overlay);
@@ -263,7 +265,7 @@ export class Organization {
       }),
     );
     this.#computed = map;
-    return { root: map.root(), nodes: map.newNodes() };
+    return { root: map.root(), nodes: map.newNodes(), replaced: map.replaced() };
   }
 
   #requestsUpTo(checkpoint: Entry): Uint8Array {

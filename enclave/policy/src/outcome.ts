@@ -65,6 +65,7 @@ export function buildOutcome(
         encoded,
         floor: tail.floor,
         nodes: [...(checkpoint?.nodes ?? [])],
+        replaced: checkpoint?.replaced ?? [],
         checkpoint: isCheckpoint,
         evidence: undefined,
       },

@@ -204,6 +204,7 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
     this.#answers.flush(this.send);
     this.#organizations.forgetAbsent();
     this.#requests.forgetBefore(this.#now());
+    this.#nodes.forgetReplaced();
   }
 
   // Requests
@@ -351,7 +352,10 @@ class PolicyEngine implements Program<ToPolicy, FromPolicy> {
   }
 
   #keepNodes({ entries }: Decided): void {
-    for (const { nodes } of entries) for (const { hash, bytes } of nodes) this.#nodes.put(hash, bytes);
+    for (const { nodes, replaced } of entries) {
+      for (const { hash, bytes } of nodes) this.#nodes.put(hash, bytes);
+      this.#nodes.replace(replaced);
+    }
   }
 
   /** Certifier and signer hold the stamp against the entry's time; an entry that they refuse would be final for nothing. */

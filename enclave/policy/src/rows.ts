@@ -1,10 +1,10 @@
 import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
-import { MerkleMap, MissingNodeError, type StoredNode } from '@keystead/crypto/merkle-map';
+import { KEY_LENGTH, MerkleMap, MissingNodeError, type StoredNode } from '@keystead/crypto/merkle-map';
 import { readPath } from '@keystead/crypto/merkle-path';
 import { bytesName, Recent } from '@keystead/crypto/recent';
 import { AuthorityLeaf } from '@keystead/protocol/authority';
 import type { RowQuery } from '@keystead/protocol/frames';
-import type { CellTypes } from './cells.ts';
+import { type CellTypes, requestsCellBytes } from './cells.ts';
 import { NodeStore } from './node-store.ts';
 
 /**
@@ -49,6 +49,9 @@ function missingIn(cause: unknown): Uint8Array[] {
 /** Maps that changes begin from, whose read nodes stay in memory, and the nodes that one of them may hold before it starts anew. */
 const maximumMaps = 32;
 const nodesPerMap = 4096;
+const requestsLeafBytes = 1 + KEY_LENGTH + requestsCellBytes;
+/** Of the memory for nodes, what cells of decided requests may have: they are looked up for minutes, and mostly in memory. */
+const partForRequests = 1 / 16;
 /** Decoded leaves and cells of all organizations. */
 const maximumLeaves = 4_096;
 const maximumCells = 8_192;
@@ -58,6 +61,8 @@ const maximumCells = 8_192;
  */
 export class NodeCache {
   readonly #nodes: NodeStore;
+  readonly #requests: NodeStore;
+  readonly #replaced = new Map<string, Uint8Array>();
   /** What is put was hashed by who puts it. */
   readonly hashes = true;
   readonly #maps = new Recent<MerkleMap>(maximumMaps);
@@ -72,15 +77,32 @@ export class NodeCache {
 
   /** `limit`: bytes of memory for nodes, about. `seed`: as `NodeStore` takes it. */
   constructor(limit: number, seed: number) {
-    this.#nodes = new NodeStore(limit, seed);
+    this.#nodes = new NodeStore(limit * (1 - partForRequests), seed);
+    this.#requests = new NodeStore(limit * partForRequests, seed);
   }
 
-  /** A view, to be read at once: it keeps what lies beside it in memory. */
-  readonly node = (hash: Uint8Array): Uint8Array | undefined => this.#nodes.get(hash);
+  /** A view, to be read before the turn ends: it keeps what lies beside it in memory. */
+  readonly node = (hash: Uint8Array): Uint8Array | undefined =>
+    this.#nodes.get(hash) ?? this.#requests.get(hash);
 
   /** `hash` is that of `bytes`, which are copied. */
   put(hash: Uint8Array, bytes: Uint8Array): void {
-    this.#nodes.put(hash, bytes);
+    // The past came back.
+    if (this.#replaced.size > 0) this.#replaced.delete(bytesName(hash));
+    // By its length: another cell of the same has the lesser place too.
+    const isOfRequests = bytes.length === requestsLeafBytes;
+    (isOfRequests ? this.#requests : this.#nodes).put(hash, bytes);
+  }
+
+  /** Nodes with these hashes are of the past: an entry has put others in their place. */
+  replace(hashes: readonly Uint8Array[]): void {
+    for (const hash of hashes) this.#replaced.set(bytesName(hash), hash);
+  }
+
+  /** At the end of a turn, when no view is read any more. Whoever asks for the past gets it from the store. */
+  forgetReplaced(): void {
+    for (const hash of this.#replaced.values()) this.#nodes.delete(hash);
+    this.#replaced.clear();
   }
 
   /** What stands under a key of a map, to be read at once. Throws MissingNodeError. */

@@ -378,3 +378,45 @@ test('a fork has changes, witness and new nodes of its own', () => {
   assert.deepEqual(byHash(second.witness()), byHash(again.witness()));
   assert.ok(second.held >= again.held);
 });
+
+test('the nodes that a change replaces are those of the earlier map that the later one does not reach, and no others', () => {
+  const keyOf = (index: number): Uint8Array => sha256(Uint8Array.of(index));
+  const reached = (root: Uint8Array, nodes: Nodes): Set<string> => {
+    const found = new Set<string>();
+    const visit = (hash: Uint8Array): void => {
+      found.add(hexEncode(hash));
+      const bytes = nodes.node(hash)!;
+      if (bytes[0] === 0) return;
+      visit(bytes.subarray(-64, -32));
+      visit(bytes.subarray(-32));
+    };
+    if (root.some((byte) => byte !== 0)) visit(root);
+    return found;
+  };
+  const anyChange = fc.record({
+    index: fc.nat({ max: 40 }),
+    value: fc.option(fc.nat({ max: 3 }), { nil: undefined }),
+  });
+  const apply = (map: MerkleMap, { index, value }: { index: number; value: number | undefined }): void => {
+    if (value === undefined) map.delete(keyOf(index));
+    else map.set(keyOf(index), Uint8Array.of(value));
+  };
+  fc.assert(
+    fc.property(fc.array(fc.array(anyChange, { maxLength: 12 }), { maxLength: 4 }), (batches) => {
+      const nodes = new Nodes();
+      let map = new MerkleMap(emptyMapRoot(), nodes);
+      for (const changes of batches) {
+        const before = reached(map.root(), nodes);
+        const next = map.fork();
+        for (const change of changes) apply(next, change);
+        nodes.add(next.newNodes());
+        const after = reached(next.root(), nodes);
+        const gone = [...before].filter((hash) => !after.has(hash));
+        assert.deepEqual(next.replaced().map(hexEncode).sort(), gone.sort());
+        next.settle();
+        assert.deepEqual(next.replaced(), []);
+        map = next;
+      }
+    }),
+  );
+});

@@ -92,6 +92,8 @@ export class MerkleMap {
   // Nodes of the current generation were made since construction or `settle`.
   #generation = 1;
   #read = new Set<Node>();
+  // Earlier nodes in whose place others stand.
+  #replaced: Node[] = [];
   #held = 0;
 
   /** The map with this root (32 bytes), whose nodes are read from `source` as they are needed. */
@@ -198,6 +200,21 @@ export class MerkleMap {
     return nodes;
   }
 
+  /** Hashes of the nodes that existed at construction or at the last `settle` and that changes since have put others in the place of. */
+  replaced(): Uint8Array[] {
+    const reached = new Set<string>();
+    const visit = (child: Child | undefined): void => {
+      if (child === undefined || child.kind === 'reference' || child.generation !== this.#generation) return;
+      reached.add(text(hashOf(child)));
+      if (child.kind === 'leaf') return;
+      visit(child.left);
+      visit(child.right);
+    };
+    visit(this.#root);
+    // A change that was taken back leads to the same nodes.
+    return this.#replaced.map(hashOf).filter((hash) => !reached.has(text(hash)));
+  }
+
   /**
    * Nodes that existed at construction or at the last `settle` and were read since. With these alone as its source, another
    * map with the earlier root answers the same calls in the same order and comes to the same root.
@@ -206,11 +223,12 @@ export class MerkleMap {
     return [...this.#read].map((node) => ({ hash: new Uint8Array(hashOf(node)), bytes: encode(node) }));
   }
 
-  /** Says that `newNodes` are stored: `newNodes` and `witness` start again from the current root. */
+  /** Says that `newNodes` are stored: `newNodes`, `replaced` and `witness` start again from the current root. */
   settle(): void {
     this.root();
     this.#generation++;
     this.#read = new Set();
+    this.#replaced = [];
   }
 
   #top(): Node | undefined {
@@ -248,8 +266,10 @@ export class MerkleMap {
   #inserted(node: Node, leaf: Leaf): Node {
     if (node.kind === 'leaf') {
       const bit = firstDifference(node.key, leaf.key, 256);
-      if (bit === 256) return equalBytes(node.value, leaf.value) ? node : leaf;
-      return this.#joined(bit, node, leaf);
+      if (bit < 256) return this.#joined(bit, node, leaf);
+      if (equalBytes(node.value, leaf.value)) return node;
+      this.#replace(node);
+      return leaf;
     }
     const bit = firstDifference(node.prefix, leaf.key, node.bit);
     if (bit < node.bit) return this.#joined(bit, node, leaf);
@@ -261,15 +281,27 @@ export class MerkleMap {
 
   // Undefined when nothing is left.
   #removed(node: Node, key: Uint8Array): Child | undefined {
-    if (node.kind === 'leaf') return equalBytes(node.key, key) ? undefined : node;
+    if (node.kind === 'leaf') {
+      if (!equalBytes(node.key, key)) return node;
+      this.#replace(node);
+      return undefined;
+    }
     if (firstDifference(node.prefix, key, node.bit) < node.bit) return node;
     const side = bitAt(key, node.bit);
     const child = this.#descend(node, side);
     const changed = this.#removed(child, key);
     if (changed === child) return node;
     // A branch with one side is no branch; the other side's encoding does not depend on where it hangs.
-    if (changed === undefined) return side === 0 ? node.right : node.left;
+    if (changed === undefined) {
+      this.#replace(node);
+      return side === 0 ? node.right : node.left;
+    }
     return this.#with(node, side, changed);
+  }
+
+  // Called on the way back from the leaf, when nothing can be missing any more.
+  #replace(node: Node): void {
+    if (node.generation !== this.#generation) this.#replaced.push(node);
   }
 
   #joined(bit: number, node: Node, leaf: Leaf): Branch {
@@ -286,6 +318,7 @@ export class MerkleMap {
   }
 
   #with(node: Branch, side: 0 | 1, child: Child): Branch {
+    this.#replace(node);
     return {
       kind: 'branch',
       bit: node.bit,
