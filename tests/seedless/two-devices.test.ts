@@ -1,6 +1,25 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { TwoDevices } from './two-devices.ts';
+import { type DeviceStore, memoryDeviceStore } from '@keystead/sdk/seedless/device-store';
+import { InProcess, losing, openWay, requestsOf, type Way } from './in-process.ts';
+import { outcomeOf, TwoDevices } from './two-devices.ts';
+
+const backupName = 'main';
+
+/** A phone with a seed whose first backup was cut off at its first request to the keeper. */
+async function unfinished(world: InProcess) {
+  const deviceStore = memoryDeviceStore();
+  const lost = losing({ request: 3, when: 'before', forGood: true });
+  await outcomeOf(world.device(lost, { deviceStore }).create({ backupName, pin: '180361' }));
+  const phone = world.device(openWay, { deviceStore });
+  return { phone, phrase: await phone.exportPhrase({ backupName }) };
+}
+
+async function phraseBehind(world: InProcess, pin: string, name = backupName): Promise<string> {
+  const device = world.device();
+  await device.recover({ backupName: name, pin });
+  return device.exportPhrase({ backupName: name });
+}
 
 // `npm run test:long` meets at every request, with and without a delay, and lets every request arrive late.
 describe('two devices of one account', () => {
@@ -18,5 +37,114 @@ describe('two devices of one account', () => {
     context.diagnostic(`${requests.length} requests: ${outcomes.join(', ')}`);
     assert.ok(outcomes.some((outcome) => outcome.endsWith('resolved phone')));
     assert.ok(outcomes.some((outcome) => outcome.endsWith('backup-changed old')));
+  });
+
+  test("a backup is never put in the place of another seed's: a reset by a device with another seed is refused, and changes nothing", async () => {
+    const world = await InProcess.start();
+    const { phone, phrase } = await unfinished(world);
+    const tablet = world.device();
+    await tablet.create({ backupName, pin: '472936' });
+    const theirs = await tablet.exportPhrase({ backupName });
+    assert.notEqual(phrase, theirs);
+    assert.equal(await outcomeOf(phone.resetPin({ backupName, newPin: '739164' })), 'seed-other');
+    assert.equal(await phraseBehind(world, '472936'), theirs);
+    assert.equal(await phone.exportPhrase({ backupName }), phrase);
+    // Its own seed it backs up under a name of its own; the control: a reset of the seed that is backed up.
+    const entropy = await phone.seed({ backupName });
+    await phone.create({ backupName: 'of the phone', pin: '739164', entropy });
+    assert.equal(await phraseBehind(world, '739164', 'of the phone'), phrase);
+    await tablet.resetPin({ backupName, newPin: '739164' });
+    assert.equal(await phraseBehind(world, '739164'), theirs);
+  });
+
+  test('a recovery never overwrites another seed of the device, and spends no guess on it', async () => {
+    const world = await InProcess.start();
+    const { phone, phrase } = await unfinished(world);
+    const tablet = world.device();
+    await tablet.create({ backupName, pin: '472936' });
+    const guesses = () => world.realmEvents.filter(({ event }) => event === 'guess_used').length;
+    const before = guesses();
+    assert.equal(await outcomeOf(phone.recover({ backupName, pin: '472936' })), 'seed-exists');
+    assert.equal(await phone.exportPhrase({ backupName }), phrase);
+    assert.equal(guesses(), before);
+    // The control: when the person gives its own seed up, and on a device that has the same one.
+    await phone.forget({ backupName });
+    for (let time = 1; time <= 2; time += 1) await phone.recover({ backupName, pin: '472936' });
+    assert.equal(await phone.exportPhrase({ backupName }), await tablet.exportPhrase({ backupName }));
+  });
+
+  test('of two devices, or two pages of one, that create a backup at the same time one succeeds, and each seed is where its device says', async () => {
+    const world = await InProcess.start();
+    const requests: string[] = [];
+    await requestsOf((way) => {
+      const seen: Way = (sent, deliver) => {
+        requests.push(sent.to);
+        return way(sent, deliver);
+      };
+      return world.device(seen).create({ backupName: 'counted', pin: '180361' });
+    });
+    const toKeeper = requests.flatMap((to, index) => (to === 'keeper' ? [index + 1] : []));
+    const meet = async (request: number, stores: readonly [DeviceStore, DeviceStore]) => {
+      const name = `${request} ${stores[0] === stores[1]}`;
+      const made: string[] = [];
+      const create = async (way: Way, deviceStore: DeviceStore, pin: string) => {
+        const device = world.device(way, { deviceStore });
+        const outcome = await outcomeOf(device.create({ backupName: name, pin }));
+        if (outcome === 'resolved') made.push(pin);
+        return outcome;
+      };
+      let tablet = '';
+      const phone = await create(
+        async (sent, deliver) => {
+          if (sent.number === request) tablet = await create(openWay, stores[1], '472936');
+          return deliver();
+        },
+        stores[0],
+        '180361',
+      );
+      const said = `${name}: phone ${phone}, tablet ${tablet}`;
+      assert.ok(made.length <= 1, said);
+      const [listed] = (await world.device().list()).filter((one) => one.backupName === name);
+      assert.equal(listed?.isRecoverable ?? false, made.length === 1, said);
+      for (const pin of made) {
+        const deviceStore = pin === '180361' ? stores[0] : stores[1];
+        const own = await world.device(openWay, { deviceStore }).exportPhrase({ backupName: name });
+        assert.equal(await phraseBehind(world, pin, name), own, said);
+      }
+      return [phone, tablet];
+    };
+    const outcomes: string[][] = [];
+    for (const request of toKeeper.slice(0, 4))
+      outcomes.push(await meet(request, [memoryDeviceStore(), memoryDeviceStore()]));
+    const shared = memoryDeviceStore();
+    outcomes.push(await meet(1, [shared, shared]));
+    assert.ok(outcomes.some(([phone]) => phone === 'backup-changed'));
+    assert.ok(outcomes.every((both) => both.includes('resolved') || both.includes('seed-exists')));
+  });
+
+  test('a PIN that another device has replaced does not become the PIN again: this device is told so, and a recovery brings it up to date', async () => {
+    const world = await InProcess.start();
+    const [phone, tablet] = [world.device(), world.device()];
+    await phone.create({ backupName, pin: '180361' });
+    await tablet.recover({ backupName, pin: '180361' });
+    await phone.changePin({ backupName, pin: '180361', newPin: '472936' });
+    const moved = {
+      configuration: world.configuration([1, 2]),
+      previousConfigurations: [world.configuration()],
+    };
+    for (const stale of ['180361', '472936']) {
+      const change = tablet.changePin({ backupName, pin: stale, newPin: '739164' });
+      assert.equal(await outcomeOf(change), 'pin-outdated');
+    }
+    const deviceStore = memoryDeviceStore();
+    const laptop = world.device(openWay, { deviceStore });
+    await laptop.recover({ backupName, pin: '472936' });
+    await phone.changePin({ backupName, pin: '472936', newPin: '180361' });
+    const moving = world.device(openWay, { deviceStore, ...moved });
+    assert.equal(await outcomeOf(moving.migrate({ backupName, pin: '472936' })), 'pin-outdated');
+    await phraseBehind(world, '180361');
+    await moving.recover({ backupName, pin: '180361' });
+    assert.deepEqual(await moving.migrate({ backupName, pin: '180361' }), { migrated: true });
+    assert.equal(await moving.verifyPin({ backupName, pin: '180361' }), true);
   });
 });

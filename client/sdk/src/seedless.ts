@@ -13,11 +13,18 @@ import { type KitAccount, makeRecoveryKit, openRecoveryKit, type RecoveryKit } f
 import { RecoveryError } from './recovery/recovery-error.ts';
 import type { DeviceStore } from './seedless/device-store.ts';
 import { KeeperConnection, type KeeperDocument } from './seedless/keeper-connection.ts';
-import { dueAfter, isPinOf, makeVerifier, PinRecord } from './seedless/pin-record.ts';
+import {
+  decodePinRecord,
+  dueAfter,
+  isPinOf,
+  makeVerifier,
+  PinRecord,
+  pinRecordVersion,
+} from './seedless/pin-record.ts';
 import { assertPin, type PinDigits } from './seedless/pin-rules.ts';
 import { isSamePlacement } from './seedless/placement.ts';
 import { RealmOperations, type RealmTarget } from './seedless/realm-operations.ts';
-import { joinSeed, splitSeed } from './seedless/sealed-seed.ts';
+import { joinSeed, seedIdentityOf, splitSeed } from './seedless/sealed-seed.ts';
 import { SeedlessError } from './seedless/seedless-error.ts';
 
 export { SeedlessError };
@@ -135,7 +142,6 @@ export interface SeedlessWallets {
 
 const defaultGuesses = 7;
 const defaultWords = 12;
-const recordVersion = 1;
 const random = (length: number): Uint8Array => globalThis.crypto.getRandomValues(new Uint8Array(length));
 
 export function createSeedlessWallets(options: SeedlessOptions): SeedlessWallets {
@@ -189,7 +195,7 @@ class Wallets implements SeedlessWallets {
     if ((await deviceStore.read(this.#seedName(backupName))) !== undefined)
       throw new SeedlessError('seed-exists', { detail: 'this device has a seed of that name' });
     const known = await this.#state(backupName, signal);
-    if (known?.current !== undefined)
+    if (known?.current !== undefined || known?.replaced !== undefined)
       throw new SeedlessError('seed-exists', { detail: 'the account has a backup of that name' });
     const entropy =
       options.entropy === undefined
@@ -197,7 +203,7 @@ class Wallets implements SeedlessWallets {
         : new SecretBytes(options.entropy.expose());
     try {
       // Before anything else: a backup of a seed that nobody has is worth nothing.
-      await deviceStore.write(this.#seedName(backupName), entropy.expose());
+      await this.#keepSeed(backupName, entropy);
       await this.#install(backupName, entropy, pin, signal);
     } finally {
       entropy.wipe();
@@ -207,6 +213,7 @@ class Wallets implements SeedlessWallets {
   async recover({ backupName, pin, signal }: OfBackup & { pin: string }): Promise<void> {
     const answer = await this.#keeper.call('getBackup', { backupName }, undefined, signal);
     const { generation, content } = answer;
+    await this.#assertNoOtherSeed(backupName, content.seedIdentity);
     const placed = { id: generation, placement: content.placement };
     const share = await this.#realms.recover({ backupName, generation: placed, signal }, pin);
     const name = { organization: this.#organization, backupName, generation };
@@ -214,11 +221,12 @@ class Wallets implements SeedlessWallets {
     share.fill(0);
     content.share.fill(0);
     try {
-      await this.#options.deviceStore.write(this.#seedName(backupName), entropy.expose());
+      await this.#keepSeed(backupName, entropy);
     } finally {
       entropy.wipe();
     }
-    await this.#keepVerifier(backupName, pin);
+    const verifier = await makeVerifier(pin, this.#stretch, random);
+    await this.#write(backupName, this.#fresh(verifier, generation));
   }
 
   async seed({ backupName }: OfBackup): Promise<SecretBytes> {
@@ -258,16 +266,7 @@ class Wallets implements SeedlessWallets {
   }
 
   async importKit(options: OfKit): Promise<void> {
-    const { deviceStore } = this.#options;
-    const name = this.#seedName(options.backupName);
-    await this.#withSeedOf(options, async (opened) => {
-      const kept = await deviceStore.read(name);
-      const isSame = kept === undefined || equalBytes(kept, opened.expose());
-      kept?.fill(0);
-      if (!isSame)
-        throw new SeedlessError('seed-exists', { detail: 'this device has another seed of that name' });
-      await deviceStore.write(name, opened.expose());
-    });
+    await this.#withSeedOf(options, (opened) => this.#keepSeed(options.backupName, opened));
   }
 
   async changePin(options: OfBackup & { pin: string; newPin: string }): Promise<void> {
@@ -275,7 +274,7 @@ class Wallets implements SeedlessWallets {
     this.#assertPin(newPin);
     const entropy = await this.seed({ backupName });
     try {
-      if (!(await this.#isPin(backupName, pin, signal))) throw new SeedlessError('pin-wrong');
+      await this.#assertPinInUse(backupName, pin, signal);
       await this.#install(backupName, entropy, newPin, signal);
     } finally {
       entropy.wipe();
@@ -296,8 +295,7 @@ class Wallets implements SeedlessWallets {
     const entropy = await this.seed({ backupName });
     try {
       // A PIN that is not the backup's would become it.
-      if (!(await this.#isPin(backupName, pin, signal))) throw new SeedlessError('pin-wrong');
-      const current = (await this.#state(backupName, signal))?.current;
+      const current = await this.#assertPinInUse(backupName, pin, signal);
       if (current === undefined) throw new SeedlessError('backup-not-found');
       if (this.#isNewest(current)) {
         await this.#tryToCleanUp(backupName, signal);
@@ -378,6 +376,23 @@ class Wallets implements SeedlessWallets {
       await this.#write(backupName, { ...record, verifier: undefined, pending: undefined });
   }
 
+  /** Throws where this device has another seed of that name: of one that was never backed up it may be the only copy. */
+  async #assertNoOtherSeed(backupName: string, seedIdentity: Uint8Array): Promise<void> {
+    const kept = await this.#options.deviceStore.read(this.#seedName(backupName));
+    if (kept === undefined) return;
+    const own = seedIdentityOf(kept, { organization: this.#organization, backupName });
+    kept.fill(0);
+    if (!equalBytes(own, seedIdentity))
+      throw new SeedlessError('seed-exists', { detail: 'this device has another seed of that name' });
+  }
+
+  /** Brings a seed to this device, never in the place of another. */
+  async #keepSeed(backupName: string, entropy: SecretBytes): Promise<void> {
+    const name = { organization: this.#organization, backupName };
+    await this.#assertNoOtherSeed(backupName, seedIdentityOf(entropy.expose(), name));
+    await this.#options.deviceStore.write(this.#seedName(backupName), entropy.expose());
+  }
+
   async forget({ backupName }: OfBackup): Promise<void> {
     await this.#options.deviceStore.remove(this.#seedName(backupName));
     await this.#options.deviceStore.remove(this.#pinName(backupName));
@@ -429,8 +444,10 @@ class Wallets implements SeedlessWallets {
     const before = await this.#recordOrNone(backupName);
     // The device must know both PINs before the switch: afterwards it may not get to say which one counts.
     await this.#write(backupName, { ...before, pending: { generation: generation.id, verifier } });
+    // Another page of this device may have brought another seed meanwhile.
+    await this.#assertNoOtherSeed(backupName, content.seedIdentity);
     await this.#activate(target);
-    await this.#write(backupName, this.#fresh(verifier));
+    await this.#write(backupName, this.#fresh(verifier, generation.id));
     await this.#tryToCleanUp(backupName, signal);
   }
 
@@ -513,6 +530,24 @@ class Wallets implements SeedlessWallets {
     return isSamePlacement(placement, this.#realms.newest);
   }
 
+  /**
+   * The generation in use, when this is its PIN as far as this device knows: undefined where none is in use, and the PIN is what the
+   * device knew last. A PIN that another device has replaced must not become the backup's again.
+   */
+  async #assertPinInUse(
+    backupName: string,
+    pin: string,
+    signal: AbortSignal | undefined,
+  ): Promise<BackupGeneration | undefined> {
+    const isRight = await this.#isPin(backupName, pin, signal);
+    const { generation } = await this.#record(backupName);
+    const current = (await this.#state(backupName, signal))?.current;
+    const isKnown = current === undefined || (generation !== undefined && equalBytes(generation, current.id));
+    if (!isKnown) throw new SeedlessError('pin-outdated');
+    if (!isRight) throw new SeedlessError('pin-wrong');
+    return current;
+  }
+
   /** Against what this device knows. After an interrupted change the keeper says which PIN counts. */
   async #isPin(backupName: string, pin: string, signal: AbortSignal | undefined): Promise<boolean> {
     let record = await this.#record(backupName);
@@ -520,19 +555,17 @@ class Wallets implements SeedlessWallets {
     if (pending !== undefined) {
       const current = (await this.#state(backupName, signal))?.current;
       const isSwitched = current !== undefined && equalBytes(current.id, pending.generation);
-      record = isSwitched ? this.#fresh(pending.verifier) : { ...record, pending: undefined };
+      record = isSwitched
+        ? this.#fresh(pending.verifier, pending.generation)
+        : { ...record, pending: undefined };
       await this.#write(backupName, record);
     }
     return record.verifier !== undefined && isPinOf(pin, record.verifier, this.#stretch);
   }
 
-  async #keepVerifier(backupName: string, pin: string): Promise<void> {
-    await this.#write(backupName, this.#fresh(await makeVerifier(pin, this.#stretch, random)));
-  }
-
-  #fresh(verifier: NonNullable<PinRecord['verifier']>): PinRecord {
+  #fresh(verifier: NonNullable<PinRecord['verifier']>, generation: Uint8Array): PinRecord {
     const dueAt = dueAfter(0, this.#clock());
-    return { version: recordVersion, verifier, pending: undefined, confirmed: 0, dueAt };
+    return { version: pinRecordVersion, verifier, generation, pending: undefined, confirmed: 0, dueAt };
   }
 
   async #record(backupName: string): Promise<PinRecord> {
@@ -542,13 +575,18 @@ class Wallets implements SeedlessWallets {
   }
 
   async #recordOrNone(backupName: string): Promise<PinRecord> {
-    const none = { version: recordVersion, verifier: undefined, pending: undefined, confirmed: 0 };
-    return (await this.#read(backupName)) ?? { ...none, dueAt: this.#clock() };
+    const none = {
+      version: pinRecordVersion,
+      verifier: undefined,
+      pending: undefined,
+      generation: undefined,
+    };
+    return (await this.#read(backupName)) ?? { ...none, confirmed: 0, dueAt: this.#clock() };
   }
 
   async #read(backupName: string): Promise<PinRecord | undefined> {
     const kept = await this.#options.deviceStore.read(this.#pinName(backupName));
-    return kept === undefined ? undefined : PinRecord.decode(kept);
+    return kept === undefined ? undefined : decodePinRecord(kept);
   }
 
   #write(backupName: string, record: PinRecord): Promise<void> {

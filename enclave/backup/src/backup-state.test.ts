@@ -16,11 +16,12 @@ import {
 import { BackupRefusal } from './refusal.ts';
 
 const id = (value: number) => new Uint8Array(16).fill(value);
-const generation = (value: number) => ({
+const generation = (value: number, seed = 0) => ({
   id: id(value),
   content: {
     share: new Uint8Array([value]),
     ciphertext: new Uint8Array([value, 1]),
+    seedIdentity: id(seed),
     placement: { realmIds: [id(value)], recoverThreshold: 1, pinHashingMode: 'Standard2019' as const },
   },
 });
@@ -126,6 +127,23 @@ describe('backups of an organization', () => {
       assert.throws(() => placementFor(prepared, 'a', id(2), scope), refusedWith('generation-unknown'));
     assert.equal(prepareDeletion(prepared, 'a', id(2)), prepared);
     assert.deepEqual(read(prepared, 'a', null).id, id(1));
+  });
+
+  test('a seed is put in the place of another by nobody, in whatever order: what is in use, replaced and staged is of one seed', () => {
+    const otherSeed = refusedWith('seed-other');
+    assert.throws(() => put(made, 'a', generation(2, 1)), otherSeed);
+    // Also not in the place of what was replaced and can still be put back.
+    const over = activate(put(made, 'a', generation(2)), 'a', id(2), at(0, 50));
+    const gone = remove(over, 'a', id(2), at(0, 0));
+    assert.throws(() => put(gone, 'a', generation(3, 1)), otherSeed);
+    assert.ok(put(gone, 'a', generation(3)));
+    // Two that begin at the same time: one of them never comes into use.
+    const both = put(put([], 'a', generation(1, 1)), 'a', generation(2, 2));
+    assert.throws(() => activate(both, 'a', id(1)), refusedWith('generation-unknown'));
+    assert.throws(() => put(activate(both, 'a', id(2)), 'a', generation(3, 1)), otherSeed);
+    // The control: another name, or the same after the deletion.
+    assert.ok(put(made, 'b', generation(2, 1)));
+    assert.ok(put(remove(made, 'a', id(1), at(0)), 'a', generation(2, 1)));
   });
 
   test('nothing that realms may hold is forgotten before tokens to delete it were made', () => {

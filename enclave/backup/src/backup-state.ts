@@ -52,7 +52,10 @@ export function settled(backups: Backups, now: number): Backups {
   );
 }
 
-/** Takes a new generation beside the one in use. One that was staged before and never used is retired. */
+/**
+ * Takes a new generation beside the one in use, of the same seed: what is in use, replaced and staged is of one seed at every time,
+ * so that no switch puts one in the place of another. What was staged before and never used is retired.
+ */
 export function put(backups: Backups, backupName: string, generation: Generation): Backups {
   const backup = find(backups, backupName) ?? empty(backupName);
   const { current, staged, retired } = backup;
@@ -63,6 +66,9 @@ export function put(backups: Backups, backupName: string, generation: Generation
   const used = [current, backup.replaced].filter((one) => one !== undefined);
   if ([...retired, ...used].some(({ id }) => equalBytes(id, generation.id)))
     throw new BackupRefusal('generation-used');
+  const { seedIdentity } = generation.content;
+  if (!used.every(({ content }) => equalBytes(content.seedIdentity, seedIdentity)))
+    throw new BackupRefusal('seed-other');
   return replace(backups, {
     ...backup,
     staged: generation,
@@ -252,4 +258,5 @@ const placed = ({ id, content }: Generation): BackupGeneration => ({ id, placeme
 const isSame = (one: BackupContent, other: BackupContent): boolean =>
   equalBytes(one.share, other.share) &&
   equalBytes(one.ciphertext, other.ciphertext) &&
+  equalBytes(one.seedIdentity, other.seedIdentity) &&
   equalBytes(BackupPlacement.encode(one.placement), BackupPlacement.encode(other.placement));

@@ -14,6 +14,7 @@ export type RefusalCode =
   | 'deletion-pending'
   | 'deletion-unprepared'
   | 'replacement-pending'
+  | 'seed-other'
   | 'operators-too-few'
   | 'request-overtaken'
   | 'row-refused';

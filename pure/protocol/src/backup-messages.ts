@@ -18,6 +18,7 @@ import { RawRequest } from './frames.ts';
 /** spec/backup.md §3 to §5: what a client and a keeper of backups say to each other inside one Noise handshake. */
 
 export const generationBytes = 16;
+export const seedIdentityBytes = 16;
 /** Backups that one organization has at most, and generations that wait for their deletion in one of them. */
 export const maximumBackups = 32;
 export const maximumRetired = 8;
@@ -39,6 +40,8 @@ export const BackupContent = struct({
   share: bytes(64),
   /** The seed under that key, ChaCha20-Poly1305. */
   ciphertext: bytes(1024),
+  /** Which seed it is, to whoever has that seed (spec/backup.md §2). */
+  seedIdentity: fixed(seedIdentityBytes),
   placement: BackupPlacement,
 });
 export type BackupContent = Static<typeof BackupContent>;

@@ -119,10 +119,11 @@ export class KeeperConnection {
     } catch (cause) {
       throw new SeedlessError('keeper-untrusted', { cause });
     }
-    if (answer.type === 'refused')
-      throw answer.code === 'backup-not-found'
-        ? new SeedlessError('backup-not-found')
-        : new SeedlessError('backup-refused', { reason: answer.code });
+    if (answer.type === 'refused') {
+      const { code } = answer;
+      if (code === 'backup-not-found' || code === 'seed-other') throw new SeedlessError(code);
+      throw new SeedlessError('backup-refused', { reason: code });
+    }
     if (answer.type !== answers[method]) throw new SeedlessError('keeper-untrusted');
     return answer as AnswerOf<M>;
   }

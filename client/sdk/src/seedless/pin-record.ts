@@ -8,7 +8,7 @@ import type { Stretch } from '../recovery/argon2.ts';
 const Verifier = struct({ salt: fixed(16), hash: fixed(32) });
 type Verifier = Static<typeof Verifier>;
 
-export const PinRecord = struct({
+const members = {
   version: u8,
   verifier: option(Verifier),
   /** Of a change that may not have come to its end: the generation that it was for, and the verifier of its PIN. */
@@ -17,8 +17,20 @@ export const PinRecord = struct({
   confirmed: u8,
   /** When to ask next; milliseconds since 1970. */
   dueAt: u53,
+};
+const RecordOfVersion1 = struct(members);
+export const PinRecord = struct({
+  ...members,
+  /** The generation whose PIN the verifier is of: of another one that is in use the device does not know the PIN. */
+  generation: option(fixed(16)),
 });
 export type PinRecord = Static<typeof PinRecord>;
+export const pinRecordVersion = 2;
+
+export function decodePinRecord(encoded: Uint8Array): PinRecord {
+  if (encoded[0] === pinRecordVersion) return PinRecord.decode(encoded);
+  return { ...RecordOfVersion1.decode(encoded), version: pinRecordVersion, generation: undefined };
+}
 
 const day = 24 * 60 * 60 * 1000;
 /** Days until the next reminder, after 0, 1, 2 and more right answers in a row. */

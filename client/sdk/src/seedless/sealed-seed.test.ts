@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
 import { combine } from 'shamir-secret-sharing';
 import { chacha20Poly1305Open } from '@keystead/crypto/aead';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
-import { joinSeed, splitSeed } from './sealed-seed.ts';
+import { joinSeed, seedIdentityOf, splitSeed } from './sealed-seed.ts';
 import { SeedlessError } from './seedless-error.ts';
 
 const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
@@ -47,4 +48,26 @@ test('one share fits every key: whoever has it alone can tell no key from anothe
   const key = await combine([content.share, realmShare.expose()]);
   assert.throws(() => chacha20Poly1305Open(random(32), new Uint8Array(12), random(1), content.ciphertext));
   assert.equal(key.length, 32);
+});
+
+test('the identity of a seed is an HMAC under the seed over organization and name: equal for two generations, other for another seed or name', async () => {
+  const [one, two] = [await splitSeed(entropy, name, random), await splitSeed(entropy, name, random)];
+  assert.deepEqual(one.content.seedIdentity, two.content.seedIdentity);
+  const fixed = { organization: new Uint8Array(16).fill(7), backupName: 'main' };
+  const message = Buffer.concat([
+    Buffer.from('keystead/seed-identity/v1\0'),
+    fixed.organization,
+    Buffer.from('main'),
+  ]);
+  const expected = createHmac('sha256', new Uint8Array(16).fill(1)).update(message).digest().subarray(0, 16);
+  assert.equal(
+    Buffer.from(seedIdentityOf(new Uint8Array(16).fill(1), fixed)).toString('hex'),
+    expected.toString('hex'),
+  );
+  for (const other of [
+    seedIdentityOf(random(16), name),
+    seedIdentityOf(entropy.expose(), { ...name, backupName: 'other' }),
+    seedIdentityOf(entropy.expose(), { ...name, organization: random(16) }),
+  ])
+    assert.notDeepEqual(other, one.content.seedIdentity);
 });

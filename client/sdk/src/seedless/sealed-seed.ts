@@ -1,9 +1,10 @@
 import { combine, split } from 'shamir-secret-sharing';
 import { chacha20Poly1305Open, chacha20Poly1305Seal } from '@keystead/crypto/aead';
 import { concatBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { hmacSha256 } from '@keystead/crypto/hmac';
 import { bytes, struct, u8 } from '@keystead/crypto/pack';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
-import type { BackupContent } from '@keystead/protocol/backup-messages';
+import { type BackupContent, seedIdentityBytes } from '@keystead/protocol/backup-messages';
 import { domainPrefix } from '@keystead/protocol/domain';
 import { SeedlessError } from './seedless-error.ts';
 
@@ -29,7 +30,7 @@ export interface GenerationName {
 export type SealedSeed = Pick<BackupContent, 'share' | 'ciphertext'>;
 
 export interface SplitSeed {
-  readonly content: SealedSeed;
+  readonly content: SealedSeed & Pick<BackupContent, 'seedIdentity'>;
   /** For the realms. */
   readonly realmShare: SecretBytes;
 }
@@ -45,11 +46,24 @@ export async function splitSeed(
   try {
     const ciphertext = chacha20Poly1305Seal(key, nonce, associated(name), plaintext);
     const [share, other] = await split(key, 2, 2);
-    return { content: { share: share!, ciphertext }, realmShare: SecretBytes.take(other!) };
+    const seedIdentity = seedIdentityOf(entropy.expose(), name);
+    return { content: { share: share!, ciphertext, seedIdentity }, realmShare: SecretBytes.take(other!) };
   } finally {
     key.fill(0);
     plaintext.fill(0);
   }
+}
+
+/**
+ * Which seed a backup is of, for whoever has the seed to compare: keeper and devices see whether two generations are of one seed. Of
+ * BIP-39 entropy it says nothing else, and under another name or organization the same seed has another.
+ */
+export function seedIdentityOf(
+  entropy: Uint8Array,
+  { organization, backupName }: Omit<GenerationName, 'generation'>,
+): Uint8Array {
+  const named = concatBytes(domainPrefix('keystead/seed-identity/v1'), organization, utf8Encode(backupName));
+  return hmacSha256(entropy, named).slice(0, seedIdentityBytes);
 }
 
 /** The seed. SeedlessError `backup-unreadable` when the shares are not of one key, or the content is of another backup. */

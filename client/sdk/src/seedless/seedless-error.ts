@@ -5,7 +5,12 @@ export const seedlessErrors = {
   'pin-too-common': 'choose a PIN that others would not choose',
   'pin-wrong': 'ask for the PIN again; nothing was sent to a realm',
   'seed-missing': 'recover the seed on this device first',
-  'seed-exists': 'use the seed that is there, another backupName, or resetPin to finish its backup',
+  'seed-exists':
+    'this device or the account has a seed of that name: use that one, resetPin to finish its backup, or another backupName',
+  'seed-other':
+    'nothing was changed: the backup of that name is of another seed; create one with this `entropy` under another backupName, or delete the other first',
+  'pin-outdated':
+    'another device changed the PIN: recover with the one that counts now, or set one with resetPin',
   'backup-not-found': 'no backup of that name is in use: create one on a device that has the seed',
   'backup-changed':
     'another device changed the backup meanwhile: what that one did counts, and nothing of this call',
