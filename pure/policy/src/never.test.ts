@@ -1,29 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { moments, questionOf, Random, requestOf } from '../testing/generate.ts';
+import { assertReplays } from '../testing/replay.ts';
 import { compilePolicy } from './compile-policy.ts';
 import { decide } from './decide.ts';
-import { type DecisionReceipt, receiptText, usageOfReceipt, verifyReceipt } from './decision-receipt.ts';
 import { EvaluationContext } from './evaluation.ts';
 import { compileCondition, isTrue } from './language/compile-condition.ts';
 import type { Condition, PolicyDocument } from './language/document.ts';
 import { parseCondition, parsePolicy } from './language/parse-text.ts';
-import { type Usage, usedAfter } from './limits.ts';
+import type { Usage } from './limits.ts';
 import { checkNever } from './never.ts';
 import type { PolicyRequest } from './request.ts';
-
-/** What the receipt holds is enough to decide again, and to see that it is what was asked for. */
-function replays(document: PolicyDocument, never: Condition, receipt: DecisionReceipt, message = ''): void {
-  assert.equal(verifyReceipt(receiptText(receipt)), true, message);
-  assert.deepEqual(receipt.policies, [{ name: 'policy', document }], message);
-  assert.equal(receipt.decision.outcome, 'allow', message);
-  const usage = usageOfReceipt(receipt);
-  const policy = compilePolicy('policy', document);
-  const context: EvaluationContext = new EvaluationContext(receipt.request, receipt.now, (id) =>
-    usedAfter(policy.limitsById.get(id)!, context, usage, 0),
-  );
-  assert.equal(compileCondition(never, document.lists ?? {})(context), isTrue, message);
-}
 
 const noUsage: Usage = { spent: () => 0n, quotes: () => undefined };
 
@@ -358,7 +345,7 @@ describe('what a policy can never allow', () => {
       const [document, condition] = [parsePolicy(policy), parseCondition(never)];
       const found = checkNever(document, condition);
       assert.equal(found.result, 'counterexample');
-      if (found.result === 'counterexample') replays(document, condition, found.receipt);
+      if (found.result === 'counterexample') assertReplays(document, condition, found.receipt);
     });
 
   const unanswered: readonly (readonly [string, string, string])[] = [
@@ -461,7 +448,7 @@ describe('what a policy can never allow', () => {
       const { document, never } = questionOf(random);
       const found = checkNever(document, never);
       seen[found.result] += 1;
-      if (found.result === 'counterexample') replays(document, never, found.receipt, `seed ${seed}`);
+      if (found.result === 'counterexample') assertReplays(document, never, found.receipt, `seed ${seed}`);
       if (found.result === 'proven')
         for (let sample = 0; sample < 60; sample += 1)
           assert.equal(
