@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { CallDescription } from '@keystead/chains/call-description';
+import { canonicalize } from '@keystead/crypto/canonical-json';
+import { literal, oneOf } from '@keystead/protocol/schema';
 import { describedText } from '../../testing/described.ts';
 import { callDescription } from './call-document.ts';
 import { bounds } from './document.ts';
@@ -77,6 +79,47 @@ describe('calls that a policy describes', () => {
     refuses({ calls: many(65, 10) }, 'policy.calls');
     refuses({ calls: many(64, 900) }, 'policy.calls');
     assert.equal(bounds.callsLength, 32_768);
+  });
+
+  it('are refused in words that name what is wrong', () => {
+    const said = (calls: readonly object[]): string => {
+      try {
+        read({ calls });
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return assert.fail('it was accepted');
+    };
+    assert.match(said([swap, { ...deposit, name: 'router.swap' }]), /router\.swap is there twice/);
+    assert.match(said([swap, { ...swap, name: 'b' }]), /describes a call that another description is about/);
+    const long = (letters: number) =>
+      Array.from({ length: 40 }, (_, index) => ({
+        ...swap,
+        name: `n${String(index).padStart(2, '0')}`,
+        signature: `${'f'.repeat(letters)}${String(index).padStart(2, '0')}(address to)`,
+      }));
+    assert.match(said(long(900)), /is longer than 32768 characters/);
+    // Exactly as long is not longer.
+    let letters = 1;
+    while (canonicalize(long(letters + 1)).length <= bounds.callsLength) letters += 1;
+    const [first, ...others] = long(letters);
+    const room = bounds.callsLength - canonicalize([first!, ...others]).length;
+    const exact = { ...first!, signature: `${'f'.repeat(room)}${first!.signature}` };
+    assert.equal(canonicalize([exact, ...others]).length, bounds.callsLength);
+    read({ calls: [exact, ...others] });
+    assert.match(said([{ ...exact, signature: `f${exact.signature}` }, ...others]), /is longer/);
+  });
+
+  it('have a schema that asks for all members but one', () => {
+    const { oneOf: forms } = callDescription.toJSONSchema() as { oneOf: { required: string[] }[] };
+    assert.deepEqual(
+      forms.map(({ required }) => required),
+      [
+        ['chain', 'name', 'network', 'contract', 'signature'],
+        ['chain', 'name', 'program', 'discriminator', 'arguments', 'accounts'],
+      ],
+    );
+    assert.deepEqual(oneOf(literal('none'), callDescription).parse(swap, 'c'), swap);
   });
 
   it('errors of other code are not hidden', () => {

@@ -57,7 +57,6 @@ class Parser {
     const calls: Mutable[] = [];
     let owners: readonly string[] | undefined;
     let pricing: Mutable | undefined;
-    this.#comments();
     this.#word('policy');
     if (this.#take('integer').text !== '1') throw this.#expected('version 1', this.#index - 1);
     this.#sign(';');

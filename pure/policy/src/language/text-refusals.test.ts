@@ -42,6 +42,10 @@ describe('what is said of a condition that cannot be read', () => {
     ['(true', 6, 'expected ), found the end'],
     ['true )', 6, 'expected the end, found )'],
     ['true true', 6, 'expected the end, found true'],
+    // Text is neither a sign nor a word.
+    ['subject.user "==" "a"', 14, 'expected the end, found =='],
+    ['subject.user "in" few', 14, 'expected the end, found in'],
+    ['has(effects.fee ")"', 17, 'expected ), found )'],
     ['subject.user == "a" == "b"', 21, 'expected the end, found =='],
     ['true == has(effects.fee)', 9, 'expected a constant, found has'],
     ['effects.fee in []', 17, 'expected a constant, found ]'],
@@ -159,6 +163,7 @@ describe('what is said of a policy that cannot be read', () => {
     ['allow a when true;', 7, 'expected a string, found a'],
     ['allow "a" on when true;', 19, 'expected when, found true'],
     ['allow "a" on read approve when true;', 19, 'expected when, found approve'],
+    ['allow "a" "when" true;', 11, 'expected when, found when'],
     ['allow "a" true;', 11, 'expected when, found true'],
     ['allow "a" when true accepting;', 30, 'expected a name, found ;'],
     ['allow "a" when true accepting takeover "k";', 40, 'expected (, found k'],
@@ -271,6 +276,21 @@ describe('what can be read', () => {
       ['24h', 86_400],
     ] as const)
       assert.deepEqual(seconds(text), { kind: 'rolling', seconds: expected });
+  });
+
+  it('is checked as a document, and what is wrong is named by its place there', () => {
+    assert.throws(() => parsePolicy('policy 1; allow "a" when effects.colour == "red";'), {
+      code: 'parameter-invalid',
+      field: 'policy.rules[0].when.field',
+    });
+  });
+
+  it('keeps of a comment what stands after its first blank, without blanks at its end', () => {
+    const comment = (line: string) =>
+      parsePolicy(`policy 1;\n${line}\nallow "a" when true;`).rules[0]!.comment;
+    assert.equal(comment('// Why. \t '), 'Why.');
+    assert.equal(comment('//Why.'), 'Why.');
+    assert.equal(comment('//   - Why.'), '  - Why.');
   });
 
   it('leaves out of the document what the text leaves out', () => {
