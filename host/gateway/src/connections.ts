@@ -10,6 +10,8 @@ interface Connection {
   ended: boolean;
   /** That answer is written. */
   over: boolean;
+  /** What has been read while `reading` reads; undefined otherwise. */
+  read: IncomingMessage[] | undefined;
 }
 
 /**
@@ -20,15 +22,33 @@ export class Connections {
   readonly #connections = new WeakMap<Socket, Connection>();
 
   /** Takes note of a request. False when it is none: it gets no answer, and its connection goes with the one before. */
-  take({ socket }: IncomingMessage, response: Response): boolean {
+  take(request: IncomingMessage, response: Response): boolean {
+    const { socket } = request;
     let connection = this.#connections.get(socket);
     if (connection === undefined) {
-      connection = { unanswered: new Set(), ended: false, over: false };
+      connection = { unanswered: new Set(), ended: false, over: false, read: undefined };
       this.#connections.set(socket, connection);
     }
     if (connection.ended) return false;
     connection.unanswered.add(response);
+    connection.read?.push(request);
     return true;
+  }
+
+  /** The requests that are taken of a connection while `read` runs. */
+  reading(socket: Socket, read: () => void): readonly IncomingMessage[] {
+    const connection = this.#connections.get(socket);
+    const taken: IncomingMessage[] = [];
+    if (connection !== undefined) connection.read = taken;
+    read();
+    if (connection !== undefined) connection.read = undefined;
+    return taken;
+  }
+
+  /** Whether every request has its answer, and another one may come. */
+  isIdle(socket: Socket): boolean {
+    const connection = this.#connections.get(socket);
+    return connection !== undefined && connection.unanswered.size === 0 && !connection.ended;
   }
 
   /** The answer to the request is being written whole. */

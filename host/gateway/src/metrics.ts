@@ -41,7 +41,7 @@ export class Metrics {
     increment(this.#requests, `route="${route}",status="${status}"`);
   }
 
-  /** `resync`, `timeout`, `shed`, `store-error`, `rolled-forward`, `certified-row-kept`. */
+  /** `resync`, `timeout`, `shed`, of these `shed-early`, `store-error`, `rolled-forward`, `certified-row-kept`. */
   event(name: string): void {
     increment(this.#events, `event="${name}"`);
   }

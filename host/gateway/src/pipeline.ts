@@ -165,13 +165,18 @@ export class Pipeline implements LinkEvents {
    * move fast enough, or all room is taken and nobody else waits.
    */
   admit(key: string | undefined): void {
+    if (this.sheds(key)) throw overloaded;
+  }
+
+  /** As `admit`, without a word. */
+  sheds(key: string | undefined): boolean {
+    if (this.#line.size === 0 && !this.#waiting.isFull) return false;
     const line = this.#senders.lineOf(key);
     const length = this.#line.lengthOf(line);
-    if (length >= Math.max(leastInLine, this.#answersPerSecond * lineSeconds)) throw overloaded;
+    if (length >= Math.max(leastInLine, this.#answersPerSecond * lineSeconds)) return true;
     const oldest = this.#line.oldestOf(line);
-    if (oldest !== undefined && performance.now() - oldest > linePatience) throw overloaded;
-    if (this.#waiting.isFull && this.#line.size <= this.#line.sizeOf(this.#senders.tenantOf(key)))
-      throw overloaded;
+    if (oldest !== undefined && performance.now() - oldest > linePatience) return true;
+    return this.#waiting.isFull && this.#line.size <= this.#line.sizeOf(this.#senders.tenantOf(key));
   }
 
   /** Whether every enclave answers pings. */

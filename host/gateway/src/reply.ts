@@ -27,15 +27,20 @@ export interface Reply extends HttpAnswer {
 
 /** Writes head and body of an answer, in one write where the connection takes it. */
 export function reply(connections: Connections, response: Response, answer: Reply): void {
-  const { status, body, requestId, signature, headers = [] } = answer;
   connections.answered(response);
   // Its caller has gone.
   if (response.destroyed) return;
+  response.writeHead(answer.status, headersOf(answer));
+  response.end(answer.body, 'latin1');
+}
+
+/** The headers of an answer that are ours, names and values in turn. */
+export function headersOf(answer: Reply): string[] {
+  const { status, body, requestId, signature, headers = [] } = answer;
   const later = retryAfter(status);
   const head = ['x-request-id', requestId, ...everywhere, ...headers];
   if (status !== 204) head.push('content-type', answer.type ?? json, 'content-length', String(body.length));
   if (later !== undefined) head.push('retry-after', later);
   if (signature !== undefined) head.push('keystead-signature', signature);
-  response.writeHead(status, head);
-  response.end(body, 'latin1');
+  return head;
 }

@@ -5,6 +5,7 @@ import { KmsError } from '@keystead/protocol/errors';
 import { errorAnswer, type HttpAnswer, preparedErrorAnswer } from './answer-body.ts';
 import { Connections, type Response } from './connections.ts';
 import { preflightHeaders } from './cors.ts';
+import { EarlyRefusals } from './early-refusals.ts';
 import { takeEnclaveRequest } from './enclave-requests.ts';
 import { HeldRefusals, type HoldLimits } from './held-refusals.ts';
 import { namesOneHost } from './raw-request.ts';
@@ -42,6 +43,7 @@ export class HttpServer {
   readonly #reads: ReturnType<typeof readAnswers>;
   readonly #connections = new Connections();
   readonly #held: HeldRefusals;
+  readonly #early: EarlyRefusals;
   readonly #server: Server;
   #closing = false;
 
@@ -50,6 +52,19 @@ export class HttpServer {
     this.#held = new HeldRefusals(options.hold);
     this.#reads = readAnswers(options, this.#held);
     const timeouts = { ...defaultTimeouts, ...options.timeouts };
+    this.#early = new EarlyRefusals({
+      connections: this.#connections,
+      held: this.#held,
+      sheds: (key) => !this.#closing && options.pipeline.sheds(key),
+      answer: (requestId) => ({ requestId, ...overloadedAnswer(requestId) }),
+      note: (path, status) => {
+        options.metrics.event('shed');
+        options.metrics.event('shed-early');
+        options.metrics.request(path, status);
+      },
+      idleSeconds: Math.floor(timeouts.idle / 1000),
+      mostBytes: mostDroppedBytes,
+    });
     this.#server = createHttpServer(
       {
         maxHeaderSize: maximumHeaderBytes,
@@ -143,9 +158,10 @@ export class HttpServer {
   #shed(response: Response, path: string, requestId: string): void {
     this.#options.metrics.event('shed');
     const refuse = () =>
-      this.#beforeBody(response, () =>
-        this.#reply(response, path, { requestId, ...overloadedAnswer(requestId) }),
-      );
+      this.#beforeBody(response, () => {
+        this.#reply(response, path, { requestId, ...overloadedAnswer(requestId) });
+        this.#early.watch(req.socket);
+      });
     const { req } = response;
     const isShort = Number(req.headers['content-length'] ?? 0) <= mostDroppedBytes;
     if (isShort && !this.#closing && this.#held.hold(refuse)) req.resume();
