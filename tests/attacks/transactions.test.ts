@@ -28,6 +28,7 @@ import {
   TransactionInstruction,
   TransactionMessage,
 } from '@solana/web3.js';
+import { Interface } from 'ethers';
 
 const CASES = readCases();
 const sampleOf = (name: string) => {
@@ -333,6 +334,40 @@ describe('calls, approvals, takeovers, sweeps', () => {
     assert.deepEqual([sumOf(batch), needsRule(batch)], [5n, ['unbounded']]);
     const program = parse(solana(call(key(73), [1], US)), SOLANA.account);
     assert.deepEqual(needsRule(program), ['unknown-program']);
+  });
+
+  it('E8: value counts as that of the contract that is sent it, whoever the data says that it is for', () => {
+    const { account } = ETHEREUM;
+    const named = new Interface([
+      'function aggregate3Value((address target,bool allowFailure,uint256 value,bytes callData)[] calls)',
+    ]).encodeFunctionData('aggregate3Value', [[[own, false, 1000n, '0x']]]);
+    const data = hexDecode(named.slice(2));
+    const sends = (contract: string) =>
+      parse(ethereum({ to: bytesOf(contract), value: 1000n, data }), account).outflows.map(
+        ({ to, amount }) => [to, amount],
+      );
+    assert.deepEqual(sends(OTHER), [
+      [OTHER, 1000n],
+      [own, 1000n],
+    ]);
+    const multicall3 = '0xcA11bde05977b3631167028862bE2a173976CA11';
+    assert.deepEqual(sends(multicall3), [
+      [multicall3, 0n],
+      [own, 1000n],
+    ]);
+  });
+
+  it('E9: a figure of zero is a token all the same where it may be the id of one', () => {
+    const { account } = ETHEREUM;
+    const sum = (...[signature, values]: Parameters<typeof encodeCallData>) =>
+      sumOf(parse(ethereum({ data: encodeCallData(signature, values) }), account));
+    for (const id of [0n, 1n]) {
+      assert.equal(sum('transferFrom(address,address,uint256)', [own, OTHER, id]), 1n);
+      assert.equal(sum('approve(address,uint256)', [OTHER, id]), 1n);
+      assert.equal(sum('burn(uint256)', [id]), 1n);
+    }
+    // The control: of a function that only ERC-20 has, nothing is nothing.
+    assert.equal(sum('decreaseAllowance(address,uint256)', [OTHER, 0n]), 0n);
   });
 
   it('E9: an approval counts like a payment of its whole amount, and one without an end needs a rule', () => {

@@ -241,6 +241,18 @@ const CONTROLS: readonly Control[] = [
     succeeds: ['L13'],
   },
   {
+    off: 'only Multicall3 is believed to pass value on',
+    parts: [
+      { file: 'pure/chains/src/ethereum/chain-parameters.ts', name: 'isMulticall3', body: 'return true;' },
+    ],
+    succeeds: ['E8'],
+  },
+  {
+    off: 'the id of a token may be zero',
+    parts: [{ file: 'pure/chains/src/ethereum/asset.ts', name: 'atLeastOne', body: 'return amount;' }],
+    succeeds: ['E9'],
+  },
+  {
     off: 'a group counts once',
     parts: [{ file: 'enclave/policy/src/places.ts', name: 'takenByGroup', body: 'return 0n;' }],
     succeeds: ['L12', 'L13'],

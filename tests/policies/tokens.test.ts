@@ -24,10 +24,13 @@ const TOKEN = `0x${'11'.repeat(20)}`;
 const NAMESAKE = `0x${'22'.repeat(20)}`;
 /** Polygon's own coin, as a contract. */
 const POLYGON_COIN = '0x0000000000000000000000000000000000001010';
+const MULTICALL3 = '0xcA11bde05977b3631167028862bE2a173976CA11';
 const SPENDER = `0x${'33'.repeat(20)}`;
 const token = new Interface([
   'function transfer(address,uint256)',
   'function approve(address,uint256)',
+  'function transferFrom(address,address,uint256)',
+  'function burn(uint256)',
   'function multicall(bytes[])',
 ]);
 
@@ -47,6 +50,7 @@ function calls(
   to: string,
   data: string,
   nonce: number,
+  value = 0n,
   chainId = 1,
 ): Promise<Answer> {
   const bytes = EthereumTransaction.from({
@@ -55,6 +59,7 @@ function calls(
     nonce,
     to,
     data,
+    value,
     gasLimit: 100_000n,
     maxFeePerGas: 1_000_000_000n,
     maxPriorityFeePerGas: 1n,
@@ -91,6 +96,52 @@ test('L17: transfers inside a batch are added up', async () => {
     'spending-limit-exceeded',
   );
   assert.equal((await calls(scene, agent, TOKEN, batch(40n, 40n, 20n), 1)).status, 200);
+});
+
+test('E8: ether sent to a contract counts as sent there, although its call data names us, or many others', async () => {
+  const scene = await Scene.of(running);
+  const batches = new Interface([
+    'function aggregate3Value((address target,bool allowFailure,uint256 value,bytes callData)[] calls)',
+  ]);
+  const ether = 10n ** 18n;
+  const named = (...targets: string[]) =>
+    batches.encodeFunctionData('aggregate3Value', [
+      targets.map((target) => ({ target, allowFailure: false, value: ether, callData: '0x' })),
+    ]);
+  const limit = { ...ofAsset('eip155:1/slip44:60', 0), max: String(2n * ether), excludeOwn: true };
+  const agent = await scene.user('agent', limited(limit));
+  const data = named(...Array.from({ length: 10 }, () => scene.address('Ethereum')));
+  const sent = await calls(scene, agent, SPENDER, data, 0, 10n * ether);
+  assert.equal(sent.body?.code, 'spending-limit-exceeded');
+  // The control: of Multicall3 it is known that it passes on what it is told to, or fails.
+  const passed = await calls(scene, agent, MULTICALL3, data, 1, 10n * ether);
+  assert.equal(passed.status, 200, passed.text);
+  const each = await scene.user('each', limited({ ...limit, per: ['destination'] }));
+  const many = named(...Array.from({ length: 10 }, (_, index) => `0x${String(index + 10).repeat(20)}`));
+  const split = await calls(scene, each, SPENDER, many, 2, 10n * ether);
+  assert.equal(split.body?.code, 'spending-limit-exceeded');
+  assert.equal((await calls(scene, each, MULTICALL3, many, 3, 10n * ether)).status, 200);
+});
+
+test('E9: the token with the id zero is not nothing: without a price it leaves under no limit in US dollars', async () => {
+  const scene = await Scene.of(running);
+  await scene.pricedAlike({ 'eip155:1/slip44:60': ['3000000000', 18], [erc20(TOKEN)]: ['1000000', 6] });
+  const agent = await scene.user('agent', {
+    type: 'CEL',
+    preset: 'DAPP_CONNECTION_USER',
+    walletId: scene.wallet.walletId,
+    usdLimit: { usdCentsLimitPerDay: 100, memoryAccount: 'a', memoryId: 0, memoryBump: 0 },
+  });
+  const own = scene.address('Ethereum');
+  const zero = [
+    token.encodeFunctionData('transferFrom', [own, SPENDER, 0n]),
+    token.encodeFunctionData('approve', [SPENDER, 0n]),
+    token.encodeFunctionData('burn', [0n]),
+  ];
+  for (const data of zero)
+    assert.equal((await calls(scene, agent, NAMESAKE, data, 0)).body?.code, 'spending-limit-exceeded');
+  // The control: a contract with a price is one of amounts, and an amount of zero is worth next to nothing.
+  for (const data of zero) assert.equal((await calls(scene, agent, TOKEN, data, 0)).status, 200);
 });
 
 test('L18: wrapping SOL into the own token account spends the fee only; closing that account to somebody else has no bound', async () => {
@@ -137,8 +188,8 @@ test('L26: a coin has one budget under all of its names', async () => {
   const agent = await scene.user('agent', limited(limit(10n ** 18n)));
   // Polygon: the coin is a contract as well. Nine tenths of the budget go out as a token, then as the coin.
   const most = token.encodeFunctionData('transfer', [SPENDER, (9n * 10n ** 18n) / 10n]);
-  assert.equal((await calls(scene, agent, POLYGON_COIN, most, 0, 137)).status, 200);
-  const again = await calls(scene, agent, POLYGON_COIN, most, 1, 137);
+  assert.equal((await calls(scene, agent, POLYGON_COIN, most, 0, 0n, 137)).status, 200);
+  const again = await calls(scene, agent, POLYGON_COIN, most, 1, 0n, 137);
   assert.equal(again.body?.code, 'spending-limit-exceeded');
   const bytes = EthereumTransaction.from({
     type: 2,

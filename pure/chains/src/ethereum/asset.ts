@@ -29,3 +29,11 @@ export function tokenAsset(
 export function boundedAmount(amount: bigint, bits: 160 | 256): bigint | 'unbounded' {
   return amount === 2n ** BigInt(bits) - 1n ? 'unbounded' : amount;
 }
+
+/**
+ * A figure of a function that ERC-20 and ERC-721 share. A contract of the second kind reads it as the id of a token, which
+ * may be zero, and hands over that one: at least one unit leaves.
+ */
+export function atLeastOne(amount: bigint): bigint {
+  return amount === 0n ? 1n : amount;
+}

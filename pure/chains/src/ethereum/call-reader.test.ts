@@ -93,6 +93,24 @@ test('decodes token transfers into outflows of the named holder', () => {
   ]);
 });
 
+test('a figure that ERC-721 reads as a token id counts at least one, because the id may be zero', () => {
+  for (const [signature, values] of [
+    ['transfer(address,uint256)', [OTHER, 0n]],
+    ['transferFrom(address,address,uint256)', [OWN, OTHER, 0n]],
+    ['burn(uint256)', [0n]],
+    ['transferFrom(address,address,uint160,address)', [OWN, OTHER, 0n, THIRD]],
+  ] as const)
+    assert.equal(decode(signature, values).outflows[0]!.amount, 1n, signature);
+  for (const [signature, values] of [
+    ['approve(address,uint256)', [OTHER, 0n]],
+    ['approve(address,address,uint160,uint48)', [THIRD, OTHER, 0n, 55n]],
+  ] as const)
+    assert.equal(decode(signature, values).grants[0]!.amount, 1n, signature);
+  // Where the id stands beside the amount, none leaves.
+  const none = decode('safeTransferFrom(address,address,uint256,uint256,bytes)', [OWN, OTHER, 0n, 0n, '0x']);
+  assert.equal(none.outflows[0]!.amount, 0n);
+});
+
 test('decodes approvals into grants and the largest integer into an unbounded one', () => {
   const grant = { kind: 'allowance', spender: OTHER, asset: ERC20, amount: 7n, expires: null };
   assert.deepEqual(decode('approve(address,uint256)', [OTHER, 7n]).grants, [grant]);

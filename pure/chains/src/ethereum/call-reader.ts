@@ -52,8 +52,8 @@ export interface Consequences {
   readonly takeovers?: readonly Takeover[];
   readonly unresolved?: readonly Omit<Unresolved, 'field'>[];
   readonly inner?: readonly InnerCall[];
-  /** The inner calls spend the value that came with this call, and nothing else. */
-  readonly passesValue?: boolean;
+  /** So much of the value that came with this call is known to leave again with the inner calls. */
+  readonly passesOn?: bigint;
 }
 
 interface Described {
@@ -106,7 +106,7 @@ export class CallReader {
     this.takeovers.push(...(consequences.takeovers ?? []));
     for (const doubt of consequences.unresolved ?? []) this.unresolved.push({ ...doubt, field: call.field });
     const inner = consequences.inner ?? [];
-    if (consequences.passesValue === true && paid !== null) this.#passOn(paid, inner);
+    if (consequences.passesOn !== undefined && paid !== null) this.#passOn(paid, consequences.passesOn);
     for (const [index, each] of inner.entries()) {
       const field = `${call.field}.calls[${index}]`;
       if (each.delegated === true) {
@@ -135,9 +135,8 @@ export class CallReader {
   }
 
   /** What is passed on leaves at the inner calls, under the names of those who get it, and is not counted twice. */
-  #passOn(paid: number, inner: readonly InnerCall[]): void {
+  #passOn(paid: number, passed: bigint): void {
     const outflow = this.outflows[paid]!;
-    const passed = inner.reduce((sum, { value }) => sum + value, 0n);
     const kept = (outflow.amount as bigint) > passed ? (outflow.amount as bigint) - passed : 0n;
     this.outflows[paid] = { ...outflow, amount: kept };
   }

@@ -38,3 +38,19 @@ export const ENTRY_POINTS: ReadonlyMap<string, '0.6' | '0.7' | '0.8'> = new Map(
   ['0x0000000071727De22E5E9d8BAf0edAc6f37da032', '0.7'],
   ['0x4337084D9E255Ff0702461CF8895CE9E3b5Ff108', '0.8'],
 ]);
+
+/** Address of Multicall3 where its one deployment transaction, signed beforehand, made it, or the network brought it along. */
+const MULTICALL3 = '0xcA11bde05977b3631167028862bE2a173976CA11';
+
+/** Networks on which the code at that address is Multicall3 (the list of its authors, github.com/mds1/multicall3). */
+const WITH_MULTICALL3: ReadonlySet<string> = new Set(
+  [
+    1, 10, 56, 100, 130, 137, 480, 5000, 8453, 17000, 34443, 42161, 42220, 43114, 57073, 59144, 80002, 81457,
+    84532, 421614, 534352, 7777777, 11155111, 11155420,
+  ].map((chainId) => `eip155:${chainId}`),
+);
+
+/** Whether a contract is known to be Multicall3, code that nobody can change and that keeps nothing of what it is sent. */
+export function isMulticall3(networkId: string, contract: string): boolean {
+  return contract === MULTICALL3 && WITH_MULTICALL3.has(networkId);
+}

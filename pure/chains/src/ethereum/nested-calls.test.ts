@@ -15,6 +15,7 @@ const TOKEN = named(2);
 const OTHER = named(3);
 const SAFE = named(4);
 const BATCH = named(5);
+const MULTICALL3 = '0xcA11bde05977b3631167028862bE2a173976CA11';
 const ENTRY_POINT = '0x0000000071727De22E5E9d8BAf0edAc6f37da032';
 const ERC20 = `eip155:1/erc20:${TOKEN}`;
 const ETH = 'eip155:1/slip44:60';
@@ -32,9 +33,14 @@ function encode(signature: string, ...values: readonly unknown[]): Hex {
 const transfer = (amount: bigint, to = OTHER): Hex =>
   encode('transfer(address to,uint256 amount)', to, amount);
 
-function read(target: string, data: Hex, value = 0n, options: { context?: ParseContext; gas?: bigint } = {}) {
+function read(
+  target: string,
+  data: Hex,
+  value = 0n,
+  options: { context?: ParseContext; gas?: bigint; network?: string } = {},
+) {
   const reader = new CallReader({
-    network: 'eip155:1',
+    network: options.network ?? 'eip155:1',
     gasLimit: options.gas ?? null,
     steps: new StepBudget(60_000),
     context: options.context ?? {},
@@ -99,7 +105,7 @@ describe('calls inside calls', () => {
     }
   });
 
-  test('a multicall contract acts for itself and passes our coins on under the names of who gets them', () => {
+  test('a multicall contract acts for itself', () => {
     const call = encode('transferFrom(address from,address to,uint256 amount)', OWN, OTHER, 7n);
     for (const data of [
       encode('aggregate((address target,bytes callData)[] calls)', [[TOKEN, call]]),
@@ -110,20 +116,36 @@ describe('calls inside calls', () => {
     ]) {
       assert.deepEqual(amounts(read(BATCH, data)), [[ERC20, 7n, OWN, OTHER]]);
     }
-    const values = encode(
-      'aggregate3Value((address target,bool allowFailure,uint256 value,bytes callData)[] calls)',
-      [
-        [OTHER, false, 30n, '0x'],
+  });
+
+  test('value that Multicall3 passes on counts once, and what another contract says that it passes on counts beside it', () => {
+    const values = (mayFail: boolean) =>
+      encode('aggregate3Value((address target,bool allowFailure,uint256 value,bytes callData)[] calls)', [
+        [OTHER, mayFail, 30n, '0x'],
         [TOKEN, false, 12n, transfer(1n)],
-      ],
-    );
-    const reader = read(BATCH, values, 50n);
-    assert.deepEqual(amounts(reader), [
-      [ETH, 8n, OWN, BATCH],
-      [ETH, 30n, BATCH, OTHER],
-      [ETH, 12n, BATCH, TOKEN],
-      [ERC20, 1n, BATCH, OTHER],
+      ]);
+    const passed = (from: string): unknown[] => [
+      [ETH, 30n, from, OTHER],
+      [ETH, 12n, from, TOKEN],
+      [ERC20, 1n, from, OTHER],
+    ];
+    assert.deepEqual(amounts(read(MULTICALL3, values(false), 50n)), [
+      [ETH, 8n, OWN, MULTICALL3],
+      ...passed(MULTICALL3),
     ]);
+    assert.deepEqual(amounts(read(MULTICALL3, values(false), 42n)), [
+      [ETH, 0n, OWN, MULTICALL3],
+      ...passed(MULTICALL3),
+    ]);
+    // What a call was to get that may fail stays with the contract when it does.
+    assert.deepEqual(amounts(read(MULTICALL3, values(true), 50n)), [
+      [ETH, 38n, OWN, MULTICALL3],
+      ...passed(MULTICALL3),
+    ]);
+    // Whatever has the function may keep the value, and so may whatever is at that address on another network.
+    assert.deepEqual(amounts(read(BATCH, values(false), 50n)), [[ETH, 50n, OWN, BATCH], ...passed(BATCH)]);
+    const elsewhere = read(MULTICALL3, values(false), 50n, { network: 'eip155:987654321' });
+    assert.equal(elsewhere.outflows[0]!.amount, 50n);
   });
 
   test('a Safe does what its transaction says, and pays the refund that it promises', () => {

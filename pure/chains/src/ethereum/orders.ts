@@ -1,7 +1,7 @@
 /** Orders that exchanges fill on a signature alone: what is offered leaves, what comes back is not looked at. */
 import type { Outflow } from '../effects.ts';
 import { checksumAddress, parseAddress } from './address.ts';
-import { nativeAsset, tokenAsset } from './asset.ts';
+import { atLeastOne, nativeAsset, tokenAsset } from './asset.ts';
 import type { Decoded, Struct } from './typed-data-effects.ts';
 
 const SEAPORT_ITEMS =
@@ -105,7 +105,8 @@ function offered(item: Struct, networkId: string, offerer: string): Outflow {
 }
 
 function swap(asset: string, amount: Outflow['amount'], from: string): Outflow {
-  return { asset, amount, from, to: null, kind: 'swap' };
+  const counted = amount === 'unbounded' ? amount : atLeastOne(amount);
+  return { asset, amount: counted, from, to: null, kind: 'swap' };
 }
 
 function address(value: unknown): string {

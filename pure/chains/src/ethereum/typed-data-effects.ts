@@ -6,7 +6,7 @@ import type { Call, Effects, Grant, Outflow, Unresolved, Validity } from '../eff
 import { checkEffectsSize } from '../effects-size.ts';
 import type { StepBudget } from '../step-budget.ts';
 import { checksumAddress, parseAddress } from './address.ts';
-import { boundedAmount, nativeAsset, network, tokenAsset } from './asset.ts';
+import { atLeastOne, boundedAmount, nativeAsset, network, tokenAsset } from './asset.ts';
 import { CallReader } from './call-reader.ts';
 import { safeCall, safeRefund } from './calls/account.ts';
 import { orderOf } from './orders.ts';
@@ -280,7 +280,8 @@ function permit(
   amount: bigint | 'unbounded',
   expires: bigint | null,
 ): Grant {
-  return { kind: 'permit', spender: address(spender), asset, amount, expires };
+  const counted = amount === 'unbounded' ? amount : atLeastOne(amount);
+  return { kind: 'permit', spender: address(spender), asset, amount: counted, expires };
 }
 
 function address(value: unknown): string {

@@ -1,7 +1,7 @@
 /** Calls of Uniswap's Permit2: allowances with an end, and transfers on signed permits. */
 import type { Grant, Outflow } from '../../effects.ts';
 import type { AbiValue } from '../abi.ts';
-import { boundedAmount, tokenAsset } from '../asset.ts';
+import { atLeastOne, boundedAmount, tokenAsset } from '../asset.ts';
 import type { CallContext } from '../call-reader.ts';
 import type { CallDefinition } from './known.ts';
 
@@ -90,7 +90,7 @@ function allowance(
     kind,
     spender: spender as string,
     asset: tokenAsset(context.network, 'erc20', token as string),
-    amount: boundedAmount(amount as bigint, 160),
+    amount: boundedAmount(atLeastOne(amount as bigint), 160),
     // Zero means the block of inclusion, whose time the bytes do not bound.
     expires: expiration === 0n ? null : (expiration as bigint),
   };
@@ -105,7 +105,8 @@ function transfer(
 ): Outflow {
   return {
     asset: tokenAsset(context.network, 'erc20', token as string),
-    amount: amount as bigint,
+    // The token is asked with `transferFrom`, which ERC-721 has too.
+    amount: atLeastOne(amount as bigint),
     from: from as string,
     to: to as string,
     kind: 'transfer',

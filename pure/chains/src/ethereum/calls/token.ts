@@ -1,7 +1,7 @@
 /** Calls of token contracts: ERC-20, ERC-721, ERC-1155, ERC-777, ERC-1363, ERC-2612, ERC-3009, wrapped coins. */
 import type { Grant, Outflow } from '../../effects.ts';
 import type { AbiValue } from '../abi.ts';
-import { boundedAmount, nativeAsset, tokenAsset } from '../asset.ts';
+import { atLeastOne, boundedAmount, nativeAsset, tokenAsset } from '../asset.ts';
 import type { CallContext } from '../call-reader.ts';
 import type { CallDefinition } from './known.ts';
 
@@ -13,13 +13,13 @@ export const TOKEN_CALLS: readonly CallDefinition[] = [
     'transfer(address to,uint256 amount)',
     ([to, amount], context) => ({ outflows: [fungible(context, context.caller, to, amount)] }),
   ],
-  // ERC-20 and ERC-721 share this selector: with ERC-721 the amount is a token id, so a rule must name the contract.
+  // ERC-20 and ERC-721 share this selector: with ERC-721 the amount is a token id, so a rule should name the contract.
   [
     'erc20.transferFrom',
     'transferFrom(address from,address to,uint256 amount)',
     ([from, to, amount], context) => ({ outflows: [fungible(context, from, to, amount)] }),
   ],
-  // Shared with ERC-721 too, where it hands over one token; zero is kept, because it is a valid token id.
+  // Shared with ERC-721 too, where it lets somebody take one token.
   [
     'erc20.approve',
     'approve(address spender,uint256 amount)',
@@ -166,7 +166,7 @@ function fungible(
 ): Outflow {
   return {
     asset: tokenAsset(context.network, 'erc20', context.contract),
-    amount: amount as bigint,
+    amount: atLeastOne(amount as bigint),
     from: from as string,
     to: to as string,
     kind: 'transfer',
@@ -195,7 +195,7 @@ function allowance(context: CallContext, spender: AbiValue | undefined, amount: 
     kind: 'allowance',
     spender: spender as string,
     asset: tokenAsset(context.network, 'erc20', context.contract),
-    amount: boundedAmount(amount, 256),
+    amount: boundedAmount(atLeastOne(amount), 256),
     expires: null,
   };
 }
