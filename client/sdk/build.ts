@@ -28,6 +28,7 @@ const entries: Readonly<Record<string, { readonly source: string; readonly node?
   seedless: { source: 'seedless.ts' },
   'seedless/device-store': { source: 'seedless/device-store.ts' },
   'seedless/browser-device-store': { source: 'seedless/browser-device-store.ts' },
+  'step-up': { source: 'step-up.ts' },
   'stampers/stamper': { source: 'stampers/stamper.ts' },
   'stampers/key': { source: 'stampers/key.ts' },
   'stampers/webcrypto': { source: 'stampers/webcrypto.ts' },

@@ -17,6 +17,7 @@ import { recoverOffline } from '@keystead/sdk/seedless/offline-recovery';
 import { exportBackup, exportRegistration } from '@keystead/stack/export-record';
 import { firstRun } from '@keystead/stack/first-run';
 import { PinChanges } from './interruptions.ts';
+import { stepUpFlows } from './step-up-flows.ts';
 import { operator } from '../unlock/locked-stack.ts';
 import { Listener } from './notified.ts';
 import { fastStretch, newKey, type Person, withSeedless } from './with-seedless.ts';
@@ -204,6 +205,8 @@ describe('a seedless wallet', () => {
     assert.equal(outcomes[0], 'old');
     assert.ok(outcomes.includes('old'));
   });
+
+  stepUpFlows(world);
 
   test('comes back from the exports of keeper and a threshold of realms with the PIN, and from no less', async () => {
     const { person, phrase } = await created('180361');

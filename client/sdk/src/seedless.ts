@@ -26,6 +26,7 @@ import { isSamePlacement } from './seedless/placement.ts';
 import { RealmOperations, type RealmTarget } from './seedless/realm-operations.ts';
 import { joinSeed, seedIdentityOf, splitSeed } from './seedless/sealed-seed.ts';
 import { SeedlessError } from './seedless/seedless-error.ts';
+import type { StepUp } from './step-up.ts';
 
 export { SeedlessError };
 export type { DeviceStore, KeeperDocument, KitAccount, PinDigits, RecoveryKit };
@@ -47,6 +48,12 @@ export interface SeedlessOptions {
   readonly guesses?: number;
   /** False where a realm is of others than Keystead, which read no stamps (spec/realm.md §9.1); true unless given. */
   readonly deviceStamps?: boolean;
+  /**
+   * Gets the consent of others where a policy or a key's ceiling asks for it (`approveWith`, `waitForOthers` of `@keystead/sdk/step-up`).
+   * Left away, such a call ends with `approval-required` or `delay-required`, and goes through when it is made again with what others
+   * have said meanwhile.
+   */
+  readonly stepUp?: StepUp;
   readonly fetch?: typeof fetch;
   /** Argon2id off the main thread; by default a worker, in Node its pool of threads. */
   readonly stretch?: Stretch;
@@ -174,6 +181,9 @@ class Wallets implements SeedlessWallets {
       organizationId,
       keeper: options.keeper,
       fetch: send,
+      stepUp: options.stepUp,
+      deviceStore: options.deviceStore,
+      clock: this.#clock,
     });
     this.#realms = new RealmOperations({
       keeper: this.#keeper,
@@ -211,7 +221,7 @@ class Wallets implements SeedlessWallets {
   }
 
   async recover({ backupName, pin, signal }: OfBackup & { pin: string }): Promise<void> {
-    const answer = await this.#keeper.call('getBackup', { backupName }, undefined, signal);
+    const answer = await this.#keeper.call('getBackup', { backupName }, { signal });
     const { generation, content } = answer;
     await this.#assertNoOtherSeed(backupName, content.seedIdentity);
     const placed = { id: generation, placement: content.placement };
@@ -328,7 +338,7 @@ class Wallets implements SeedlessWallets {
   }
 
   async list({ signal }: { signal?: AbortSignal } = {}): Promise<readonly BackupSummary[]> {
-    const { backups } = await this.#keeper.call('listBackups', {}, undefined, signal);
+    const { backups } = await this.#keeper.call('listBackups', {}, { signal });
     return backups
       .filter(({ current, staged }) => current !== undefined || staged !== undefined)
       .map(({ backupName, current, replaced, deletableAt }) => ({
@@ -341,14 +351,11 @@ class Wallets implements SeedlessWallets {
   }
 
   async cleanUp({ backupName, signal }: OfBackup): Promise<void> {
-    const state = await this.#state(backupName, signal);
-    if (state === undefined) return;
-    const left = [...state.retired, ...(state.staged === undefined ? [] : [state.staged])];
-    for (const generation of left) await this.#destroy({ backupName, generation, signal });
+    await this.#cleanUp(backupName, signal, true);
   }
 
   async delete({ backupName, signal }: OfBackup): Promise<{ deletableAt: number | undefined }> {
-    await this.cleanUp({ backupName, ...(signal === undefined ? {} : { signal }) });
+    await this.#cleanUp(backupName, signal, false);
     const generation = (await this.#state(backupName, signal))?.current;
     if (generation === undefined) return { deletableAt: undefined };
     const after = await this.#forget({ backupName, generation, signal });
@@ -356,7 +363,7 @@ class Wallets implements SeedlessWallets {
     if (after.current !== undefined && !equalBytes(after.current.id, generation.id))
       throw new SeedlessError('backup-changed');
     if (after.current !== undefined) return { deletableAt: after.deletableAt };
-    await this.#destroy({ backupName, generation, signal });
+    await this.#destroy({ backupName, generation, signal }, false);
     return { deletableAt: undefined };
   }
 
@@ -409,6 +416,7 @@ class Wallets implements SeedlessWallets {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     try {
+      if (await this.#resume(backupName, entropy, pin, signal)) return;
       await this.#installNew(backupName, entropy, pin, signal);
     } catch (error) {
       signal?.throwIfAborted();
@@ -433,7 +441,7 @@ class Wallets implements SeedlessWallets {
     const { content, realmShare } = await splitSeed(entropy, name, random);
     try {
       const { placement } = generation;
-      await this.#keeper.call('putBackup', paramsOf(target), { ...content, placement }, signal);
+      await this.#keeper.call('putBackup', paramsOf(target), { content: { ...content, placement }, signal });
       await this.#realms.register(target, pin, realmShare.expose());
     } finally {
       realmShare.wipe();
@@ -446,9 +454,38 @@ class Wallets implements SeedlessWallets {
     await this.#write(backupName, { ...before, pending: { generation: generation.id, verifier } });
     // Another page of this device may have brought another seed meanwhile.
     await this.#assertNoOtherSeed(backupName, content.seedIdentity);
+    await this.#switchTo(target, verifier);
+  }
+
+  async #switchTo(target: RealmTarget, verifier: NonNullable<PinRecord['verifier']>): Promise<void> {
+    const { backupName, generation, signal } = target;
     await this.#activate(target);
     await this.#write(backupName, this.#fresh(verifier, generation.id));
     await this.#tryToCleanUp(backupName, signal);
+  }
+
+  /** A change to the same PIN that only lacked its switch, such as one that waited for others, goes on there. */
+  async #resume(
+    backupName: string,
+    entropy: SecretBytes,
+    pin: string,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    const pending = (await this.#read(backupName))?.pending;
+    if (pending === undefined || !(await isPinOf(pin, pending.verifier, this.#stretch))) return false;
+    const staged = (await this.#state(backupName, signal))?.staged;
+    if (staged === undefined || !equalBytes(staged.id, pending.generation) || !this.#isNewest(staged))
+      return false;
+    const target = { backupName, generation: staged, signal };
+    try {
+      await this.#selfTest(target, entropy, pin);
+    } catch (error) {
+      // A new generation is made in the place of one that does not open any more.
+      if (error instanceof SeedlessError && error.code === 'self-test-failed') return false;
+      throw error;
+    }
+    await this.#switchTo(target, pending.verifier);
+    return true;
   }
 
   /** Recovers the new generation as a new device would. */
@@ -456,7 +493,7 @@ class Wallets implements SeedlessWallets {
     const { backupName, generation, signal } = target;
     let recovered: SecretBytes | undefined;
     try {
-      const { content } = await this.#keeper.call('getBackup', paramsOf(target), undefined, signal);
+      const { content } = await this.#keeper.call('getBackup', paramsOf(target), { signal });
       const share = await this.#realms.recover(target, pin);
       recovered = await joinSeed(content, share, {
         organization: this.#organization,
@@ -493,36 +530,55 @@ class Wallets implements SeedlessWallets {
   async #tryToCleanUp(backupName: string, signal: AbortSignal | undefined): Promise<void> {
     try {
       const state = await this.#state(backupName, signal);
-      for (const generation of state?.retired ?? []) await this.#destroy({ backupName, generation, signal });
+      for (const generation of state?.retired ?? [])
+        await this.#destroy({ backupName, generation, signal }, false);
     } catch {
       signal?.throwIfAborted();
     }
+  }
+
+  async #cleanUp(backupName: string, signal: AbortSignal | undefined, withStepUp: boolean): Promise<void> {
+    const state = await this.#state(backupName, signal);
+    if (state === undefined) return;
+    const left = [...state.retired, ...(state.staged === undefined ? [] : [state.staged])];
+    for (const generation of left) await this.#destroy({ backupName, generation, signal }, withStepUp);
   }
 
   /**
    * Deletes a generation that is not in use, at the realms first: the keeper's list says what is left to do. The keeper makes no
    * tokens for one that came into use meanwhile; after it made them the generation never does.
    */
-  async #destroy(target: RealmTarget): Promise<void> {
+  async #destroy(target: RealmTarget, withStepUp: boolean): Promise<void> {
     try {
       await this.#realms.delete(target);
-      await this.#forget(target);
+      await this.#forgetDestroyed(target, withStepUp);
     } catch (error) {
       const isLeft = !(error instanceof SeedlessError) || !isOfAnother(error);
       if (isLeft) throw error;
     }
   }
 
-  #forget(target: RealmTarget): Promise<BackupState> {
-    return this.#keeper.call('deleteBackup', paramsOf(target), undefined, target.signal);
+  /** Nobody is asked to agree that the keeper forgets what opens nothing any more, unless that is what was called for. */
+  async #forgetDestroyed(target: RealmTarget, withStepUp: boolean): Promise<void> {
+    try {
+      await this.#forget(target, withStepUp);
+    } catch (error) {
+      const isConsent =
+        error instanceof KmsError && (error.code === 'approval-required' || error.code === 'delay-required');
+      if (withStepUp || !isConsent) throw error;
+    }
+  }
+
+  #forget(target: RealmTarget, withStepUp = true): Promise<BackupState> {
+    return this.#keeper.call('deleteBackup', paramsOf(target), { signal: target.signal, withStepUp });
   }
 
   #activate(target: RealmTarget): Promise<BackupState> {
-    return this.#keeper.call('activateBackup', paramsOf(target), undefined, target.signal);
+    return this.#keeper.call('activateBackup', paramsOf(target), { signal: target.signal });
   }
 
   async #state(backupName: string, signal: AbortSignal | undefined): Promise<BackupState | undefined> {
-    const { backups } = await this.#keeper.call('listBackups', {}, undefined, signal);
+    const { backups } = await this.#keeper.call('listBackups', {}, { signal });
     return backups.find((backup) => backup.backupName === backupName);
   }
 
@@ -553,11 +609,11 @@ class Wallets implements SeedlessWallets {
     let record = await this.#record(backupName);
     const { pending } = record;
     if (pending !== undefined) {
-      const current = (await this.#state(backupName, signal))?.current;
-      const isSwitched = current !== undefined && equalBytes(current.id, pending.generation);
-      record = isSwitched
-        ? this.#fresh(pending.verifier, pending.generation)
-        : { ...record, pending: undefined };
+      const { current, staged } = (await this.#state(backupName, signal)) ?? {};
+      const isPending = (one: BackupGeneration | undefined) =>
+        one !== undefined && equalBytes(one.id, pending.generation);
+      if (isPending(current)) record = this.#fresh(pending.verifier, pending.generation);
+      else if (!isPending(staged)) record = { ...record, pending: undefined };
       await this.#write(backupName, record);
     }
     return record.verifier !== undefined && isPinOf(pin, record.verifier, this.#stretch);

@@ -12,7 +12,11 @@ import {
 } from '@keystead/protocol/backup-messages';
 import type { BackupMethod } from '@keystead/protocol/backup-permit';
 import type { Client } from '../client.ts';
+import { KmsError } from '../errors.ts';
 import type { NativeMethod, ParamsOf, Permitted } from '../native-calls.ts';
+import { callWithStepUp, type StepUp } from '../step-up.ts';
+import type { DeviceStore } from './device-store.ts';
+import { PendingSession } from './pending-session.ts';
 import { SeedlessError } from './seedless-error.ts';
 
 /** A keeper of backups: where it is, and the key that this client believes. */
@@ -47,6 +51,19 @@ export interface KeeperConnectionOptions {
   readonly organizationId: string;
   readonly keeper: KeeperDocument;
   readonly fetch: typeof fetch;
+  /** Where others have to agree; without it, what they have said is collected, and the refusal is the answer when it is too little. */
+  readonly stepUp?: StepUp | undefined;
+  /** Where what waits for others outlives this process. */
+  readonly deviceStore?: DeviceStore;
+  /** Milliseconds since 1970. */
+  readonly clock?: () => number;
+}
+
+export interface KeeperCallOptions {
+  readonly content?: BackupContent | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** False for what may be left undone: nobody is asked to agree to it. */
+  readonly withStepUp?: boolean;
 }
 
 /**
@@ -65,20 +82,19 @@ export class KeeperConnection {
   }
 
   /**
-   * Throws KmsError where the deployment refuses, SeedlessError where the keeper does. A request that another device's overtook on
-   * its way changed nothing, and is made anew.
+   * Throws KmsError where the deployment refuses, SeedlessError where the keeper does, and what the step-up throws. A request that
+   * another device's overtook on its way changed nothing, and is made anew.
    */
   async call<M extends KeeperMethod>(
     method: M,
     params: Params<M>,
-    content?: BackupContent,
-    signal?: AbortSignal,
+    options: KeeperCallOptions = {},
   ): Promise<AnswerOf<M>> {
     for (let left = attempts; ; left -= 1) {
       try {
-        return await this.#call(method, params, content, signal);
+        return await this.#call(method, params, options);
       } catch (error) {
-        signal?.throwIfAborted();
+        options.signal?.throwIfAborted();
         const isOvertaken = error instanceof SeedlessError && error.reason === 'request-overtaken';
         if (!isOvertaken || left === 1) throw error;
       }
@@ -88,20 +104,18 @@ export class KeeperConnection {
   async #call<M extends KeeperMethod>(
     method: M,
     params: Params<M>,
-    content?: BackupContent,
-    signal?: AbortSignal,
+    options: KeeperCallOptions,
   ): Promise<AnswerOf<M>> {
-    const { client, organizationId } = this.#options;
-    const ephemeral = random(32);
+    const { organizationId, deviceStore } = this.#options;
+    const { content, signal } = options;
     const digest =
       content === undefined ? {} : { digest: base64urlEncode(sha256(BackupContent.encode(content))) };
+    const pending = new PendingSession(deviceStore, organizationId, method, params);
+    const ephemeral = (await pending.read()) ?? random(32);
     const session = base64urlEncode(publicKey(ephemeral));
-    const { evidence, result } = await client.callVerified(
-      method,
-      // What the method of the keeper takes, with what every one of them takes.
-      { ...params, ...digest, organizationId, session } as unknown as ParamsOf<M>,
-      signal === undefined ? {} : { signal },
-    );
+    // What the method of the keeper takes, with what every one of them takes.
+    const asked = { ...params, ...digest, organizationId, session } as unknown as ParamsOf<M>;
+    const { evidence, result } = await this.#permitted(method, asked, options, pending, ephemeral);
     const payload = BackupCall.encode({
       ...evidence,
       allowed: base64urlDecode((result as Permitted).allowed),
@@ -126,6 +140,30 @@ export class KeeperConnection {
     }
     if (answer.type !== answers[method]) throw new SeedlessError('keeper-untrusted');
     return answer as AnswerOf<M>;
+  }
+
+  async #permitted<M extends KeeperMethod>(
+    method: M,
+    params: ParamsOf<M>,
+    { signal, withStepUp = true }: KeeperCallOptions,
+    pending: PendingSession,
+    ephemeral: Uint8Array,
+  ) {
+    const { client, stepUp, clock } = this.#options;
+    if (!withStepUp) return client.callVerified(method, params, signal === undefined ? {} : { signal });
+    try {
+      const permitted = await callWithStepUp(client, method, params, {
+        ...{ stepUp, signal, clock },
+        refused: () => pending.write(ephemeral),
+      });
+      // One key opens one handshake.
+      await pending.remove();
+      return permitted;
+    } catch (error) {
+      // The next attempt is another request, to which others can agree.
+      if (error instanceof KmsError && error.code === 'approval-rejected') await pending.remove();
+      throw error;
+    }
   }
 
   /** Every request of a keeper may come twice: it is sent again once when no answer came. */

@@ -210,8 +210,7 @@ export class RealmOperations {
       const answer = await keeper.call(
         'getRealmTokens',
         { backupName, generation: base64urlEncode(generation.id), scope, ...deviceKey },
-        undefined,
-        signal,
+        { signal },
       );
       return {
         tokens: new Map(answer.tokens.map(({ realmId, token }) => [realmId, token])),
