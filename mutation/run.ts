@@ -31,7 +31,10 @@ const SOURCES = 'pure/policy/src';
 const resultsOf = (file: string): string =>
   join(HERE, 'results', `${file.slice(SOURCES.length + 1, -'.ts'.length)}.json`);
 
-/** Modules that remember something between calls: each mutant of them starts in a new process. */
+/**
+ * Modules that remember something between calls: each mutant of them starts in a new process, which loads no more than the
+ * tests that name the module themselves.
+ */
 const REMEMBERING = ['pure/policy/src/calendar.ts'];
 const LEFT_OUT = ['never-oracle.test.ts'];
 
@@ -76,17 +79,24 @@ function runsOf(files: readonly string[]): string[][] {
 /** Test files that load some of the source files, by way of whatever. */
 function testsOf(files: readonly string[]): string[] {
   const paths = files.map((file) => join(ROOT, file));
-  const loads = (path: string, seen: Set<string>): boolean => {
+  const depth = files.some((file) => REMEMBERING.includes(file)) ? 1 : Number.POSITIVE_INFINITY;
+  const loads = (path: string, left: number, seen: Set<string>): boolean => {
     if (paths.includes(path)) return true;
-    if (seen.has(path)) return false;
+    if (left === 0 || seen.has(path)) return false;
     seen.add(path);
     return [...readFileSync(path, 'utf8').matchAll(/from '(\.[^']+|@keystead\/policy\/([^']+))'/g)].some(
       ([, name, own]) =>
-        loads(own === undefined ? resolve(dirname(path), name!) : join(ROOT, SOURCES, `${own}.ts`), seen),
+        loads(
+          own === undefined ? resolve(dirname(path), name!) : join(ROOT, SOURCES, `${own}.ts`),
+          left - 1,
+          seen,
+        ),
     );
   };
   return globSync(`${SOURCES}/**/*.test.ts`, { cwd: ROOT })
-    .filter((test) => !LEFT_OUT.some((name) => test.endsWith(name)) && loads(join(ROOT, test), new Set()))
+    .filter(
+      (test) => !LEFT_OUT.some((name) => test.endsWith(name)) && loads(join(ROOT, test), depth, new Set()),
+    )
     .sort();
 }
 
