@@ -65,6 +65,8 @@ const planFile = 'plan.json';
 class InProcessRunner implements TestRunner {
   readonly #tests = new Map<string, Declared>();
   #plan: Plan | null = null;
+  /** Some mutant ran in this process. */
+  #hasRun = false;
 
   capabilities() {
     // Modules that were imported stay: for mutants of what runs while they load, a new process is started.
@@ -132,6 +134,8 @@ class InProcessRunner implements TestRunner {
   async mutantRun(options: MutantRunOptions): Promise<MutantRunResult> {
     const { activeMutant, testFilter, mutantActivation } = options;
     this.#plan ??= JSON.parse(readFileSync(planFile, 'utf8')) as Plan;
+    const isFirst = !this.#hasRun;
+    this.#hasRun = true;
     state.hitCount = undefined;
     state.hitLimit = undefined;
     if (mutantActivation === 'static') state.activeMutant = activeMutant.id;
@@ -156,7 +160,7 @@ class InProcessRunner implements TestRunner {
       if (isEndless) return { status: MutantRunStatus.Timeout, reason: `endless in ${id}` };
       if (failure === null) continue;
       // What fails without the mutant as well was broken by one before.
-      if (mutantActivation === 'runtime' && (await this.#run(test)) !== null)
+      if (mutantActivation === 'runtime' && !isFirst && (await this.#run(test)) !== null)
         return { status: MutantRunStatus.Error, errorMessage: `${id} fails without a mutant` };
       return killed([id], failure, ran);
     }

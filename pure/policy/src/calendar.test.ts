@@ -132,7 +132,7 @@ describe('the start of a period', () => {
     for (const unit of ['month', 'week', 'day', 'week', 'month', 'day'] as const)
       assert.equal(
         startOf('2026-11-28T10:00:00Z', unit, 'UTC'),
-        { day: '2026-11-28', week: '2026-11-23', month: '2026-11-01' }[unit] + 'T00:00:00Z',
+        `${{ day: '2026-11-28', week: '2026-11-23', month: '2026-11-01' }[unit]}T00:00:00Z`,
       );
   });
 

@@ -117,29 +117,37 @@ export function usageOfReceipt(given: DecisionReceipt): Usage {
   };
 }
 
-/** A request as JSON holds it, for tests of policies and for receipts. */
+/** A request as JSON holds it, for tests of policies and for receipts. Throws KmsError for what is none. */
 export function readPolicyRequest(value: unknown): PolicyRequest {
-  const given = value as PolicyRequest & { readonly resource: { readonly ownAddresses: readonly string[] } };
-  if (
-    typeof given !== 'object' ||
-    given === null ||
-    typeof given.subject !== 'object' ||
-    typeof given.resource !== 'object'
-  )
-    throw malformed('request', 'is no request');
-  const { effects, readings } = given;
-  return {
-    ...given,
-    resource: { ...given.resource, ownAddresses: new Set(given.resource.ownAddresses) },
-    effects: effects === null ? null : readEffects(effects),
-    ...(readings === undefined
-      ? {}
-      : {
-          readings: Object.fromEntries(
-            Object.entries(readings).map(([policy, read]) => [policy, readEffects(read)]),
-          ),
-        }),
-  };
+  return formed('request', 'is no request', () => {
+    const given = value as PolicyRequest & {
+      readonly resource: { readonly ownAddresses: readonly string[] };
+    };
+    const { subject, resource, effects, readings } = given;
+    if (typeof subject !== 'object' || subject === null) throw malformed('request', 'is no request');
+    return {
+      ...given,
+      resource: { ...resource, ownAddresses: new Set(resource.ownAddresses) },
+      effects: effects === null ? null : readEffects(effects),
+      ...(readings === undefined
+        ? {}
+        : {
+            readings: Object.fromEntries(
+              Object.entries(readings).map(([policy, read]) => [policy, readEffects(read)]),
+            ),
+          }),
+    };
+  });
+}
+
+/** What cannot be gone through has not the form that it should have. */
+function formed<T>(field: string, detail: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof KmsError) throw cause;
+    throw malformed(field, detail, cause);
+  }
 }
 
 function readEffects(effects: Effects): Effects {
@@ -162,33 +170,29 @@ function readEffects(effects: Effects): Effects {
 }
 
 function readReceipt(text: string): DecisionReceipt {
-  let given: DecisionReceipt;
-  try {
-    given = JSON.parse(text) as DecisionReceipt;
-  } catch (cause) {
-    throw malformed('receipt', 'is not JSON', cause);
-  }
-  if (given.version !== 1 || !Array.isArray(given.policies))
-    throw malformed('receipt', 'is no receipt of version 1');
-  return {
-    ...given,
-    policies: given.policies.map(({ name, document }, index) => ({
-      name,
-      document: policyDocument.parse(document, `policies[${index}].document`),
-    })),
-    request: readPolicyRequest(given.request),
-    usage: {
-      spent: given.usage.spent.map(({ shared, ...each }) => ({
-        ...each,
-        sum: (each.sum as unknown) === 'full' ? 'full' : integer(each.sum),
-        ...(shared === undefined ? {} : { shared: integer(shared) }),
+  const given = formed('receipt', 'is not JSON', () => JSON.parse(text) as DecisionReceipt);
+  return formed('receipt', 'is no receipt of version 1', () => {
+    if (given.version !== 1) throw malformed('receipt', 'is no receipt of version 1');
+    return {
+      ...given,
+      policies: given.policies.map(({ name, document }, index) => ({
+        name,
+        document: policyDocument.parse(document, `policies[${index}].document`),
       })),
-      quotes: given.usage.quotes.map(({ record, ...each }) => ({
-        ...each,
-        record: record === null ? null : quoteRecord(record as unknown as QuoteCell, integer),
-      })),
-    },
-  };
+      request: readPolicyRequest(given.request),
+      usage: {
+        spent: given.usage.spent.map(({ shared, ...each }) => ({
+          ...each,
+          sum: (each.sum as unknown) === 'full' ? 'full' : integer(each.sum),
+          ...(shared === undefined ? {} : { shared: integer(shared) }),
+        })),
+        quotes: given.usage.quotes.map(({ record, ...each }) => ({
+          ...each,
+          record: record === null ? null : quoteRecord(record as unknown as QuoteCell, integer),
+        })),
+      },
+    };
+  });
 }
 
 function integer(value: unknown): bigint {
