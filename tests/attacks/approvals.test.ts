@@ -2,9 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { base64urlEncode } from '@keystead/crypto/base64url';
+import * as ed25519 from '@keystead/crypto/ed25519';
+import { algorithmEd25519 } from '@keystead/protocol/authority';
 import { RawRequest } from '@keystead/protocol/frames';
+import { AuthorityEvidence } from '@keystead/protocol/receipt';
+import { possessionMessage } from '@keystead/protocol/stamp';
 import { Keypair, PublicKey, SystemProgram, Transaction } from '@solana/web3.js';
-import { HostileWorld, keypair, member, solana, type Tenant } from './hostile-world.ts';
+import { HostileWorld, idBytes, keypair, member, root, solana, type Tenant } from './hostile-world.ts';
+import { forgeEntry, useWithPolicyKeys } from './stolen-keys.ts';
 
 const approver = new Uint8Array(32).fill(81);
 const HOUR = 3_600_000;
@@ -143,5 +148,135 @@ describe('consent that is used by several requests at once', () => {
     // Consent that is asked for and given again signs again.
     assert.deepEqual(await agreed.codes([agreed.payment(5, to, await agreed.approved(5, to))]), ['done']);
     assert.equal(await agreed.world.signatureCount(), 2);
+  });
+});
+
+describe('consent to what somebody else asks for', () => {
+  const agent = new Uint8Array(32).fill(82);
+  const agentsOther = new Uint8Array(32).fill(83);
+  const clerk = new Uint8Array(32).fill(84);
+  const second = new Uint8Array(32).fill(85);
+
+  /** Users whose every request takes the consent of a root user: the agent has two keys, the clerk one. */
+  async function asking() {
+    const world = new HostileWorld();
+    const tenant = await world.tenant();
+    const { organizationId, wallet } = tenant;
+    const proven = (seed: Uint8Array, username: string) => {
+      const publicKey = ed25519.publicKey(seed);
+      const message = possessionMessage({
+        deployment: world.contexts.policy.deploymentId,
+        organization: idBytes(organizationId),
+        username,
+        algorithm: algorithmEd25519,
+        publicKey,
+      });
+      return { ...keypair('key', seed), proof: base64urlEncode(ed25519.sign(seed, message)) };
+    };
+    const add = (username: string, seeds: readonly Uint8Array[], more: object = {}) => {
+      const authenticators = seeds.map((seed) => ({ ...proven(seed, username), ...more }));
+      const policy = { type: 'CEL', preset: 'ALLOW_ALL' };
+      return world.done(
+        world.nativeCall('addUserToOrganization', {
+          organizationId,
+          user: { username, policy, authenticators },
+        }),
+      );
+    };
+    await add('agent', [agent, agentsOther], { ceiling: { approvals: 1 } });
+    await add('clerk', [clerk], { ceiling: { approvals: 1 } });
+    await world.done(
+      world.nativeCall('createAuthenticator', {
+        organizationId,
+        username: 'root',
+        authenticator: proven(second, 'root'),
+      }),
+    );
+    const consent = async (asked: RawRequest, by = root): Promise<string[]> => {
+      const { body } = await world.submit(asked);
+      const { code, subject } = body as { code?: string; subject?: string };
+      assert.equal(code, 'approval-required', JSON.stringify(body));
+      const params = { organizationId, subject, verdict: 'approve', expiresInMs: HOUR };
+      const raw = world.nativeCall('approve', params, by);
+      await world.done(raw);
+      return [base64urlEncode(RawRequest.encode(raw))];
+    };
+    const signing = (seed: Uint8Array, approvals?: readonly string[]) =>
+      world.nativeCall(
+        'signUtf8Message',
+        {
+          organizationId,
+          walletId: wallet.walletId,
+          message: 'pay',
+          algorithm: 'Ed25519',
+          derivationInfo: solana.derivationPath,
+        },
+        seed,
+        approvals === undefined ? {} : { approvals },
+      );
+    return { world, tenant, proven, consent, signing };
+  }
+
+  it('E20: consent to the request of one is none to the same request of another user or another key', async () => {
+    const { world, consent, signing } = await asking();
+    const approvals = await consent(signing(agent));
+    for (const seed of [clerk, agentsOther]) {
+      // That it waits, too, and for as long, changes nothing.
+      await world.refused(signing(seed));
+      assert.equal((await world.refused(signing(seed, approvals))).code, 'approval-invalid');
+    }
+    await world.done(signing(agent, approvals));
+    assert.equal(await world.signatureCount(), 1);
+  });
+
+  it('E20: nor with a fallen policy engine: the signer counts consent to the stamping key’s request only', async () => {
+    const { world, tenant, consent, signing } = await asking();
+    const approvals = await consent(signing(agent));
+    for (const seed of [clerk, agentsOther]) {
+      const used = await useWithPolicyKeys(world, tenant, signing(seed, approvals));
+      assert.equal(used.check, 'ceiling');
+      // The signer forgets the head of the attempt before.
+      world.now += 31_000;
+    }
+    const control = await useWithPolicyKeys(world, tenant, signing(agent, approvals));
+    assert.equal(control.status, 200);
+  });
+
+  it('E20: nor does the certifier count it for a change of the authority set', async () => {
+    const { world, tenant, proven, consent } = await asking();
+    const { organizationId } = tenant;
+    const authenticator = proven(new Uint8Array(32).fill(86), 'clerk');
+    const params = { organizationId, username: 'clerk', authenticator };
+    await world.done(world.nativeCall('updateOrganization', { organizationId, rootThreshold: 2 }));
+    const third = new Uint8Array(32).fill(87);
+    const user = { username: 'third', policy: { type: 'ROOT' }, authenticators: [proven(third, 'third')] };
+    const adding = (approvals?: readonly string[]) =>
+      world.nativeCall(
+        'addUserToOrganization',
+        { organizationId, user },
+        root,
+        approvals === undefined ? {} : { approvals },
+      );
+    await world.done(adding(await consent(adding(), second)));
+    const asked = (by: Uint8Array, approvals?: readonly string[]) =>
+      world.nativeCall('createAuthenticator', params, by, approvals === undefined ? {} : { approvals });
+    const approvals = await consent(asked(root), second);
+    /** The policy engine makes an entry of a request that was really stamped. */
+    const forged = async (raw: RawRequest) => {
+      const head = world.headOf(organizationId);
+      const roots = { before: head.authority, after: new Uint8Array(32).fill(1) };
+      const { encoded } = forgeEntry(raw, tenant, { head, now: world.now, roots });
+      const evidence = AuthorityEvidence.encode({
+        entry: encoded,
+        request: RawRequest.encode(raw),
+        witness: [...world.nodes.values()],
+      });
+      return (await useWithPolicyKeys(world, tenant, raw, { roots, evidence })).refused;
+    };
+    assert.equal(await forged(asked(third, approvals)), 'approval-invalid');
+    assert.equal(await forged(asked(root)), 'approval-required');
+    // The control: the certifier counts it for whom it was given, and judges the forged writes.
+    assert.equal(await forged(asked(root, approvals)), 'authority-writes');
+    await world.done(asked(root, approvals));
   });
 });

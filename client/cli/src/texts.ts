@@ -58,15 +58,15 @@ export function organizationText(organization: Organization): string {
 }
 
 export function approvalText(approval: ApprovalState): string {
-  const { subject, method, requestedBy, approvalsNeeded, createdAtMs, verdicts, rejectedBy, releaseAtMs } =
-    approval;
+  const { subject, method, requestedBy, requestedByAuthenticator, approvalsNeeded, createdAtMs } = approval;
+  const { verdicts, rejectedBy, releaseAtMs } = approval;
   const waits = [
     ...(approvalsNeeded > 0 ? [`needs ${approvalsNeeded}`] : []),
     ...(releaseAtMs === undefined ? [] : [`waits until ${releaseAtMs}`]),
   ].join(', ');
   const state = rejectedBy === undefined ? waits : `rejected by ${rejectedBy}`;
   return [
-    `${subject}  ${method}  by ${requestedBy}  ${createdAtMs}  ${state}`,
+    `${subject}  ${method}  by ${requestedBy} (${requestedByAuthenticator})  ${createdAtMs}  ${state}`,
     ...verdicts.map(
       ({ username, verdict, expiresAtMs }) => `  ${username}  ${verdict}  until ${expiresAtMs}`,
     ),

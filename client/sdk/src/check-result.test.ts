@@ -14,13 +14,20 @@ const bodyOf = (value: unknown) => utf8Encode(JSON.stringify(value));
 test('a subject that does not belong to the request shown for it is refused, even when an enclave states it', () => {
   const asked = parseRequest('native', 'rpc', bodyOf({ method: 'getApprovals', params: { organizationId } }));
   const shown = { method: 'unfreeze', params: { organizationId } };
-  const subject = base64urlEncode(approvalSubject(organization, bodyOf(shown)));
+  const requester = { username: 'ann', authenticatorId: organizationId };
+  const subject = base64urlEncode(approvalSubject(organization, requester, bodyOf(shown)));
+  const by = { requestedBy: 'ann', requestedByAuthenticator: organizationId };
   const check = (approval: object) =>
     checkResult(asked, { approvals: [approval] } as never, { organization, identity: new Uint8Array(32) });
-  check({ ...shown, subject });
-  assert.throws(() => check({ ...shown, method: 'freeze', subject }), { code: 'answer-unverified' });
-  assert.throws(() => check({ ...shown, params: { organizationId, walletId: 'w' }, subject }), {
+  check({ ...shown, ...by, subject });
+  assert.throws(() => check({ ...shown, ...by, requestedBy: 'ben', subject }), { code: 'answer-unverified' });
+  assert.throws(() => check({ ...shown, ...by, requestedByAuthenticator: 'other', subject }), {
     code: 'answer-unverified',
   });
-  assert.throws(() => check({ ...shown, subject: undefined }), { code: 'answer-unverified' });
+  assert.throws(() => check({ ...shown, subject }), { code: 'answer-unverified' });
+  assert.throws(() => check({ ...shown, ...by, method: 'freeze', subject }), { code: 'answer-unverified' });
+  assert.throws(() => check({ ...shown, ...by, params: { organizationId, walletId: 'w' }, subject }), {
+    code: 'answer-unverified',
+  });
+  assert.throws(() => check({ ...shown, ...by, subject: undefined }), { code: 'answer-unverified' });
 });

@@ -18,18 +18,19 @@ import { unverified } from './check-answer.ts';
 function checkSubjects(approvals: JsonValue | undefined, organization: Uint8Array): void {
   if (!Array.isArray(approvals)) throw unverified('The answer has no list of approvals.');
   for (const approval of approvals) {
-    const { method, params, subject } = members(approval);
+    const { method, params, requestedBy, requestedByAuthenticator, subject } = members(approval);
     if (
       typeof method !== 'string' ||
-      params === undefined ||
-      subject !== subjectOf(organization, method, params)
+      typeof requestedBy !== 'string' ||
+      typeof requestedByAuthenticator !== 'string' ||
+      params === undefined
     )
-      throw unverified('A subject is not that of the request that is shown for it.');
+      throw unverified('A subject is shown without what it stands for.');
+    const requester = { username: requestedBy, authenticatorId: requestedByAuthenticator };
+    const shown = utf8Encode(JSON.stringify({ method, params }));
+    if (subject !== base64urlEncode(approvalSubject(organization, requester, shown)))
+      throw unverified('A subject is not that of the request and the requester that are shown for it.');
   }
-}
-
-function subjectOf(organization: Uint8Array, method: string, params: JsonValue): string {
-  return base64urlEncode(approvalSubject(organization, utf8Encode(JSON.stringify({ method, params }))));
 }
 
 type Members = { readonly [name: string]: JsonValue };

@@ -98,6 +98,8 @@ export interface ApprovalState {
   readonly method: string;
   readonly params: Readonly<Record<string, unknown>>;
   readonly requestedBy: string;
+  /** UUID of the authenticator that asked, and has to send the request again. */
+  readonly requestedByAuthenticator: string;
   /** ISO 8601. */
   readonly createdAtMs: string;
   readonly approvalsNeeded: number;

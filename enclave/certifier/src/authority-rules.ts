@@ -186,6 +186,7 @@ function requested(
       body: raw.body,
       deploymentId: context.deploymentId,
       organization,
+      requester: caller,
       times: [time],
       read,
     }),

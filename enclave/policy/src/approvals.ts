@@ -1,7 +1,8 @@
 import { base64urlDecode, base64urlEncode } from '@keystead/crypto/base64url';
 import { equalBytes } from '@keystead/crypto/bytes';
 import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
-import { type Approval, approvalSubject } from '@keystead/protocol/approval';
+import { type Approval, approvalSubject, requesterOf } from '@keystead/protocol/approval';
+import type { Caller } from '@keystead/protocol/authenticate';
 import { KmsError } from '@keystead/protocol/errors';
 import { bodyLimits } from '@keystead/protocol/request';
 import type { ApprovalCell } from './cells.ts';
@@ -19,11 +20,13 @@ const maximumSubjectText = 65_536;
 export function openSubject(
   pending: Pending,
   draft: Draft,
-  requestedBy: string,
+  caller: Caller,
   waits: { readonly approvalsNeeded: number; readonly delaySeconds: number },
   time: number,
 ): string {
-  const subject = subjectOf(pending);
+  const requester = requesterOf(caller);
+  const requestedBy = requester.username;
+  const subject = subjectOf(pending, caller);
   const known = openCell(draft, subject, time);
   if (known?.rejectedBy !== undefined) throw new KmsError('approval-rejected', {});
   const { approvalsNeeded, delaySeconds } = waits;
@@ -47,6 +50,7 @@ export function openSubject(
     method,
     params,
     requestedBy,
+    requestedByAuthenticator: requester.authenticatorId,
     approvalsNeeded: Math.max(approvalsNeeded, known?.approvalsNeeded ?? 0),
     ...delayed,
     createdAtMs: time,
@@ -69,20 +73,23 @@ export function openCell(draft: Draft, subject: string, time: number): ApprovalC
 export function consumeWaiting(
   pending: Pending,
   draft: Draft,
+  caller: Caller | null,
   approvals: readonly Approval[],
   delaySeconds: number,
   time: number,
 ): void {
-  if (approvals.length > 0) consumeApprovals(pending, draft, time);
-  else if (delaySeconds > 0) closeSubject(draft, subjectOf(pending), time);
+  // Nobody waits for the founding of an organization.
+  if (caller === null) return;
+  if (approvals.length > 0) consumeApprovals(pending, draft, caller, time);
+  else if (delaySeconds > 0) closeSubject(draft, subjectOf(pending, caller), time);
 }
 
-const subjectOf = ({ organization, raw }: Pending): string =>
-  base64urlEncode(approvalSubject(organization, raw.body));
+const subjectOf = ({ organization, raw }: Pending, caller: Caller): string =>
+  base64urlEncode(approvalSubject(organization, requesterOf(caller), raw.body));
 
 /** Approvals that a request carries are each a verdict of its open subject; then the subject is closed. */
-function consumeApprovals(pending: Pending, draft: Draft, time: number): void {
-  const subject = subjectOf(pending);
+function consumeApprovals(pending: Pending, draft: Draft, caller: Caller, time: number): void {
+  const subject = subjectOf(pending, caller);
   const cell = openCell(draft, subject, time);
   if (cell === undefined)
     throw new KmsError('approval-invalid', {
@@ -103,9 +110,18 @@ function consumeApprovals(pending: Pending, draft: Draft, time: number): void {
  * A request that policies let pass after a delay has waited since its subject was opened with one, and nobody has rejected it.
  * Throws KmsError delay-required.
  */
-export function assertWaited(pending: Pending, draft: Draft, delaySeconds: number, time: number): void {
+export function assertWaited(
+  pending: Pending,
+  draft: Draft,
+  caller: Caller | null,
+  delaySeconds: number,
+  time: number,
+): void {
   if (delaySeconds === 0) return;
-  const open = pending.request.surface === 'native' ? openCell(draft, subjectOf(pending), time) : undefined;
+  const open =
+    caller !== null && pending.request.surface === 'native'
+      ? openCell(draft, subjectOf(pending, caller), time)
+      : undefined;
   const cell = open?.delaySeconds === undefined ? undefined : open;
   const releaseAt = (cell?.createdAtMs ?? time) + delaySeconds * 1000;
   if (cell === undefined || cell.rejectedBy !== undefined || time < releaseAt)

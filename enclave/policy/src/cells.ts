@@ -88,6 +88,8 @@ export interface ApprovalCell {
   readonly method: string;
   readonly params: JsonValue;
   readonly requestedBy: string;
+  /** UUID of the authenticator that asked. */
+  readonly requestedByAuthenticator: string;
   readonly approvalsNeeded: number;
   /** How long it waits, as the policies said when it was asked for; absent when not at all. */
   readonly delaySeconds?: number;

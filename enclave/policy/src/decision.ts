@@ -74,7 +74,7 @@ function waitingFor(pending: Pending, draft: Draft, caller: Caller, time: number
       approvalsNeeded: Number(error.extra?.approvalsNeeded ?? 0),
       delaySeconds: Number(error.extra?.delaySeconds ?? 0),
     };
-    const subject = openSubject(pending, draft, caller.user.username, waits, time);
+    const subject = openSubject(pending, draft, caller, waits, time);
     return new KmsError(error.code, {
       detail: `${error.detail}; the request waits as ${subject}`,
       extra: { ...error.extra, subject },
@@ -135,13 +135,14 @@ function allowed(
     body: pending.raw.body,
     deploymentId: environment.deploymentId,
     organization: organization.id,
+    requester: caller,
     times: [time],
     read: draft.leaf,
   });
   const agreed = caller === null ? 0 : otherApprovers(approvals, caller.user.username);
   const { approvalsNeeded, delaySeconds } = decision;
   if (agreed < approvalsNeeded) throw approvalRequired(approvalsNeeded, agreed, delaySeconds);
-  assertWaited(pending, draft, delaySeconds, time);
+  assertWaited(pending, draft, caller, delaySeconds, time);
   if (use !== null) assertWithinConstraints(pending, use);
 
   if (making !== null && pending.made === undefined) {
@@ -177,7 +178,7 @@ function allowed(
     read: draft.leaf,
   });
   draft.writeAuthority(change.writes);
-  consumeWaiting(pending, draft, approvals, delaySeconds, time);
+  consumeWaiting(pending, draft, caller, approvals, delaySeconds, time);
 
   const counterpart = counterpartOf(environment, change, use, pending, time);
   const shared = {

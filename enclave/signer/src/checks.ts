@@ -78,6 +78,7 @@ export function authenticatedRequest(options: {
         body: raw.body,
         deploymentId,
         organization: entry.organization,
+        requester: caller,
         times: [entry.time, receipt.time],
         read: witness.reader(entry.authorityBefore),
       }),

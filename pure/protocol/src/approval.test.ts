@@ -6,15 +6,18 @@ import { approvalSubject, otherApprovers, rootApprovers, subjectText } from './a
 
 const organization = new Uint8Array(16).fill(1);
 const bodyOf = (value: unknown) => utf8Encode(JSON.stringify(value));
-const subject = (value: unknown, of = organization) => hexEncode(approvalSubject(of, bodyOf(value)));
+const ann = { username: 'ann', authenticatorId: '00000000-0000-8000-8000-000000000001' };
+const subject = (value: unknown, of = organization, by = ann) =>
+  hexEncode(approvalSubject(of, by, bodyOf(value)));
 
-test('a subject is the hash of the organization and the canonical request', () => {
+test('a subject is the hash of the organization, the canonical request and who asks', () => {
   const request = { method: 'unfreeze', params: { walletId: 'w', organizationId: 'o' } };
   assert.equal(
-    subjectText(request.method, request.params),
-    '{"method":"unfreeze","params":{"organizationId":"o","walletId":"w"}}',
+    subjectText(ann, request.method, request.params),
+    '{"method":"unfreeze","params":{"organizationId":"o","walletId":"w"},' +
+      '"requester":{"authenticator":"00000000-0000-8000-8000-000000000001","user":"ann"}}',
   );
-  assert.equal(subject(request), 'bfb9b52e98a3ed94934d7b94241313d66dd15ebfb8950f5f942753098f0114c4');
+  assert.equal(subject(request), 'c7ff3c91218e3c731dae3dddb5a51479095ad3783377b12104d662209e764f75');
 });
 
 test('a subject does not depend on approvals, white space or the order of members, and on everything else', () => {
@@ -24,6 +27,9 @@ test('a subject does not depend on approvals, white space or the order of member
   assert.notEqual(subject({ method: 'n', params: request.params }), same);
   assert.notEqual(subject({ method: 'm', params: { a: 1, b: [3] } }), same);
   assert.notEqual(subject(request, new Uint8Array(16).fill(2)), same);
+  assert.notEqual(subject(request, organization, { ...ann, username: 'ben' }), same);
+  const otherKey = { ...ann, authenticatorId: '00000000-0000-8000-8000-000000000002' };
+  assert.notEqual(subject(request, organization, otherKey), same);
 });
 
 test('each user counts once, the requester never, and for a ceiling root users only', () => {

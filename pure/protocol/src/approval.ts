@@ -7,6 +7,7 @@ import { assertInForce, type AuthorityReader, type Caller, callerOf } from './au
 import { domainHash } from './domain.ts';
 import { KmsError } from './errors.ts';
 import { RawRequest, routeRpc, surfaceNative } from './frames.ts';
+import { formatUuid } from './ids.ts';
 import { bodyLimits, type ParsedRequest, parseRequest } from './request.ts';
 import { parseStamp, requestIdentity, stampSkewSeconds, verifyStamp } from './stamp.ts';
 
@@ -21,15 +22,38 @@ export interface Approval {
   readonly root: boolean;
 }
 
-/** What a request without approvals would be approved as: 32 bytes. `organization` is the requester's, 16 bytes. */
-export function approvalSubject(organization: Uint8Array, body: Uint8Array): Uint8Array {
-  const { method, params } = parseStrictJson(body, bodyLimits) as { method: string; params: JsonValue };
-  return domainHash('keystead/approval/v1', organization, utf8Encode(subjectText(method, params)));
+/** Who asks: consent to the request of one is none to the same request of another. */
+export interface Requester {
+  readonly username: string;
+  /** UUID of the authenticator that stamps. */
+  readonly authenticatorId: string;
 }
 
-/** RFC 8785 JSON of `{"method", "params"}` with what is bound late left open. */
-export function subjectText(method: string, params: JsonValue): string {
-  return canonicalize({ method, params: method === 'signTransaction' ? openTransaction(params) : params });
+export function requesterOf({ user, authenticator }: Caller): Requester {
+  return { username: user.username, authenticatorId: formatUuid(authenticator.id) };
+}
+
+/** What a request without approvals would be approved as: 32 bytes. `organization` is the requester's, 16 bytes. */
+export function approvalSubject(
+  organization: Uint8Array,
+  requester: Requester,
+  body: Uint8Array,
+): Uint8Array {
+  const { method, params } = parseStrictJson(body, bodyLimits) as { method: string; params: JsonValue };
+  return domainHash('keystead/approval/v2', organization, utf8Encode(subjectText(requester, method, params)));
+}
+
+/** RFC 8785 JSON of `{"method", "params", "requester"}` with what is bound late left open. */
+export function subjectText(
+  { username, authenticatorId }: Requester,
+  method: string,
+  params: JsonValue,
+): string {
+  return canonicalize({
+    method,
+    params: method === 'signTransaction' ? openTransaction(params) : params,
+    requester: { authenticator: authenticatorId, user: username },
+  });
 }
 
 function openTransaction(params: JsonValue): JsonValue {
@@ -46,6 +70,8 @@ export interface ApprovalInput {
   readonly deploymentId: Uint8Array;
   /** The requester's organization, 16 bytes. */
   readonly organization: Uint8Array;
+  /** Null where an organization is founded: there is nobody yet who could agree. */
+  readonly requester: Caller | null;
   /** Milliseconds: every approval is in force at each of them. */
   readonly times: readonly number[];
   readonly read: AuthorityReader;
@@ -55,7 +81,8 @@ export interface ApprovalInput {
 export function approvalsOf(input: ApprovalInput): readonly Approval[] {
   const { approvals } = input.request;
   if (approvals.length === 0) return [];
-  const subject = approvalSubject(input.organization, input.body);
+  if (input.requester === null) throw invalid('approvals[0]', 'nobody is there yet who could agree');
+  const subject = approvalSubject(input.organization, requesterOf(input.requester), input.body);
   const counted: Approval[] = [];
   for (const [index, encoded] of approvals.entries()) {
     const field = `approvals[${index}]`;

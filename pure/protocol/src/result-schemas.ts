@@ -132,6 +132,7 @@ export const approvalState = answered(
     method: text,
     params: { type: 'object' },
     requestedBy: text,
+    requestedByAuthenticator: uuid,
     createdAtMs: timestamp,
     approvalsNeeded: { type: 'integer' },
     delaySeconds: { type: 'integer' },
