@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import * as ed25519 from '@keystead/crypto/ed25519';
+import { encodeUnsignedTransaction, type EthereumTransaction } from '@keystead/chains/ethereum/transaction';
 import { algorithmEd25519 } from '@keystead/protocol/authority';
 import { RawRequest } from '@keystead/protocol/frames';
 import { AuthorityEvidence } from '@keystead/protocol/receipt';
@@ -278,5 +279,119 @@ describe('consent to what somebody else asks for', () => {
     // The control: the certifier counts it for whom it was given, and judges the forged writes.
     assert.equal(await forged(asked(root, approvals)), 'authority-writes');
     await world.done(asked(root, approvals));
+  });
+});
+
+describe('consent to an EVM transaction whose nonce and fee are bound late', () => {
+  const ethereum = { derivationPath: "m/44'/60'/0'/0/0", curve: 'Secp256k1', addressFormat: 'Ethereum' };
+  const agent = new Uint8Array(32).fill(88);
+  const gas = 21_000n;
+
+  async function asking() {
+    const world = new HostileWorld();
+    const tenant = await world.tenant();
+    const { organizationId, wallet } = tenant;
+    const publicKey = ed25519.publicKey(agent);
+    const message = possessionMessage({
+      deployment: world.contexts.policy.deploymentId,
+      organization: idBytes(organizationId),
+      username: 'agent',
+      algorithm: algorithmEd25519,
+      publicKey,
+    });
+    const proof = base64urlEncode(ed25519.sign(agent, message));
+    const user = {
+      username: 'agent',
+      policy: { type: 'CEL', preset: 'ALLOW_ALL' },
+      authenticators: [{ ...keypair('key', agent), proof, ceiling: { approvals: 1 } }],
+    };
+    await world.done(world.nativeCall('addUserToOrganization', { organizationId, user }));
+    const paying = (
+      changes: Partial<EthereumTransaction>,
+      maximumFee: bigint | null,
+      approvals?: readonly string[],
+    ) => {
+      const transaction = encodeUnsignedTransaction({
+        version: 'eip1559',
+        chainId: 1n,
+        nonce: 7n,
+        maxPriorityFeePerGas: 1n,
+        maxFeePerGas: 10n,
+        gasLimit: gas,
+        to: new Uint8Array(20).fill(1),
+        value: 5n,
+        data: new Uint8Array(0),
+        accessList: [],
+        authorizationList: [],
+        ...changes,
+      });
+      const params = {
+        organizationId,
+        walletId: wallet.walletId,
+        chain: 'ethereum',
+        transaction: base64urlEncode(transaction),
+        derivationInfo: ethereum,
+        ...(maximumFee === null ? {} : { maximumFee: maximumFee.toString() }),
+      };
+      return world.nativeCall('signTransaction', params, agent, approvals === undefined ? {} : { approvals });
+    };
+    const consent = async (asked: RawRequest): Promise<string[]> => {
+      const { body } = await world.submit(asked);
+      const { code, subject } = body as { code?: string; subject?: string };
+      assert.equal(code, 'approval-required', JSON.stringify(body));
+      const params = { organizationId, subject, verdict: 'approve', expiresInMs: HOUR };
+      const raw = world.nativeCall('approve', params, root);
+      await world.done(raw);
+      return [base64urlEncode(RawRequest.encode(raw))];
+    };
+    return { world, tenant, paying, consent };
+  }
+
+  const later = { nonce: 9n, maxFeePerGas: 20n, maxPriorityFeePerGas: 3n };
+
+  it('E20: signs it once, with another nonce and other prices, up to the approved fee and no further', async () => {
+    const { world, paying, consent } = await asking();
+    const cap = 20n * gas;
+    const approvals = await consent(paying({}, cap));
+    const refused: [string, RawRequest][] = [
+      ['parameter-invalid', paying({ ...later, maxFeePerGas: 21n }, cap, approvals)],
+      ['approval-invalid', paying({ ...later, maxFeePerGas: 21n }, 21n * gas, approvals)],
+      ['approval-invalid', paying({ ...later, to: new Uint8Array(20).fill(2) }, cap, approvals)],
+      ['approval-invalid', paying({ ...later, value: 6n }, cap, approvals)],
+      ['approval-invalid', paying({ ...later, chainId: 5n }, cap, approvals)],
+      ['approval-invalid', paying({ ...later, gasLimit: gas + 1n, maxFeePerGas: 10n }, cap, approvals)],
+      ['approval-invalid', paying({ ...later, maxFeePerGas: 10n }, null, approvals)],
+    ];
+    for (const [code, raw] of refused) assert.equal((await world.refused(raw)).code, code);
+    await world.done(paying(later, cap, approvals));
+    assert.equal(
+      (await world.refused(paying({ ...later, nonce: 10n }, cap, approvals))).code,
+      'approval-invalid',
+    );
+    assert.equal(await world.signatureCount(), 1);
+  });
+
+  it('E20: leaves nothing open where no fee was approved', async () => {
+    const { world, paying, consent } = await asking();
+    const approvals = await consent(paying({}, null));
+    for (const changes of [{ nonce: 8n }, { maxFeePerGas: 9n }])
+      assert.equal((await world.refused(paying(changes, null, approvals))).code, 'approval-invalid');
+    await world.done(paying({}, null, approvals));
+  });
+
+  it('E20: together with a fallen policy engine: the signer holds to the template itself', async () => {
+    const { world, tenant, paying, consent } = await asking();
+    const cap = 20n * gas;
+    const approvals = await consent(paying({}, cap));
+    const attempt = async (raw: RawRequest) => {
+      world.now += 31_000;
+      const { status, check } = await useWithPolicyKeys(world, tenant, raw);
+      return status === 200 ? 200 : check;
+    };
+    assert.equal(
+      await attempt(paying({ ...later, to: new Uint8Array(20).fill(2) }, cap, approvals)),
+      'ceiling',
+    );
+    assert.equal(await attempt(paying(later, cap, approvals)), 200);
   });
 });

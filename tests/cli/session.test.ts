@@ -270,10 +270,10 @@ describe('keystead', () => {
       [1]
 
       $ keystead approval list
-      <key>  signUtf8Message  by agent  <text>  needs 1
+      <key>  signUtf8Message  by agent (<uuid>)  <text>  needs 1
 
       $ keystead approval approve $SUBJECT
-      <key>  signUtf8Message  by agent  <text>  needs 1
+      <key>  signUtf8Message  by agent (<uuid>)  <text>  needs 1
       root  approve  until <text>
 
       $ keystead approval complete $SUBJECT --credentials agent.json --json
@@ -305,7 +305,7 @@ describe('keystead', () => {
       [1]
 
       $ keystead approval approve $RECOVERY --credentials ben.json
-      <key>  startRecovery  by anna  <text>  needs 1
+      <key>  startRecovery  by anna (<uuid>)  <text>  needs 1
       ben  approve  until <text>
 
       $ keystead approval complete $RECOVERY --credentials anna.json --json

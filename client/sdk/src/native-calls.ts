@@ -489,6 +489,8 @@ export interface NativeCalls {
     params: Signing & {
       readonly chain: ChainName;
       readonly transaction: string;
+      /** Of an EVM transaction: base units that its fee may be; approvals then leave nonce and prices open. */
+      readonly maximumFee?: string;
       /** CAIP-2; sends the signed transaction there too. */
       readonly network?: string;
     };

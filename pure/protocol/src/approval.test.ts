@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { encodeUnsignedTransaction } from '@keystead/chains/ethereum/transaction';
+import { base64urlEncode } from '@keystead/crypto/base64url';
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
 import { approvalSubject, otherApprovers, rootApprovers, subjectText } from './approval.ts';
@@ -30,6 +32,36 @@ test('a subject does not depend on approvals, white space or the order of member
   assert.notEqual(subject(request, organization, { ...ann, username: 'ben' }), same);
   const otherKey = { ...ann, authenticatorId: '00000000-0000-8000-8000-000000000002' };
   assert.notEqual(subject(request, organization, otherKey), same);
+});
+
+test('nonce and prices of an EVM transaction are open where the request names the highest fee, and only there', () => {
+  const asked = (changes: object, more: object = {}) => {
+    const transaction = encodeUnsignedTransaction({
+      version: 'eip1559',
+      chainId: 1n,
+      nonce: 7n,
+      maxPriorityFeePerGas: 1n,
+      maxFeePerGas: 10n,
+      gasLimit: 21_000n,
+      to: new Uint8Array(20).fill(1),
+      value: 5n,
+      data: new Uint8Array(0),
+      accessList: [],
+      authorizationList: [],
+      ...changes,
+    });
+    const params = { chain: 'ethereum', transaction: base64urlEncode(transaction), ...more };
+    return subject({ method: 'signTransaction', params });
+  };
+  const later = { nonce: 8n, maxFeePerGas: 11n };
+  const capped = { maximumFee: '500000' };
+  assert.equal(asked(later, capped), asked({}, capped));
+  assert.notEqual(asked(later), asked({}));
+  assert.notEqual(asked({}, { maximumFee: '500001' }), asked({}, capped));
+  assert.notEqual(asked({ value: 6n }, capped), asked({}, capped));
+  // Of another chain the member means nothing.
+  const elsewhere = { ...capped, chain: 'sui' };
+  assert.notEqual(asked(later, elsewhere), asked({}, elsewhere));
 });
 
 test('each user counts once, the requester never, and for a ceiling root users only', () => {

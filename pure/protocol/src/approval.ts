@@ -2,7 +2,8 @@ import { base64urlDecode, base64urlEncode } from '@keystead/crypto/base64url';
 import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { canonicalize } from '@keystead/crypto/canonical-json';
 import { type JsonValue, parseStrictJson } from '@keystead/crypto/strict-json';
-import { withoutLateBound } from '@keystead/chains/solana/late-bound';
+import { withoutLateBound as ethereumWithoutLateBound } from '@keystead/chains/ethereum/late-bound';
+import { withoutLateBound as solanaWithoutLateBound } from '@keystead/chains/solana/late-bound';
 import { assertInForce, type AuthorityReader, type Caller, callerOf } from './authenticate.ts';
 import { domainHash } from './domain.ts';
 import { KmsError } from './errors.ts';
@@ -57,10 +58,17 @@ export function subjectText(
 }
 
 function openTransaction(params: JsonValue): JsonValue {
-  const { chain, transaction } = params as { chain?: JsonValue; transaction?: JsonValue };
-  if (chain !== 'solana' || typeof transaction !== 'string') return params;
-  const open = withoutLateBound(base64urlDecode(transaction));
-  return { ...(params as object), transaction: base64urlEncode(open) };
+  const { chain, transaction, maximumFee } = params as { readonly [name: string]: JsonValue };
+  if (typeof transaction !== 'string') return params;
+  // The fee of an EVM transaction is open only up to the figure that is approved with it.
+  const open =
+    chain === 'solana'
+      ? solanaWithoutLateBound
+      : chain === 'ethereum' && maximumFee !== undefined
+        ? ethereumWithoutLateBound
+        : null;
+  if (open === null) return params;
+  return { ...(params as object), transaction: base64urlEncode(open(base64urlDecode(transaction))) };
 }
 
 export interface ApprovalInput {

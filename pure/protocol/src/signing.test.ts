@@ -270,6 +270,27 @@ describe('transactions', () => {
     assert.equal(results[0]!.kind, 'ETHEREUM');
   });
 
+  test('an EVM transaction costs at most the fee that the request names, which stands with no other chain', () => {
+    const transaction = base64url(Buffer.from(ethereumTransaction().unsignedSerialized.slice(2), 'hex'));
+    const asked = (more: object, chain = 'ethereum', format: AddressFormat = 'Ethereum') =>
+      requested('native', 'signTransaction', { chain, transaction, ...more }, format);
+    const fee = asked({}).effects!.maxFee!.amount;
+    assert.ok(fee > 0n);
+    const exact = asked({ maximumFee: fee.toString() });
+    assert.deepEqual(signedBytesDigest(exact.inputs), signedBytesDigest(asked({}).inputs));
+    const refused = refusedWith('parameter-invalid', 'params.maximumFee');
+    for (const maximumFee of [(fee - 1n).toString(), '0', '01', '-1', '0x10', '', (1n << 256n).toString()])
+      assert.throws(() => asked({ maximumFee }), refused, maximumFee);
+    asked({ maximumFee: ((1n << 256n) - 1n).toString() });
+    const solana = base64url(solanaTransaction().serializeMessage());
+    const elsewhere = { chain: 'solana', transaction: solana };
+    assert.throws(
+      () => requested('native', 'signTransaction', { ...elsewhere, maximumFee: '5000' }, 'Solana'),
+      refused,
+    );
+    requested('native', 'signTransaction', elsewhere, 'Solana');
+  });
+
   test('refuses a transaction of another chain than the account', () => {
     const transaction = { kind: 'RLP_ENCODED', bytes: ethereumTransaction().unsignedSerialized };
     assert.throws(

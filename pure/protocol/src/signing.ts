@@ -13,7 +13,6 @@ import { sha256 } from '@keystead/crypto/sha256';
 import { type ErrorCode, isErrorCode, KmsError, toKmsError } from './errors.ts';
 import { curveOfFormat } from './parameters/derivation.ts';
 import type { SigningAlgorithm } from './parameters/signing.ts';
-import type { TransactionBytes } from './parameters/transaction.ts';
 import type { TypedData } from './parameters/typed-data.ts';
 import type { ParsedRequest, ParsedRequestOf } from './request.ts';
 
@@ -52,6 +51,8 @@ export interface SigningRequest {
   finish(signatures: readonly RawSignature[]): Signed;
 }
 
+type SigningParamsOf = ParsedRequestOf<'signTransaction'>['params'];
+
 const transactionKinds: Readonly<Record<ChainName, TransactionKind>> = {
   solana: 'SOLANA',
   ethereum: 'ETHEREUM',
@@ -85,7 +86,7 @@ export function signingRequest(
     case 'ethereumSignTypedData':
       return typedData(request.params.typedData, account, context);
     case 'signTransaction':
-      return transaction(request.params.transaction, account, context);
+      return transaction(request.params, account, context);
   }
 }
 
@@ -167,7 +168,7 @@ function typedData(data: TypedData, account: SigningAccount, context?: ParseCont
 }
 
 function transaction(
-  given: TransactionBytes,
+  { transaction: given, maximumFee }: Pick<SigningParamsOf, 'transaction' | 'maximumFee'>,
   account: SigningAccount,
   context?: ParseContext,
 ): SigningRequest {
@@ -179,6 +180,12 @@ function transaction(
     });
   try {
     const parsed = chain.parseTransaction(given.bytes, account, context);
+    const fee = parsed.effects.maxFee?.amount ?? 0n;
+    if (maximumFee !== null && fee > maximumFee)
+      throw new KmsError('parameter-invalid', {
+        field: 'params.maximumFee',
+        detail: `params.maximumFee is ${maximumFee}, and the fee can be ${fee}`,
+      });
     return {
       inputs: parsed.signingInputs,
       effects: parsed.effects,

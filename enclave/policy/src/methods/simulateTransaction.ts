@@ -14,7 +14,7 @@ export function read(context: ReadContext<'simulateTransaction'>): unknown {
     ...request,
     method: 'signTransaction',
     kind: 'use',
-    params: { ...request.params, policyName: null, submission: null },
+    params: { ...request.params, policyName: null, maximumFee: null, submission: null },
     submission: null,
   };
   const asked = { ...pending, request: signing };

@@ -1,5 +1,5 @@
 import { signedTransaction } from '../result-schemas.ts';
-import { type Schema, transform } from '../schema.ts';
+import { invalid, type Schema, transform } from '../schema.ts';
 import { members } from '../surface.ts';
 import {
   chainOfNetwork,
@@ -15,6 +15,7 @@ import {
   signingRequired,
 } from '../parameters/signing.ts';
 import {
+  amount,
   chainName,
   checkNetworkChain,
   compatibilityTransaction,
@@ -29,6 +30,11 @@ export const summary = 'Signs a transaction; sends it too when a network is name
 
 export interface Params extends SigningParams {
   readonly transaction: TransactionBytes;
+  /**
+   * The highest fee that may be signed, in base units: what an approval allows, which leaves nonce and prices open
+   * (spec/approval.md §1). Null leaves nothing open.
+   */
+  readonly maximumFee: bigint | null;
   /** Null signs without sending. */
   readonly submission: Submission | null;
 }
@@ -36,7 +42,7 @@ export interface Params extends SigningParams {
 export const native: Schema<Params> = transform(
   members('native', {
     required: { ...signingRequired('native'), chain: chainName, transaction: transactionBytes },
-    optional: { ...signingOptional('native'), network },
+    optional: { ...signingOptional('native'), network, maximumFee: amount },
   }),
   (value, path) => {
     const shared = signingParams(value);
@@ -45,9 +51,12 @@ export const native: Schema<Params> = transform(
     if (value.network !== undefined) {
       checkNetworkChain(transaction.chain, chainOfNetwork(value.network), `${path}.network`);
     }
+    if (value.maximumFee !== undefined && transaction.chain !== 'ethereum')
+      throw invalid(`${path}.maximumFee`, 'stands only with a transaction of ethereum');
     return {
       ...shared,
       transaction,
+      maximumFee: value.maximumFee ?? null,
       submission: value.network === undefined ? null : { network: value.network },
     };
   },
@@ -65,7 +74,7 @@ export const compatibility: Schema<Params> = transform(
     if (submission !== null) {
       checkNetworkChain(transaction.chain, chainOfNetwork(submission.network), `${path}.submissionConfig`);
     }
-    return { ...shared, transaction, submission };
+    return { ...shared, transaction, maximumFee: null, submission };
   },
 );
 

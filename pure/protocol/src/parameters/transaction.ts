@@ -54,6 +54,16 @@ const quantity: Schema<bigint> = oneOf(
   ),
 );
 
+/** An amount in base units, at most 2^256 - 1. */
+export const amount: Schema<bigint> = transform(
+  string({ min: 1, max: 78, pattern: /^(?:0|[1-9][0-9]*)$/, description: 'an amount in base units' }),
+  (text, path) => {
+    const value = BigInt(text);
+    if (value >= 1n << 256n) throw invalid(path, 'must be at most 2^256 - 1');
+    return value;
+  },
+);
+
 const eip1559Fields = members('compatibility', {
   required: {
     kind: literal('EIP_1559'),

@@ -15,16 +15,23 @@ export const signTransaction: Command = {
   positionals: [{ name: 'file' }],
   options: {
     encoding: { type: 'string', value: 'encoding', help: `${encodings.join(', ')} (default: auto)` },
+    'maximum-fee': {
+      type: 'string',
+      value: 'wei',
+      help: 'of an EVM transaction: what it may cost; approvals then leave nonce and prices open',
+    },
     ...signingOptions,
   },
   async run(given, surroundings) {
     const session = await openSession(given, surroundings);
     const account = chosenAccount(given, undefined);
     const content = await readGiven(given.positionals[0], surroundings);
+    const maximumFee = given.text('maximum-fee');
     const signed = await session.client.call('signTransaction', {
       ...signingMembers(given, session, account),
       chain: account.chain,
       transaction: base64urlEncode(decodeGiven(content, given.oneOf('encoding', encodings) ?? 'auto')),
+      ...(maximumFee === undefined ? {} : { maximumFee }),
     });
     return { json: signed, text: signed.transaction };
   },
