@@ -12,9 +12,12 @@ import { approveWith, callWithStepUp, type StepUp, waitForOthers } from './step-
 
 const organizationId = '9a1c8f0e-0000-8000-8000-000000000001';
 const params = { organizationId, username: 'bob' };
+const requester = { username: 'ann', authenticatorId: '9a1c8f0e-0000-8000-8000-000000000002' };
+const by = { requestedBy: requester.username, requestedByAuthenticator: requester.authenticatorId };
 const subject = base64urlEncode(
   approvalSubject(
     parseUuid(organizationId)!,
+    requester,
     utf8Encode(JSON.stringify({ method: 'deleteUserFromOrganization', params })),
   ),
 );
@@ -33,7 +36,7 @@ class Scripted {
   readonly sent: (readonly string[])[] = [];
   passes: (approvals: readonly string[]) => boolean = (approvals) => approvals.length > 0;
   code: ErrorCode = 'approval-required';
-  extra: Record<string, unknown> = { subject, approvalsNeeded: 1, approvalsGiven: 0 };
+  extra: Record<string, unknown> = { ...by, subject, approvalsNeeded: 1, approvalsGiven: 0 };
   stated = true;
   gone = false;
 
@@ -77,7 +80,7 @@ test('what others have said is attached to the same request; without a step-up t
 
 test('as many approvers are asked as are missing, and no longer than there are some', async () => {
   const world = new Scripted();
-  world.extra = { subject, approvalsNeeded: 2, approvalsGiven: 0 };
+  world.extra = { ...by, subject, approvalsNeeded: 2, approvalsGiven: 0 };
   world.passes = (approvals) => approvals.length === 2;
   const approvers = ['bob', 'eve', 'joe'].map((by) => world.client(by));
   assert.deepEqual(await world.ask(approveWith(approvers)), { result: 'done' });
@@ -110,7 +113,10 @@ test('a subject of another request is agreed to by nobody', async () => {
   world.extra = { ...world.extra, subject: base64urlEncode(new Uint8Array(32)) };
   await assert.rejects(world.ask(stepUp), failsWith('answer-unverified'));
   assert.deepEqual([asked, world.verdicts], [[], []]);
-  world.extra = { ...world.extra, subject };
+  world.extra = { ...world.extra, ...by, requestedBy: 'ben', subject };
+  await assert.rejects(world.ask(stepUp), failsWith('answer-unverified'));
+  assert.deepEqual([asked, world.verdicts], [[], []]);
+  world.extra = { ...world.extra, ...by, subject };
   await world.ask(stepUp);
   assert.deepEqual([asked, world.verdicts.length], [['deleteUserFromOrganization'], 1]);
 });
@@ -127,7 +133,7 @@ test('a delay is waited for until its time, and a call that is aborted ends', as
   const releaseAt = now + 60_000;
   const world = new Scripted();
   Object.assign(world, { code: 'delay-required', gone: true });
-  world.extra = { subject, releaseAtMs: new Date(releaseAt).toISOString() };
+  world.extra = { ...by, subject, releaseAtMs: new Date(releaseAt).toISOString() };
   world.passes = () => now >= releaseAt;
   const looks: number[] = [];
   const passing: StepUp = async ({ releaseAt: at, approvalsMissing }) => {

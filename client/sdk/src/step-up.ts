@@ -114,11 +114,14 @@ function waitingOf(
   if (!(error instanceof AnsweredError) || !error.stated) return undefined;
   if (error.code !== 'approval-required' && error.code !== 'delay-required') return undefined;
   const { subject, approvalsNeeded = 0, approvalsGiven = 0, releaseAtMs } = error.extra ?? {};
+  const { requestedBy, requestedByAuthenticator } = error.extra ?? {};
   const { organizationId } = params;
   const organization = typeof organizationId === 'string' ? parseUuid(organizationId) : undefined;
   // No subject is open where the request came without one: on the way to the compatibility surface, or too many are open.
   if (subject === undefined || organization === undefined) return undefined;
-  const own = approvalSubject(organization, utf8Encode(JSON.stringify({ method, params })));
+  // Who asks is the key that stamped, as the deployment names it: consent to another requester serves nobody here.
+  const requester = { username: String(requestedBy), authenticatorId: String(requestedByAuthenticator) };
+  const own = approvalSubject(organization, requester, utf8Encode(JSON.stringify({ method, params })));
   // Others would agree to something else than what this call asks for.
   if (subject !== base64urlEncode(own))
     throw new KmsError('answer-unverified', { detail: 'The subject is not that of the request.' });

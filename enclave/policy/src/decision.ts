@@ -1,4 +1,4 @@
-import { approvalRequired, approvalsOf, otherApprovers } from '@keystead/protocol/approval';
+import { approvalRequired, approvalsOf, otherApprovers, requesterOf } from '@keystead/protocol/approval';
 import type { Caller } from '@keystead/protocol/authenticate';
 import {
   authenticatorLeafKey,
@@ -74,10 +74,16 @@ function waitingFor(pending: Pending, draft: Draft, caller: Caller, time: number
       approvalsNeeded: Number(error.extra?.approvalsNeeded ?? 0),
       delaySeconds: Number(error.extra?.delaySeconds ?? 0),
     };
+    const requester = requesterOf(caller);
     const subject = openSubject(pending, draft, caller, waits, time);
     return new KmsError(error.code, {
       detail: `${error.detail}; the request waits as ${subject}`,
-      extra: { ...error.extra, subject },
+      extra: {
+        ...error.extra,
+        subject,
+        requestedBy: requester.username,
+        requestedByAuthenticator: requester.authenticatorId,
+      },
     });
   } catch (thrown) {
     if (thrown instanceof KmsError) return thrown;
