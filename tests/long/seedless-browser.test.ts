@@ -87,7 +87,8 @@ const mostMilliseconds = 50;
 /**
  * No entry above 50 ms in the median of five recoveries, each in a page that was just loaded. Entries are measured by the
  * clock, so on a busy machine anything is long: ten times work of 50 ms in the same page, in turn with the recoveries, says
- * how long 50 ms are there.
+ * how long 50 ms are there. The bare figure is printed too: alone on a quiet machine it is what can be quoted
+ * (`npm run test:long -- tests/long/seedless-browser.test.ts`).
  */
 async function assertNoLongTasks(context: TestContext, page: Page, account: Account): Promise<void> {
   const recoveries: number[] = [];
@@ -108,8 +109,14 @@ async function assertNoLongTasks(context: TestContext, page: Page, account: Acco
   context.diagnostic(
     `longest tasks in ms: recoveries ${recoveries.join(' ')}; work of 50 ms ${works.join(' ')}; of 400 ms ${held.join(' ')}`,
   );
+  // An entry exists only above 50 ms: 0 is none.
+  const bare = median(recoveries);
+  const verdict = bare <= mostMilliseconds ? 'at most' : 'above';
+  context.diagnostic(
+    `median of the longest task of 5 recoveries: ${bare} ms, ${verdict} ${mostMilliseconds} ms by the clock`,
+  );
   const limit = Math.max(mostMilliseconds, median(works));
-  assert.ok(median(recoveries) <= limit, `${median(recoveries)} ms, where 50 ms of work took ${limit} ms`);
+  assert.ok(bare <= limit, `${bare} ms, where 50 ms of work took ${limit} ms`);
   // The control: what holds the page up is seen. Argon2 is elsewhere: each recovery and its new verifier load a worker.
   assert.ok(median(held) > limit, `${median(held)} ms, where 50 ms of work took ${limit} ms`);
   assert.ok(workers - workersBefore >= 5, `${workers - workersBefore} workers`);

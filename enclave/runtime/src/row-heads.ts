@@ -7,8 +7,9 @@ import { HeadTable, headBytes } from './head-table.ts';
 import type { HeadsPort, LoadedHeads } from './heads-port.ts';
 import { headsVersion, type RecordBody, type RowHeadsKind, RowHeadsRecords } from './row-heads-record.ts';
 
-/** A snapshot is due after this many records, or after more when the table is large. */
+/** A snapshot is due after this many records, or this many bytes of them, or after more when the table is large. */
 const snapshotRecords = 4096;
+const snapshotRecordBytes = 16 * 1024 * 1024;
 
 export type ChangedRow = RecordBody<never>['rows'][number];
 
@@ -34,6 +35,9 @@ export class RowHeads<Event> {
   #loggedStored = 0;
   #stored = 0;
   #snapshotSequence = 0;
+  #snapshotBytes = 0;
+  /** Of the records since the newest snapshot. */
+  #recordBytes = 0;
   #snapshotting = false;
   /** Rows of the records that were loaded, until the database is known to have them. */
   #tail: RecordBody<Event>[] = [];
@@ -107,6 +111,7 @@ export class RowHeads<Event> {
     };
     const { mac, bytes } = this.#records.sealRecord(body);
     await this.#port.append(body.sequence, bytes);
+    this.#recordBytes += bytes.length;
     this.#apply(body, mac);
   }
 
@@ -123,9 +128,13 @@ export class RowHeads<Event> {
   /** Takes a snapshot when one is due: only of what the database has, whose rows nobody will ask for again. */
   snapshotWhenDue(): void {
     const records = this.#sequence - this.#snapshotSequence;
-    if (this.#stored !== this.#sequence) return;
-    if (this.#snapshotting || records < Math.max(snapshotRecords, this.#table.size / 64)) return;
+    if (this.#snapshotting || this.#stored !== this.#sequence) return;
+    const isDue =
+      records >= Math.max(snapshotRecords, this.#table.size / 64) ||
+      this.#recordBytes >= Math.max(snapshotRecordBytes, 2 * this.#snapshotBytes);
+    if (!isDue) return;
     this.#snapshotting = true;
+    this.#recordBytes = 0;
     const sequence = this.#sequence;
     const snapshot = this.#records.sealSnapshot({
       version: headsVersion,
@@ -135,6 +144,7 @@ export class RowHeads<Event> {
       stored: this.#stored,
       heads: this.#table.encode(),
     });
+    this.#snapshotBytes = snapshot.length;
     void this.#port.snapshot(sequence, snapshot).then(() => {
       this.#snapshotSequence = sequence;
       this.#snapshotting = false;
@@ -149,6 +159,7 @@ export class RowHeads<Event> {
       this.#table = HeadTable.decode(body.heads);
       this.#sequence = body.sequence;
       this.#snapshotSequence = body.sequence;
+      this.#snapshotBytes = loaded.snapshot.length;
       this.#chain = body.chain;
       this.#loggedStored = body.stored;
     }
@@ -159,6 +170,7 @@ export class RowHeads<Event> {
       const follows = body.sequence === sequence && sequence === this.#sequence + 1;
       if (!follows || !equalBytes(body.previous, this.#chain)) throw new CryptoError('decryption-failed');
       this.#tail.push(body);
+      this.#recordBytes += record.length;
       this.#apply(body, mac);
     }
   }
