@@ -38,6 +38,8 @@ export interface StackOptions {
   readonly userIdBase?: number;
   /** Recovery realms that `npm start` adds in the development profile; 3 unless given. */
   readonly realms?: number;
+  /** Trusted proxies before a realm that runs alone; 1 in production unless given, else 0. */
+  readonly proxies?: number;
 }
 
 export const defaultUserIdBase = 63000;
@@ -74,6 +76,11 @@ export function readEnvironment(
     isolation: isolationOf(read('KEYSTEAD_ISOLATION'), profile),
     userIdBase: userIdBaseOf(read('KEYSTEAD_UID_BASE')),
     realms: numberOf('KEYSTEAD_REALMS', read('KEYSTEAD_REALMS') ?? '3', 9),
+    proxies: numberOf(
+      'KEYSTEAD_PROXIES',
+      read('KEYSTEAD_PROXIES') ?? (profile === 'production' ? '1' : '0'),
+      16,
+    ),
   };
 }
 

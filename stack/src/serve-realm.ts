@@ -17,7 +17,7 @@ const productionAddressRate = 50;
 export function serveRealm(readOptions: () => StackOptions): Promise<void> {
   return serveUntilStopped('keystead-realm-stack', async (signal) => {
     const options = readOptions();
-    const { home, port = 0, profile = 'development', isolation, userIdBase, unlock } = options;
+    const { home, port = 0, profile = 'development', isolation, userIdBase, unlock, proxies = 0 } = options;
     if (existsSync(join(home, 'decommissioned.json')))
       throw new StackError(
         `the realm of ${home} was taken out of service`,
@@ -31,6 +31,7 @@ export function serveRealm(readOptions: () => StackOptions): Promise<void> {
         unlock,
         locked: (state, name, where) => sayLocked(state, name, where),
         addressRate: profile === 'production' ? productionAddressRate : 0,
+        proxies,
         realms: [
           {
             number: 1,

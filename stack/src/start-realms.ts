@@ -75,6 +75,8 @@ export interface RealmsOptions {
   readonly locked?: (state: 'founding' | 'locked', name: Beside, home: string) => void;
   /** Requests per second of one address; 0 is no bound. */
   readonly addressRate?: number;
+  /** Trusted proxies before each realm, 0 unless given. */
+  readonly proxies?: number;
   readonly stderr?: ErrorOutput;
 }
 
@@ -203,7 +205,7 @@ class StartedRealms implements Realms {
 
   async start(): Promise<void> {
     const { isolation: parts = [], userIdBase: base = defaultUserIdBase, stderr = 'inherit' } = this.#options;
-    const { profile = 'development', addressRate = 0 } = this.#options;
+    const { profile = 'development', addressRate = 0, proxies = 0 } = this.#options;
     const missing = missingPart(parts);
     if (missing !== undefined)
       throw new StackError(
@@ -285,6 +287,7 @@ class StartedRealms implements Realms {
           KEYSTEAD_HOME: data,
           KEYSTEAD_SOCKETS: held.sockets.gateway,
           KEYSTEAD_ADDRESS_RATE: String(addressRate),
+          KEYSTEAD_PROXIES: String(proxies),
         }),
       );
       const operatorSocket = join(held.sockets.operator, 'operator.sock');

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before } from 'node:test';
 import type { ConfigurationDocument } from '@keystead/juicebox/configuration';
 import { type DevelopmentTenant, developmentSettings } from '@keystead/stack/realm-tenant';
-import { type Realms, startRealms } from '@keystead/stack/start-realms';
+import { type Realms, type RealmsOptions, startRealms } from '@keystead/stack/start-realms';
 
 export const testTenant: DevelopmentTenant = {
   name: 'acme',
@@ -18,10 +18,12 @@ export class TestRealms {
   readonly directory = mkdtempSync(join(tmpdir(), 'keystead-realms-'));
   readonly #count: number;
   readonly #settings: string;
+  readonly #options: Pick<RealmsOptions, 'addressRate' | 'proxies'>;
   #realms: Realms | undefined;
   #log: number | undefined;
 
-  constructor(count: number, settings: string) {
+  constructor(count: number, settings: string, options: Pick<RealmsOptions, 'addressRate' | 'proxies'> = {}) {
+    this.#options = options;
     this.#count = count;
     this.#settings = settings;
   }
@@ -38,6 +40,7 @@ export class TestRealms {
           settings: () => this.#settings,
         })),
         stderr: this.#log,
+        ...this.#options,
       });
     } catch (error) {
       throw new Error(`the realms do not start:\n${this.logged()}`, { cause: error });
@@ -88,8 +91,12 @@ export class TestRealms {
   }
 }
 
-export function withRealms(count: number, settings: string = developmentSettings(testTenant)): TestRealms {
-  const realms = new TestRealms(count, settings);
+export function withRealms(
+  count: number,
+  settings: string = developmentSettings(testTenant),
+  options: Pick<RealmsOptions, 'addressRate' | 'proxies'> = {},
+): TestRealms {
+  const realms = new TestRealms(count, settings, options);
   before(() => realms.start());
   after(() => realms.stop());
   return realms;

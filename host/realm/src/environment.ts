@@ -11,10 +11,13 @@ export interface Environment {
   readonly socket: string;
   /** Requests per second of one address; 0 is no bound. */
   readonly addressRate: number;
+  /** Trusted proxies before this server. */
+  readonly proxies: number;
 }
 
 /**
- * Reads `KEYSTEAD_PORT`, `KEYSTEAD_HOME` (the folder of the database), `KEYSTEAD_SOCKETS`, `KEYSTEAD_ADDRESS_RATE`.
+ * Reads `KEYSTEAD_PORT`, `KEYSTEAD_HOME` (the folder of the database), `KEYSTEAD_SOCKETS`, `KEYSTEAD_ADDRESS_RATE`,
+ * `KEYSTEAD_PROXIES`.
  * Throws EnvironmentError.
  */
 export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
@@ -25,5 +28,6 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     notifications: join(home, 'notifications.json'),
     socket: socketIn(variables, 'KEYSTEAD_SOCKETS', 'realm.sock'),
     addressRate: numberOf(variables, 'KEYSTEAD_ADDRESS_RATE', 1_000_000, 0),
+    proxies: numberOf(variables, 'KEYSTEAD_PROXIES', 16, 0),
   };
 }

@@ -20,8 +20,8 @@ export async function startRealmHost(environment: Environment, report: Report): 
   const notifier = notifierOf(store.database, environment.notifications, report);
   store.notifier = notifier;
   const link = realmLink(store, report);
-  const { addressRate } = environment;
-  const server = createRealmServer({ link, store, notifier, report, addressRate });
+  const { addressRate, proxies } = environment;
+  const server = createRealmServer({ link, store, notifier, report, addressRate, proxies });
   const expiry = setInterval(() => store.expire(Date.now()), expiryInterval);
   const close = () => {
     clearInterval(expiry);

@@ -3,6 +3,7 @@ import type { Notifier } from '@keystead/host-notification/notifier';
 import { hexEncode } from '@keystead/crypto/hex';
 import type { FromRealm } from '@keystead/protocol/realm-frames';
 import { AddressLimit } from './address-limit.ts';
+import { callerAddress } from './caller-address.ts';
 import type { RealmLink } from './realm-link.ts';
 import { metricsText } from './metrics.ts';
 import type { RealmStore } from './realm-store.ts';
@@ -15,6 +16,8 @@ export interface ServerOptions {
   readonly report: Report;
   /** Requests per second of one address; 0 is no bound. */
   readonly addressRate: number;
+  /** Trusted proxies before this server, each of which appends what it saw to `x-forwarded-for`. */
+  readonly proxies: number;
   readonly clock?: () => number;
 }
 
@@ -51,11 +54,15 @@ export function createRealmServer(options: ServerOptions): Server {
     '/readyz': { GET: () => state(link.isAnswering && link.serving, link.reason) },
     '/livez': { GET: () => state(link.isAnswering, 'the enclave does not answer') },
     '/metrics': {
-      GET: () => ({
-        status: 200,
-        type: 'text/plain; version=0.0.4; charset=utf-8',
-        body: metricsText(link, options.notifier, statuses),
-      }),
+      GET: (request) =>
+        // For whoever runs the realm and scrapes it at its own port: nothing that a proxy passes on.
+        request.headers['x-forwarded-for'] === undefined
+          ? {
+              status: 200,
+              type: 'text/plain; version=0.0.4; charset=utf-8',
+              body: metricsText(link, options.notifier, statuses),
+            }
+          : refusal(404, 'not-found'),
     },
   };
 
@@ -69,7 +76,7 @@ export function createRealmServer(options: ServerOptions): Server {
     if (handler === undefined)
       return { ...refusal(405, 'method-not-allowed'), headers: { allow: Object.keys(route).join(', ') } };
     if (method === 'POST') {
-      if (!addresses.admit(request.socket.remoteAddress ?? '', performance.now()))
+      if (!addresses.admit(callerAddress(request, options.proxies), performance.now()))
         return { ...refusal(429, 'address-limited'), headers: { 'retry-after': '1' } };
       if (link.isFull) return { ...refusal(503, 'overloaded'), headers: { 'retry-after': '1' } };
     }

@@ -15,6 +15,11 @@ export const realmServe: Command = {
     ...realmHomeOption,
     heads: { type: 'string', value: 'folder', help: 'heads log (default: beside the home)' },
     port: { type: 'string', value: 'port', help: 'port on 127.0.0.1; 0 takes any free one (default: 7401)' },
+    proxies: {
+      type: 'string',
+      value: 'number',
+      help: 'trusted proxies before it, each appending to x-forwarded-for (default: 1 in production, else 0)',
+    },
   } satisfies RealmOptions,
   async run(given) {
     const heads = given.text('heads');
@@ -22,6 +27,7 @@ export const realmServe: Command = {
       KEYSTEAD_HOME: resolve(given.text('home') ?? defaultRealmHome),
       KEYSTEAD_HEADS: heads === undefined ? '' : resolve(heads),
       KEYSTEAD_PORT: given.text('port') ?? '7401',
+      ...(given.text('proxies') === undefined ? {} : { KEYSTEAD_PROXIES: given.text('proxies')! }),
     });
     return { json: { stopped: true }, text: '' };
   },
