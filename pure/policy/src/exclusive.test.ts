@@ -93,7 +93,86 @@ describe('a group', () => {
   });
 });
 
+describe('rows and credits', () => {
+  const rows: readonly OpenRow[] = [
+    [1, 5n],
+    [2, 3n],
+    [4, 2n],
+  ];
+
+  it('hold nothing that is nothing: a member takes from the newest rows, and adds its own', () => {
+    assert.deepEqual(withMember(rows, 6, 4n), {
+      rows: [
+        [1, 5n],
+        [2, 1n],
+        [6, 4n],
+      ],
+      credits: [
+        [4, 2n],
+        [2, 2n],
+      ],
+    });
+    assert.deepEqual(withMember(rows, 6, 5n).rows, [
+      [1, 5n],
+      [6, 5n],
+    ]);
+    assert.deepEqual(withMember(rows, 6, 0n), { rows: [...rows, [6, 0n]], credits: [] });
+    assert.deepEqual(withMember([], 6, 4n), { rows: [[6, 4n]], credits: [] });
+  });
+
+  it('keep the newest of what is needed, and give back the rest', () => {
+    assert.deepEqual(withNeed(rows, 4n), {
+      rows: [
+        [2, 2n],
+        [4, 2n],
+      ],
+      credits: [
+        [2, 1n],
+        [1, 5n],
+      ],
+    });
+    assert.deepEqual(withNeed(rows, 2n), {
+      rows: [[4, 2n]],
+      credits: [
+        [2, 3n],
+        [1, 5n],
+      ],
+    });
+    assert.deepEqual(withNeed(rows, 10n), { rows, credits: [] });
+    assert.deepEqual(withNeed(rows, 0n).rows, []);
+  });
+});
+
 describe('credits', () => {
+  it('are in the order of their times, one for each', () => {
+    assert.deepEqual(
+      withCredits(
+        [
+          [3, 1n],
+          [5, 2n],
+        ],
+        [
+          [4, 7n],
+          [3, 2n],
+          [1, 9n],
+        ],
+      ),
+      [
+        [1, 9n],
+        [3, 3n],
+        [4, 7n],
+        [5, 2n],
+      ],
+    );
+    const many = Array.from({ length: maximumCredits }, (_, time): Credit => [time, 1n]);
+    assert.deepEqual(withCredits(many, []), many);
+    assert.deepEqual(withCredits(many, [[maximumCredits, 1n]]), [
+      [0, 2n],
+      ...many.slice(2),
+      [maximumCredits, 1n],
+    ]);
+  });
+
   it('are at most 64, and of more the oldest end sooner, never later', () => {
     const random = new Random(7);
     let credits: readonly Credit[] = [];

@@ -146,6 +146,15 @@ describe('a request out of values', () => {
       assert.equal(readItem(list, name, {}), otherwise);
     });
 
+  it('says of an amount beyond every integer that nothing bounds it', () => {
+    const amount = (value: bigint) =>
+      made({ 'effects.outflows[0].amount': value }, { 'effects.outflows': ['effects.outflows[0]'] }).effects!
+        .outflows[0]!.amount;
+    assert.equal(amount(infinite), 'unbounded');
+    assert.equal(amount(infinite - 1n), infinite - 1n);
+    assert.deepEqual(made({ 'subject.user': 'ann' }).subject.traits, {});
+  });
+
   it('lacks what it has to lack of an element', () => {
     const list = 'effects.outflows';
     assert.equal(
