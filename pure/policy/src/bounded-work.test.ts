@@ -103,10 +103,31 @@ describe('one decision', () => {
     const usage = counting();
     const wide = decideInWords([policy], paying(65), usage, 0);
     assert.deepEqual([wide.outcome, wide.code, usage.reads], ['deny', 'spending-limit-exceeded', 0]);
+    assert.equal(wide.field, 'effects');
+    assert.match(
+      wide.trace.at(-1)!,
+      /: deny: 65 counters would be taken up, and one request takes up at most 64$/,
+    );
     assert.equal(decideInWords([policy], paying(64), usage, 0).reservations.length, 64);
     // What is looked at in one request alone takes up nothing.
     const single = compiled({ constant: true }, [{ ...limits[0], window: { kind: 'transaction' } }]);
     assert.equal(decideInWords([single], paying(65), usage, 0).outcome, 'allow');
+  });
+
+  it('has no usage of a limit whose counters are more than 64', () => {
+    const limits = [
+      {
+        id: 'each',
+        on: ['sign-typed-data'],
+        meter: 'amount',
+        per: ['asset', 'destination'],
+        window: day,
+        max: '9',
+      },
+    ];
+    const policy = compiled({ has: 'usage["each"]' }, limits);
+    assert.equal(decideInWords([policy], paying(64), counting(), 0).outcome, 'allow');
+    assert.equal(decideInWords([policy], paying(65), counting(), 0).outcome, 'deny');
   });
 
   it('tells a denial by its first findings, however many parts are false for however many outputs', () => {

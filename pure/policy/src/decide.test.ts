@@ -404,6 +404,13 @@ describe('decide', () => {
     assert.equal(accepting('unbounded("transfer", asset: "other")'), 'deny');
     assert.equal(accepting('unbounded("transfer", by: "C")'), 'deny');
     assert.equal(accepting('unbounded("transfer", subject: "x")'), 'deny');
+    const grants = [
+      { kind: 'permit' as const, spender: 'S', asset: 'T', amount: 'unbounded' as const, expires: null },
+    ];
+    const granting = (what: string) => asked(`allow "r" when true accepting ${what};`, { grants }).outcome;
+    assert.equal(granting('unbounded("permit", asset: "T", by: "S")'), 'allow');
+    assert.equal(granting('unbounded("permit", by: "B")'), 'deny');
+    assert.equal(granting('takeover("permit")'), 'deny');
   });
 
   it('asks for the fewest approvals of those rules that accept what needs one', () => {

@@ -46,6 +46,34 @@ describe('prices', () => {
     assert.equal(microsOf(record(quote('a', 100n), quote('b', 105n))), 105n);
   });
 
+  it('lets two operators lower what one cannot, when they speak within an hour', () => {
+    const floor = (...quotes: readonly Quote[]) => record(...quotes)!.floor / 10n ** 30n;
+    assert.equal(floor(quote('a', 300n, 9 * hour), quote('a', 100n)), 300n);
+    assert.equal(floor(quote('a', 300n, 9 * hour), quote('a', 100n, hour - 1), quote('b', 90n)), 100n);
+    assert.equal(floor(quote('a', 300n, 9 * hour), quote('a', 90n, hour - 1), quote('b', 100n)), 100n);
+    // An hour later they do not speak together.
+    assert.equal(floor(quote('a', 300n, 9 * hour), quote('a', 100n, hour), quote('b', 90n)), 300n);
+  });
+
+  it('holds one operator to what stood before, and two to their median and the mean of the day', () => {
+    const why = (known: QuoteRecord | undefined) => {
+      const price = priceOf(known, rules, now);
+      return price.known ? `${price.scaled / 10n ** 30n}: ${price.why}` : price.why;
+    };
+    assert.equal(why(record(quote('a', 7n))), '7: the median of 1');
+    const low = [quote('a', 50n, 20 * hour), quote('b', 50n, 20 * hour)];
+    const stood = 'what stood before, since one operator alone lowers nothing';
+    assert.equal(why(record(...low, quote('c', 100n, hour / 2), quote('a', 60n))), `100: ${stood}`);
+    assert.equal(
+      why(record(...low, quote('c', 100n, hour / 2), quote('a', 60n), quote('b', 60n))),
+      '60: the median of 2',
+    );
+    // The mean of a day in which it was more is above what two of them said since.
+    const high = [quote('a', 200n, 20 * hour), quote('b', 200n, 20 * hour)];
+    const fallen = [...high, quote('a', 100n, 2 * hour), quote('b', 100n, 2 * hour), quote('a', 101n)];
+    assert.match(why(record(...fallen)), /^19[0-9]: the mean of 24 hours$/);
+  });
+
   it('takes the median, one quote of each operator, whichever of its sources states it', () => {
     const known = record(quote('a', 1n), quote('a', 100n), quote('b', 102n), quote('c', 101n));
     assert.equal(known?.quotes.length, 3);
