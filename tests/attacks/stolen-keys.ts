@@ -22,7 +22,15 @@ import {
   stampKindPki,
   userLeafKey,
 } from '@keystead/protocol/authority';
-import { Entry, entryHash, entryKind, type Head, outcomeAllow, type KeyUse } from '@keystead/protocol/entry';
+import {
+  Entry,
+  entryHash,
+  entryKind,
+  entryVersion,
+  type Head,
+  outcomeAllow,
+  type KeyUse,
+} from '@keystead/protocol/entry';
 import { RawRequest, type Sealed, surfaceNative } from '@keystead/protocol/frames';
 import { entryLeaf } from '@keystead/protocol/log-leaf';
 import { type Advance, AdvanceOrder, Receipt, type ReceiptItem } from '@keystead/protocol/receipt';
@@ -63,7 +71,7 @@ export function forgeEntry(
   const { head, now } = options;
   const request = parseRequest(raw.surface === surfaceNative ? 'native' : 'compatibility', 'rpc', raw.body);
   const entry: Entry = {
-    version: 1,
+    version: entryVersion,
     organization: idBytes(organizationId),
     position: head.position + 1,
     previous: head.hash,

@@ -1,6 +1,13 @@
 import { concatBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { domainHash } from '@keystead/protocol/domain';
-import { checkpointInterval, Entry, entryHash, entryKind, zeroHash } from '@keystead/protocol/entry';
+import {
+  checkpointInterval,
+  Entry,
+  entryHash,
+  entryKind,
+  entryVersion,
+  zeroHash,
+} from '@keystead/protocol/entry';
 import { organizationIdOf } from '@keystead/protocol/ids';
 import { Fold } from '../src/ledger/fold.ts';
 import type { EntryRow } from '../src/ledger/verify-chain.ts';
@@ -16,7 +23,7 @@ export function chainOf(length: number): Entry[] {
   let previous = zeroHash;
   for (let position = 1; position <= length; position++) {
     const entry: Entry = {
-      version: 1,
+      version: entryVersion,
       organization,
       position,
       previous,

@@ -8,7 +8,14 @@ import { AuthorityLeaf } from '@keystead/protocol/authority';
 import { authorityChange } from '@keystead/protocol/authority-change';
 import type { AuthorityChange, AuthorityWriteOf } from '@keystead/protocol/authority-change/change';
 import { assertReceives } from '@keystead/protocol/authority-change/wallets';
-import { type AuthorityWrite, Entry, entryHash, entryKind, outcomeAllow } from '@keystead/protocol/entry';
+import {
+  type AuthorityWrite,
+  Entry,
+  entryHash,
+  entryKind,
+  entryVersion,
+  outcomeAllow,
+} from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
 import { RawRequest, routeRpc, surfaceCompatibility, surfaceNative } from '@keystead/protocol/frames';
 import { organizationIdOf, parseUuid } from '@keystead/protocol/ids';
@@ -90,7 +97,7 @@ function entryOf(encoded: Uint8Array, advance: Advance, previous: Uint8Array): E
   if (!equalBytes(entryHash(encoded), last.hash)) throw new AdvanceRefused('evidence-entry', 'hash');
   const entry = Entry.decode(encoded);
   const agrees =
-    entry.version === 1 &&
+    entry.version === entryVersion &&
     equalBytes(entry.organization, advance.organization) &&
     entry.position === last.position &&
     equalBytes(entry.previous, previous) &&

@@ -16,6 +16,7 @@ import {
   Entry,
   entryHash,
   entryKind,
+  entryVersion,
   type Head,
   outcomeAllow,
   zeroHash,
@@ -325,7 +326,7 @@ export class TestEngine {
     for (const { hash, bytes } of map.newNodes()) organization.nodes.set(hexEncode(hash), bytes);
     const position = from.position + 1;
     const made: Entry = {
-      version: 1,
+      version: entryVersion,
       organization: organization.id,
       position,
       previous: from.hash,

@@ -3,6 +3,7 @@ import {
   checkpointInterval,
   Entry,
   entryHash,
+  entryVersion,
   type KeyUse,
   type Reservation,
 } from '@keystead/protocol/entry';
@@ -34,7 +35,7 @@ export function buildEntry(pending: Pending, draft: Draft, time: number, parts: 
   const position = tail.position + 1;
   const authority = draft.changesAuthority ? draft.authorityAfter() : null;
   const entry: Entry = {
-    version: 1,
+    version: entryVersion,
     organization: organization.id,
     position,
     previous: tail.hash,
@@ -54,7 +55,8 @@ export function buildEntry(pending: Pending, draft: Draft, time: number, parts: 
       trace: parts.trace.slice(0, 64).map((line) => clip(line, 512)),
     },
     effects: parts.effects,
-    reservations: parts.reservations.map(({ scope, asset, amount }) => ({
+    reservations: parts.reservations.map(({ counter, scope, asset, amount }) => ({
+      counter,
       scope: clip(scope, 256),
       asset: clip(asset, 128),
       amount,

@@ -9,11 +9,10 @@ import type { Outcome } from '@keystead/protocol/methods/stateOutcomes';
 import type { GrantRules } from '@keystead/protocol/parameters/grant';
 import type { TransactionPolicy } from '@keystead/protocol/parameters/transaction-policy';
 import type { UserPolicy } from '@keystead/protocol/parameters/user';
-import type { PlaceCell } from './places.ts';
+import { type CounterRow, PlaceCell, SegmentCell } from '@keystead/protocol/state-cells';
 import type { PlainRow } from './plain-row.ts';
-import type { UsageCell } from './usage.ts';
 
-/** spec/state.md §3: the cells of an organization's state map. Values are canonical JSON (RFC 8785). */
+/** spec/state.md §3: the cells of an organization's state map. Values are canonical JSON (RFC 8785), save those of §3.1. */
 
 export interface OrganizationCell {
   readonly name: string;
@@ -160,8 +159,8 @@ export interface RecoveryCell {
 export interface CellTypes {
   recovery: RecoveryCell;
   policy: PolicyCell;
-  usage: UsageCell;
-  'usage-segment': readonly PlainRow[];
+  'usage-segment': readonly CounterRow[];
+  'usage-credits': readonly PlainRow[];
   place: PlaceCell;
   outcome: OutcomeCell;
   fact: FactCell;
@@ -212,9 +211,20 @@ export function decodeRequestsCell(
 /** Key of a cell in the state map. */
 export const cellKey = (name: string): Uint8Array => domainHash('keystead/cell/v1', utf8Encode(name));
 
-export const encodeCell = (value: unknown): Uint8Array => utf8Encode(canonicalize(value as JsonValue));
+export const encodeJson = (value: unknown): Uint8Array => utf8Encode(canonicalize(value as JsonValue));
+
+export function encodeCell<K extends keyof CellTypes>(kind: K, value: CellTypes[K]): Uint8Array {
+  return kind === 'place' ? PlaceCell.encode(value as PlaceCell) : encodeJson(value);
+}
 
 /** The bytes come from the engine itself: out of an entry under its MAC, or of a node under its hash. */
-export function decodeCell<K extends keyof CellTypes>(_kind: K, bytes: Uint8Array): CellTypes[K] {
-  return parseOwnJson(bytes) as unknown as CellTypes[K];
+export function decodeCell<K extends keyof CellTypes>(kind: K, bytes: Uint8Array): CellTypes[K] {
+  switch (kind) {
+    case 'place':
+      return PlaceCell.decode(bytes) as CellTypes[K];
+    case 'usage-segment':
+      return SegmentCell.decode(bytes) as CellTypes[K];
+    default:
+      return parseOwnJson(bytes) as unknown as CellTypes[K];
+  }
 }

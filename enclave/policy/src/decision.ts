@@ -16,7 +16,7 @@ import { errorBytes } from '@keystead/protocol/error-bytes';
 import { type ErrorCode, KmsError, toKmsError } from '@keystead/protocol/errors';
 import { formatUuid, parseUuid } from '@keystead/protocol/ids';
 import { assertWaited, consumeWaiting, openSubject } from './approvals.ts';
-import { encodeCell } from './cells.ts';
+import { encodeJson } from './cells.ts';
 import { Draft } from './draft.ts';
 import {
   assertWithinConstraints,
@@ -218,7 +218,7 @@ function allowed(
       reservations: applied.reserve(draft, time),
       kind: caller === null ? entryKind.genesis : entryKind.decision,
       keyUse: undefined,
-      result: encodeCell(result),
+      result: encodeJson(result),
     });
     const entries = [own];
     if (counterpart !== null)

@@ -1,10 +1,13 @@
 import { bytesName } from '@keystead/crypto/recent';
+import type { LedgerRow } from '@keystead/policy/usage-ledger';
 import type { AuthorityLeaf } from '@keystead/protocol/authority';
 import { AuthorityLeaf as AuthorityLeafCodec } from '@keystead/protocol/authority';
 import type { AuthorityWriteOf } from '@keystead/protocol/authority-change/change';
 import type { AuthorityWrite, CellWrite } from '@keystead/protocol/entry';
 import { type CellTypes, cellName, decodeCell, encodeCell } from './cells.ts';
+import type { Counter } from './counters.ts';
 import type { Organization } from './organization.ts';
+import { rowOf } from './plain-row.ts';
 import { withAllNodes } from './rows.ts';
 
 /** What one decision would change in one organization. Nothing is changed until the entry is appended. */
@@ -19,6 +22,7 @@ export class Draft {
   }
 
   cell<K extends keyof CellTypes>(kind: K, id = ''): CellTypes[K] | undefined {
+    if (this.#cells.size === 0) return this.organization.cell(kind, id);
     const name = cellName(kind, id);
     if (!this.#cells.has(name)) return this.organization.cell(kind, id);
     const bytes = this.#cells.get(name);
@@ -26,7 +30,22 @@ export class Draft {
   }
 
   write<K extends keyof CellTypes>(kind: K, id: string, value: CellTypes[K] | undefined): void {
-    this.#cells.set(cellName(kind, id), value === undefined ? undefined : encodeCell(value));
+    this.#cells.set(cellName(kind, id), value === undefined ? undefined : encodeCell(kind, value));
+  }
+
+  /** A counter with the credits that the decision wrote; what it reserves is added by its entry. Throws NeedRows. */
+  counter(name: string): Counter {
+    const counter = this.organization.counter(name);
+    if (this.#cells.size === 0) return counter;
+    const bytes = this.#cells.get(cellName('usage-credits', name));
+    return bytes === undefined
+      ? counter
+      : { ...counter, credits: decodeCell('usage-credits', bytes).map(rowOf) };
+  }
+
+  /** Rows of a full segment of a counter. Throws NeedRows. */
+  segment(name: string, counter: Counter, level: number, index: number): readonly LedgerRow[] | undefined {
+    return this.organization.segment(name, counter, level, index);
   }
 
   /** Leaf as it stands before the decision; remembered, so that the certifier can be shown the same. */

@@ -22,7 +22,7 @@ import type { Derivation } from '@keystead/protocol/parameters/derivation';
 import { signedBytesDigest } from '@keystead/protocol/signed-bytes';
 import { checkSignIn, isSigning, type SigningRequestOf } from '@keystead/protocol/signing';
 import { accountKeyOf, withAccountKey } from './account-keys.ts';
-import { type AccountKeyCell, type DerivedAccount, encodeCell, type WalletCell } from './cells.ts';
+import { type AccountKeyCell, type DerivedAccount, encodeJson, type WalletCell } from './cells.ts';
 import { Draft } from './draft.ts';
 import type { Organization } from './organization.ts';
 import { NeedMade, NeedOwner, type Pending } from './pending.ts';
@@ -393,7 +393,7 @@ const maximumShownAccounts = 64;
  * that it is made by.
  */
 export function encodeDisplay(request: ParsedRequest, wallet: WalletCell, grant: string | null): Uint8Array {
-  if (isSigning(request)) return grant === null ? nothing : encodeCell({ grant });
+  if (isSigning(request)) return grant === null ? nothing : encodeJson({ grant });
   const known = grant === null ? displays.get(wallet) : undefined;
   if (known !== undefined) return known;
   const display = displayOf(wallet, grant);
@@ -407,7 +407,7 @@ const nothing = new Uint8Array(0);
 const displays = new WeakMap<WalletCell, Uint8Array>();
 
 function displayOf(wallet: WalletCell, grant: string | null): Uint8Array {
-  return encodeCell({
+  return encodeJson({
     walletName: wallet.name,
     tags: wallet.tags,
     ...(wallet.type === 'KEYPAIR'

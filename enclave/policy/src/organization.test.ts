@@ -7,7 +7,7 @@ import { checkpointInterval, Entry, entryHash, zeroHash } from '@keystead/protoc
 import { decisionWindowMilliseconds } from '@keystead/protocol/stamp';
 import { flipped } from '../testing/policy-bench.ts';
 import { emptyEntry, noRequests } from '../testing/entries.ts';
-import { cellKey, encodeCell, encodeRequestsCell } from './cells.ts';
+import { cellKey, encodeJson, encodeRequestsCell } from './cells.ts';
 import {
   emptyHead,
   type KnownEntry,
@@ -47,7 +47,7 @@ function growing(nodes = new NodeCache(10_000_000, 0)) {
 
 const cell = (key: string, value: unknown) => ({
   key,
-  value: value === undefined ? undefined : encodeCell(value),
+  value: value === undefined ? undefined : encodeJson(value),
 });
 
 describe('entry rows', () => {
@@ -57,6 +57,14 @@ describe('entry rows', () => {
   it('open to the entry that was sealed', () => {
     assert.deepEqual(openEntry(keys, sealed).entry, emptyEntry({ organization: id }));
     assert.deepEqual(openEntry(keys, sealed).hash, entryHash(encoded));
+  });
+
+  it('name the version of an entry that is not read any more', () => {
+    const old = sealEntry(keys, encoded.with(0, 1));
+    assert.throws(() => openEntry(keys, old), {
+      code: 'organization-locked',
+      detail: 'an entry has version 1, and only version 2 is read',
+    });
   });
 
   it('open for no other organization, no other deployment and no other bytes', () => {

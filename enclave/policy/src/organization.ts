@@ -4,9 +4,17 @@ import { hkdfSha256 } from '@keystead/crypto/hkdf';
 import { type MerkleMap, MissingNodeError } from '@keystead/crypto/merkle-map';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { utf8Encode } from '@keystead/crypto/bytes';
+import type { LedgerRow } from '@keystead/policy/usage-ledger';
 import type { AuthorityLeaf } from '@keystead/protocol/authority';
 import { domainPrefix } from '@keystead/protocol/domain';
-import { checkpointInterval, Entry, entryHash, type Head, zeroHash } from '@keystead/protocol/entry';
+import {
+  checkpointInterval,
+  Entry,
+  entryHash,
+  entryVersion,
+  type Head,
+  zeroHash,
+} from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
 import { formatUuid } from '@keystead/protocol/ids';
 import { decisionWindowMilliseconds } from '@keystead/protocol/stamp';
@@ -19,8 +27,10 @@ import {
   encodeRequestsCell,
   requestsCellName,
 } from './cells.ts';
+import { type Counter, Counters } from './counters.ts';
 import type { DecidedRequests } from './decided-requests.ts';
 import { EntryTrail } from './entry-trail.ts';
+import { Pages } from './pages.ts';
 import { NeedRows, type NodeCache, withAllNodes } from './rows.ts';
 
 /** An entry of the chain as the policy engine keeps it: decoded, hashed, and sealed for the store. */
@@ -60,6 +70,8 @@ export function openEntry(keys: OrganizationKeys, sealed: Uint8Array): KnownEntr
   const encoded = sealed.slice(0, Math.max(0, sealed.length - sealBytes));
   const mac = hmacSha256(keys.row, domainPrefix('keystead/entry-row/v1'), encoded);
   if (!equalBytes(mac, sealed.subarray(encoded.length))) throw locked('an entry row carries a wrong MAC');
+  if (encoded[0] !== entryVersion)
+    throw locked(`an entry has version ${encoded[0]}, and only version ${entryVersion} is read`);
   return { entry: Entry.decode(encoded), hash: entryHash(encoded), sealed };
 }
 
@@ -101,6 +113,9 @@ export class Organization {
   /** Leaves under one authority root by their keys, which are the same arrays each time (pure/protocol/src/authority.ts). */
   readonly #leaves = new Map<Uint8Array, AuthorityLeaf>();
   #leavesOf: Uint8Array = zeroHash;
+  /** What limits counted, and cells that lie together, as the tail and as the checkpoint has them. */
+  readonly #counters: Counters;
+  readonly #pages: Pages;
   /** The state map that the newest call of `checkpoint` led to. */
   #computed: MerkleMap | undefined;
 
@@ -121,6 +136,13 @@ export class Organization {
     this.certified = head;
     this.tail = head;
     this.tailTime = 0;
+    this.#pages = new Pages(this.#tailName, nodes.pages, (cell) => this.#leafBytes(cell));
+    this.#counters = new Counters(
+      this.#tailName,
+      nodes.counters,
+      (cell) => this.#leafBytes(cell),
+      (cell) => this.cellBytes(cell),
+    );
   }
 
   get exists(): boolean {
@@ -141,13 +163,38 @@ export class Organization {
   }
 
   cellBytes(name: string): Uint8Array | undefined {
-    if (this.#overlay.has(name)) return this.#overlay.get(name);
+    return this.#overlay.has(name) ? this.#overlay.get(name) : this.#pages.value(name);
+  }
+
+  /** A cell of the map at the checkpoint. */
+  #leafBytes(name: string): Uint8Array | undefined {
     try {
       const value = this.#nodes.value(this.#stateRoot, cellKey(name));
       return value === undefined ? undefined : value.slice();
     } catch (cause) {
       throw missingRow(cause);
     }
+  }
+
+  /** A counter of the tail's state. Throws NeedRows. */
+  counter(name: string): Counter {
+    return this.#counters.counter(name);
+  }
+
+  /** Rows of a full segment of a counter. Throws NeedRows. */
+  segment(
+    name: string,
+    { filled, read }: Counter,
+    level: number,
+    index: number,
+  ): readonly LedgerRow[] | undefined {
+    const last = read[level];
+    if (last?.index === index) return last.rows;
+    const rows =
+      filled.find((segment) => segment.level === level && segment.index === index)?.rows ??
+      this.cell('usage-segment', `${name}/${level}/${index}`);
+    if (rows !== undefined) read[level] = { index, rows };
+    return rows;
   }
 
   /**
@@ -258,10 +305,15 @@ export class Organization {
     const all = new Map(this.#overlay);
     for (const { key, value } of entry.cells) all.set(key, value);
     all.set(requestsCellName(entry.position), this.#requestsUpTo(entry));
+    const steps = [...this.#pages.leavesOf(all), ...this.#counters.cellsAt(entry)];
     withAllNodes(
-      [...all].map(([name, value]) => () => {
-        if (value === undefined) map.delete(cellKey(name));
-        else map.set(cellKey(name), value);
+      steps.map((leaves) => () => {
+        withAllNodes(
+          leaves().map(([name, value]) => () => {
+            if (value === undefined) map.delete(cellKey(name));
+            else map.set(cellKey(name), value);
+          }),
+        );
       }),
     );
     this.#computed = map;
@@ -283,6 +335,7 @@ export class Organization {
       this.#overlay.set(key, value);
       this.#nodes.cells.delete(this.#tailName + key);
     }
+    this.#counters.append(entry);
     if (!equalBytes(entry.identity, zeroHash))
       this.#requests.note(this.id, entry.identity, entry.position, entry.time);
     if (entry.position < this.#notedFrom) {
@@ -295,6 +348,7 @@ export class Organization {
       if (computed !== undefined && equalBytes(computed.root(), entry.stateRoot))
         this.#nodes.replaceMap(this.#stateRoot, computed);
       this.#stateRoot = entry.stateRoot;
+      this.#pages.settle(this.#overlay);
       this.#overlay = new Map();
     }
     this.tail = { position: entry.position, hash: known.hash, authority: entry.authorityAfter, floor };

@@ -3,6 +3,7 @@ import {
   Entry,
   entryHash,
   entryKind,
+  entryVersion,
   outcomeAllow,
   zeroHash,
 } from '@keystead/protocol/entry';
@@ -22,7 +23,7 @@ export function buildOutcome(
   const { tail } = organization;
   const position = tail.position + 1;
   const entry: Entry = {
-    version: 1,
+    version: entryVersion,
     organization: organization.id,
     position,
     previous: tail.hash,

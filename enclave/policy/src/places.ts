@@ -1,41 +1,51 @@
-import { utf8Encode } from '@keystead/crypto/bytes';
-import { hexEncode } from '@keystead/crypto/hex';
-import { type Credit, takenAfter, withMember, withNeed } from '@keystead/policy/exclusive';
-import { domainHash } from '@keystead/protocol/domain';
+import { type Credit, type OpenRow, takenAfter, withMember, withNeed } from '@keystead/policy/exclusive';
+import { type GroupCell, type PlaceCell, placeName } from '@keystead/protocol/state-cells';
 import type { Draft } from './draft.ts';
-import { type PlainRow, plainRow, rowOf } from './plain-row.ts';
 
 /** Groups of transactions that exclude each other, as cells of the state (spec/policy.md §6.5, spec/state.md §3.1). */
 
-export interface GroupCell {
-  /** Names of the places that every member takes. */
-  readonly places: readonly string[];
-  readonly members: readonly {
-    /** Of the entry that reserved. */
-    readonly position: number;
-    readonly amounts: readonly (readonly [scope: string, amount: string])[];
-  }[];
-  /** What of the members' rows is not credited, by counter. */
-  readonly rows: readonly (readonly [scope: string, rows: readonly PlainRow[]])[];
-}
-
-/** A group, or where it stands. */
-export type PlaceCell = GroupCell | { readonly at: string };
-
 const maximumMembers = 16;
 
-/** Name of a place's cell. */
-const placeName = (place: string): string =>
-  hexEncode(domainHash('keystead/place/v1', utf8Encode(place)).subarray(0, 16));
+/** What stands at the places of a transaction; it is looked for once in each organization. */
+export class Places {
+  /** Names of their cells. */
+  readonly names: readonly string[];
+  readonly #standing = new Map<Draft, Standing>();
 
-/** The group that a transaction at these places would join. Throws NeedRows. */
-export function groupAt(draft: Draft, places: readonly string[]): FoundGroup | undefined {
-  for (const place of places) {
-    const found = standingAt(draft, placeName(place));
-    if (found === undefined || found.group.members.length >= maximumMembers) continue;
-    if (found.group.places.includes(placeName(place))) return found;
+  constructor(places: readonly string[]) {
+    this.names = places.map(placeName);
   }
-  return undefined;
+
+  /** As it is before the decision reserves. Throws NeedRows. */
+  in(draft: Draft): Standing {
+    const known = this.#standing.get(draft);
+    if (known !== undefined) return known;
+    const standing = standingAt(draft, this.names);
+    this.#standing.set(draft, standing);
+    return standing;
+  }
+}
+
+interface Standing {
+  /** The group that the transaction would join. */
+  readonly joined: FoundGroup | undefined;
+  /** Of places where nothing stands, as far as none is joined. */
+  readonly free: readonly string[];
+}
+
+function standingAt(draft: Draft, names: readonly string[]): Standing {
+  const free: string[] = [];
+  for (const name of names) {
+    const cell = draft.cell('place', name);
+    if (cell === undefined) {
+      free.push(name);
+      continue;
+    }
+    const found = groupOf(draft, name, cell);
+    if (found === undefined || found.group.members.length >= maximumMembers) continue;
+    if (found.group.places.includes(name)) return { joined: found, free: [] };
+  }
+  return { joined: undefined, free };
 }
 
 interface FoundGroup {
@@ -44,18 +54,17 @@ interface FoundGroup {
 }
 
 /** The group that stands at a place, or of which the place was one when it began. */
-function standingAt(draft: Draft, name: string): FoundGroup | undefined {
-  const cell = draft.cell('place', name);
+function groupOf(draft: Draft, name: string, cell: PlaceCell | undefined): FoundGroup | undefined {
   if (cell === undefined) return undefined;
-  if (!('at' in cell)) return { name, group: cell };
+  if (cell.stands === 'here') return { name, group: cell };
   const group = draft.cell('place', cell.at);
-  return group === undefined || 'at' in group ? undefined : { name: cell.at, group };
+  return group?.stands === 'here' ? { name: cell.at, group } : undefined;
 }
 
 /** The group whose member an entry's transaction is. Throws NeedRows. */
 export function memberOf(draft: Draft, places: readonly string[], position: number): FoundGroup | undefined {
-  for (const place of places) {
-    const found = standingAt(draft, placeName(place));
+  for (const name of places.map(placeName)) {
+    const found = groupOf(draft, name, draft.cell('place', name));
     if (found?.group.members.some((member) => member.position === position)) return found;
   }
   return undefined;
@@ -66,72 +75,79 @@ export function settleMember(
   draft: Draft,
   { name, group }: FoundGroup,
   position: number,
-  settled: readonly { readonly scope: string; readonly keeps: bigint }[],
+  settled: readonly { readonly counter: string; readonly keeps: bigint }[],
 ): ReadonlyMap<string, readonly Credit[]> {
-  const keeps = new Map(settled.map(({ scope, keeps }) => [scope, keeps.toString()]));
+  const keeps = new Map(settled.map(({ counter, keeps }) => [counter, keeps]));
   const members = group.members.map((member) =>
     member.position === position
       ? {
           ...member,
-          amounts: member.amounts.map(([scope, amount]) => [scope, keeps.get(scope) ?? amount] as const),
+          amounts: member.amounts.map(({ counter, amount }) => ({
+            counter,
+            amount: keeps.get(counter) ?? amount,
+          })),
         }
       : member,
   );
   const credits = new Map<string, readonly Credit[]>();
-  const rows = group.rows.map(([scope, open]): GroupCell['rows'][number] => {
-    if (!keeps.has(scope)) return [scope, open];
+  const rows = group.rows.map(({ counter, open }): GroupCell['rows'][number] => {
+    if (!keeps.has(counter)) return { counter, open };
     const needed = members
-      .flatMap(({ amounts }) => amounts.filter(([of]) => of === scope).map(([, amount]) => BigInt(amount)))
+      .flatMap(({ amounts }) => amounts.filter((of) => of.counter === counter).map(({ amount }) => amount))
       .reduce((most, amount) => (amount > most ? amount : most), 0n);
-    const left = withNeed(open.map(rowOf), needed);
-    credits.set(scope, left.credits);
-    return [scope, left.rows.map(plainRow)];
+    const left = withNeed(open.map(pairOf), needed);
+    credits.set(counter, left.credits);
+    return { counter, open: left.rows.map(rowOfPair) };
   });
-  draft.write('place', name, { places: group.places, members, rows });
+  draft.write('place', name, { stands: 'here', places: group.places, members, rows });
   return credits;
 }
 
+type Row = GroupCell['rows'][number]['open'][number];
+const pairOf = ({ time, amount }: Row): OpenRow => [time, amount];
+const rowOfPair = ([time, amount]: OpenRow): Row => ({ time, amount });
+
 /** What a group takes up of a counter after a time. */
-export function takenByGroup(group: GroupCell | undefined, scope: string, after: number): bigint {
-  const found = group?.rows.find(([known]) => known === scope);
-  return found === undefined ? 0n : takenAfter(found[1].map(rowOf), after);
+export function takenByGroup(group: GroupCell, counter: string, after: number): bigint {
+  const found = group.rows.find((rows) => rows.counter === counter);
+  return found === undefined ? 0n : takenAfter(found.open.map(pairOf), after);
 }
 
 /** Makes a transaction the member of a group; gives what that takes off the rows of the others, by counter. Throws NeedRows. */
 export function joinGroup(
   draft: Draft,
-  places: readonly string[],
+  places: Places,
   time: number,
-  reserving: readonly { readonly scope: string; readonly amount: bigint }[],
+  reserving: readonly { readonly counter: string; readonly amount: bigint }[],
 ): ReadonlyMap<string, readonly Credit[]> {
-  const joined = groupAt(draft, places);
-  const rows = new Map(joined?.group.rows);
+  const { joined, free } = places.in(draft);
+  const rows = new Map(joined?.group.rows.map(({ counter, open }) => [counter, open]));
   const credits = new Map<string, readonly Credit[]>();
-  for (const { scope, amount } of reserving) {
-    const member = withMember((rows.get(scope) ?? []).map(rowOf), time, amount);
-    rows.set(scope, member.rows.map(plainRow));
-    credits.set(scope, member.credits);
+  for (const { counter, amount } of reserving) {
+    const member = withMember((rows.get(counter) ?? []).map(pairOf), time, amount);
+    rows.set(counter, member.rows.map(rowOfPair));
+    credits.set(counter, member.credits);
   }
-  const names = places.map(placeName);
   const group = {
+    stands: 'here' as const,
     members: [
       ...(joined?.group.members ?? []),
       {
         position: draft.organization.tail.position + 1,
-        amounts: reserving.map(({ scope, amount }) => [scope, amount.toString()] as const),
+        amounts: reserving.map(({ counter, amount }) => ({ counter, amount })),
       },
     ],
-    rows: [...rows],
+    rows: [...rows].map(([counter, open]) => ({ counter, open })),
   };
   if (joined !== undefined) {
-    const common = joined.group.places.filter((name) => names.includes(name));
-    draft.write('place', joined.name, { places: common, ...group });
+    const common = joined.group.places.filter((name) => places.names.includes(name));
+    draft.write('place', joined.name, { ...group, places: common });
     return credits;
   }
   // Where another group stands already, this one is not found by that place: then both count.
-  const [home, ...others] = names.filter((name) => draft.cell('place', name) === undefined);
+  const [home, ...others] = free;
   if (home === undefined) return credits;
-  draft.write('place', home, { places: [home, ...others], ...group });
-  for (const name of others) draft.write('place', name, { at: home });
+  draft.write('place', home, { ...group, places: [home, ...others] });
+  for (const name of others) draft.write('place', name, { stands: 'elsewhere', at: home });
   return credits;
 }

@@ -24,6 +24,7 @@ import type { Draft } from './draft.ts';
 import type { GrantTerms } from './grants.ts';
 import type { Use } from './key-use.ts';
 import type { Pending } from './pending.ts';
+import { Places } from './places.ts';
 import { type Reserving, reserve, usageOf } from './usage.ts';
 
 /** A decision, and what it takes up when it becomes an entry. */
@@ -154,7 +155,7 @@ function shadowsOver(
   use: Use | null,
   action: ActionClass,
   request: PolicyRequest,
-  places: readonly string[],
+  places: Places | null,
   now: number,
   enforced: PolicyDecision,
 ): Shadows {
@@ -306,7 +307,8 @@ export function decideOn(
 ): AppliedPolicy {
   const action = actionClassOf(pending.request.method);
   const standing = standingPolicies(draft, caller, use, action);
-  const places = use?.effects == null ? [] : placesOf(use.effects);
+  const taken = use?.effects == null ? [] : placesOf(use.effects);
+  const places = taken.length === 0 ? null : new Places(taken);
   const request = policyRequestOf(pending, draft, caller, use);
   const readings = readingsOf(standing, use);
   const byPolicies = decideInWords(
@@ -328,8 +330,7 @@ export function decideOn(
     reserve(of, time) {
       const own = onePerCounter(decision.reservations.filter(({ policy }) => standing[policy]!.home === of));
       const taken = shadows.reservations.length === 0 ? own : withShadows(own, shadows.reservations, of);
-      reserve(of, places, time, taken);
-      return taken.map(({ scope, asset, amount }) => ({ scope, asset, amount: amount.toString() }));
+      return reserve(of, places, time, taken);
     },
   };
 }
@@ -368,7 +369,7 @@ export function assertPolicyLets(
       resource: noResource,
       effects: null,
     },
-    usageOf(() => draft, []),
+    usageOf(() => draft, null),
     now,
   );
   if (outcome === 'deny')

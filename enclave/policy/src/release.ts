@@ -10,7 +10,8 @@ export interface SettledReservation {
   readonly time: number;
   readonly places: readonly string[];
   readonly reservations: readonly {
-    readonly scope: string;
+    /** Its name. */
+    readonly counter: string;
     readonly reserved: bigint;
     readonly keeps: bigint;
   }[];
@@ -22,10 +23,10 @@ export function release(draft: Draft, { position, time, places, reservations }: 
   const member = memberOf(draft, places, position);
   const credits: ReadonlyMap<string, readonly Credit[]> =
     member === undefined
-      ? new Map(reservations.map(({ scope, reserved, keeps }) => [scope, [[time, reserved - keeps]]]))
+      ? new Map(reservations.map(({ counter, reserved, keeps }) => [counter, [[time, reserved - keeps]]]))
       : settleMember(draft, member, position, reservations);
-  for (const [scope, given] of credits) {
+  for (const [counter, given] of credits) {
     const some = given.filter(([, amount]) => amount > 0n);
-    if (some.length > 0) credit(draft, scope, some);
+    if (some.length > 0) credit(draft, counter, some);
   }
 }

@@ -4,7 +4,9 @@ import { readPath } from '@keystead/crypto/merkle-path';
 import { bytesName, Recent } from '@keystead/crypto/recent';
 import { AuthorityLeaf } from '@keystead/protocol/authority';
 import type { RowQuery } from '@keystead/protocol/frames';
+import type { Page } from '@keystead/protocol/state-cells';
 import { type CellTypes, requestsCellBytes } from './cells.ts';
+import type { Counter } from './counters.ts';
 import { NodeStore } from './node-store.ts';
 
 /**
@@ -55,6 +57,8 @@ const partForRequests = 1 / 16;
 /** Decoded leaves and cells of all organizations. */
 const maximumLeaves = 4_096;
 const maximumCells = 8_192;
+const maximumCounters = 2_048;
+const maximumPages = 512;
 /**
  * Nodes of authority and state maps, by hash, and what was read from them. All of it is addressed by content: what was true
  * under a root stays true.
@@ -69,6 +73,9 @@ export class NodeCache {
   readonly #leaves = new Recent<AuthorityLeaf>(maximumLeaves);
   /** Decoded cells, by a name that no two states share. */
   readonly cells = new Recent<CellTypes[keyof CellTypes]>(maximumCells);
+  /** Counters and pages of cells, by such a name too. */
+  readonly counters = new Recent<Counter>(maximumCounters);
+  readonly pages = new Recent<Page>(maximumPages);
   /** By the array of the root. */
   readonly #ways = new WeakMap<
     Uint8Array,

@@ -1,51 +1,33 @@
-import { utf8Encode } from '@keystead/crypto/bytes';
-import { hexEncode } from '@keystead/crypto/hex';
 import { type Credit, creditedAfter, withCredits } from '@keystead/policy/exclusive';
 import type { Usage } from '@keystead/policy/limits';
 import type { QuoteRecord } from '@keystead/policy/pricing';
 import { quoteCell, quoteRecord } from '@keystead/policy/quote-cell';
-import { appendRow, emptyLedger, type LedgerHead, spentAfter } from '@keystead/policy/usage-ledger';
-import { domainHash } from '@keystead/protocol/domain';
+import { spentAfter } from '@keystead/policy/usage-ledger';
+import type { Reservation } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
+import { counterId, counterName } from '@keystead/protocol/state-cells';
 import type { Draft } from './draft.ts';
-import { groupAt, joinGroup, takenByGroup } from './places.ts';
-import { type PlainRow, plainRow, rowOf } from './plain-row.ts';
+import { joinGroup, type Places, takenByGroup } from './places.ts';
+import { plainRow } from './plain-row.ts';
 
 /**
  * Counters of limits as cells of the state (spec/state.md §3.1). A counter belongs to its scope: no policy, and no change of
  * one, stands in its name.
  */
 
-export interface UsageCell {
-  readonly scope: string;
-  readonly open: readonly (readonly PlainRow[])[];
-  readonly sealed: readonly number[];
-  /** Of rows that count no more or in part, oldest first; absent without any. */
-  readonly credits?: readonly PlainRow[];
-}
-
-/** Name of a counter's cells: its scope may be longer than a name. */
-export function counterName(scope: string): string {
-  return hexEncode(domainHash('keystead/usage/v1', utf8Encode(scope)).subarray(0, 16));
-}
-
-function headOf(cell: UsageCell | undefined): LedgerHead {
-  return cell === undefined
-    ? emptyLedger
-    : { open: cell.open.map((rows) => rows.map(rowOf)), sealed: cell.sealed };
-}
-
 /**
  * Usage as it stands in drafts; `home` says in which organization a policy's counters are, and `places` what a transaction
  * takes that no other one that lands can take. Throws NeedRows.
  */
-export function usageOf(home: (policy: number) => Draft, places: readonly string[]): Usage {
+export function usageOf(home: (policy: number) => Draft, places: Places | null): Usage {
   return {
-    ...(places.length === 0
+    ...(places === null
       ? {}
       : {
-          shared: (scope: string, after: number, policy: number) =>
-            takenByGroup(groupAt(home(policy), places)?.group, scope, after),
+          shared: (scope: string, after: number, policy: number) => {
+            const { joined } = places.in(home(policy));
+            return joined === undefined ? 0n : takenByGroup(joined.group, counterName(scope), after);
+          },
         }),
     spent(scope, after, policy) {
       const draft = home(policy);
@@ -65,16 +47,16 @@ function isLost(draft: Draft, after: number): boolean {
 
 /** What the rows of a counter after a time still count. */
 function spentOf(draft: Draft, name: string, after: number): bigint {
-  const cell = draft.cell('usage', name);
-  if (cell === undefined) return 0n;
-  const spent = spentAfter(headOf(cell), after, (level, index) => {
-    const rows = draft.cell('usage-segment', `${name}/${level}/${index}`);
+  const counter = draft.counter(name);
+  const { head, credits } = counter;
+  const spent = spentAfter(head, after, (level, index) => {
+    const rows = draft.segment(name, counter, level, index);
     // The head says that it is there: a counter without its past is nothing to decide by.
     if (rows === undefined)
       throw new KmsError('organization-locked', { detail: 'a segment of a counter is missing' });
-    return rows.map(rowOf);
+    return rows;
   });
-  return cell.credits === undefined ? spent : spent - creditedAfter(cell.credits.map(rowOf), after);
+  return spent - creditedAfter(credits, after);
 }
 
 export function quotesIn(draft: Draft, asset: string): QuoteRecord | undefined {
@@ -93,47 +75,41 @@ export interface Reserving {
   readonly amount: bigint;
 }
 
-/** Adds a row to each counter; that of a transaction that takes places joins its group. Throws NeedRows. */
+/**
+ * What an entry reserves: a row of each counter, which the fold adds (spec/state.md §3). A transaction that takes places joins its
+ * group, and that takes credits off the rows before. Throws NeedRows.
+ */
 export function reserve(
   draft: Draft,
-  places: readonly string[],
+  places: Places | null,
   time: number,
   reserving: readonly Reserving[],
-): void {
-  // A count is of requests, whatever becomes of them.
-  const spending = places.length === 0 ? [] : reserving.filter(({ asset }) => asset !== 'count');
-  const credits = spending.length === 0 ? undefined : joinGroup(draft, places, time, spending);
-  for (const { scope, amount } of reserving) addRow(draft, scope, time, amount, credits?.get(scope) ?? []);
-}
-
-/** Adds a row to a counter, and takes credits off the rows before it. */
-function addRow(draft: Draft, scope: string, time: number, amount: bigint, credits: readonly Credit[]): void {
-  const name = counterName(scope);
-  const cell = draft.cell('usage', name);
-  const { head, sealed } = appendRow(headOf(cell), time, amount);
-  for (const { level, index, rows } of sealed)
-    draft.write('usage-segment', `${name}/${level}/${index}`, rows.map(plainRow));
-  draft.write('usage', name, {
+): Reservation[] {
+  const reservations = reserving.map(({ scope, asset, amount }) => ({
+    counter: counterId(scope).bytes,
     scope,
-    open: head.open.map((rows) => rows.map(plainRow)),
-    sealed: head.sealed,
-    ...creditsOf(cell, credits),
-  });
+    asset,
+    amount: amount.toString(),
+  }));
+  // A count is of requests, whatever becomes of them.
+  const spending = reserving.filter(({ asset }) => asset !== 'count');
+  if (places === null || spending.length === 0) return reservations;
+  const members = spending.map(({ scope, amount }) => ({ counter: counterName(scope), amount }));
+  for (const [counter, credits] of joinGroup(draft, places, time, members))
+    if (credits.length > 0) writeCredits(draft, counter, credits);
+  return reservations;
 }
 
 /** Takes credits off rows of a counter; never more than the rows at that time still count. Throws NeedRows. */
-export function credit(draft: Draft, scope: string, credits: readonly Credit[]): void {
-  const name = counterName(scope);
+export function credit(draft: Draft, counter: string, credits: readonly Credit[]): void {
   for (const [time, amount] of credits) {
-    const cell = draft.cell('usage', name);
-    const counted = spentOf(draft, name, time - 1) - spentOf(draft, name, time);
+    const counted = spentOf(draft, counter, time - 1) - spentOf(draft, counter, time);
     const given = amount < counted ? amount : counted;
-    if (cell === undefined || given <= 0n) continue;
-    draft.write('usage', name, { ...cell, ...creditsOf(cell, [[time, given]]) });
+    if (given > 0n) writeCredits(draft, counter, [[time, given]]);
   }
 }
 
-function creditsOf(cell: UsageCell | undefined, more: readonly Credit[]): Pick<UsageCell, 'credits'> {
-  if (more.length === 0) return cell?.credits === undefined ? {} : { credits: cell.credits };
-  return { credits: withCredits((cell?.credits ?? []).map(rowOf), more).map(plainRow) };
+function writeCredits(draft: Draft, counter: string, more: readonly Credit[]): void {
+  const { credits } = draft.counter(counter);
+  draft.write('usage-credits', counter, withCredits(credits, more).map(plainRow));
 }

@@ -20,7 +20,7 @@ import { PolicyBench, uuidText } from './policy-bench.ts';
  * What one stamped signing request costs the policy engine, in microseconds of CPU: from the frame that brings it to
  * the frames that leave, with host, certifier and signer played outside of what is counted.
  *
- *     node enclave/policy/testing/engine-cost.ts --per-frame=20 --frames=150 --organizations=1 --wallets=1 --policy=FILE
+ *     node enclave/policy/testing/engine-cost.ts --per-frame=20 --frames=150 --organizations=1 --wallets=1 --policy=FILE --only=EVM
  *
  * With a policy, in JSON, every organization has it.
  *
@@ -193,6 +193,7 @@ const frames = option('frames', 150);
 const organizations = option('organizations', 1);
 const wallets = option('wallets', 1);
 
+const only = process.argv.find((word) => word.startsWith('--only='))?.slice('--only='.length);
 const policyFile = process.argv.find((word) => word.startsWith('--policy='))?.slice('--policy='.length);
 const policy: object | null =
   policyFile === undefined ? null : (JSON.parse(readFileSync(policyFile, 'utf8')) as object);
@@ -264,6 +265,7 @@ let made = 0;
 for (const round of ['warm-up', 'first', 'second', 'third']) {
   const figures: string[] = [];
   for (const [name, { chain, make, account }] of Object.entries(chains)) {
+    if (only !== undefined && only !== name) continue;
     const requests = Array.from({ length: perFrame * frames }, () =>
       stamper.request(bench, 'signTransaction', {
         ...uses[Math.floor(Math.random() * uses.length)],

@@ -1,10 +1,10 @@
 import { DecidedRequests } from '../src/decided-requests.ts';
-import { type Entry, entryKind, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
+import { type Entry, entryKind, entryVersion, outcomeAllow, zeroHash } from '@keystead/protocol/entry';
 
 /** An entry of position 1 that changes nothing, with the members that a test names. */
 export function emptyEntry(changes: Partial<Entry> = {}): Entry {
   return {
-    version: 1,
+    version: entryVersion,
     organization: new Uint8Array(16),
     position: 1,
     previous: zeroHash,

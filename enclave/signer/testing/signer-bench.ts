@@ -26,6 +26,7 @@ import {
   Entry,
   entryHash,
   entryKind,
+  entryVersion,
   type Head,
   type KeyUse,
   outcomeAllow,
@@ -370,7 +371,7 @@ export class SignerBench {
     const organization = options.organization ?? this.organization;
     const roots = options.roots ?? { before: organization.authority, after: organization.authority };
     return {
-      version: 1,
+      version: entryVersion,
       organization: organization.id,
       position: organization.head.position + 1,
       previous: organization.head.hash,

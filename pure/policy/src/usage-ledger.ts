@@ -21,8 +21,8 @@ export interface SealedSegment {
   readonly rows: readonly LedgerRow[];
 }
 
-/** Rows of a segment. Level n covers 32^(n + 1) rows: four levels cover 10^6. */
-export const segmentRows = 32;
+/** Rows of a segment. Level n covers 128^(n + 1) rows: three levels cover 2 * 10^6. */
+export const segmentRows = 128;
 
 export const emptyLedger: LedgerHead = { open: [], sealed: [] };
 

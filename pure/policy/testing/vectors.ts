@@ -56,12 +56,12 @@ export function policyVectors(): Plain {
   });
   let head = emptyLedger;
   const segments = new Map<string, unknown>();
-  for (let row = 0; row < 100; row += 1) {
+  for (let row = 0; row < 300; row += 1) {
     const appended = appendRow(head, 1000 * row, BigInt(row + 1));
     head = appended.head;
     for (const { level, index, rows } of appended.sealed) segments.set(`${level}/${index}`, rows);
   }
-  const ledgerSums = [-1, 0, 31_000, 31_999, 32_000, 64_500, 98_999, 99_000].map((after) => ({
+  const ledgerSums = [-1, 0, 127_000, 127_999, 128_000, 200_500, 298_999, 299_000].map((after) => ({
     after,
     sum: spentAfter(head, after, (level, index) => segments.get(`${level}/${index}`) as never),
   }));

@@ -3,6 +3,9 @@ import { domainHash } from './domain.ts';
 
 /** spec/entry.md. An entry is what was decided; history is a chain of entries per organization. */
 
+/** The one version that is written and read. */
+export const entryVersion = 2;
+
 export const zeroHash: Uint8Array = new Uint8Array(32);
 
 export const entryKind = {
@@ -44,7 +47,13 @@ export const KeyUse = struct({
 });
 export type KeyUse = Static<typeof KeyUse>;
 
-export const Reservation = struct({ scope: text(256), asset: text(128), amount: text(80) });
+/** A row that the fold adds to a counter (spec/state.md §3); `scope` may be cut, `counter` says which one it is. */
+export const Reservation = struct({
+  counter: fixed(16),
+  scope: text(256),
+  asset: text(128),
+  amount: text(80),
+});
 export type Reservation = Static<typeof Reservation>;
 
 export const CellWrite = struct({ key: text(256), value: option(bytes(262144)) });

@@ -1,7 +1,17 @@
 import { concatBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { hexEncode } from '@keystead/crypto/hex';
 import { emptyMapRoot, MerkleMap, type StoredNode } from '@keystead/crypto/merkle-map';
+import { appendRow, emptyLedger, type LedgerHead, type SealedSegment } from '@keystead/policy/usage-ledger';
 import { domainHash } from '@keystead/protocol/domain';
 import { checkpointInterval, type Entry } from '@keystead/protocol/entry';
+import {
+  encodePage,
+  type Page,
+  pageOf,
+  SegmentCell,
+  UsageCell,
+  writtenPage,
+} from '@keystead/protocol/state-cells';
 
 /**
  * The state of one organization, folded from its entries alone: no row of the store but the entries is read, so that
@@ -14,16 +24,59 @@ export class Fold {
   #identities: Uint8Array[] = [];
   #oldestTime = 0;
 
-  /** Applies the writes of an entry. Throws what MerkleMap throws. */
+  /** Ledgers of counters, the segments that rows filled and the counters that got one since the last checkpoint. */
+  readonly #ledgers = new Map<string, LedgerHead>();
+  #filled = new Map<string, SealedSegment['rows']>();
+  #counted = new Set<string>();
+  readonly #pages = new Map<string, Page>();
+
+  /** Applies the writes of an entry. Throws what MerkleMap throws, and RangeError for what no cell can hold. */
   apply(entry: Entry): void {
     for (const { key, value } of entry.authority) write(this.#authority, key, value);
-    for (const { key, value } of entry.cells) write(this.#cells, cellKey(key), value);
+    for (const { key, value } of entry.cells) this.#writeCell(key, value);
+    for (const { counter, amount } of entry.reservations)
+      this.#addRow(hexEncode(counter), entry.time, BigInt(amount));
     if (this.#identities.length === 0) this.#oldestTime = entry.time;
     this.#identities.push(entry.identity);
     if (entry.position % checkpointInterval !== 0) return;
     const name = `requests/${entry.position / checkpointInterval}`;
     this.#cells.set(cellKey(name), concatBytes(timeBytes(this.#oldestTime), ...this.#identities));
     this.#identities = [];
+    this.#writeCounters();
+  }
+
+  #writeCell(name: string, value: Uint8Array | undefined): void {
+    const found = pageOf(name);
+    if (found === undefined || value === undefined) {
+      write(this.#cells, cellKey(name), value);
+      return;
+    }
+    const { page, own } = writtenPage(
+      this.#pages.get(found.page) ?? new Map(),
+      new Map([[found.slot, value]]),
+    );
+    this.#pages.set(found.page, page);
+    this.#cells.set(cellKey(found.page), encodePage(page));
+    for (const [slot, long] of own) write(this.#cells, cellKey(`${found.page}/${slot}`), long);
+  }
+
+  #addRow(counter: string, time: number, amount: bigint): void {
+    const { head, sealed } = appendRow(this.#ledgers.get(counter) ?? emptyLedger, time, amount);
+    this.#ledgers.set(counter, head);
+    this.#counted.add(counter);
+    for (const { level, index, rows } of sealed)
+      this.#filled.set(`usage-segment/${counter}/${level}/${index}`, rows);
+  }
+
+  #writeCounters(): void {
+    for (const [name, rows] of this.#filled) this.#cells.set(cellKey(name), SegmentCell.encode(rows));
+    for (const counter of this.#counted) {
+      const { open, sealed } = this.#ledgers.get(counter)!;
+      const cell = UsageCell.encode({ open: [...open], sealed: [...sealed] });
+      this.#cells.set(cellKey(`usage/${counter}`), cell);
+    }
+    this.#filled = new Map();
+    this.#counted = new Set();
   }
 
   /** Root of the authority set (32 bytes). */

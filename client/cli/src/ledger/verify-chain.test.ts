@@ -62,9 +62,18 @@ describe('verifyChain', () => {
 
   it('names a row that holds no entry', () => {
     const rows = rowsOf(entries);
-    rows[9] = { ...rows[9]!, bytes: rows[9]!.bytes.slice(1) };
+    rows[9] = { ...rows[9]!, bytes: rows[9]!.bytes.slice(0, -1) };
     assert.match(verify(rows).bad!.what, /holds no entry/);
     assert.equal(verify(rows).bad!.position, 10);
+  });
+
+  it('names an entry of another version by its number', () => {
+    const rows = rowsOf(entries);
+    rows[9] = { ...rows[9]!, bytes: rows[9]!.bytes.with(0, 1) };
+    assert.deepEqual(verify(rows).bad, {
+      position: 10,
+      what: 'its version is 1, and only version 2 is read',
+    });
   });
 
   it('names an entry whose authority root does not follow, also when every link was mended', () => {

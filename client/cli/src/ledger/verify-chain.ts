@@ -1,6 +1,13 @@
 import { equalBytes } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
-import { checkpointInterval, Entry, entryHash, entryKind, zeroHash } from '@keystead/protocol/entry';
+import {
+  checkpointInterval,
+  Entry,
+  entryHash,
+  entryKind,
+  entryVersion,
+  zeroHash,
+} from '@keystead/protocol/entry';
 import { formatUuid, organizationIdOf } from '@keystead/protocol/ids';
 import { Fold } from './fold.ts';
 
@@ -115,7 +122,6 @@ class Walk {
   }
 
   #checkPlace(entry: Entry, expected: number): void {
-    if (entry.version !== 1) throw new Bad(expected, `its version is ${entry.version}`);
     if (!equalBytes(entry.organization, this.#organization))
       throw new Bad(expected, `it belongs to organization ${formatUuid(entry.organization)}`);
     if (entry.position !== expected) throw new Bad(expected, `it names position ${entry.position}`);
@@ -209,6 +215,8 @@ class Walk {
 function decodeRow(bytes: Uint8Array, position: number): { entry: Entry; hash: Uint8Array } {
   if (bytes.length <= macBytes) throw new Bad(position, 'its row is too short');
   const encoded = bytes.subarray(0, bytes.length - macBytes);
+  if (encoded[0] !== entryVersion)
+    throw new Bad(position, `its version is ${encoded[0]}, and only version ${entryVersion} is read`);
   try {
     return { entry: Entry.decode(encoded), hash: entryHash(encoded) };
   } catch (error) {

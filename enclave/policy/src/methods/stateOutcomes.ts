@@ -1,4 +1,5 @@
 import { utf8Decode, utf8Encode } from '@keystead/crypto/bytes';
+import { hexEncode } from '@keystead/crypto/hex';
 import type { Effects } from '@keystead/chains/effects';
 import { placesOf } from '@keystead/policy/exclusive';
 import { type Entry, outcomeAllow } from '@keystead/protocol/entry';
@@ -121,15 +122,15 @@ function settledOf(entry: Entry, effects: EntryEffects, outcome: Outcome): Settl
     position: entry.position,
     time: entry.time,
     places: placesOf(effects as unknown as Effects),
-    reservations: entry.reservations.flatMap(({ scope, asset, amount }) => {
+    reservations: entry.reservations.flatMap(({ counter, scope, asset, amount }) => {
       const reserved = BigInt(amount);
       // A count is of requests. A scope that was cut names no counter.
       if (outcome === 'landed' || asset === 'count' || !isWhole(scope)) return [];
-      if (outcome !== 'failed') return [{ scope, reserved, keeps: 0n }];
+      if (outcome !== 'failed') return [{ counter: hexEncode(counter), reserved, keeps: 0n }];
       // What part of the dollars was the fee is not known any more.
       if (asset === 'usd') return [];
       const paid = fee !== null && fee.asset === asset ? BigInt(fee.amount) : 0n;
-      return [{ scope, reserved, keeps: paid < reserved ? paid : reserved }];
+      return [{ counter: hexEncode(counter), reserved, keeps: paid < reserved ? paid : reserved }];
     }),
   };
 }

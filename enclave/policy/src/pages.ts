@@ -1,0 +1,65 @@
+import type { Recent } from '@keystead/crypto/recent';
+import { decodePage, encodePage, type Page, pageOf, writtenPage } from '@keystead/protocol/state-cells';
+
+const emptyPage: Page = new Map();
+
+/** Cells that lie together in one cell of the map (spec/state.md §3.1), as they stand at the newest checkpoint. */
+export class Pages {
+  readonly #prefix: string;
+  readonly #kept: Recent<Page>;
+  readonly #leaf: (name: string) => Uint8Array | undefined;
+
+  /** `leaf` reads a cell of the map at the checkpoint; it may throw NeedRows. */
+  constructor(prefix: string, kept: Recent<Page>, leaf: (name: string) => Uint8Array | undefined) {
+    this.#prefix = prefix;
+    this.#kept = kept;
+    this.#leaf = leaf;
+  }
+
+  /** Value of a cell at the checkpoint, whether it lies in a page or not. Throws NeedRows. */
+  value(name: string): Uint8Array | undefined {
+    const found = pageOf(name);
+    if (found === undefined) return this.#leaf(name);
+    const page = this.#page(found.page);
+    if (!page.has(found.slot)) return undefined;
+    return page.get(found.slot) ?? this.#leaf(name);
+  }
+
+  #page(name: string): Page {
+    const kept = this.#kept.get(this.#prefix + name);
+    if (kept !== undefined) return kept;
+    const bytes = this.#leaf(name);
+    const page = bytes === undefined ? emptyPage : decodePage(bytes);
+    this.#kept.set(this.#prefix + name, page);
+    return page;
+  }
+
+  /** What the map gets of cells that were written: those in pages become writes of their pages. Throws NeedRows. */
+  *leavesOf(
+    written: ReadonlyMap<string, Uint8Array | undefined>,
+  ): Iterable<() => readonly (readonly [name: string, value: Uint8Array | undefined])[]> {
+    const slots = new Map<string, Map<number, Uint8Array>>();
+    for (const [name, value] of written) {
+      const found = pageOf(name);
+      if (found === undefined) yield () => [[name, value]];
+      else if (value !== undefined)
+        slots.set(found.page, (slots.get(found.page) ?? new Map()).set(found.slot, value));
+    }
+    for (const [name, values] of slots)
+      yield () => {
+        const { page, own } = writtenPage(this.#page(name), values);
+        return [
+          [name, encodePage(page)],
+          ...[...own].map(([slot, value]) => [`${name}/${slot}`, value] as const),
+        ];
+      };
+  }
+
+  /** A checkpoint: what was written since the one before is at it from now on. */
+  settle(written: ReadonlyMap<string, Uint8Array | undefined>): void {
+    for (const name of written.keys()) {
+      const found = pageOf(name);
+      if (found !== undefined) this.#kept.delete(this.#prefix + found.page);
+    }
+  }
+}
