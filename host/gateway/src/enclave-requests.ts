@@ -1,15 +1,15 @@
-import type { IncomingMessage } from 'node:http';
 import { KmsError } from '@keystead/protocol/errors';
 import { bodyLimits } from '@keystead/protocol/request';
 import { type HttpAnswer, httpAnswer } from './answer-body.ts';
 import type { Pipeline } from './pipeline.ts';
 import { rawRequest, readHead } from './raw-request.ts';
+import type { ReceivedMessage } from './received-message.ts';
 import type { EnclaveRoute } from './routes.ts';
 import { keyOf } from './senders.ts';
 import type { Answer } from './waiting.ts';
 
 export interface EnclaveRequest {
-  readonly request: IncomingMessage;
+  readonly request: ReceivedMessage;
   readonly path: string;
   readonly route: EnclaveRoute;
   readonly requestId: string;

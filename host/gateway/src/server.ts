@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { createServer as createHttpServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import type { Socket } from 'node:net';
 import { KmsError } from '@keystead/protocol/errors';
 import { errorAnswer, type HttpAnswer, preparedErrorAnswer } from './answer-body.ts';
@@ -9,6 +15,7 @@ import { EarlyRefusals } from './early-refusals.ts';
 import { takeEnclaveRequest } from './enclave-requests.ts';
 import { HeldRefusals, type HoldLimits } from './held-refusals.ts';
 import { namesOneHost } from './raw-request.ts';
+import { ReceivedMessage } from './received-message.ts';
 import { readAnswers, type ReadRoutesOptions } from './read-routes.ts';
 import { json, type Reply, reply } from './reply.ts';
 import { nameOf, type Report } from '@keystead/host-program/report';
@@ -65,8 +72,9 @@ export class HttpServer {
       idleSeconds: Math.floor(timeouts.idle / 1000),
       mostBytes: mostDroppedBytes,
     });
-    this.#server = createHttpServer(
+    this.#server = createHttpServer<typeof ReceivedMessage, typeof ServerResponse>(
       {
+        IncomingMessage: ReceivedMessage,
         maxHeaderSize: maximumHeaderBytes,
         headersTimeout: timeouts.headers,
         requestTimeout: timeouts.request,
@@ -110,7 +118,7 @@ export class HttpServer {
     this.#server.closeAllConnections();
   }
 
-  #take(request: IncomingMessage, response: Response): void {
+  #take(request: ReceivedMessage, response: Response): void {
     if (!this.#connections.take(request, response)) return;
     const requestId = randomUUID();
     const { method } = request;
