@@ -46,7 +46,7 @@ async function opened(port: HeadsPort): Promise<RowHeads<number>> {
 async function write(heads: RowHeads<number>, name: Uint8Array, row: Uint8Array): Promise<void> {
   await heads.append([{ name, flag: 1, row }], []);
   heads.confirm(heads.sequence);
-  heads.snapshotWhenDue();
+  heads.snapshotWhenDue(0);
   await new Promise((wake) => setImmediate(wake));
 }
 

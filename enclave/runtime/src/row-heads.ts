@@ -10,6 +10,12 @@ import { headsVersion, type RecordBody, type RowHeadsKind, RowHeadsRecords } fro
 /** A snapshot is due after this many records, or this many bytes of them, or after more when the table is large. */
 const snapshotRecords = 4096;
 const snapshotRecordBytes = 16 * 1024 * 1024;
+/**
+ * What was replaced leaves the log with the second of two snapshots that lie so far apart, in milliseconds: with the first one the
+ * keeper begins a new file, and with the next it drops the older one, once its ten minutes are over (spec/heads.md §5).
+ */
+const replacedWait = 11 * 60_000;
+const snapshotsOfReplaced = 2;
 
 export type ChangedRow = RecordBody<never>['rows'][number];
 
@@ -39,6 +45,10 @@ export class RowHeads<Event> {
   /** Of the records since the newest snapshot. */
   #recordBytes = 0;
   #snapshotting = false;
+  /** Snapshots until nothing is left in the log of rows that were replaced. */
+  #owed = 0;
+  /** When the newest of them was taken, by the clock of `snapshotWhenDue`. */
+  #owedAt: number | undefined;
   /** Rows of the records that were loaded, until the database is known to have them. */
   #tail: RecordBody<Event>[] = [];
   #lastHadRows = false;
@@ -125,16 +135,26 @@ export class RowHeads<Event> {
     return this.#lastHadRows && this.#stored === this.#sequence;
   }
 
-  /** Takes a snapshot when one is due: only of what the database has, whose rows nobody will ask for again. */
-  snapshotWhenDue(): void {
+  /**
+   * Takes a snapshot when one is due: only of what the database has, whose rows nobody will ask for again. `passed`: milliseconds of a
+   * clock that nobody sets.
+   */
+  snapshotWhenDue(passed: number): void {
     const records = this.#sequence - this.#snapshotSequence;
+    this.#owedAt ??= passed;
     if (this.#snapshotting || this.#stored !== this.#sequence) return;
+    const isOwed = this.#owed > 0 && passed - this.#owedAt >= replacedWait;
     const isDue =
+      isOwed ||
       records >= Math.max(snapshotRecords, this.#table.size / 64) ||
       this.#recordBytes >= Math.max(snapshotRecordBytes, 2 * this.#snapshotBytes);
     if (!isDue) return;
     this.#snapshotting = true;
     this.#recordBytes = 0;
+    if (isOwed) {
+      this.#owed -= 1;
+      this.#owedAt = passed;
+    }
     const sequence = this.#sequence;
     const snapshot = this.#records.sealSnapshot({
       version: headsVersion,
@@ -173,6 +193,8 @@ export class RowHeads<Event> {
       this.#recordBytes += record.length;
       this.#apply(body, mac);
     }
+    // Of what was replaced before nobody knows any more.
+    if (this.#sequence > 0) this.#owed = snapshotsOfReplaced;
   }
 
   #assertOwn(body: { readonly version: number; readonly id: Uint8Array }): void {
@@ -182,6 +204,7 @@ export class RowHeads<Event> {
 
   #apply(body: RecordBody<Event>, mac: Uint8Array): void {
     for (const { name, flag, row } of body.rows) {
+      if (this.#table.get(name) !== undefined) this.#owed = snapshotsOfReplaced;
       if (row === undefined) this.#table.delete(name);
       else {
         const head = new Uint8Array(headBytes);

@@ -16,6 +16,8 @@ export interface StoredRowsOptions<Event> {
   /** Names refusals: `realm`. */
   readonly name: string;
   readonly log: EnclaveContext['log'];
+  /** By default the machine's monotonic clock. */
+  readonly passed?: EnclaveContext['passed'];
   send(message: StoreMessage<Event>): void;
   /** Called once, when it is known whether the rows are served. */
   settled(): void;
@@ -27,11 +29,13 @@ export interface StoredRowsOptions<Event> {
  */
 export class StoredRows<Event> {
   readonly #options: StoredRowsOptions<Event>;
+  readonly #passed: EnclaveContext['passed'];
   #inFlight: { readonly sequence: number; readonly done: () => void } | undefined;
   #reason = 'starting';
 
   constructor(options: StoredRowsOptions<Event>) {
     this.#options = options;
+    this.#passed = options.passed ?? (() => performance.now());
   }
 
   /** The code of why the rows are not served; empty when they are. */
@@ -86,7 +90,7 @@ export class StoredRows<Event> {
     this.#inFlight = undefined;
     heads.confirm(sequence);
     inFlight.done();
-    heads.snapshotWhenDue();
+    heads.snapshotWhenDue(this.#passed());
   }
 
   /** Only when it is free. `rowsOf` seals under the sequence of the batch. */
@@ -105,14 +109,20 @@ export class StoredRows<Event> {
     });
   }
 
-  /** Without traffic an empty record says that the database has everything, so that an older one is seen. */
+  /**
+   * Without traffic an empty record says that the database has everything, so that an older one is seen, and what was replaced
+   * leaves the log.
+   */
   commitWhenIdle(): void {
-    if (this.isFree && this.#options.heads.isBehind)
+    if (!this.isFree) return;
+    const { heads } = this.#options;
+    if (heads.isBehind)
       this.commit(
         () => [],
         [],
         () => {},
       );
+    else heads.snapshotWhenDue(this.#passed());
   }
 
   #refuse(reason: string): void {

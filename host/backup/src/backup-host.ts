@@ -1,5 +1,6 @@
 import { notifierOf } from '@keystead/host-notification/notifier-of';
 import { startLinkedServer } from '@keystead/host-program/linked-server';
+import { keepLogEmpty } from '@keystead/host-program/sealed-row-table';
 import type { Report } from '@keystead/host-program/report';
 import type { Serving } from '@keystead/host-program/run-host';
 import { backupLink } from './backup-link.ts';
@@ -16,7 +17,9 @@ export async function startBackupHost(environment: Environment, report: Report):
   store.notifier = notifier;
   const link = backupLink(store, report);
   const server = createBackupServer(link, notifier, report);
+  const stopEmptying = keepLogEmpty(store.database, report);
   const close = () => {
+    stopEmptying();
     notifier.stop();
     store.close();
   };

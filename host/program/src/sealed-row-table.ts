@@ -1,11 +1,37 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { StoredRow } from '@keystead/protocol/row-frames';
+import { nameOf, type Report } from './report.ts';
 
-/** Opens a database of one process, for commits that are durable when they return. Throws when the file is none. */
+/**
+ * Opens a database of one process, for commits that are durable when they return, and that overwrite what they delete. Throws when
+ * the file is none.
+ */
 export function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path);
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000');
+  database.exec(
+    'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000; PRAGMA secure_delete = ON',
+  );
   return database;
+}
+
+const emptyingInterval = 10 * 60_000;
+
+/** Empties the write-ahead log: until then it has pages as they were before. */
+export function emptyLog(database: DatabaseSync): void {
+  database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+}
+
+/** Does so every ten minutes, until what is returned is called. */
+export function keepLogEmpty(database: DatabaseSync, report: Report): () => void {
+  const timer = setInterval(() => {
+    try {
+      emptyLog(database);
+    } catch (error) {
+      report('warn', 'log-kept', { reason: nameOf(error) });
+    }
+  }, emptyingInterval);
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 /** One transaction: all of it, or nothing. */

@@ -1,6 +1,7 @@
 import { notifierOf } from '@keystead/host-notification/notifier-of';
 import { startLinkedServer } from '@keystead/host-program/linked-server';
 import type { Report } from '@keystead/host-program/report';
+import { keepLogEmpty } from '@keystead/host-program/sealed-row-table';
 import type { Serving } from '@keystead/host-program/run-host';
 import type { Environment } from './environment.ts';
 import { type RealmLink, realmLink } from './realm-link.ts';
@@ -23,8 +24,10 @@ export async function startRealmHost(environment: Environment, report: Report): 
   const { addressRate, proxies } = environment;
   const server = createRealmServer({ link, store, notifier, report, addressRate, proxies });
   const expiry = setInterval(() => store.expire(Date.now()), expiryInterval);
+  const stopEmptying = keepLogEmpty(store.database, report);
   const close = () => {
     clearInterval(expiry);
+    stopEmptying();
     notifier.stop();
     store.close();
   };
