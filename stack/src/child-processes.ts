@@ -43,6 +43,7 @@ export function hostProcess({
     '--max-semi-space-size=4',
     // And lets the old generation of a new process grow to 100 MiB and more before it looks at it for the first time.
     '--initial-old-space-size=24',
+    '--heap-growing-percent=100',
     '--v8-pool-size=1',
     program,
   ];

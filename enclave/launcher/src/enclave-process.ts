@@ -20,6 +20,8 @@ export const nodeFlags = [
   '--max-semi-space-size=4',
   // V8 lets the old generation of a new process grow to 100 MiB and more before it looks at it for the first time.
   '--initial-old-space-size=16',
+  // And to four times of what is alive afterwards.
+  '--heap-growing-percent=100',
   // One thread beside the program's own compiles and collects: more of them wait for each other, each with its own memory.
   '--v8-pool-size=1',
   '--disable-proto=throw',
