@@ -51,6 +51,8 @@ class Signer implements Program<ToSigner, FromSigner> {
   readonly #heads: SeenHeads;
   readonly #wallets: OpenWallets;
   readonly #proven = new ProvenLeaves();
+  /** Of the newest ticket of the batch that is worked on. */
+  #witness: Witness | undefined;
   readonly #tools: SignerTools;
   readonly #maker: Maker;
   readonly #answers: Answers;
@@ -169,6 +171,7 @@ class Signer implements Program<ToSigner, FromSigner> {
       const row = ticket.secret === undefined ? undefined : rows.get(ticket.secret);
       this.#ticket(ticket, receipt, row);
     }
+    this.#witness = undefined;
   }
 
   /** Checks 2 and 3; every head of an authentic receipt counts as seen. */
@@ -228,7 +231,8 @@ class Signer implements Program<ToSigner, FromSigner> {
     const { identity } = ticket;
     const tools = this.#tools;
     const heads = this.#heads;
-    const witness = new Witness(ticket.witness, this.#proven);
+    const witness = new Witness(ticket.witness, this.#proven, this.#witness);
+    this.#witness = witness;
     const { deploymentId } = tools;
     const authenticated = authenticatedRequest({ committed, held, receipt, witness, deploymentId });
     const { request } = authenticated;

@@ -31,6 +31,26 @@ test('a leaf is proven by the nodes of the ticket, and absence too', () => {
   assert.throws(() => new Witness([], new ProvenLeaves()).reader(before.root)(userLeafKey('ada')));
 });
 
+test('hashes of the ticket before count for the very same nodes and no others', () => {
+  const proven = new ProvenLeaves();
+  const first = new Witness(before.nodes, proven);
+  first.reader(before.root)(userLeafKey('ada'));
+  const read = new Witness(before.nodes, proven, first).reader(before.root);
+  assert.deepEqual(read(userLeafKey('bob')), user('bob', false));
+  const others = new Witness(after.nodes, new ProvenLeaves(), first);
+  assert.throws(() => others.reader(before.root)(userLeafKey('ada')));
+  assert.deepEqual(others.reader(after.root)(userLeafKey('ada')), user('ada', true));
+});
+
+test('leaves of every place of a large authority set are proven, in whatever order they are read', () => {
+  const names = Array.from({ length: 300 }, (_, index) => `user ${index}`);
+  const large = grown(names.map((name) => user(name, false)));
+  const proven = new ProvenLeaves();
+  for (const nodes of [large.nodes, large.nodes.toReversed(), []])
+    for (const name of names)
+      assert.deepEqual(new Witness(nodes, proven).reader(large.root)(userLeafKey(name)), user(name, false));
+});
+
 test('what was proven under a root needs no proof again, and says nothing under another root', () => {
   const proven = new ProvenLeaves();
   new Witness(before.nodes, proven).reader(before.root)(userLeafKey('ada'));

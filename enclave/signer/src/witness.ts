@@ -1,107 +1,120 @@
 import { equalBytes } from '@keystead/crypto/bytes';
-import { MerkleMap, mapNodeHash, type NodeSource } from '@keystead/crypto/merkle-map';
+import { mapNodeHash } from '@keystead/crypto/merkle-map';
+import { readPath } from '@keystead/crypto/merkle-path';
 import { HashMap } from '@keystead/crypto/hash-map';
-import { bytesName, Recent } from '@keystead/crypto/recent';
+import { Recent } from '@keystead/crypto/recent';
 import type { AuthorityReader } from '@keystead/protocol/authenticate';
 import { AuthorityLeaf } from '@keystead/protocol/authority';
 
-/** The authority nodes of one ticket, found by their hash. */
-class Nodes implements NodeSource {
-  readonly hashes = true;
+/** The authority nodes of one ticket, found by their hash. Each is hashed at most once. */
+class Nodes {
   readonly #given: readonly Uint8Array[];
-  readonly #hashed = new Map<string, Uint8Array>();
-  #next: number;
+  readonly #hashes: (Uint8Array | undefined)[];
+  /** Where the next node most likely is: nodes stand in the order in which they are read. */
+  #next = 0;
 
-  constructor(nodes: readonly Uint8Array[]) {
+  /** `before`: those of the ticket before, whose first nodes mostly are the same arrays. */
+  constructor(nodes: readonly Uint8Array[], before: Nodes | undefined) {
     this.#given = nodes;
-    this.#next = nodes.length;
+    this.#hashes = new Array<Uint8Array | undefined>(nodes.length).fill(undefined);
+    if (before === undefined) return;
+    for (let i = 0; i < nodes.length && nodes[i] === before.#given[i]; i += 1)
+      this.#hashes[i] = before.#hashes[i];
   }
 
-  // From the end: the last ones belong to the leaf that was read last, the wallet's, which is the one not met before.
-  node(hash: Uint8Array): Uint8Array | undefined {
-    const name = bytesName(hash);
-    const known = this.#hashed.get(name);
-    if (known !== undefined) return known;
-    while (this.#next > 0) {
-      this.#next -= 1;
-      const bytes = this.#given[this.#next]!;
-      const found = bytesName(mapNodeHash(bytes));
-      this.#hashed.set(found, bytes);
-      if (found === name) return bytes;
+  readonly node = (hash: Uint8Array): Uint8Array | undefined => {
+    const hashes = this.#hashes;
+    const { length } = hashes;
+    for (let i = 0; i < length; i += 1) if (isHash(hashes[i], hash)) return this.#found(i);
+    for (let passed = 0; passed < length; passed += 1) {
+      const i = (this.#next + passed) % length;
+      if (hashes[i] !== undefined) continue;
+      hashes[i] = mapNodeHash(this.#given[i]!);
+      if (isHash(hashes[i], hash)) return this.#found(i);
     }
     return undefined;
+  };
+
+  #found(index: number): Uint8Array {
+    this.#next = index + 1;
+    return this.#given[index]!;
   }
+}
+
+function isHash(known: Uint8Array | undefined, hash: Uint8Array): boolean {
+  return known !== undefined && known[0] === hash[0] && known[1] === hash[1] && equalBytes(known, hash);
 }
 
 /** Of all organizations: about 1 KiB each. */
 const maximumLeaves = 8192;
-/** Organizations whose authority sets stay, and the nodes of all of them: about 600 bytes each. */
+/** Organizations whose leaves stay. */
 const maximumRoots = 2048;
-const maximumNodes = 16_384;
+/** Leaves that are looked for one by one: most organizations have no more. */
+const mostInList = 8;
 
-interface ProvenRoot {
-  readonly map: MerkleMap;
-  readonly leaves: HashMap<AuthorityLeaf>;
+/** Leaves under one root. */
+class LeavesByKey {
+  readonly #keys: Uint8Array[] = [];
+  readonly #leaves: AuthorityLeaf[] = [];
+  #more: HashMap<AuthorityLeaf> | undefined;
+
+  get(key: Uint8Array): AuthorityLeaf | undefined {
+    const keys = this.#keys;
+    for (let i = 0; i < keys.length; i += 1) if (isHash(keys[i], key)) return this.#leaves[i];
+    return this.#more?.get(key);
+  }
+
+  set(key: Uint8Array, leaf: AuthorityLeaf): void {
+    if (this.#keys.length < mostInList) {
+      this.#keys.push(key);
+      this.#leaves.push(leaf);
+      return;
+    }
+    this.#more ??= new HashMap();
+    this.#more.set(key, leaf);
+  }
 }
 
 /**
- * What was proven under authority roots. A root is a hash over all of its nodes: what one witness has proven of it, no later one
- * can change. Leaves stay, and the nodes on the way to them; absence is proven anew each time.
+ * Leaves that were proven under authority roots. A root is a hash over all of its nodes: what one witness has proven of it, no
+ * later one can change. Leaves stay; absence is proven anew each time.
  */
 export class ProvenLeaves {
   #roots = newRoots();
   #leaves = 0;
-  #nodes = 0;
-  #source: NodeSource = { node: () => undefined };
 
-  /** Reads leaves under a root, with the nodes of `source` where what was proven before does not reach. */
-  reader(root: Uint8Array, source: NodeSource): AuthorityReader {
+  /** Reads leaves under a root, by the nodes of `nodes` those that were not proven before. */
+  reader(root: Uint8Array, nodes: (hash: Uint8Array) => Uint8Array | undefined): AuthorityReader {
     const proven = this.#proven(root);
     return (key) => {
-      const known = proven.leaves.get(key);
+      const known = proven.get(key);
       if (known !== undefined) return known;
-      const bytes = this.#prove(root, proven.map, key, source);
+      const bytes = readPath(root, key, nodes);
       if (bytes === undefined) return undefined;
       const leaf = AuthorityLeaf.decode(bytes);
-      proven.leaves.set(key, leaf);
+      if (this.#leaves >= maximumLeaves) this.#forget();
+      proven.set(key, leaf);
       this.#leaves += 1;
       return leaf;
     };
   }
 
-  #proven(root: Uint8Array): ProvenRoot {
+  #proven(root: Uint8Array): LeavesByKey {
     const known = this.#roots.get(root);
     if (known !== undefined) return known;
+    const proven = new LeavesByKey();
     // The root is a part of the message that it came in, which must not stay for it.
-    const own = root.slice();
-    const map = new MerkleMap(own, { hashes: true, node: (hash) => this.#node(hash) });
-    const proven = { map, leaves: new HashMap<AuthorityLeaf>() };
-    this.#roots.set(own, proven);
+    this.#roots.set(root.slice(), proven);
     return proven;
-  }
-
-  #prove(root: Uint8Array, map: MerkleMap, key: Uint8Array, source: NodeSource): Uint8Array | undefined {
-    this.#source = source;
-    // Absence has to be shown by this witness alone.
-    const bytes = map.peek(key) ?? new MerkleMap(root, source).get(key);
-    if (this.#leaves >= maximumLeaves || this.#nodes > maximumNodes) this.#forget();
-    return bytes;
-  }
-
-  #node(hash: Uint8Array): Uint8Array | undefined {
-    const bytes = this.#source.node(hash);
-    if (bytes !== undefined) this.#nodes += 1;
-    return bytes;
   }
 
   #forget(): void {
     this.#roots = newRoots();
     this.#leaves = 0;
-    this.#nodes = 0;
   }
 }
 
-const newRoots = () => new Recent<ProvenRoot, Uint8Array>(maximumRoots, new HashMap());
+const newRoots = () => new Recent<LeavesByKey, Uint8Array>(maximumRoots, new HashMap());
 
 /** What the witness of one ticket proves. */
 export class Witness {
@@ -110,15 +123,16 @@ export class Witness {
   // The roots before and after an entry, of requester and owner, are the same nearly always.
   #last: { readonly root: Uint8Array; readonly read: AuthorityReader } | undefined;
 
-  constructor(nodes: readonly Uint8Array[], proven: ProvenLeaves) {
-    this.#nodes = new Nodes(nodes);
+  /** `before`: the witness of the ticket before, of the same batch. */
+  constructor(nodes: readonly Uint8Array[], proven: ProvenLeaves, before?: Witness) {
+    this.#nodes = new Nodes(nodes, before === undefined ? undefined : before.#nodes);
     this.#proven = proven;
   }
 
   /** Leaves under an authority root; throws when a node is missing, so that absence is proven too. */
   reader(root: Uint8Array): AuthorityReader {
     if (this.#last === undefined || !equalBytes(this.#last.root, root))
-      this.#last = { root, read: this.#proven.reader(root, this.#nodes) };
+      this.#last = { root, read: this.#proven.reader(root, this.#nodes.node) };
     return this.#last.read;
   }
 }

@@ -75,11 +75,20 @@ type Child = Node | Reference;
 /** Hash (32 bytes) of a node's bytes. */
 export function mapNodeHash(bytes: Uint8Array): Uint8Array {
   assertBytes('bytes', bytes);
+  const length = DOMAIN.length + bytes.length;
+  if (length <= scratch.length) {
+    scratch.set(bytes, DOMAIN.length);
+    return sha256(scratch.subarray(0, length));
+  }
   const input = new Uint8Array(DOMAIN.length + bytes.length);
   input.set(DOMAIN);
   input.set(bytes, DOMAIN.length);
   return sha256(input);
 }
+
+// A hash reads its input once: nearly no node needs an array of its own for it.
+const scratch = new Uint8Array(4096);
+scratch.set(DOMAIN);
 
 /** Root of the map without entries: 32 zero bytes. */
 export function emptyMapRoot(): Uint8Array {
@@ -404,11 +413,11 @@ export function bitAt(bytes: Uint8Array, bit: number): 0 | 1 {
   return ((bytes[bit >> 3]! >> (7 - (bit & 7))) & 1) as 0 | 1;
 }
 
-/** Index of the first of `length` bits in which the two differ; `length` when none does. */
-export function firstDifference(a: Uint8Array, b: Uint8Array, length: number): number {
+/** Index of the first of `length` bits in which the two differ; `length` when none does. `a` counts from the byte at `offset`. */
+export function firstDifference(a: Uint8Array, b: Uint8Array, length: number, offset = 0): number {
   const count = (length + 7) >> 3;
   for (let i = 0; i < count; i++) {
-    const difference = a[i]! ^ b[i]!;
+    const difference = a[offset + i]! ^ b[i]!;
     if (difference !== 0) return Math.min(length, i * 8 + Math.clz32(difference) - 24);
   }
   return length;

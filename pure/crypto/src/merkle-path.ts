@@ -1,5 +1,4 @@
 import { CryptoError } from './crypto-error.ts';
-import { equalBytes } from './bytes.ts';
 import {
   BRANCH,
   bitAt,
@@ -34,16 +33,16 @@ export function readPath(
     if (bytes === undefined) throw new MissingNodeError(new Uint8Array(hash));
     each?.(hash, bytes);
     if (bytes[0] === LEAF && bytes.length >= 1 + KEY_LENGTH) {
-      const own = bytes.subarray(1, 1 + KEY_LENGTH);
-      if (firstDifference(own, key, shared) < shared) throw malformed();
-      return equalBytes(own, key) ? bytes.subarray(1 + KEY_LENGTH) : undefined;
+      const agreed = firstDifference(bytes, key, 8 * KEY_LENGTH, 1);
+      if (agreed < shared) throw malformed();
+      return agreed === 8 * KEY_LENGTH ? bytes.subarray(1 + KEY_LENGTH) : undefined;
     }
     const bit = bytes[1];
     if (bytes[0] !== BRANCH || bit === undefined || bit < shared) throw malformed();
     const end = 2 + ((bit + 7) >> 3);
     if (bytes.length !== end + 2 * HASH_LENGTH) throw malformed();
     if ((bit & 7) !== 0 && (bytes[end - 1]! & (0xff >> (bit & 7))) !== 0) throw malformed();
-    const agreed = firstDifference(bytes.subarray(2, end), key, bit);
+    const agreed = firstDifference(bytes, key, bit, 2);
     if (agreed < shared) throw malformed();
     if (agreed < bit) return undefined;
     const child = end + HASH_LENGTH * bitAt(key, bit);
