@@ -13,6 +13,7 @@ import {
 import { parsePolicy } from './language/parse-text.ts';
 import type { Usage } from './limits.ts';
 import { quoteOf } from './never/charges.ts';
+import type { PolicyRequest } from './request.ts';
 import { agreedQuotes } from '../testing/quotes.ts';
 
 test('a receipt is decided again to the same bytes, and one that was changed is not', () => {
@@ -234,6 +235,9 @@ test('a price that there was not, and a counter whose past is not known, are in 
   assert.deepEqual(unpriced.usage.quotes, [{ asset: 'solana:x/slip44:501', policy: 0, record: null }]);
   assert.equal(usageOfReceipt(unpriced).quotes('solana:x/slip44:501', 0), undefined);
   assert.equal(verifyReceipt(receiptText(unpriced)), true);
+  // A member that is undefined is none.
+  const undefinedOnes = { ...plainRequest(), readings: undefined } as unknown as PolicyRequest;
+  assert.equal(receiptText({ ...unpriced, request: undefinedOnes }), receiptText(unpriced));
   const full: Usage = { spent: () => 'full', quotes: () => quoteOf(1n, 2, 5) };
   const lost = decideWithReceipt([{ name: 'p', document }], plainRequest(), full, 5);
   assert.deepEqual(lost.usage.spent, [{ scope: 'usd', after: -1, policy: 0, sum: 'full' }]);

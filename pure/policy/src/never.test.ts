@@ -415,6 +415,57 @@ describe('what a policy can never allow', () => {
       assert.ok(found.result === 'unknown' && found.why !== '');
     });
 
+  const hour = 'rolling(duration("1h"))';
+  const day = 'rolling(duration("24h"))';
+  const fixed = (seconds: number) => `fixed(duration("${seconds}s"), timestamp("2026-01-01T00:00:00Z"))`;
+  const shared: readonly (readonly [watched: string, binding: string, result: string])[] = [
+    [`amount per asset over ${hour}`, `amount per asset over ${day}`, 'proven'],
+    [`amount per asset over ${day}`, `amount per asset over ${day}`, 'proven'],
+    [`amount per asset over ${day}`, `amount per asset over ${hour}`, 'counterexample'],
+    [`amount per asset over ${day}`, 'amount per asset over lifetime', 'proven'],
+    [`amount per asset over ${fixed(60)}`, 'amount per asset over lifetime', 'proven'],
+    ['amount per asset over lifetime', `amount per asset over ${day}`, 'counterexample'],
+    ['amount per asset over transaction', `amount per asset over ${hour}`, 'proven'],
+    [`amount per asset over ${hour}`, 'amount per asset over transaction', 'counterexample'],
+    [`amount per asset over ${fixed(60)}`, `amount per asset over ${fixed(60)}`, 'proven'],
+    [`amount per asset over ${fixed(60)}`, `amount per asset over ${fixed(90)}`, 'counterexample'],
+    [`amount per asset over ${fixed(60)}`, `amount per asset over ${day}`, 'counterexample'],
+    [`amount per asset over ${hour}`, `amount per asset over ${fixed(60)}`, 'counterexample'],
+    // One counter, however it is written.
+    [`amount per asset, user over ${hour}`, `amount per user, asset over ${day}`, 'proven'],
+    [
+      `amount per asset across destination in few across user in ["u", "v"] over ${hour}`,
+      `amount per asset across user in ["v", "u"] across destination in ["bob", "alice"] over ${day}`,
+      'proven',
+    ],
+    // And not one that only looks like it.
+    [`amount per asset over ${hour}`, `amount per asset, user over ${day}`, 'counterexample'],
+    [`amount per asset over ${hour}`, `amount per asset across user in ["u"] over ${day}`, 'counterexample'],
+    [
+      `amount per asset across user in ["u"] over ${hour}`,
+      `amount per asset across user in ["u", "v"] over ${day}`,
+      'counterexample',
+    ],
+    [
+      `amount per asset across user in ["u"] over ${hour}`,
+      `amount per asset across wallet in ["u"] over ${day}`,
+      'counterexample',
+    ],
+    [`amount per asset over ${hour}`, `amount per asset excluding own over ${day}`, 'counterexample'],
+    [`amount per asset excluding own over ${hour}`, `amount per asset excluding own over ${day}`, 'proven'],
+    [`amount per asset over ${hour}`, `usd per asset over ${day}`, 'counterexample'],
+  ];
+  for (const [watched, binding, result] of shared)
+    it(`that ${watched} is never more than what binds over ${binding.slice(0, 60)}: ${result}`, () => {
+      const document = parsePolicy(`policy 1; list few = ["alice", "bob"];
+        allow "a" on sign-transaction when usage["w"] > 5;
+        limit "w" on sign-typed-data ${watched} max 900; limit "b" on sign-transaction ${binding} max 5;`);
+      const never = parseCondition('action.class == "sign-transaction"');
+      const found = checkNever(document, never);
+      assert.equal(found.result, result);
+      if (found.result === 'counterexample') assertReplays(document, never, found.receipt);
+    });
+
   it('takes the usage of a limit that there is not for missing', () => {
     const when: Condition = { field: 'usage["l"]', operator: '>=', value: '0' };
     const document: PolicyDocument = { version: 1, rules: [{ id: 'a', effect: 'allow', when }] };
