@@ -428,8 +428,9 @@ describe('what a policy can never allow', () => {
     ['amount per asset over transaction', `amount per asset over ${hour}`, 'proven'],
     [`amount per asset over ${hour}`, 'amount per asset over transaction', 'counterexample'],
     [`amount per asset over ${fixed(60)}`, `amount per asset over ${fixed(60)}`, 'proven'],
-    [`amount per asset over ${fixed(60)}`, `amount per asset over ${fixed(90)}`, 'counterexample'],
-    [`amount per asset over ${fixed(60)}`, `amount per asset over ${day}`, 'counterexample'],
+    // The one row that is tried lies in both windows, and proves nothing.
+    [`amount per asset over ${fixed(60)}`, `amount per asset over ${fixed(90)}`, 'unknown'],
+    [`amount per asset over ${fixed(60)}`, `amount per asset over ${day}`, 'unknown'],
     [`amount per asset over ${hour}`, `amount per asset over ${fixed(60)}`, 'counterexample'],
     // One counter, however it is written.
     [`amount per asset, user over ${hour}`, `amount per user, asset over ${day}`, 'proven'],
