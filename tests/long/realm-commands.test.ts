@@ -109,6 +109,34 @@ describe('keystead realm', () => {
       (error) => error instanceof RecoveryError && error.code === 'guesses-refused',
     );
 
+    // A ladder and a lock before the cap: the guess is not evaluated, not counted, and the client says when it may come.
+    for (const wrong of ['--guesses 3-21', '--guesses 2-20', '--guesses 9-3', '--delays -1', '--soft-lock 2'])
+      await command(`tenant shop ${wrong}`, 2);
+    await command('tenant shop --guesses 4-9 --delays 0,86400 --soft-lock 1:86400');
+    await until(() =>
+      client.register({ pin: '1234', secret, info: '', guesses: 3 }).then(
+        () => false,
+        (error) => (error as RecoveryError).code === 'guesses-refused',
+      ),
+    );
+    await client.register({ pin: '1234', secret, info: '', guesses: 4 });
+    const guess = (pin: string) =>
+      client.recover({ pin, info: '' }).then(
+        () => 'recovered',
+        (error: RecoveryError) => [error.code, error.guessesRemaining, error.retryAfterSeconds],
+      );
+    assert.deepEqual(await guess('0001'), ['invalid-pin', 3, undefined]);
+    assert.deepEqual(await guess('0002'), ['invalid-pin', 2, undefined]);
+    const [code, , wait] = await guess('1234');
+    assert.equal(code, 'guess-early');
+    assert.ok(Number(wait) > 86_000 && Number(wait) <= 86_400, String(wait));
+    // Without the ladder the lock begins with the last guess; without both the right PIN is taken at once.
+    await command('tenant shop --delays none');
+    await until(async () => (await guess('0003'))[0] === 'invalid-pin');
+    assert.equal((await guess('1234'))[0], 'guess-early');
+    await command('tenant shop --soft-lock none');
+    await until(async () => (await guess('1234')) === 'recovered');
+
     const refused = await command(`decommission --address ${realm.address}`, 1);
     assert.match(refused.stderr, /1 registrations depend on this realm/);
     await assert.rejects(

@@ -25,9 +25,10 @@ export async function stretchIn(
     return await new Promise<Uint8Array>((resolve, reject) => {
       worker.onmessage = ({ data }: MessageEvent<{ stretched?: Uint8Array }>) =>
         data.stretched === undefined
-          ? reject(new TypeError('the PIN was not stretched'))
+          ? reject(new RecoveryError('pin-not-stretched', { detail: 'the worker gave nothing' }))
           : resolve(data.stretched);
-      worker.onerror = () => reject(new TypeError('the worker that stretches the PIN did not start'));
+      worker.onerror = () =>
+        reject(new RecoveryError('pin-not-stretched', { detail: 'the worker did not start, or ended' }));
       signal?.addEventListener('abort', () => reject(new RecoveryError('aborted')), { once: true });
       worker.postMessage(input);
     });

@@ -10,6 +10,8 @@ export const recoveryErrors = {
   'guesses-refused': 'choose a number of guesses that the realms allow',
   'registrations-closed': 'register with other realms: this one is being taken out of service',
   'device-stamp-needed': 'name a device key: these realms take only registrations that one stamps',
+  'pin-not-stretched':
+    'see that the page may start the worker of the package and that memory is left; nothing was sent, no guess was spent',
   'input-refused': 'correct the input that is named',
   unavailable: 'try again later: fewer realms answered than are needed',
   'outcome-unknown': 'a guess may have been counted without an answer: ask guessesRemaining before the next',
