@@ -58,7 +58,7 @@ const partForRequests = 1 / 16;
 const maximumLeaves = 4_096;
 const maximumCells = 8_192;
 const maximumCounters = 2_048;
-const maximumPages = 512;
+const maximumPages = 256;
 /**
  * Nodes of authority and state maps, by hash, and what was read from them. All of it is addressed by content: what was true
  * under a root stays true.

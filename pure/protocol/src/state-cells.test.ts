@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { hexDecode, hexEncode } from '@keystead/crypto/hex';
 import {
@@ -175,3 +176,47 @@ describe('a page', () => {
     assert.equal(writtenPage(second.page, new Map([[3, short]])).own.size, 0);
   });
 });
+
+describe('vectors/keystead/state.json', () => {
+  const { counters } = JSON.parse(
+    readFileSync(new URL('../../../vectors/keystead/state.json', import.meta.url), 'utf8'),
+  ) as { counters: Vectors };
+  const bytesOf = (text: string): Uint8Array => hexDecode(text.slice(2));
+  const rowsOf = (rows: PlainRows): CounterRow[] => rows.map(([time, total]) => [time, BigInt(total)]);
+
+  it('names counters and places', () => {
+    for (const { scope, counter } of counters.scopes) assert.equal(counterName(scope), counter);
+    for (const { place, name } of counters.places) assert.equal(placeName(place), name);
+  });
+
+  it('encodes rows, counters, places and pages', () => {
+    for (const { rows, bytes } of counters.rows) {
+      assert.deepEqual(SegmentCell.encode(rowsOf(rows)), bytesOf(bytes));
+      assert.deepEqual(SegmentCell.decode(bytesOf(bytes)), rowsOf(rows));
+    }
+    const { open, sealed, bytes } = counters.usage;
+    assert.deepEqual(UsageCell.encode({ open: open.map(rowsOf), sealed }), bytesOf(bytes));
+    for (const { cell, bytes: encoded } of counters.cells) {
+      const decoded = PlaceCell.decode(bytesOf(encoded));
+      assert.deepEqual(PlaceCell.encode(decoded), bytesOf(encoded));
+      const plain = JSON.stringify(decoded, (_, value) =>
+        typeof value === 'bigint' ? String(value) : value,
+      );
+      assert.deepEqual(JSON.parse(plain), cell);
+    }
+    const slots = counters.page.slots.map(
+      ([slot, value]) => [slot, value === null ? undefined : bytesOf(value)] as const,
+    );
+    assert.deepEqual(encodePage(new Map(slots)), bytesOf(counters.page.bytes));
+  });
+});
+
+type PlainRows = readonly (readonly [time: number, total: string])[];
+interface Vectors {
+  readonly scopes: readonly { readonly scope: string; readonly counter: string }[];
+  readonly places: readonly { readonly place: string; readonly name: string }[];
+  readonly rows: readonly { readonly rows: PlainRows; readonly bytes: string }[];
+  readonly usage: { readonly open: readonly PlainRows[]; readonly sealed: number[]; readonly bytes: string };
+  readonly cells: readonly { readonly cell: unknown; readonly bytes: string }[];
+  readonly page: { readonly slots: readonly (readonly [number, string | null])[]; readonly bytes: string };
+}
