@@ -11,6 +11,7 @@ import { Draft } from '@keystead/enclave-policy/draft';
 import { emptyHead, Organization, organizationKeys } from '@keystead/enclave-policy/organization';
 import { Places } from '@keystead/enclave-policy/places';
 import { NodeCache } from '@keystead/enclave-policy/rows';
+import { emptyEntry } from '@keystead/enclave-policy/testing/entries';
 import { reserve, usageOf } from '@keystead/enclave-policy/usage';
 import { EvaluationContext } from '@keystead/policy/evaluation';
 import { placesOf } from '@keystead/policy/exclusive';
@@ -18,7 +19,6 @@ import type { LimitDocument } from '@keystead/policy/language/document';
 import { checkLimit, type CompiledLimit, compileLimit } from '@keystead/policy/limits';
 import { plainRequest } from '@keystead/policy/testing/plain';
 import { zeroHash } from '@keystead/protocol/entry';
-import { emptyEntry } from '../../enclave/policy/testing/entries.ts';
 
 const id = new Uint8Array(16).fill(1);
 const keys = organizationKeys(SecretBytes.take(new Uint8Array(32).fill(5)), id);
