@@ -402,7 +402,7 @@ describe('what a policy can never allow', () => {
       [
         'time.now.getHours("UTC") == 12',
         ...Array.from(
-          { length: 17 },
+          { length: 40 },
           (_, index) => `(subject.traits["a${index}"] == "x" || subject.traits["b${index}"] == "x")`,
         ),
       ].join(' && '),
