@@ -21,6 +21,34 @@ withStack({}, async (stack) => {
   const open = { version: 1, rules: [{ id: 'all', effect: 'allow', when: { constant: true } }] };
   const agent = await scene.user('agent', open);
   for (const lamports of sent) assert.equal((await scene.sends(agent, lamports)).status, 200);
+  // What is denied by a rule, by a limit, by a missing approval and by a ceiling.
+  const bound = { every: 'effects.outflows', where: { field: 'item.amount', operator: '<=', value: '1000' } };
+  const larger = { every: 'effects.outflows', where: { field: 'item.amount', operator: '>', value: '8000' } };
+  const bounded = await scene.user('bounded', {
+    version: 1,
+    rules: [
+      { id: 'small', effect: 'allow', when: bound },
+      { id: 'agreed', effect: 'allow', when: larger, approvals: 1 },
+    ],
+    limits: [
+      {
+        id: 'once',
+        meter: 'count',
+        per: ['user'],
+        on: ['sign-transaction'],
+        window: { kind: 'lifetime' },
+        max: '1',
+      },
+    ],
+  });
+  for (const [lamports, status] of [
+    [2000, 403],
+    [3000, 403],
+    [500, 200],
+    [600, 429],
+    [9000, 429],
+  ] as const)
+    assert.equal((await scene.sends(bounded, lamports)).status, status, String(lamports));
   home = stack.home;
   organization = scene.organizationId;
   // Of what others ask for later, a policy that is tried has a word; what was before is not its own.
@@ -73,6 +101,34 @@ limit "day" amount per wallet, asset over rolling(duration("24h")) max ${1000 + 
   };
   assert.deepEqual([decided, refused.length, unseen], [6, 3, []]);
   for (const { receipt } of refused) assert.equal(verifyReceipt(JSON.stringify(receipt)), true);
+});
+
+test('policy simulate says what a draft would have let pass of what policies denied, each for itself', async () => {
+  const draft = (most: number) => `policy 1;
+allow "all" on sign-transaction when effects.outflows.all(o, o.amount <= ${most});
+limit "day" amount per wallet, asset over rolling(duration("24h")) max ${500 + 3000 + 2 * FEE};`;
+  const wider = await simulated(draft(3000), '--user', 'bounded');
+  assert.equal(wider.code, 0, wider.said);
+  const [refused, passed, ...lines] = wider.out.trimEnd().split('\n');
+  assert.equal(refused, 'would have refused 0 of 1');
+  assert.equal(passed, 'would have let pass 3 of 4 that were denied');
+  assert.equal(lines.length, 3);
+  for (const line of lines) assert.match(line, / bounded {2}signTransaction {2}draft\/all: pass/);
+
+  const some = await simulated(draft(2500), '--user', 'bounded', '--json');
+  const {
+    decided,
+    denied,
+    passed: receipts,
+  } = JSON.parse(some.out) as {
+    decided: number;
+    denied: number;
+    passed: { position: number; receipt: object }[];
+  };
+  assert.deepEqual([decided, denied, receipts.length], [1, 4, 2]);
+  for (const { receipt } of receipts) assert.ok(verifyReceipt(JSON.stringify(receipt)));
+  const none = await simulated('policy 1;', '--user', 'bounded');
+  assert.match(none.out, /^would have refused 1 of 1\n.*\nwould have let pass 0 of 4 that were denied\n/);
 });
 
 test('policy simulate refuses nothing under the policy that stood, and says which fields no ledger keeps', async () => {

@@ -53,15 +53,16 @@ export function decideRequest(
   now: number,
 ): Decided {
   const time = Math.max(now, organization.tailTime);
+  const read: ReadUse = { use: null };
   try {
-    return allowed(environment, pending, organization, caller, time);
+    return allowed(environment, pending, organization, caller, time, read);
   } catch (thrown) {
     if (!(thrown instanceof KmsError) && !isDomainError(thrown)) throw thrown;
     const error = toKmsError(thrown);
     const means = error.status !== 400 || decidedCodes.has(error.code);
     if (!means || error.status === 413 || error.status >= 500 || caller === null) throw error;
     const draft = new Draft(organization);
-    return denied(pending, draft, time, waitingFor(pending, draft, caller, time, error));
+    return denied(pending, draft, time, waitingFor(pending, draft, caller, time, error), read);
   }
 }
 
@@ -98,16 +99,27 @@ function isDomainError(thrown: unknown): boolean {
   return thrown instanceof Error && thrown.name === 'ChainError';
 }
 
-function denied(pending: Pending, draft: Draft, time: number, error: KmsError): Decided {
+/** What was read of a request before it was refused. */
+interface ReadUse {
+  use: Use | null;
+}
+
+/** Effects of what was denied stand in its entry up to this size: whoever may do nothing fills the ledger no faster. */
+const largestDeniedEffects = 4096;
+
+function denied(pending: Pending, draft: Draft, time: number, error: KmsError, { use }: ReadUse): Decided {
+  const effects = encodeEffects(use?.effects ?? null);
+  const isKept = effects.length <= largestDeniedEffects;
   const entry = buildEntry(pending, draft, time, {
     kind: entryKind.decision,
     outcome: outcomeDeny,
     code: error.code,
     rule: String(error.extra?.rule ?? ''),
     trace: Array.isArray(error.extra?.trace) ? error.extra.trace.map(String) : [],
-    effects: new Uint8Array(0),
+    effects: isKept ? effects : new Uint8Array(0),
     reservations: [],
-    keyUse: undefined,
+    // Nobody signs on a denial: it says what a later policy would be asked.
+    keyUse: isKept ? use?.keyUse : undefined,
     result: errorBytes(error),
     counterpart: undefined,
     narrowing: false,
@@ -121,6 +133,7 @@ function allowed(
   organization: Organization,
   caller: Caller | null,
   time: number,
+  read: ReadUse,
 ): Decided {
   const { request } = pending;
   const draft = new Draft(organization);
@@ -134,6 +147,7 @@ function allowed(
     request.kind === 'use' || (request.kind === 'make' && making === null)
       ? keyUseOf(pending, draft, environment.organizationOf, time)
       : null;
+  read.use = use;
   const applied = applyPolicy(pending, draft, caller, use, time);
   const { decision } = applied;
   const approvals = approvalsOf({

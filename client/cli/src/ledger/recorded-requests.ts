@@ -19,6 +19,8 @@ export interface RecordedRequest {
   /** Milliseconds since 1970. */
   readonly time: number;
   readonly request: PolicyRequest;
+  /** By which code and rule it was denied; null when it was allowed. */
+  readonly denied: { readonly code: string; readonly rule: string } | null;
   readonly quotes: (asset: string) => QuoteRecord | undefined;
 }
 
@@ -35,7 +37,8 @@ interface WalletCell {
 }
 
 /**
- * The requests of a chain that were allowed and used a key, in order. What policies see besides the bytes (users, wallets,
+ * The requests of a chain that used a key, or were denied when they would have, in order; of denied ones those whose effects the
+ * ledger keeps. What policies see besides the bytes (users, wallets,
  * prices) is what the entries before had written (spec/state.md §3, §4).
  */
 export function* recordedRequests(rows: Iterable<EntryRow>): Iterable<RecordedRequest> {
@@ -46,7 +49,13 @@ export function* recordedRequests(rows: Iterable<EntryRow>): Iterable<RecordedRe
     const entry = Entry.decode(bytes.subarray(0, bytes.length - macBytes));
     const request = requestOf(entry, cells, authenticators, roots);
     if (request !== null)
-      yield { position: entry.position, time: entry.time, request, quotes: quotesOf(cells) };
+      yield {
+        position: entry.position,
+        time: entry.time,
+        request,
+        denied: entry.decision.outcome === outcomeAllow ? null : entry.decision,
+        quotes: quotesOf(cells),
+      };
     for (const { key, value } of entry.cells)
       if (value === undefined) cells.delete(key);
       else if (/^(?:user|wallet|price)\/|^organization$/.test(key))
@@ -71,8 +80,7 @@ function requestOf(
   roots: ReadonlyMap<string, boolean>,
 ): PolicyRequest | null {
   const { keyUse } = entry;
-  if (entry.kind !== entryKind.decision || entry.decision.outcome !== outcomeAllow || keyUse === undefined)
-    return null;
+  if (entry.kind !== entryKind.decision || keyUse === undefined) return null;
   const caller = authenticators.get(hexEncode(entry.authenticator));
   if (caller === undefined) return null;
   const walletId = formatUuid(keyUse.walletId);

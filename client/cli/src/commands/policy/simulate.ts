@@ -22,12 +22,15 @@ const shown = 20;
 
 export const policySimulate: Command = {
   words: ['policy', 'simulate'],
-  summary: 'what a policy would have refused of what the ledger says was allowed',
+  summary:
+    'what a policy would have refused of what the ledger says was allowed, and let pass of what was denied',
   details: [
     'Decides every recorded use of a key under the file alone, in order, as if it had stood from the first entry: what it',
     'would have let pass takes up room in its limits. The chain is verified first. The ledger keeps no origin, no network',
     'of a submission and no releases: rules that name the first two see none, and what was released counts as spent.',
-    '--json has a receipt of each refusal, which policy explain --receipt decides again.',
+    'Of what policies denied it lists what the file would have let pass, each for itself: that takes up no room. What is larger',
+    'than the ledger keeps of a denial is not among it.',
+    '--json has a receipt of each, which policy explain --receipt decides again.',
   ].join('\n'),
   positionals: [{ name: 'file' }],
   options: {
@@ -55,29 +58,25 @@ export const policySimulate: Command = {
           `the chain is not whole: position ${bad.position}: ${bad.what}`,
           'see keystead ledger verify',
         );
-      const { count, refused } = simulated(document, recordedRequests(chain.rows()), user);
+      const { count, refused, denied, passed } = simulated(document, recordedRequests(chain.rows()), user);
       const unseen = [
         ...unrecordedFields.filter((field) => JSON.stringify(document).includes(`"${field}"`)),
         // Entries hold effects as no policy's descriptions read them, and not the bytes.
         ...(['calls', 'owners'] as const).filter((member) => document[member] !== undefined),
       ];
-      const lines = refused.slice(0, shown).map(({ position, receipt }) => {
-        const { request, now, decision } = receipt;
-        return `  ${position}  ${new Date(now).toISOString()}  ${request.subject.username}  ${request.action}  ${decision.trace.at(-1)!}`;
-      });
       return {
         json: {
           decided: count,
-          refused: refused.map(({ position, receipt }) => ({
-            position,
-            receipt: JSON.parse(receiptText(receipt)) as object,
-          })),
+          refused: refused.map(inJson),
+          denied,
+          passed: passed.map(inJson),
           unseen,
         },
         text: [
           `would have refused ${refused.length} of ${count}`,
-          ...lines,
-          ...(refused.length > shown ? [`  and ${refused.length - shown} more: --json has all of them`] : []),
+          ...linesOf(refused),
+          ...(denied === 0 ? [] : [`would have let pass ${passed.length} of ${denied} that were denied`]),
+          ...linesOf(passed),
           ...unseen.map((field) => `the ledger does not keep ${field}: rules that name it saw none`),
         ].join('\n'),
       };
@@ -87,24 +86,66 @@ export const policySimulate: Command = {
   },
 };
 
-interface Refused {
+interface Decided {
   readonly position: number;
   readonly receipt: DecisionReceipt;
 }
+
+const inJson = ({ position, receipt }: Decided): object => ({
+  position,
+  receipt: JSON.parse(receiptText(receipt)) as object,
+});
+
+function linesOf(decided: readonly Decided[]): string[] {
+  const lines = decided.slice(0, shown).map(({ position, receipt }) => {
+    const { request, now, decision } = receipt;
+    return `  ${position}  ${new Date(now).toISOString()}  ${request.subject.username}  ${request.action}  ${decision.trace.at(-1)!}`;
+  });
+  return decided.length > shown
+    ? [...lines, `  and ${decided.length - shown} more: --json has all of them`]
+    : lines;
+}
+
+/** What policies deny: not what waits, which is recorded when it is asked again, nor what no policy could let pass. */
+const byPolicies: ReadonlySet<string> = new Set([
+  'policy-denied',
+  'policy-too-complex',
+  'rate-limit-exceeded',
+  'raw-payload-not-permitted',
+  'spending-limit-exceeded',
+  'transaction-blocked',
+]);
+
+const isByPolicy = ({ code, rule }: NonNullable<RecordedRequest['denied']>): boolean =>
+  byPolicies.has(code) && rule !== 'ceiling';
 
 function simulated(
   document: PolicyDocument,
   requests: Iterable<RecordedRequest>,
   user: string | undefined,
-): { readonly count: number; readonly refused: readonly Refused[] } {
+): {
+  readonly count: number;
+  readonly refused: readonly Decided[];
+  /** How many of those that were denied could be decided again. */
+  readonly denied: number;
+  readonly passed: readonly Decided[];
+} {
   const counters = new Map<string, Counter>();
-  const refused: Refused[] = [];
+  const refused: Decided[] = [];
+  const passed: Decided[] = [];
   let count = 0;
-  for (const { position, time, request, quotes } of requests) {
+  let deniedCount = 0;
+  for (const { position, time, request, denied, quotes } of requests) {
     if (user !== undefined && request.subject.username !== user) continue;
-    count += 1;
+    if (denied !== null && !isByPolicy(denied)) continue;
+    if (denied === null) count += 1;
+    else deniedCount += 1;
     const usage: Usage = { spent: (scope, after) => counters.get(scope)?.spent(after) ?? 0n, quotes };
     const receipt = decideWithReceipt([{ name: 'draft', document }], request, usage, time);
+    if (denied !== null) {
+      if (receipt.decision.outcome === 'allow') passed.push({ position, receipt });
+      continue;
+    }
     if (receipt.decision.outcome === 'deny') refused.push({ position, receipt });
     for (const { scope, amount } of receipt.decision.reservations) {
       const counter = counters.get(scope) ?? new Counter();
@@ -112,7 +153,7 @@ function simulated(
       counter.add(time, amount);
     }
   }
-  return { count, refused };
+  return { count, refused, denied: deniedCount, passed };
 }
 
 /** One counter of a limit, in memory. */
