@@ -100,6 +100,11 @@ async function runTests(files: string[], timeout: number, deadline: number): Pro
   };
   stream.on('test:stdout', (data) => keep(data.file, data.message));
   stream.on('test:stderr', (data) => keep(data.file, data.message));
+  // Figures and seeds of the long tests are for people: nobody sees them elsewhere.
+  if (long)
+    stream.on('test:diagnostic', ({ file, message }) => {
+      if (file !== undefined && !summary.test(message)) say(`${relative(ROOT, file)}: ${message}`);
+    });
   stream.on('test:fail', (data) => {
     const error = data.details.error as (Error & { failureType?: string }) | undefined;
     // A parent fails because of its children, which have been printed.
@@ -137,6 +142,8 @@ async function runTests(files: string[], timeout: number, deadline: number): Pro
   return count;
 }
 
+/** What the runner says of a whole file. */
+const summary = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) /;
 const lastLines = (text: string, limit: number) => text.trimEnd().split('\n').slice(-limit).join('\n');
 const indent = (text: string) => text.replace(/^/gm, '     ');
 

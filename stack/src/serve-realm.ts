@@ -21,7 +21,7 @@ export function serveRealm(readOptions: () => StackOptions): Promise<void> {
     if (existsSync(join(home, 'decommissioned.json')))
       throw new StackError(
         `the realm of ${home} was taken out of service`,
-        'no registration depends on it; start a new realm with an empty KEYSTEAD_HOME',
+        'decommissioned.json there says when and why; start a new realm with an empty KEYSTEAD_HOME, or remove that file to serve who still depends on this one',
         { exitCode: 78 },
       );
     const running = await startRealms(

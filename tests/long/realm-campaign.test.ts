@@ -141,4 +141,94 @@ describe('keystead realm plan, migrate and campaign', () => {
       await own.changePin({ backupName, pin, newPin: '472936' });
     }
   });
+
+  test('end a realm by force with the names of exactly those who lose their backup, and of nobody who is not on the list', async () => {
+    const keeper = world.keeperHome;
+    // Of two realms one goes: 2 of 2 is lost. Of three it goes as well: 2 of 3 is left with two.
+    const pair = withOperators(world.someOf([2, 3], 2), ['ada', 'bob']);
+    const three = withOperators(world.someOf([1, 2, 3], 2), ['cy', 'ada', 'bob']);
+    const next = withOperators(world.someOf([0, 1, 3], 2), ['dan', 'cy', 'bob']);
+    for (const [name, value] of Object.entries({ pair, three, next })) write(`${name}.json`, value);
+    const settings = join(keeper, 'settings.json');
+    const keeperSettings = () => JSON.parse(readFileSync(settings, 'utf8')) as { realms: string[] };
+    const all = world.realms.realms.map(({ id }) => id);
+    // The test before has closed one.
+    for (const { home } of world.realms.realms) {
+      const known = readFileSync(join(home, 'tenants.json'), 'utf8');
+      await world.realms.configure(home, known.replaceAll('"closed": true', '"closed": false'));
+    }
+    await world.realms.configure(keeper, JSON.stringify({ ...keeperSettings(), realms: all }));
+    const made = async (configuration: ConfigurationDocument) => {
+      const person = await world.person();
+      await world.device(person, { configuration }).create({ backupName, pin });
+      return person;
+    };
+    const [loses, keeps] = [await made(pair), await made(three)];
+    const recovers = async (person: typeof loses, clients: Partial<SeedlessOptions>) => {
+      const device = world.device(person, clients);
+      await device.recover({ backupName, pin });
+      return device;
+    };
+
+    await command('plan --from three.json --to next.json --out forced-plan.json');
+    writeFileSync(path('few'), `${keeps.organizationId}\n`);
+    writeFileSync(path('both'), `${loses.organizationId}\n${keeps.organizationId}\n`);
+    const started = (name: string) =>
+      command(`campaign start --plan forced-plan.json --users ${name} --campaign ${name}.json`);
+    await started('few');
+    await started('both');
+    const finish = (name: string, more = '') =>
+      `campaign finish --campaign ${name}.json --home ${keeper} --clients forced.json ${more}`;
+    const forced = '--force --release release.json';
+    assert.match((await command(finish('both'), 1)).stderr, /2 backups wait/);
+    assert.match((await command(finish('few', forced), 1)).stderr, /1 backups .* not on the campaign/);
+    assert.match(
+      (await command(finish('both', forced), 1)).stderr,
+      /1 organizations would lose .* not named/,
+    );
+    const tooMany = await command(finish('both', `${forced} --lose both`), 1);
+    assert.match(tooMany.stderr, /1 organizations are named and lose nothing/);
+    assert.deepEqual(keeperSettings().realms.toSorted(), all.toSorted(), 'nothing was changed');
+    await recovers(loses, { configuration: pair });
+
+    writeFileSync(path('lose'), `${loses.organizationId}\n`);
+    await command(finish('both', `${forced} --lose lose`));
+    const clients = read<Partial<SeedlessOptions>>('forced.json');
+    assert.deepEqual(clients, { configuration: next, previousConfigurations: [three] });
+    const audit = read<{ forced: { lost: string[]; weakened: number } }>('both.json').forced;
+    assert.deepEqual([audit.lost, audit.weakened], [[loses.organizationId], 1]);
+    assert.deepEqual(keeperSettings().realms.toSorted(), next.realms.map(({ id }) => id).toSorted());
+    await assert.rejects(recovers(loses, { configuration: pair }));
+    const device = await recovers(keeps, clients);
+
+    const leaving = world.realms.realms.find(({ id }) => id === three.realms[1]!.id)!;
+    const decommission = `decommission --home ${leaving.home} --address ${leaving.address}`;
+    const tenants = readFileSync(join(leaving.home, 'tenants.json'), 'utf8');
+    // The figure is the enclave's, once a second.
+    await until(async () =>
+      /2 registrations depend on this realm/.test((await shell.run(`keystead realm ${decommission}`)).stderr),
+    );
+    const document = read<{ generations: Record<string, number> }>('release.json');
+    assert.deepEqual(document.generations, { [leaving.id]: 2 });
+    write('less.json', { ...document, generations: { [leaving.id]: 1 } });
+    write('other.json', { ...document, generations: {} });
+    const less = await command(`${decommission} --force --release less.json`, 1);
+    assert.match(less.stderr, /2 registrations .* accounts for 1/);
+    assert.match(
+      (await command(`${decommission} --force --release other.json`, 1)).stderr,
+      /no release of realm/,
+    );
+    await command(`${decommission} --force --release release.json`);
+    const mark = JSON.parse(readFileSync(join(leaving.home, 'decommissioned.json'), 'utf8')) as {
+      registered: number;
+      forced: unknown;
+    };
+    assert.deepEqual([mark.registered, mark.forced], [2, document]);
+    // Who kept a threshold moves on without the realm that went; what was given up is there again with it.
+    assert.deepEqual(await device.migrate({ backupName, pin }), { migrated: true });
+    await recovers(keeps, { configuration: next });
+    await world.realms.configure(leaving.home, tenants);
+    await world.realms.configure(keeper, JSON.stringify({ ...keeperSettings(), realms: all }));
+    await recovers(loses, { configuration: pair });
+  });
 });

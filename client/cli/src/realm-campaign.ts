@@ -15,6 +15,8 @@ export interface Campaign {
   /** By organization id. */
   readonly users: Readonly<Record<string, CampaignUser>>;
   readonly finishedAt?: string;
+  /** When it was ended although backups had not moved: who was given up by name, and how many backups lost a realm. */
+  readonly forced?: { readonly at: string; readonly lost: readonly string[]; readonly weakened: number };
 }
 
 export interface CampaignUser {
