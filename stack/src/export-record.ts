@@ -2,7 +2,6 @@ import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { BackupRows } from '@keystead/enclave-backup/backup-rows';
-import { read } from '@keystead/enclave-backup/backup-state';
 import { backupKind } from '@keystead/enclave-backup/boot';
 import { RealmTokens } from '@keystead/enclave-backup/realm-tokens';
 import { parseBackupSettings } from '@keystead/enclave-backup/settings';
@@ -39,7 +38,7 @@ export async function exportBackup(
   const { backups } = rows.open(name, row);
   const backup = backups.find((one) => one.backupName === backupName);
   if (backup?.current === undefined) throw missing(`backup ${backupName} in use`);
-  const { id, content } = read(backups, backupName, null);
+  const { id, content } = backup.current;
   const settings = parseBackupSettings(readFileSync(settingsFileOf(home, 'backup'), 'utf8'));
   return {
     kind: 'keystead-backup-export',

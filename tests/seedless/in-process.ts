@@ -20,22 +20,11 @@ import { createSeedlessWallets, type SeedlessOptions, type SeedlessWallets } fro
 import { memoryDeviceStore } from '@keystead/sdk/seedless/device-store';
 import { KeeperConnection } from '@keystead/sdk/seedless/keeper-connection';
 import { backupTenant } from '@keystead/stack/realm-tenant';
-
-/** One request of a device, on its way. */
-export interface Sent {
-  /** From 1, among those of the device. */
-  readonly number: number;
-  readonly to: 'deployment' | 'keeper' | 'realm';
-}
-
-/** What becomes of a request: `deliver` can be called never, once, later or again. */
-export type Way = <T>(sent: Sent, deliver: () => Promise<T>) => Promise<T>;
-
-export const openWay: Way = (_sent, deliver) => deliver();
+import { type Devices, openWay, type Sent, type Way } from './ways.ts';
 
 const organizationId = formatUuid(organization);
 
-export class InProcess {
+export class InProcess implements Devices {
   readonly keeper: KeeperWorld;
   readonly #realms = new Map<string, RunningRealm>();
   readonly #realmWorlds: RealmWorld[] = [];
@@ -117,10 +106,10 @@ export class InProcess {
 
   #ways(way: Way): { client: Client; fetch: typeof fetch } {
     let number = 0;
-    const send = <T>(to: Sent['to'], deliver: () => Promise<T>) =>
-      way({ number: (number += 1), to }, deliver);
+    const send = <T>(sent: Omit<Sent, 'number'>, deliver: () => Promise<T>) =>
+      way({ number: (number += 1), ...sent }, deliver);
     const callVerified: Client['callVerified'] = (method, params) =>
-      send('deployment', async () => {
+      send({ to: 'deployment', method }, async () => {
         const body = utf8Encode(JSON.stringify({ method, params }));
         const { request, signature, allowed } = this.keeper.permit(body, {});
         const result = { permitted: true, allowed: Buffer.from(allowed).toString('base64url') };
@@ -141,7 +130,10 @@ export class InProcess {
       client: { callVerified } as unknown as Client,
       fetch: (input, init) => {
         const url = String(input);
-        return send(url.startsWith('http://keeper/') ? 'keeper' : 'realm', () => post(url, init));
+        const body = new Uint8Array(init!.body as Uint8Array);
+        return send({ to: url.startsWith('http://keeper/') ? 'keeper' : 'realm', url, body }, () =>
+          post(url, init),
+        );
       },
     };
   }
@@ -156,29 +148,3 @@ function responseOf(status: number, body: Uint8Array, refusal: string): Response
 /** What is tested here is not how long a PIN takes to stretch. */
 const stretch: Stretch = async ({ pin, salt }) =>
   new Uint8Array(createHash('sha512').update(salt).update(pin).digest());
-
-/** The request never leaves, or it is done and its answer is lost: once, or everything that comes later as well. */
-export interface Loss {
-  readonly request: number;
-  readonly when: 'before' | 'after';
-  readonly forGood: boolean;
-}
-
-export function losing({ request, when, forGood }: Loss): Way {
-  return async ({ number }, deliver) => {
-    const isAt = number === request;
-    if (number < request || (number > request && !forGood)) return deliver();
-    if (isAt && when === 'after') await deliver();
-    throw new TypeError('connection lost');
-  };
-}
-
-/** How many requests something of a device has. */
-export async function requestsOf(act: (way: Way) => Promise<unknown>): Promise<number> {
-  let count = 0;
-  await act((sent, deliver) => {
-    count = sent.number;
-    return deliver();
-  });
-  return count;
-}

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { ConfigurationDocument } from '@keystead/juicebox/configuration';
 import type { SeedlessError, SeedlessOptions, SeedlessWallets } from '@keystead/sdk/seedless';
 import { memoryDeviceStore } from '@keystead/sdk/seedless/device-store';
-import { type Cut, cutAt } from './interruptions.ts';
+import { type Cut, cutAt } from './cut-off.ts';
 import type { Person, SeedlessWorld } from './with-seedless.ts';
 
 export const backupName = 'main';

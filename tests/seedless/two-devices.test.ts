@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type DeviceStore, memoryDeviceStore } from '@keystead/sdk/seedless/device-store';
-import { InProcess, losing, openWay, requestsOf, type Way } from './in-process.ts';
+import { InProcess } from './in-process.ts';
+import { losing, openWay, requestsOf, type Way } from './ways.ts';
 import { outcomeOf, TwoDevices } from './two-devices.ts';
 
 const backupName = 'main';
@@ -24,7 +25,7 @@ async function phraseBehind(world: InProcess, pin: string, name = backupName): P
 // `npm run test:long` meets at every request, with and without a delay, and lets every request arrive late.
 describe('two devices of one account', () => {
   test('a clean-up that meets a change of the PIN, whole or in parts, leaves one PIN that recovers, and the one that a change said counts', async (context) => {
-    const devices = await TwoDevices.start();
+    const devices = await TwoDevices.start(await InProcess.start());
     const requests = await devices.requests();
     const toKeeper = requests.flatMap((to, index) => (to === 'keeper' ? [index + 1] : []));
     const switching = toKeeper.at(-3)!;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { RecoveryError } from '@keystead/sdk/recovery';
 import type { SeedlessError, SeedlessWallets } from '@keystead/sdk/seedless';
 import { memoryDeviceStore } from '@keystead/sdk/seedless/device-store';
-import { InProcess, openWay, requestsOf, type Sent, type Way } from './in-process.ts';
+import { type Devices, openWay, requestsOf, type Sent, type Way } from './ways.ts';
 
 const backupName = 'main';
 const pins = ['180361', '472936', '739164', '204857'] as const;
@@ -19,18 +19,18 @@ export interface Outcome {
 }
 
 export class TwoDevices {
-  readonly world: InProcess;
+  readonly #devices: Devices;
   readonly #phoneStore = memoryDeviceStore();
   readonly #tabletStore = memoryDeviceStore();
   #pin: string = pins[0];
   #phrase = '';
 
-  private constructor(world: InProcess) {
-    this.world = world;
+  private constructor(devices: Devices) {
+    this.#devices = devices;
   }
 
-  static async start(options: { deletionDelaySeconds?: number } = {}): Promise<TwoDevices> {
-    const devices = new TwoDevices(await InProcess.start(options));
+  static async start(account: Devices): Promise<TwoDevices> {
+    const devices = new TwoDevices(account);
     const phone = devices.#phone();
     await phone.create({ backupName, pin: devices.#pin });
     devices.#phrase = await phone.exportPhrase({ backupName });
@@ -147,7 +147,7 @@ export class TwoDevices {
   }
 
   async #recovered(pin: string): Promise<string> {
-    const device = this.world.device();
+    const device = this.#devices.device(openWay);
     const outcome = await outcomeOf(device.recover({ backupName, pin }));
     if (outcome !== 'resolved') return outcome;
     assert.equal(await device.exportPhrase({ backupName }), this.#phrase);
@@ -159,11 +159,11 @@ export class TwoDevices {
   }
 
   #phone(way: Way = openWay): SeedlessWallets {
-    return this.world.device(way, { deviceStore: this.#phoneStore });
+    return this.#devices.device(way, { deviceStore: this.#phoneStore });
   }
 
   #tablet(way: Way = openWay): SeedlessWallets {
-    return this.world.device(way, { deviceStore: this.#tabletStore });
+    return this.#devices.device(way, { deviceStore: this.#tabletStore });
   }
 }
 

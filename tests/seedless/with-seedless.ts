@@ -16,6 +16,7 @@ import { newKeypairAuthenticator } from '@keystead/sdk/stampers/possession';
 import { type JoinedBackup, joinBackup, type KeeperDocument } from '@keystead/stack/join-backup';
 import { type Realms, startRealms } from '@keystead/stack/start-realms';
 import { type Stack, startStack } from '@keystead/stack/start-stack';
+import type { Devices, Sent, Way } from './ways.ts';
 
 export class SeedlessWorld {
   readonly directory = mkdtempSync(join(tmpdir(), 'keystead-seedless-'));
@@ -191,6 +192,25 @@ export class SeedlessWorld {
     const { stamper, deploymentId } = this.client(key);
     const registration = { deploymentId, organizationId, username };
     return newKeypairAuthenticator(stamper, registration, { authenticatorName: 'another key' });
+  }
+
+  /** Devices of a person whose requests go their ways. */
+  devicesOf(person: Person): Devices {
+    return { device: (way, options) => this.device(person, { ...options, fetch: this.#fetch(way) }) };
+  }
+
+  #fetch(way: Way): typeof fetch {
+    let number = 0;
+    return async (input, init) => {
+      const url = String(input);
+      const to: Sent['to'] = url.startsWith(this.stack.api)
+        ? 'deployment'
+        : url.startsWith(this.keeper.address)
+          ? 'keeper'
+          : 'realm';
+      const body = init?.body instanceof Uint8Array ? { body: init.body } : {};
+      return way({ number: (number += 1), to, url, ...body }, () => fetch(input, init));
+    };
   }
 
   /** A device of a person: what it keeps is its own. */

@@ -436,12 +436,14 @@ class Wallets implements SeedlessWallets {
     // What earlier interruptions left must not add up; that it cannot be deleted now stops nothing.
     await this.#tryToCleanUp(backupName, signal);
     const generation: BackupGeneration = { id: random(16), placement: this.#realms.newest };
-    const target: RealmTarget = { backupName, generation, signal };
+    const device = this.#realms.newDevice();
+    const target: RealmTarget = { backupName, generation, device, signal };
     const name = { organization: this.#organization, backupName, generation: generation.id };
     const { content, realmShare } = await splitSeed(entropy, name, random);
     try {
       const { placement } = generation;
-      await this.#keeper.call('putBackup', paramsOf(target), { content: { ...content, placement }, signal });
+      const made = { ...content, deviceKey: device?.publicKey, placement };
+      await this.#keeper.call('putBackup', paramsOf(target), { content: made, signal });
       await this.#realms.register(target, pin, realmShare.expose());
     } finally {
       realmShare.wipe();

@@ -39,10 +39,12 @@ function kindOf(
       return before?.current === undefined ? 'created' : 'replaced';
     case 'getBackup':
       return isCurrent(request.params.generation) ? 'released' : undefined;
-    case 'getRealmTokens':
-      return request.params.scope === 'recover' && isCurrent(request.params.generation)
-        ? 'guess_permitted'
-        : undefined;
+    case 'getRealmTokens': {
+      if (request.params.scope !== 'recover') return undefined;
+      // Of one that is staged only the device that made it can guess, where it has named its key.
+      const isBound = before?.staged?.content.deviceKey !== undefined;
+      return isBound && !isCurrent(request.params.generation) ? undefined : 'guess_permitted';
+    }
     case 'deleteBackup':
       if (!isCurrent(request.params.generation)) return undefined;
       return isCurrent(request.params.generation, after) ? 'deletion_requested' : 'deleted';

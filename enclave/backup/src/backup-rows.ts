@@ -26,7 +26,7 @@ const State = struct({
     struct({
       backupName: text(256),
       current: option(Kept),
-      staged: option(Kept),
+      staged: option(struct({ id: fixed(generationBytes), content: BackupContent, since: u53 })),
       replaced: option(struct({ id: fixed(generationBytes), content: BackupContent, until: u53 })),
       retired: list(
         struct({ id: fixed(generationBytes), placement: BackupPlacement, isDeletable: bool }),

@@ -5,11 +5,12 @@ import { maximumBackups, maximumRetired } from '@keystead/protocol/backup-messag
 import {
   activate,
   type Backups,
-  placementFor,
+  placementFor as placementOf,
   prepareDeletion,
-  put,
-  read,
+  put as putAt,
+  read as readAt,
   remove,
+  stagingMilliseconds,
   settled,
   stateNamed,
 } from './backup-state.ts';
@@ -22,11 +23,22 @@ const generation = (value: number, seed = 0) => ({
     share: new Uint8Array([value]),
     ciphertext: new Uint8Array([value, 1]),
     seedIdentity: id(seed),
+    deviceKey: undefined as Uint8Array | undefined,
     placement: { realmIds: [id(value)], recoverThreshold: 1, pinHashingMode: 'Standard2019' as const },
   },
 });
 const refusedWith = (code: string) => (error: unknown) =>
   error instanceof BackupRefusal && error.code === code;
+const put = (backups: Backups, backupName: string, made: Parameters<typeof putAt>[2]) =>
+  putAt(backups, backupName, made, 0);
+const read = (backups: Backups, backupName: string, named: Uint8Array | null) =>
+  readAt(backups, backupName, named, 0);
+const placementFor = (
+  backups: Backups,
+  backupName: string,
+  named: Uint8Array,
+  scope: 'register' | 'recover' | 'delete',
+) => placementOf(backups, backupName, named, { scope, deviceKey: null, now: 0 });
 const at = (now: number, delay = 0) => ({ now, delay });
 /** Forgets a generation as clients do: tokens first. */
 const forget = (backups: Backups, value: number) =>
@@ -114,6 +126,36 @@ describe('backups of an organization', () => {
     assert.deepEqual(scopes(1), ['delete']);
     assert.throws(() => prepareDeletion(both, 'a', id(2)), refusedWith('generation-unknown'));
     assert.throws(() => placementFor(both, 'b', id(1), 'delete'), refusedWith('backup-not-found'));
+  });
+
+  test("what is staged is read and guessed for as long as a device needs to try it, and with that device's key alone; it can be switched to later", () => {
+    const bound = generation(2);
+    bound.content.deviceKey = new Uint8Array(32).fill(5);
+    const staged = putAt(made, 'a', bound, 100);
+    const last = 100 + stagingMilliseconds - 1;
+    const own = bound.content.deviceKey;
+    const stranger = new Uint8Array(32).fill(6);
+    for (const scope of ['register', 'recover'] as const) {
+      for (const deviceKey of [null, stranger])
+        assert.throws(
+          () => placementOf(staged, 'a', id(2), { scope, deviceKey, now: 100 }),
+          refusedWith('device-key-other'),
+        );
+      assert.ok(placementOf(staged, 'a', id(2), { scope, deviceKey: own, now: last }));
+      assert.throws(
+        () => placementOf(staged, 'a', id(2), { scope, deviceKey: own, now: last + 1 }),
+        refusedWith('staging-over'),
+      );
+    }
+    assert.ok(readAt(staged, 'a', id(2), last));
+    assert.throws(() => readAt(staged, 'a', id(2), last + 1), refusedWith('staging-over'));
+    // Who puts it again does not prolong that.
+    assert.equal(putAt(staged, 'a', bound, last), staged);
+    const switched = activate(staged, 'a', id(2), at(last + 1));
+    assert.deepEqual(readAt(switched, 'a', null, last + 1), bound);
+    // The one in use is for every device of the account, with tokens of which its person is told.
+    for (const deviceKey of [null, stranger])
+      assert.ok(placementOf(switched, 'a', id(2), { scope: 'recover', deviceKey, now: last + 1 }));
   });
 
   test('what realms can be asked to delete never comes into use: making the tokens retires what is staged, for good', () => {

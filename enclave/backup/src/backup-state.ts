@@ -19,7 +19,8 @@ export interface Generation {
 export interface Backup {
   readonly backupName: string;
   readonly current: Generation | undefined;
-  readonly staged: Generation | undefined;
+  /** A new one, and when it came. */
+  readonly staged: (Generation & { readonly since: number }) | undefined;
   /** What was overwritten, whole, for as long as that can be taken back. */
   readonly replaced: (Generation & { readonly until: number }) | undefined;
   readonly retired: readonly Retired[];
@@ -33,6 +34,12 @@ export interface Retired extends BackupGeneration {
 }
 
 export type Backups = readonly Backup[];
+
+/**
+ * How long a generation that is not in use is read and guessed, by the device that makes it and tries it; milliseconds. It can be
+ * switched to later too, when the consent of others was waited for.
+ */
+export const stagingMilliseconds = 10 * 60_000;
 
 /** When a request was entered, and how long what it destroys can be kept; milliseconds. */
 export interface Times {
@@ -56,7 +63,7 @@ export function settled(backups: Backups, now: number): Backups {
  * Takes a new generation beside the one in use, of the same seed: what is in use, replaced and staged is of one seed at every time,
  * so that no switch puts one in the place of another. What was staged before and never used is retired.
  */
-export function put(backups: Backups, backupName: string, generation: Generation): Backups {
+export function put(backups: Backups, backupName: string, generation: Generation, now: number): Backups {
   const backup = find(backups, backupName) ?? empty(backupName);
   const { current, staged, retired } = backup;
   if (staged !== undefined && equalBytes(staged.id, generation.id)) {
@@ -71,7 +78,7 @@ export function put(backups: Backups, backupName: string, generation: Generation
     throw new BackupRefusal('seed-other');
   return replace(backups, {
     ...backup,
-    staged: generation,
+    staged: { ...generation, since: now },
     retired: staged === undefined ? retired : retire(retired, staged),
   });
 }
@@ -106,7 +113,7 @@ export function activate(
   const isKept = current !== undefined && replaced === undefined && delay > 0;
   return replace(backups, {
     ...backup,
-    current: staged,
+    current: { id: staged.id, content: staged.content },
     staged: undefined,
     replaced: isKept ? { ...current, until: now + delay } : replaced,
     retired: current === undefined || isKept ? retired : retire(retired, current),
@@ -166,16 +173,23 @@ export function remove(
   });
 }
 
-/** The content of a generation, of the one in use when none is named. */
-export function read(backups: Backups, backupName: string, generation: Uint8Array | null): Generation {
+/** The content of a generation, of the one in use when none is named; of the staged one while it is being made. */
+export function read(
+  backups: Backups,
+  backupName: string,
+  generation: Uint8Array | null,
+  now: number,
+): Generation {
   const { current, staged } = found(backups, backupName);
   if (generation === null) {
     if (current === undefined) throw new BackupRefusal('backup-not-found');
     return current;
   }
-  const kept = [current, staged].find((one) => one !== undefined && equalBytes(one.id, generation));
-  if (kept === undefined) throw new BackupRefusal('generation-unknown');
-  return kept;
+  if (current !== undefined && equalBytes(current.id, generation)) return current;
+  if (staged === undefined || !equalBytes(staged.id, generation))
+    throw new BackupRefusal('generation-unknown');
+  assertBeingMade(staged, now);
+  return staged;
 }
 
 /**
@@ -186,8 +200,14 @@ export function placementFor(
   backups: Backups,
   backupName: string,
   generation: Uint8Array,
-  scope: 'register' | 'recover' | 'delete',
+  asked: {
+    readonly scope: 'register' | 'recover' | 'delete';
+    /** Whose stamps the tokens are for. */
+    readonly deviceKey: Uint8Array | null;
+    readonly now: number;
+  },
 ): BackupPlacement {
+  const { scope, deviceKey, now } = asked;
   const { current, staged, retired } = found(backups, backupName);
   const placedOnes = (kept: Generation | undefined) => (kept === undefined ? [] : [placed(kept)]);
   const fitting = {
@@ -196,7 +216,18 @@ export function placementFor(
     delete: retired.filter(({ isDeletable }) => isDeletable),
   }[scope].find(({ id }) => equalBytes(id, generation));
   if (fitting === undefined) throw new BackupRefusal('generation-unknown');
+  if (staged !== undefined && equalBytes(staged.id, generation)) {
+    assertBeingMade(staged, now);
+    // Guesses of what is not in use yet would come beside those that are counted and told of the one in use.
+    const { deviceKey: own } = staged.content;
+    if (own !== undefined && (deviceKey === null || !equalBytes(own, deviceKey)))
+      throw new BackupRefusal('device-key-other');
+  }
   return fitting.placement;
+}
+
+function assertBeingMade({ since }: { readonly since: number }, now: number): void {
+  if (now >= since + stagingMilliseconds) throw new BackupRefusal('staging-over');
 }
 
 export function stateOf({
@@ -253,10 +284,13 @@ function retire(retired: readonly Retired[], kept: Generation, isDeletable = fal
   return [...retired, { ...placed(kept), isDeletable }];
 }
 
+const none = new Uint8Array(0);
+
 const placed = ({ id, content }: Generation): BackupGeneration => ({ id, placement: content.placement });
 
 const isSame = (one: BackupContent, other: BackupContent): boolean =>
   equalBytes(one.share, other.share) &&
   equalBytes(one.ciphertext, other.ciphertext) &&
   equalBytes(one.seedIdentity, other.seedIdentity) &&
+  equalBytes(one.deviceKey ?? none, other.deviceKey ?? none) &&
   equalBytes(BackupPlacement.encode(one.placement), BackupPlacement.encode(other.placement));

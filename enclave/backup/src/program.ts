@@ -28,7 +28,7 @@ import {
 } from '@keystead/protocol/backup-messages';
 import { branch } from '@keystead/protocol/deployment';
 import { eventOf } from './backup-event.ts';
-import { BackupRows, type EntryPlace, type KeptBackups, nothingKept } from './backup-rows.ts';
+import { BackupRows, type KeptBackups, nothingKept } from './backup-rows.ts';
 import {
   activate,
   type Backups,
@@ -37,7 +37,6 @@ import {
   put,
   read,
   remove,
-  settled,
   stateNamed,
   stateOf,
 } from './backup-state.ts';
@@ -45,6 +44,7 @@ import { type Permit, permitOf } from './permit.ts';
 import { operatorOfThreshold } from './realm-operators.ts';
 import { RealmTokens, tokenLifetimeSeconds } from './realm-tokens.ts';
 import { BackupRefusal } from './refusal.ts';
+import { inOrder } from './request-order.ts';
 import type { BackupSettings } from './settings.ts';
 
 export interface BackupContext {
@@ -273,15 +273,10 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
     if (pending === undefined) return void this.#active.delete(bytesName(active.name));
     const { permit } = pending;
     try {
-      const before = settled(kept.backups, permit.time);
-      const isRepeated = order(permit, kept.changed) === 0;
-      const [backups, answer] = this.#apply(before, pending, isRepeated);
-      // A request that comes late must not undo what was done meanwhile.
-      if (backups !== before && order(permit, kept.changed) <= 0)
-        throw new BackupRefusal('request-overtaken');
-      const changed = backups === before ? kept.changed : { time: permit.time, position: permit.position };
-      const after = backups === kept.backups ? undefined : { changed, backups };
-      const event = eventOf(permit, { before, after: backups });
+      const acted = inOrder(kept, permit, (backups, isRepeated) => this.#apply(backups, pending, isRepeated));
+      const { before, answer } = acted;
+      const after = acted.kept === kept ? undefined : acted.kept;
+      const event = eventOf(permit, { before, after: acted.kept.backups });
       if (after === undefined && event === undefined) {
         pending.answer(answer);
         this.#next(active);
@@ -310,7 +305,7 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
         return [backups, { type: 'states', backups: backups.map(stateOf) }];
       case 'getBackup': {
         const { backupName, generation } = request.params;
-        const { id, content: kept } = read(backups, backupName, generation);
+        const { id, content: kept } = read(backups, backupName, generation, time);
         const state = stateNamed(backups, backupName);
         return [backups, { type: 'content', generation: id, content: kept, state }];
       }
@@ -322,7 +317,7 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
       case 'putBackup': {
         const { backupName, generation } = request.params;
         this.#assertOperators(content!.placement);
-        const after = put(backups, backupName, { id: generation, content: content! });
+        const after = put(backups, backupName, { id: generation, content: content! }, time);
         return [after, { type: 'state', ...stateNamed(after, backupName) }];
       }
       case 'activateBackup': {
@@ -347,11 +342,11 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
 
   #tokensFor(
     backups: Backups,
-    { organization }: Permit,
+    { organization, time }: Permit,
     params: Extract<Permit['request'], { method: 'getRealmTokens' }>['params'],
   ): BackupAnswer {
     const { backupName, generation, scope, deviceKey } = params;
-    const { realmIds } = placementFor(backups, backupName, generation, scope);
+    const { realmIds } = placementFor(backups, backupName, generation, { scope, deviceKey, now: time });
     const { realms, tenant } = this.#settings;
     const held = new Set(realmIds.map(hexEncode));
     const subject = this.#tokens.subjectOf(organization, backupName, generation);
@@ -380,10 +375,6 @@ function callOf(payload: Uint8Array): BackupCall {
     throw new BackupRefusal('call-malformed', { cause });
   }
 }
-
-/** Negative when the entry comes before the other in the chain of their organization; 0 for the same one. */
-const order = (entry: EntryPlace, other: EntryPlace): number =>
-  entry.time - other.time || entry.position - other.position;
 
 /** The content that the request commits to; every other method comes without one. */
 function contentOf({ content }: BackupCall, { request }: Permit): BackupContent | undefined {

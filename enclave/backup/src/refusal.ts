@@ -9,6 +9,8 @@ export type RefusalCode =
   | 'backup-not-found'
   | 'generation-used'
   | 'generation-unknown'
+  | 'staging-over'
+  | 'device-key-other'
   | 'too-many-backups'
   | 'too-many-retired'
   | 'deletion-pending'

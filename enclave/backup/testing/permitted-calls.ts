@@ -48,6 +48,7 @@ export const content = (value: number): BackupContent => ({
   share: new Uint8Array(33).fill(value),
   ciphertext: new Uint8Array(35).fill(value),
   seedIdentity: new Uint8Array(16).fill(6),
+  deviceKey: undefined,
   placement: {
     realmIds: realmIds.map((id) => new Uint8Array(Buffer.from(id, 'hex'))),
     recoverThreshold: 2,

@@ -42,6 +42,8 @@ export const BackupContent = struct({
   ciphertext: bytes(1024),
   /** Which seed it is, to whoever has that seed (spec/backup.md §2). */
   seedIdentity: fixed(seedIdentityBytes),
+  /** Ed25519. Until the generation is in use, realms register and guess it with stamps of this key alone (spec/backup.md §6.2). */
+  deviceKey: option(fixed(32)),
   placement: BackupPlacement,
 });
 export type BackupContent = Static<typeof BackupContent>;

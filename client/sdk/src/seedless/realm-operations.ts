@@ -39,6 +39,8 @@ export interface RealmOperationsOptions {
 export interface RealmTarget {
   readonly backupName: string;
   readonly generation: BackupGeneration;
+  /** Of a generation that is being made: the key that its content names. A key of the call unless given. */
+  readonly device?: DeviceKey | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -71,8 +73,8 @@ interface RealmTokens {
 }
 
 /**
- * A key of this call alone: the account's authenticator names it in the request for tokens, and nobody who copies one of them can
- * stamp with it.
+ * A key of one call, or one change, alone: the account's authenticator names it in the request for tokens, and nobody who copies one
+ * of them can stamp with it.
  */
 function newDeviceKey(): DeviceKey {
   const seed = crypto.getRandomValues(new Uint8Array(32));
@@ -103,6 +105,11 @@ export class RealmOperations {
       placement: placementOf(document),
     }));
     this.newest = this.#known[0]!.placement;
+  }
+
+  /** For a generation that is to be made; undefined where realms read no stamps. */
+  newDevice(): DeviceKey | undefined {
+    return this.#options.deviceStamps ? newDeviceKey() : undefined;
   }
 
   async register(target: RealmTarget, pin: string, share: Uint8Array): Promise<void> {
@@ -202,9 +209,9 @@ export class RealmOperations {
     throw new SeedlessError('configuration-unknown', { detail: `realm ${realmId}` });
   }
 
-  #tokens({ backupName, generation, signal }: RealmTarget, scope: Scope): RealmTokens {
-    const { keeper, clock, deviceStamps } = this.#options;
-    const device = deviceStamps && scope !== 'delete' ? newDeviceKey() : undefined;
+  #tokens({ backupName, generation, signal, device: own }: RealmTarget, scope: Scope): RealmTokens {
+    const { keeper, clock } = this.#options;
+    const device = own ?? this.newDevice();
     const deviceKey = device === undefined ? {} : { deviceKey: base64urlEncode(device.publicKey) };
     const ask = async () => {
       const answer = await keeper.call(
