@@ -47,7 +47,7 @@ export interface RecoveryClientOptions {
   /** A token of the user for one realm, by its id in hexadecimal; asked for once per request. */
   readonly token: (realmId: string) => Promise<string> | string;
   /**
-   * Stamps registrations and guesses, so that a token alone guesses nothing (spec/realm.md §9.1). Only with realms of Keystead:
+   * Stamps registrations, guesses and deletions, so that a token alone guesses nothing (spec/realm.md §9.1). Only with realms of Keystead:
    * others do not read stamps.
    */
   readonly device?: DeviceKey;
@@ -158,7 +158,8 @@ export function createRecoveryClient(options: RecoveryClientOptions): RecoveryCl
       const cause = mostTelling(made.errors);
       // Nothing was replaced when every realm refused.
       const isUntouched =
-        made.answers.length === 0 && made.errors.every(({ code }) => code === 'guesses-refused');
+        made.answers.length === 0 &&
+        made.errors.every(({ code }) => code === 'guesses-refused' || code === 'registration-exists');
       throw isUntouched
         ? cause
         : new RecoveryError('registration-incomplete', { detail: cause.message, cause });

@@ -351,6 +351,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
       now,
       stamp,
       confirmedKey: bearer.confirmedKey,
+      registersOnce: bearer.scope === 'register',
       needsDeviceStamps: tenant.needsDeviceStamps,
     });
     const answer = () => {
@@ -399,6 +400,8 @@ export class Realm implements Program<ToRealm, FromRealm> {
         });
       case 'outOfBounds':
         return caller.refuse({ type: 'final', code: 'guesses-out-of-bounds', request: type });
+      case 'registered':
+        return caller.refuse({ type: 'final', code: 'registration-exists', request: type });
       case 'unstamped':
         return caller.refuse(
           reply.code === 'device-stamp-needed'

@@ -1,6 +1,11 @@
 import { equalBytes } from '@keystead/crypto/bytes';
 import { nextChallenge, noChallenge } from '@keystead/juicebox/device-stamp';
-import type { Registration, SecretsRequest, SecretsResponse } from '@keystead/juicebox/messages';
+import {
+  encodeRequest,
+  type Registration,
+  type SecretsRequest,
+  type SecretsResponse,
+} from '@keystead/juicebox/messages';
 import { type DeviceStamp, judgeStamp, type StampRefusal } from './device-stamp.ts';
 import { type GuessRules, waitMilliseconds } from './guess-rules.ts';
 
@@ -47,6 +52,8 @@ export type Reply =
   | { readonly type: 'wait'; readonly milliseconds: number }
   /** The number of guesses is out of the tenant's bounds. */
   | { readonly type: 'outOfBounds' }
+  /** Somebody has registered, and the token is for a first registration. */
+  | { readonly type: 'registered' }
   | { readonly type: 'unstamped'; readonly code: StampRefusal };
 
 export interface Transition {
@@ -64,6 +71,8 @@ export interface Circumstances {
   /** What a device stamped of the request, and the key that the token confirms. */
   readonly stamp?: DeviceStamp | undefined;
   readonly confirmedKey?: Uint8Array | undefined;
+  /** Whether the token is for a first registration and for no other: its scope is `register`. */
+  readonly registersOnce?: boolean;
   /** Whether the tenant takes no registration without a stamp. */
   readonly needsDeviceStamps?: boolean;
 }
@@ -94,10 +103,14 @@ export function transition(
   switch (request.type) {
     case 'Register1':
       return same({ type: request.type, outcome: 'Ok' });
-    case 'Delete':
+    case 'Delete': {
+      // Whoever bears a token that confirms a key has to stamp; a registration's own key is not asked for.
+      const refused = judgeStamp(stamp, { confirmedKey, boundKey: undefined, challenge: noChallenge });
+      if (refused !== undefined) return unstamped(refused);
       return state.type === 'notRegistered'
         ? same({ type: request.type, outcome: 'Ok' })
         : moved(notRegistered, { type: request.type, outcome: 'Ok' }, { event: 'deleted' });
+    }
     case 'Register2': {
       const { registration } = request;
       const { guesses } = registration.policy;
@@ -107,6 +120,11 @@ export function transition(
         return unstamped('device-stamp-needed');
       const refused = judgeStamp(stamp, { confirmedKey, boundKey: stamp?.deviceKey, challenge: noChallenge });
       if (refused !== undefined) return unstamped(refused);
+      if (circumstances.registersOnce === true && state.type !== 'notRegistered')
+        // The same may come again, and gives no guesses back.
+        return state.type === 'registered' && isSame(state.registration, registration)
+          ? same({ type: request.type, outcome: 'Ok' })
+          : { state, changed: false, reply: { type: 'registered' } };
       const binding =
         stamp === undefined
           ? undefined
@@ -195,3 +213,8 @@ export function transition(
     }
   }
 }
+
+const isSame = (one: Registration, other: Registration): boolean => {
+  const bytesOf = (registration: Registration) => encodeRequest({ type: 'Register2', registration });
+  return equalBytes(bytesOf(one), bytesOf(other));
+};

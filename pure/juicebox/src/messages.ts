@@ -99,6 +99,13 @@ export function encodeRequest(request: SecretsRequest): Uint8Array {
   }
 }
 
+const stampable: ReadonlySet<SecretsRequest['type']> = new Set([
+  'Register2',
+  'Recover2',
+  'Recover3',
+  'Delete',
+]);
+
 /** A request, stamped or not. Throws CryptoError `cbor-malformed`. */
 export function decodeStampable(bytes: Uint8Array): {
   readonly request: SecretsRequest;
@@ -109,8 +116,7 @@ export function decodeStampable(bytes: Uint8Array): {
   if (content === undefined) throw malformed('a variant without its content');
   const stamped: StampedRequest = { type: name, ...stampedRequest.read(content) };
   const request = decodeRequest(stamped.request);
-  if (request.type !== 'Register2' && request.type !== 'Recover2' && request.type !== 'Recover3')
-    throw malformed('a stamp where none belongs');
+  if (!stampable.has(request.type)) throw malformed('a stamp where none belongs');
   return { request, stamped };
 }
 

@@ -54,7 +54,14 @@ const repeatable: ReadonlySet<SecretsRequest['type']> = new Set([
   'Challenge',
 ]);
 /** Requests that a device's key stamps. */
-const stampedRequests: ReadonlySet<SecretsRequest['type']> = new Set(['Register2', 'Recover2', 'Recover3']);
+const stampedRequests: ReadonlySet<SecretsRequest['type']> = new Set([
+  'Register2',
+  'Recover2',
+  'Recover3',
+  'Delete',
+]);
+/** Those of them whose stamp is over no challenge: that they come again changes nothing. */
+const unchallenged: ReadonlySet<SecretsRequest['type']> = new Set(['Register2', 'Delete']);
 /** Requests that may ride in a handshake. */
 const handshakeRequests: ReadonlySet<SecretsRequest['type']> = new Set([
   'Register1',
@@ -68,6 +75,7 @@ const handshakeRequests: ReadonlySet<SecretsRequest['type']> = new Set([
 const finalRefusals: Readonly<Record<string, RecoveryErrorCode>> = {
   'guesses-out-of-bounds': 'guesses-refused',
   'registrations-closed': 'registrations-closed',
+  'registration-exists': 'registration-exists',
   'device-stamp-needed': 'device-stamp-needed',
 };
 
@@ -112,7 +120,7 @@ export class RealmConnection {
     const { device } = this.#options;
     const encoded = encodeRequest(request);
     if (device === undefined || !stampedRequests.has(request.type)) return encoded;
-    const challenge = request.type === 'Register2' ? noChallenge : this.#challenge!;
+    const challenge = unchallenged.has(request.type) ? noChallenge : this.#challenge!;
     const { id: realmId } = this.realm;
     const signature = await device.sign(stampedBytes({ realmId, token, challenge, request: encoded }));
     this.#challenge = nextChallenge(challenge, signature);

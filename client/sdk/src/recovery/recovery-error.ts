@@ -9,6 +9,8 @@ export const recoveryErrors = {
   'upgrade-required': 'update this client: the realm does not serve it any more',
   'guesses-refused': 'choose a number of guesses that the realms allow',
   'registrations-closed': 'register with other realms: this one is being taken out of service',
+  'registration-exists':
+    'the token is for a first registration: delete the one that is there, or take a token for all requests',
   'device-stamp-needed': 'name a device key: these realms take only registrations that one stamps',
   'pin-not-stretched':
     'see that the page may start the worker of the package and that memory is left; nothing was sent, no guess was spent',

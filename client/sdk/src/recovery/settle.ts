@@ -56,6 +56,7 @@ const order: readonly RecoveryErrorCode[] = [
   'upgrade-required',
   'guesses-refused',
   'registrations-closed',
+  'registration-exists',
   'guess-early',
   'rate-limited',
   'answer-untrusted',
