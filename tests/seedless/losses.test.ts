@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { SeedlessError } from '@keystead/sdk/seedless';
+import { memoryDeviceStore } from '@keystead/sdk/seedless/device-store';
+import { InProcess } from './in-process.ts';
+import { PinChanges } from './interruptions.ts';
+import { outcomeOf } from './two-devices.ts';
+import { openWay, type Sent, type Way } from './ways.ts';
+
+const backupName = 'main';
+
+/** What one realm takes or gives: a request's name stands in its CBOR, and in a stamp around it. */
+const isOf = ({ to, url, body }: Sent, request: string, realm: number) =>
+  to === 'realm' && url!.includes(`realm-${String(realm).repeat(2)}`) && Buffer.from(body!).includes(request);
+
+/** One realm answers 503 to one kind of request, however often it is asked; everything else goes its way. */
+const refusing =
+  (request: string, realm: number): Way =>
+  (sent, deliver) =>
+    isOf(sent, request, realm) ? Promise.resolve(new Response(null, { status: 503 }) as never) : deliver();
+
+// `npm run test:long` loses every request, once and for good, here and against processes.
+describe('a change of the PIN', () => {
+  test('of which one request or one answer is lost, and nothing else, leaves the old or the new PIN working', async (context) => {
+    const changes = await PinChanges.start(await InProcess.start());
+    const requests = await changes.requests();
+    const outcomes: string[] = [];
+    for (const part of [0.15, 0.45, 0.75, 0.85])
+      for (const when of ['before', 'after'] as const)
+        outcomes.push(await changes.lose({ request: Math.ceil(part * requests), when, forGood: false }));
+    context.diagnostic(`${requests} requests: ${outcomes.join(' ')}`);
+    assert.ok(outcomes.includes('new'));
+  });
+
+  test('at whose Register2 one realm of the register threshold fails leaves the old PIN, at every realm', async () => {
+    const world = await InProcess.start();
+    const deviceStore = memoryDeviceStore();
+    await world.device(openWay, { deviceStore }).create({ backupName, pin: '180361' });
+    for (const realm of [0, 1, 2]) {
+      const phone = world.device(refusing('Register2', realm), { deviceStore });
+      const change = phone.changePin({ backupName, pin: '180361', newPin: '472936' });
+      assert.equal(await outcomeOf(change), 'registration-incomplete');
+      assert.equal(await outcomeOf(world.device().recover({ backupName, pin: '472936' })), 'invalid-pin');
+      await world.device().recover({ backupName, pin: '180361' });
+      const { guesses } = await world.device().guessesRemaining({ backupName });
+      assert.equal(guesses, 7);
+    }
+  });
+
+  test('whose new registration one realm has not, where fewer are needed, is whole all the same', async () => {
+    const world = await InProcess.start();
+    const deviceStore = memoryDeviceStore();
+    const configuration = { ...world.configuration(), register_threshold: 2 };
+    await world.device(openWay, { deviceStore, configuration }).create({ backupName, pin: '180361' });
+    const phone = world.device(refusing('Register2', 1), { deviceStore, configuration });
+    await phone.changePin({ backupName, pin: '180361', newPin: '472936' });
+    await world.device(openWay, { configuration }).recover({ backupName, pin: '472936' });
+    assert.equal(
+      await outcomeOf(world.device(openWay, { configuration }).recover({ backupName, pin: '180361' })),
+      'invalid-pin',
+    );
+  });
+
+  test('that a realm fails to recover back is not switched to', async () => {
+    const world = await InProcess.start();
+    const deviceStore = memoryDeviceStore();
+    await world.device(openWay, { deviceStore }).create({ backupName, pin: '180361' });
+    const failing: Way = (sent, deliver) =>
+      [0, 1].some((realm) => isOf(sent, 'Recover2', realm))
+        ? Promise.resolve(new Response(null, { status: 503 }) as never)
+        : deliver();
+    const change = world
+      .device(failing, { deviceStore })
+      .changePin({ backupName, pin: '180361', newPin: '472936' });
+    await assert.rejects(change, (error) => (error as SeedlessError).code === 'self-test-failed');
+    await world.device().recover({ backupName, pin: '180361' });
+  });
+});
