@@ -416,7 +416,7 @@ class Wallets implements SeedlessWallets {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     try {
-      if (await this.#resume(backupName, entropy, pin, signal)) return;
+      if (await this.#resume(backupName, pin, signal)) return;
       await this.#installNew(backupName, entropy, pin, signal);
     } catch (error) {
       signal?.throwIfAborted();
@@ -466,27 +466,17 @@ class Wallets implements SeedlessWallets {
     await this.#tryToCleanUp(backupName, signal);
   }
 
-  /** A change to the same PIN that only lacked its switch, such as one that waited for others, goes on there. */
-  async #resume(
-    backupName: string,
-    entropy: SecretBytes,
-    pin: string,
-    signal: AbortSignal | undefined,
-  ): Promise<boolean> {
+  /**
+   * A change to the same PIN that only lacked its switch, such as one that waited for others, goes on there. This device noted the
+   * generation when it had recovered it, and realms delete nothing that is staged: it needs, and gets, no second trial.
+   */
+  async #resume(backupName: string, pin: string, signal: AbortSignal | undefined): Promise<boolean> {
     const pending = (await this.#read(backupName))?.pending;
     if (pending === undefined || !(await isPinOf(pin, pending.verifier, this.#stretch))) return false;
     const staged = (await this.#state(backupName, signal))?.staged;
     if (staged === undefined || !equalBytes(staged.id, pending.generation) || !this.#isNewest(staged))
       return false;
-    const target = { backupName, generation: staged, signal };
-    try {
-      await this.#selfTest(target, entropy, pin);
-    } catch (error) {
-      // A new generation is made in the place of one that does not open any more.
-      if (error instanceof SeedlessError && error.code === 'self-test-failed') return false;
-      throw error;
-    }
-    await this.#switchTo(target, pending.verifier);
+    await this.#switchTo({ backupName, generation: staged, signal }, pending.verifier);
     return true;
   }
 
