@@ -1,6 +1,10 @@
-import { HttpConnection } from './http-connection.ts';
+import { setTimeout as wait } from 'node:timers/promises';
+import { HttpConnection, type Reply } from './http-connection.ts';
 
 const connections = 64;
+
+/** How often a request that was told to come again comes again, a second apart: the machine may be busy. */
+const mostRetries = 20;
 
 /** Sends `count` requests over 64 connections, each stamped when its turn comes, and gives their results in order. */
 export async function sendEach<Result>(
@@ -16,7 +20,7 @@ export async function sendEach<Result>(
       const connection = new HttpConnection(port);
       while (next < count) {
         const index = next++;
-        const { status, body } = await connection.send(prepare(index));
+        const { status, body } = await answered(connection, prepare(index));
         if (status !== 200) throw new Error(`request ${index}: ${status} ${body.toString()}`);
         results[index] = take((JSON.parse(body.toString()) as { result: never }).result, index);
       }
@@ -24,4 +28,12 @@ export async function sendEach<Result>(
     }),
   );
   return results;
+}
+
+async function answered(connection: HttpConnection, bytes: Buffer): Promise<Reply> {
+  for (let retries = 0; ; retries += 1) {
+    const reply = await connection.send(bytes);
+    if (!reply.retryAfter || retries === mostRetries) return reply;
+    await wait(1000);
+  }
 }
