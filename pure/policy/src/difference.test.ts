@@ -50,6 +50,46 @@ describe('the difference of two policies', () => {
       assert.equal(allowedOnlyBy(before, after).result, narrower);
     });
 
+  it('knows that who may sign transactions may try them, unless a rule says who may', () => {
+    const policy = (...rules: readonly string[]) =>
+      parsePolicy(`policy 1; ${rules.map((rule, index) => `allow "r${index}" ${rule};`).join(' ')}`);
+    const differ = (one: PolicyDocument, other: PolicyDocument) => [
+      allowedOnlyBy(one, other).result,
+      allowedOnlyBy(other, one).result,
+    ];
+    const signs = policy('on sign-transaction when true');
+    assert.deepEqual(differ(signs, policy('on sign-transaction, dry-run when true')), ['none', 'none']);
+    const roots = policy('on sign-transaction when true', 'on dry-run when subject.root');
+    assert.deepEqual(differ(signs, roots), ['example', 'none']);
+    const tries = policy('on sign-message, dry-run when true');
+    assert.deepEqual(differ(policy('on sign-message when true'), tries), ['none', 'example']);
+  });
+
+  it('knows of every construct that needs a rule which rules accept it, and when', () => {
+    const policy = (...rules: readonly string[]) =>
+      parsePolicy(
+        `policy 1; ${rules.map((rule, index) => `allow "r${index}" on sign-transaction when ${rule};`).join(' ')}`,
+      );
+    const differ = (one: PolicyDocument, other: PolicyDocument) => [
+      allowedOnlyBy(one, other).result,
+      allowedOnlyBy(other, one).result,
+    ];
+    for (const [what, narrower] of [
+      ['takeover("stake")', 'takeover("stake", by: "bob")'],
+      ['unresolved("program")', 'unresolved("program", subject: "p")'],
+      ['unbounded("transfer")', 'unbounded("transfer", by: "bob")'],
+      ['unbounded("allowance")', 'unbounded("allowance", asset: "x/y")'],
+    ] as const) {
+      const accepting = (when: string, kind: string = what) => policy('true', `${when} accepting ${kind}`);
+      assert.deepEqual(differ(accepting('true'), policy('true')), ['example', 'none'], what);
+      assert.deepEqual(differ(accepting('true'), accepting('true', narrower)), ['example', 'none'], what);
+      assert.deepEqual(differ(accepting('true'), accepting('subject.root')), ['example', 'none'], what);
+      // Two rules that accept it together are as good as one.
+      const both = policy('true', `subject.root accepting ${what}`, `!subject.root accepting ${what}`);
+      assert.deepEqual(differ(accepting('true'), both), ['none', 'none'], what);
+    }
+  });
+
   it('shows requests that both policies decide as it says', () => {
     const found = allowedOnlyBy(parsePolicy(base.replace('<= 5', '<= 6')), parsePolicy(base));
     assert.ok(found.result === 'example');
