@@ -3,7 +3,7 @@ import {
   createServer as createHttpServer,
   type IncomingMessage,
   type Server,
-  ServerResponse,
+  type ServerResponse,
   STATUS_CODES,
 } from 'node:http';
 import type { Socket } from 'node:net';
