@@ -315,6 +315,23 @@ describe('what a policy can never allow', () => {
        limit "hour" amount per asset over rolling(duration("1h")) max 9;`,
       'effects.outflows.exists(o, o.amount == 2)',
     ],
+    // Every method of a class is tried where methods are told apart.
+    [
+      'policy 1; allow "a" when action.method == "simulateTransaction";',
+      'action.method == "simulateTransaction"',
+    ],
+    // What one element can be, two of them may have no room to be.
+    ...['outflows.exists(o, o.to', 'grants.exists(o, o.spender'].flatMap((some): [string, string][] => {
+      const [list] = some.split('(');
+      const never = `effects.${list}(o, o.asset == "x/y" && o.amount >= 6) && effects.${some} == "bob" && o.asset == "x/y" && o.amount >= 5)`;
+      return [
+        [
+          'policy 1; allow "a" on sign-transaction when true; limit "l" amount per asset over transaction max 9;',
+          never,
+        ],
+        ['policy 1; allow "a" on sign-transaction when effects.spending.all(s, s.amount <= 9);', never],
+      ];
+    }),
     // Amounts that are bounded each may sum up to more than every integer, and be worth less than a limit in US dollars.
     [
       `policy 1; allow "a" on sign-transaction when true;
@@ -485,6 +502,14 @@ describe('what a policy can never allow', () => {
     const named = parseCondition(three.join(' && '));
     assert.equal(checkNever(allowed, named, { largestList: 3 }).result, 'counterexample');
     assert.equal(checkNever(allowed, named, { largestList: 2 }).result, 'proven');
+    // One element can be both.
+    const both = parseCondition(
+      'effects.takeovers.exists(t, t.by == "eve") && effects.takeovers.exists(t, t.account == "A")',
+    );
+    const accepting = parsePolicy(
+      'policy 1; allow "a" on sign-transaction when true accepting takeover("stake");',
+    );
+    assert.equal(checkNever(accepting, both, { largestList: 1 }).result, 'counterexample');
     const [policy, never] = [
       parsePolicy('policy 1; allow "a" on sign-transaction when true;'),
       parseCondition('effects.outflows.size() == 3'),
