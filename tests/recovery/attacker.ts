@@ -65,6 +65,8 @@ export function stealRealm(home: string, index: number): StolenRealm {
 /** Outcomes of all tests for one PIN, in a fixed order. */
 export interface Candidate {
   readonly pin: string;
+  /** The unlock key that the PIN would give, were the first realm's share the whole key: what there is instead of a secret. */
+  readonly unlockKey: string;
   readonly tests: readonly boolean[];
   readonly secret: Uint8Array | undefined;
 }
@@ -74,6 +76,7 @@ export function attack(realms: readonly StolenRealm[], pins: readonly string[], 
   const subsets = nonEmptySubsets(realms);
   return pins.map((pin) => {
     const tests: boolean[] = [];
+    let unlockKey: string | undefined;
     let secret: Uint8Array | undefined;
     for (const subset of subsets) {
       const [{ registration }] = subset as [StolenRealm, ...StolenRealm[]];
@@ -82,6 +85,7 @@ export function attack(realms: readonly StolenRealm[], pins: readonly string[], 
         subset.map(({ index, registration: { oprfPrivateKey: share } }) => ({ index, share })),
       );
       const unlock = unlockKeyOf(evaluateDirectly(key, accessKey));
+      unlockKey ??= hexEncode(unlock.key);
       tests.push(equalBytes(unlock.commitment, registration.unlockKeyCommitment));
       for (const { id, registration: own } of subset) {
         tests.push(equalBytes(unlockKeyTag(unlock.key, id), own.unlockKeyTag));
@@ -101,7 +105,7 @@ export function attack(realms: readonly StolenRealm[], pins: readonly string[], 
         tests.push(false);
       }
     }
-    return { pin, tests, secret };
+    return { pin, unlockKey: unlockKey!, tests, secret };
   });
 }
 
@@ -130,7 +134,14 @@ function nonEmptySubsets<T>(items: readonly T[]): T[][] {
   );
 }
 
-export const pinsOf = (count: number): string[] =>
-  Array.from({ length: count }, (_, pin) => String(pin).padStart(4, '0'));
+/** Every PIN of four digits. */
+export const everyPin: readonly string[] = Array.from({ length: 10_000 }, (_, pin) =>
+  String(pin).padStart(4, '0'),
+);
+
+/** How many of the candidates are different ones. */
+export function differentOf(candidates: readonly Candidate[]): number {
+  return new Set(candidates.map(({ unlockKey }) => unlockKey)).size;
+}
 
 export const idOf = (realm: StolenRealm): string => hexEncode(realm.id);
