@@ -3,13 +3,10 @@
  * to say that its test fails. So no test of an attack passes for another reason than the defence that it is about.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { attackTests } from '../attacks/table.ts';
+import { runWeakened } from '../run-weakened.ts';
 import { type Weakening, weakenedSource } from '../weakened-build.ts';
-
-const ROOT = join(import.meta.dirname, '../..');
 
 /** What is off, and the attacks that succeed then: ids of the table. */
 interface Control {
@@ -363,8 +360,6 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   B6: 'the key stands in the leaf and in the identity; the test shows a root who registers the crafted key',
 };
 
-const DEADLINE = 240_000;
-
 /** Where the tests of an id stand, outside of this suite, and the pattern of their names. */
 function testsOf(id: string): readonly { file: string; pattern: string }[] {
   const files = attackTests().flatMap((test) =>
@@ -372,40 +367,6 @@ function testsOf(id: string): readonly { file: string; pattern: string }[] {
   );
   assert.ok(files.length > 0, `no test of ${id}`);
   return [...new Set(files)].map((file) => ({ file, pattern: `^[^:]*\\b${id.replace('P', 'row ')}\\b` }));
-}
-
-/** Runs the tests of one attack in a build with one defence off. */
-async function runWeakened(
-  parts: readonly Weakening[],
-  test: { file: string; pattern: string },
-): Promise<{ failed: boolean; output: string }> {
-  // Not as a child of this test run, whose reports go to it in a form of its own.
-  const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
-  const child = spawn(
-    process.execPath,
-    [
-      '--disable-warning=ExperimentalWarning',
-      '--import',
-      join(ROOT, 'tests/weakened-build.ts'),
-      '--test',
-      '--test-isolation=none',
-      '--test-reporter=tap',
-      `--test-name-pattern=${test.pattern}`,
-      test.file,
-    ],
-    {
-      cwd: ROOT,
-      env: { ...environment, KEYSTEAD_TEST_WEAKENED: JSON.stringify(parts) },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
-  let output = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE);
-  const code = await new Promise<number | null>((done) => child.once('close', done));
-  clearTimeout(timer);
-  return { failed: code === 1 && /^ *not ok /m.test(output), output };
 }
 
 describe('with one defence off', { concurrency: 2 }, () => {

@@ -46,6 +46,8 @@ export interface RealmContext {
   readonly settings: RealmSettings;
   /** For recorded sessions; by default branches of the seed. */
   readonly noiseKey?: ((generation: number) => SecretBytes) | undefined;
+  /** For tests: records of the heads log after which a snapshot is due. */
+  readonly snapshotRecords?: number | undefined;
   /** What multiplies; noble unless given. */
   readonly group?: RistrettoGroup | undefined;
   /** Milliseconds since 1970. */
@@ -132,6 +134,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
       { name: 'realm', event: TenantEvent, maximumRowBytes: maximumRealmRowBytes },
       { seed: context.seed, id: context.realmId },
       heads,
+      { snapshotRecords: context.snapshotRecords },
     );
     this.#stored = new StoredRows({
       heads: this.#heads,

@@ -1,32 +1,37 @@
 import assert from 'node:assert/strict';
 import { guessOf, register2, registrationFor } from './registrations.ts';
-import { Crashed, RealmWorld, type RunningRealm } from './realm-world.ts';
+import { Crashed, type CrashPoint, crashPoints, RealmWorld, type RunningRealm } from './realm-world.ts';
 
 const limit = 5;
-/** A turn has four points; three turns of a batch and its mark lie in one step. */
-const pointsOfStep = 9;
+/** A turn has four points, and three more when a snapshot follows; two turns of a batch lie in one step. */
+const pointsOfStep = 14;
+/** Snapshots come after every record, after two, and so on, round by round. */
+const mostSnapshotRecords = 3;
 
 /**
  * Guesses until the lock-out, with a crash at the next point of a write in every step, and starts again, until there
- * were `wanted` crashes. Never are more guesses evaluated than the limit. Returns how many crashes there were.
+ * were `wanted` crashes. Never are more guesses evaluated than the limit. Returns how many crashes there were at each
+ * point.
  */
-export async function crashRun(wanted: number): Promise<number> {
-  let crashes = 0;
+export async function crashRun(wanted: number): Promise<Readonly<Record<CrashPoint, number>>> {
+  const crashes = Object.fromEntries(crashPoints.map((point) => [point, 0])) as Record<CrashPoint, number>;
+  let count = 0;
   let countdown = -1;
-  const crash = () => {
+  const crash = (point: CrashPoint) => {
     if (countdown < 0) return;
     countdown -= 1;
-    if (countdown >= 0 || crashes >= wanted) return;
-    crashes += 1;
+    if (countdown >= 0 || count >= wanted) return;
+    count += 1;
+    crashes[point] += 1;
     throw new Crashed();
   };
   const { realmId } = new RealmWorld();
   const registration = registrationFor(realmId, '1234', limit);
   const wrong = guessOf('0', registration.version).request;
   let mostEvaluated = 0;
-  for (let round = 0; crashes < wanted; round++) {
+  for (let round = 0; count < wanted; round++) {
     countdown = -1;
-    const world = new RealmWorld({ crash });
+    const world = new RealmWorld({ crash, snapshotRecords: 1 + (round % mostSnapshotRecords) });
     let realm: RunningRealm = world.start();
     await realm.ask('ada', register2(registration));
     let evaluated = 0;

@@ -28,8 +28,20 @@ export const worldSettings = (tenant: Record<string, unknown> = {}): string =>
     },
   });
 
-/** What a write of the world can be cut by: the crash comes before it, or after it and before anybody hears of it. */
-export type CrashPoint = 'before heads' | 'after heads' | 'before store' | 'after store';
+/**
+ * What a write of the world can be cut by: the crash comes before it, or after it and before anybody hears of it. A snapshot is two
+ * writes: within it the old records are still there beside it.
+ */
+export const crashPoints = [
+  'before heads',
+  'after heads',
+  'before store',
+  'after store',
+  'before snapshot',
+  'within snapshot',
+  'after snapshot',
+] as const;
+export type CrashPoint = (typeof crashPoints)[number];
 
 export class Crashed extends Error {}
 
@@ -41,6 +53,8 @@ export interface WorldOptions {
   readonly settings?: string;
   readonly noiseKey?: (generation: number) => SecretBytes;
   readonly random?: (length: number) => Uint8Array;
+  /** Records of the heads log after which a snapshot is due; that of operators unless given. */
+  readonly snapshotRecords?: number;
   /** Called at each point of each write; throws Crashed to end the enclave there. */
   readonly crash?: (point: CrashPoint) => void;
 }
@@ -116,6 +130,7 @@ export class RunningRealm {
         seed: new SecretBytes(seed),
         settings: parseRealmSettings(options.settings ?? worldSettings()),
         noiseKey: options.noiseKey,
+        snapshotRecords: options.snapshotRecords,
         clock: () => world.now,
         random: options.random ?? ((length) => crypto.getRandomValues(new Uint8Array(length))),
         log: (event, fields) => world.logged.push(JSON.stringify({ event, ...fields })),
@@ -183,32 +198,40 @@ export class RunningRealm {
   #heads(): HeadsPort {
     const world = this.#world;
     const never = () => new Promise<never>(() => {});
+    const written = async (write: () => void): Promise<void> => {
+      if (this.ended) return await never();
+      try {
+        write();
+      } catch (error) {
+        if (error instanceof Crashed) return await never();
+        throw error;
+      }
+      return await new Promise((resolve) => {
+        setImmediate(() => {
+          if (!this.ended) resolve();
+        });
+      });
+    };
     return {
       load: async () => ({
         snapshot: world.snapshot?.state,
         snapshotSequence: world.snapshot?.sequence ?? 0,
         records: [...world.records],
       }),
-      append: async (sequence, record) => {
-        if (this.ended) return await never();
-        try {
+      append: (sequence, record) =>
+        written(() => {
           this.#at('before heads');
           world.records.push({ sequence, record: concatBytes(record) });
           this.#at('after heads');
-        } catch (error) {
-          if (error instanceof Crashed) return await never();
-          throw error;
-        }
-        return await new Promise((resolve) => {
-          setImmediate(() => {
-            if (!this.ended) resolve();
-          });
-        });
-      },
-      snapshot: async (sequence, state) => {
-        world.snapshot = { sequence, state };
-        world.records = world.records.filter((record) => record.sequence > sequence);
-      },
+        }),
+      snapshot: (sequence, state) =>
+        written(() => {
+          this.#at('before snapshot');
+          world.snapshot = { sequence, state: concatBytes(state) };
+          this.#at('within snapshot');
+          world.records = world.records.filter((record) => record.sequence > sequence);
+          this.#at('after snapshot');
+        }),
     };
   }
 

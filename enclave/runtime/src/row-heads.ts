@@ -8,7 +8,7 @@ import type { HeadsPort, LoadedHeads } from './heads-port.ts';
 import { headsVersion, type RecordBody, type RowHeadsKind, RowHeadsRecords } from './row-heads-record.ts';
 
 /** A snapshot is due after this many records, or this many bytes of them, or after more when the table is large. */
-const snapshotRecords = 4096;
+const defaultSnapshotRecords = 4096;
 const snapshotRecordBytes = 16 * 1024 * 1024;
 /**
  * What was replaced leaves the log with the second of two snapshots that lie so far apart, in milliseconds: with the first one the
@@ -34,6 +34,7 @@ export class RowHeads<Event> {
   readonly #name: string;
   readonly #id: Uint8Array;
   readonly #port: HeadsPort;
+  readonly #snapshotRecords: number;
   #table = new HeadTable();
   #sequence = 0;
   #chain: Uint8Array = new Uint8Array(32);
@@ -57,11 +58,14 @@ export class RowHeads<Event> {
     kind: RowHeadsKind<Event>,
     owner: { readonly seed: SecretBytes; readonly id: Uint8Array },
     port: HeadsPort,
+    /** For tests, of what happens around a snapshot. */
+    { snapshotRecords = defaultSnapshotRecords }: { readonly snapshotRecords?: number | undefined } = {},
   ) {
     this.#records = new RowHeadsRecords(owner.seed, kind);
     this.#name = kind.name;
     this.#id = owner.id;
     this.#port = port;
+    this.#snapshotRecords = snapshotRecords;
   }
 
   get table(): HeadTable {
@@ -146,7 +150,7 @@ export class RowHeads<Event> {
     const isOwed = this.#owed > 0 && passed - this.#owedAt >= replacedWait;
     const isDue =
       isOwed ||
-      records >= Math.max(snapshotRecords, this.#table.size / 64) ||
+      records >= Math.max(this.#snapshotRecords, this.#table.size / 64) ||
       this.#recordBytes >= Math.max(snapshotRecordBytes, 2 * this.#snapshotBytes);
     if (!isDue) return;
     this.#snapshotting = true;
