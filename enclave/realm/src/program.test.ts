@@ -61,6 +61,36 @@ describe('a realm', () => {
     assert.equal(world.events.filter(({ event }) => event === 'guess_used').length, 5);
   });
 
+  test('tells of the lock-out with the last guess, also to whoever never asks again, and once; a right PIN after it is told too', async () => {
+    const world = new RealmWorld();
+    const realm = world.start();
+    const registration = registrationFor(world.realmId, '1234', 3);
+    const { version } = registration;
+    await realm.ask('ada', register2(registration));
+    const told = () => world.events.map(({ event }) => event);
+    const guess = async (pin: string) => {
+      const { request, blinded } = guessOf(pin, version);
+      const answer = await realm.ask('ada', request);
+      assert.ok('evaluation' in answer);
+      return unlockKeyFrom(pinOf(pin), blinded, [{ index: 1, evaluation: answer.evaluation }]);
+    };
+    for (const pin of ['0', '1']) await guess(pin);
+    assert.deepEqual(told(), ['registered', 'guess_used', 'guess_used']);
+    const key = (await guess('1234'))!;
+    assert.deepEqual(told().slice(3), ['guess_used', 'locked_out']);
+    const tag = unlockKeyTag(key, world.realmId);
+    assert.ok('unlocked' in (await realm.ask('ada', { type: 'Recover3', version, unlockKeyTag: tag })));
+    assert.deepEqual(told().slice(5), ['share_recovered']);
+    for (const pin of ['0', '1', '2']) await guess(pin);
+    const last = world.events.at(-1)!;
+    assert.deepEqual([last.event, last.guesses, last.guessCount], ['locked_out', 3, 3]);
+    assert.deepEqual(told().slice(6, -1), ['guess_used', 'guess_used', 'guess_used']);
+    const before = told().length;
+    for (const type of ['Recover1', 'Recover1', 'Status'] as const)
+      assert.equal((await realm.ask('ada', { type })).outcome, 'NoGuesses');
+    assert.equal(told().length, before, 'the destruction itself is no second one');
+  });
+
   test('users and realms do not see each other: the token names both', async () => {
     const world = new RealmWorld();
     const realm = world.start();

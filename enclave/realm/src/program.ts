@@ -58,7 +58,8 @@ export interface RealmContext {
 
 /** Rows of one batch. The rest waits for the next. */
 const batchRows = 1024;
-const batchRequests = 4096;
+/** Each makes two events at most, and `maximumStoredRows` of them fit one record of the heads log. */
+const batchRequests = 2048;
 
 interface Pending {
   readonly id: number;
@@ -349,7 +350,12 @@ export class Realm implements Program<ToRealm, FromRealm> {
 
   #apply({ id, caller, request, stamp, bearer, tenant, userId, record }: Pending): void {
     const now = this.#context.clock();
-    const { state, changed, event, reply } = transition(record.state!, request, {
+    const {
+      state,
+      changed,
+      events = [],
+      reply,
+    } = transition(record.state!, request, {
       rules: tenant.rules,
       now,
       stamp,
@@ -372,18 +378,10 @@ export class Realm implements Program<ToRealm, FromRealm> {
     record.batch = this.#batch;
     this.#batch.changed.set(bytesName(record.name), record);
     this.#batch.answers.push(answer);
-    if (event !== undefined) {
-      this.#batch.events.push({
-        tenant: tenant.name,
-        userId,
-        event: event.event,
-        guesses: event.guesses,
-        guessCount: event.guessCount,
-        time: now,
-      });
-      this.#count(event.event);
+    for (const { event, guesses, guessCount } of events) {
+      this.#batch.events.push({ tenant: tenant.name, userId, event, guesses, guessCount, time: now });
+      this.#count(event);
     }
-    if (state.type === 'noGuesses') this.#count('locked_out');
   }
 
   #finish(caller: Caller, type: SecretsRequest['type'], reply: Reply): HttpAnswer {

@@ -32,6 +32,7 @@ export const notRegistered: RecordState = { type: 'notRegistered' };
 const noGuesses: RecordState = { type: 'noGuesses' };
 
 export interface EventOf {
+  /** `locked_out`: the last guess was used. A `share_recovered` after it says that its PIN was right, nothing that it was wrong. */
   readonly event: 'registered' | 'guess_used' | 'share_recovered' | 'deleted' | 'locked_out';
   readonly guesses?: number;
   readonly guessCount?: number;
@@ -60,7 +61,7 @@ export interface Transition {
   readonly state: RecordState;
   /** Whether the state has to be made durable before anything leaves. */
   readonly changed: boolean;
-  readonly event?: EventOf;
+  readonly events?: readonly EventOf[];
   readonly reply: Reply;
 }
 
@@ -97,7 +98,7 @@ export function transition(
     state: next,
     changed: true,
     reply: { type: 'response', response },
-    ...(event === undefined ? {} : { event }),
+    ...(event === undefined ? {} : { events: [event] }),
   });
 
   switch (request.type) {
@@ -144,8 +145,8 @@ export function transition(
   const { registration, guessCount } = state;
   const { guesses } = registration.policy;
   let binding = state.binding;
-  const locked = (response: SecretsResponse) =>
-    moved(noGuesses, response, { event: 'locked_out', guesses, guessCount });
+  // Was told with the last guess: who guesses may never ask again.
+  const destroyed = (response: SecretsResponse) => moved(noGuesses, response);
   if (type === 'Recover2' || type === 'Recover3') {
     const challenge = binding?.challenge ?? noChallenge;
     const refused = judgeStamp(stamp, { confirmedKey, boundKey: binding?.deviceKey, challenge });
@@ -169,19 +170,22 @@ export function transition(
     case 'Challenge':
       return same({ type: request.type, outcome: 'Ok', challenge: binding?.challenge ?? noChallenge });
     case 'Recover1':
-      if (guessCount >= guesses) return locked({ type: request.type, outcome: 'NoGuesses' });
+      if (guessCount >= guesses) return destroyed({ type: request.type, outcome: 'NoGuesses' });
       return same({ type: request.type, outcome: 'Ok', version: registration.version });
     case 'Recover2': {
       if (!equalBytes(request.version, registration.version))
         return same({ type: request.type, outcome: 'VersionMismatch' });
-      if (guessCount >= guesses) return locked({ type: request.type, outcome: 'NoGuesses' });
+      if (guessCount >= guesses) return destroyed({ type: request.type, outcome: 'NoGuesses' });
       const milliseconds = waitMilliseconds(rules, state, now);
       if (milliseconds > 0) return { state, changed: false, reply: { type: 'wait', milliseconds } };
       const counted = guessCount + 1;
       return {
         state: { ...state, guessCount: counted, guessedAt: now, binding },
         changed: true,
-        event: { event: 'guess_used', guesses, guessCount: counted },
+        events: [
+          { event: 'guess_used', guesses, guessCount: counted },
+          ...(counted >= guesses ? [{ event: 'locked_out', guesses, guessCount: counted } as const] : []),
+        ],
         reply: {
           type: 'evaluate',
           registration,
@@ -201,7 +205,7 @@ export function transition(
           guessesRemaining,
         };
         // Written whatever the outcome: storage sees a write either way.
-        return guessesRemaining === 0 ? locked(response) : moved({ ...state, binding }, response);
+        return guessesRemaining === 0 ? destroyed(response) : moved({ ...state, binding }, response);
       }
       const { encryptionKeyScalarShare, encryptedSecret, encryptedSecretCommitment } = registration;
       const unlocked = { encryptionKeyScalarShare, encryptedSecret, encryptedSecretCommitment };

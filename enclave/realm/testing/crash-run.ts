@@ -52,6 +52,10 @@ export async function crashRun(wanted: number): Promise<Readonly<Record<CrashPoi
     mostEvaluated = Math.max(mostEvaluated, evaluated);
     countdown = -1;
     assert.equal((await realm.ask('ada', wrong)).outcome, 'NoGuesses');
+    // Whoever is told of the last guess is told of the lock-out, once, and whoever crashes loses neither.
+    const told = world.events.map(({ event, guessCount }) => `${event} ${guessCount}`);
+    assert.deepEqual(told.slice(-2), [`guess_used ${limit}`, `locked_out ${limit}`]);
+    assert.equal(told.filter((one) => one.startsWith('locked_out')).length, 1);
   }
   // Negative control: guesses were evaluated at all.
   assert.ok(mostEvaluated > 0);

@@ -25,7 +25,7 @@ const titles: Readonly<Record<string, string>> = {
   'realm.guess_used': 'A PIN was entered',
   'realm.share_recovered': 'A share was recovered with the right PIN',
   'realm.deleted': 'A registration was deleted',
-  'realm.locked_out': 'Too many wrong PINs: a registration was destroyed',
+  'realm.locked_out': 'The last guess at a PIN was used: unless that one was right, a registration is lost',
 };
 
 /** What a person reads: what happened, when, and what to do if it was not they. */
