@@ -51,7 +51,7 @@ const collection = '0x4444444444444444444444444444444444444444';
 /** Has every function, and keeps what it gets. */
 const cheat = '0x5555555555555555555555555555555555555555';
 const multicall3 = '0xcA11bde05977b3631167028862bE2a173976CA11';
-const networks = [1n, 10n, 987_654_321n];
+const networks = [1n, 10n, 1337n];
 const COINS = networks.map((chainId) => `eip155:${chainId}/slip44:60`);
 const NOTHING = '0x';
 

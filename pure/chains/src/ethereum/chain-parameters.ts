@@ -4,23 +4,35 @@
  */
 
 /**
- * Networks that charge, beside gas, for putting the transaction's bytes on another chain. No field of the transaction
- * bounds that charge, and the account pays it whatever is signed.
+ * Networks on which gas pays for everything. Others, and any that nobody has looked at, may charge for putting the
+ * transaction's bytes on another chain, as those of the OP stack and Scroll do: no field of the transaction bounds that charge,
+ * and the account pays it whatever is signed.
  */
-const WITH_DATA_FEE: ReadonlySet<bigint> = new Set([
-  10n, // OP Mainnet
-  130n, // Unichain
-  480n, // World Chain
-  8453n, // Base
-  34443n, // Mode
-  57073n, // Ink
-  7777777n, // Zora
-  84532n, // Base Sepolia
-  11155420n, // OP Sepolia
+const GAS_PAYS_ALL: ReadonlySet<bigint> = new Set([
+  1n, // Ethereum
+  17000n, // Holesky
+  560048n, // Hoodi
+  11155111n, // Sepolia
+  1337n, // local nodes
+  31337n, // local nodes
+  56n, // BNB Smart Chain
+  97n, // BNB Smart Chain Testnet
+  100n, // Gnosis
+  137n, // Polygon PoS
+  80002n, // Polygon Amoy
+  250n, // Fantom
+  324n, // zkSync Era: bytes are counted as gas
+  8217n, // Kaia
+  42161n, // Arbitrum One: bytes are counted as gas
+  42170n, // Arbitrum Nova
+  421614n, // Arbitrum Sepolia
+  43113n, // Avalanche Fuji
+  43114n, // Avalanche C-Chain
+  59144n, // Linea
 ]);
 
 /**
- * Wei per byte that are added to the fee on those networks: the charge at a base fee and a blob fee of about 200 gwei
+ * Wei per byte that are added to the fee on all other networks: the charge at a base fee and a blob fee of about 200 gwei
  * each, far above what is usual. A margin, not a bound.
  */
 const DATA_FEE_PER_BYTE = 200_000_000_000n;
@@ -29,7 +41,7 @@ const SIGNATURE_BYTES = 68n;
 
 /** Wei to count for the data fee of a transaction of so many bytes, unsigned; zero where gas pays for everything. */
 export function dataFeeMargin(chainId: bigint, length: number): bigint {
-  return WITH_DATA_FEE.has(chainId) ? (BigInt(length) + SIGNATURE_BYTES) * DATA_FEE_PER_BYTE : 0n;
+  return GAS_PAYS_ALL.has(chainId) ? 0n : (BigInt(length) + SIGNATURE_BYTES) * DATA_FEE_PER_BYTE;
 }
 
 /** Entry points of ERC-4337 by the version whose user-operation hash they verify. */
