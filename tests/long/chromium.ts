@@ -155,6 +155,15 @@ export class Chromium {
   }
 }
 
+/** Removes all that the browser keeps for the page's origin, as its "clear site data" does, and loads the page anew. */
+export async function clearStorage(page: Page): Promise<void> {
+  const { origin } = new URL(page.url());
+  const devTools = await page.context().newCDPSession(page);
+  await devTools.send('Storage.clearDataForOrigin', { origin, storageTypes: 'all' });
+  await devTools.detach();
+  await page.reload();
+}
+
 /** Loads the page anew and waits for its program. Passkeys answer only to a page that has the focus. */
 export async function visit(page: Page, url: string): Promise<void> {
   await page.goto(url, { waitUntil: 'load' });

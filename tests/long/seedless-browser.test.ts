@@ -7,7 +7,7 @@ import type { Page } from 'playwright-core';
 import { entropyFromMnemonic } from '@keystead/crypto/bip39';
 import { hexEncode } from '@keystead/crypto/hex';
 import { withSeedless } from '../seedless/with-seedless.ts';
-import { Chromium, close, listen } from './chromium.ts';
+import { Chromium, clearStorage, close, listen } from './chromium.ts';
 import type { Account, SeedlessProgram } from './seedless-page.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -146,9 +146,12 @@ test('in browsers: a wallet with a PIN, its storage cleared, comes back in a sec
 
   const laptop = await device();
   assert.equal(await ask(laptop, 'recover', account, '180361'), 'authenticator-unknown');
-  await ask(phone, 'enrol', account, await ask(laptop, 'ownKey', account));
-  assert.equal(await ask(phone, 'forget', account), 'done');
+  await ask(phone, 'enrol', account, await ask(laptop, 'ownKey', account, 'second browser'));
+  // Seed, wrapping key and the account's key: nothing of them stays with the first browser.
+  await clearStorage(phone);
+  assert.equal(await ask(phone, 'kept'), '');
   assert.equal(await ask(phone, 'phrase', account), 'seed-missing');
+  assert.equal(await ask(phone, 'recover', account, '180361'), 'authenticator-unknown');
   assert.equal(await ask(laptop, 'recover', account, '180362'), 'invalid-pin');
   assert.equal(await ask(laptop, 'recover', account, '180361'), 'done');
   assert.equal(await ask(laptop, 'phrase', account), phrase);
@@ -158,6 +161,8 @@ test('in browsers: a wallet with a PIN, its storage cleared, comes back in a sec
   assert.equal(await ask(laptop, 'changePin', account, '180362', '472936'), 'pin-wrong');
   assert.equal(await ask(laptop, 'changePin', account, '180361', '472936'), 'done');
   assert.equal(await ask(laptop, 'verifyPin', account, '472936'), true);
+  // The first browser is a new device now: the one that has recovered enrols it.
+  await ask(laptop, 'enrol', account, await ask(phone, 'ownKey', account, 'first browser again'));
   assert.equal(await ask(phone, 'recover', account, '180361'), 'invalid-pin');
   assert.equal(await ask(phone, 'recover', account, '472936'), 'done');
   for (let guess = 0; guess < 7; guess += 1)

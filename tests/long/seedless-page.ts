@@ -62,14 +62,14 @@ const program = {
   },
 
   /** What another browser enrols of this one. */
-  async ownKey(account: Account): Promise<NewKeypairAuthenticator> {
+  async ownKey(account: Account, authenticatorName: string): Promise<NewKeypairAuthenticator> {
     const own = await client(account);
     const registration = {
       deploymentId: own.deploymentId,
       organizationId: account.organizationId,
       username,
     };
-    return newKeypairAuthenticator(own.stamper, registration, { authenticatorName: 'second browser' });
+    return newKeypairAuthenticator(own.stamper, registration, { authenticatorName });
   },
 
   async enrol(account: Account, authenticator: NewKeypairAuthenticator): Promise<void> {
@@ -87,7 +87,6 @@ const program = {
   resetPin: async (account: Account, newPin: string) =>
     outcome((await wallets(account)).resetPin({ backupName, newPin })),
   verifyPin: async (account: Account, pin: string) => (await wallets(account)).verifyPin({ backupName, pin }),
-  forget: async (account: Account) => outcome((await wallets(account)).forget({ backupName })),
 
   /** The phrase, or the code of why there is none. */
   async phrase(account: Account): Promise<string> {
