@@ -8,6 +8,7 @@ import {
   SettingsError,
   settingsOf,
 } from '@keystead/enclave-runtime/operator-settings';
+import type { EnclaveContext } from '@keystead/enclave-runtime/program';
 import type { GuessRules } from './guess-rules.ts';
 
 /** spec/realm.md §8 and §9: what the operator says of the tenants, and how it is written down. */
@@ -46,16 +47,27 @@ const versionPattern = /^(?:0|[1-9][0-9]{0,19})$/;
 const longestTokenSeconds = 24 * 60 * 60;
 const maximumSettingsBytes = 1 << 20;
 
+type Profile = EnclaveContext['profile'];
+
+/**
+ * How many guesses a tenant may allow: with fewer than 3 typing errors destroy a registration, and each guess is one PIN
+ * more that a thief may try. In development applications try whatever published clients send.
+ */
+const guessBounds: Readonly<Record<Profile, { readonly least: number; readonly most: number }>> = {
+  development: { least: 1, most: 100 },
+  production: { least: 3, most: 20 },
+};
+
 /**
  * Reads `{"tenants": {name: {"keys": {version: key}, …}}, "noise": {"newest", "oldest"}}`. A key is a text, the secret of
  * HS256, or `{data, encoding: "Hex" | "UTF8", algorithm: "HmacSha256" | "RsaPkcs1Sha256" | "Edwards25519"}`, as published
  * realms take it. Throws SettingsError.
  */
-export function parseRealmSettings(json: string): RealmSettings {
+export function parseRealmSettings(json: string, profile: Profile): RealmSettings {
   const { tenants, noise, ...unknown } = settingsOf(json, maximumSettingsBytes);
   refuseUnknown(unknown, 'settings');
   const parsed = Object.entries(members(tenants ?? {}, 'tenants')).map(([name, tenant]) =>
-    tenantOf(name, tenant),
+    tenantOf(name, tenant, profile),
   );
   return { tenants: new Map(parsed.map((tenant) => [tenant.name, tenant])), noise: noiseOf(noise) };
 }
@@ -69,7 +81,7 @@ function noiseOf(value: JsonValue | undefined): RealmSettings['noise'] {
   return { newest: last, oldest: integer(oldest ?? last, 'noise.oldest', Math.max(1, last - 3), last) };
 }
 
-function tenantOf(name: string, value: JsonValue): Tenant {
+function tenantOf(name: string, value: JsonValue, profile: Profile): Tenant {
   if (!tenantPattern.test(name)) throw new SettingsError('the name of a tenant is not letters and digits');
   const at = `tenants.${name}`;
   const {
@@ -98,7 +110,7 @@ function tenantOf(name: string, value: JsonValue): Tenant {
         return [version, keyOf(key, `${at}.keys.${version}`)];
       }),
     ),
-    rules: rulesOf(guesses, delays, softLock, at),
+    rules: { ...boundsOf(guesses, `${at}.guesses`, profile), ...waitsOf(delays, softLock, at) },
     rate: rateOf(rate, `${at}.rate`),
     closed,
     tokenSeconds: integer(tokenSeconds ?? longestTokenSeconds, `${at}.tokenSeconds`, 1, longestTokenSeconds),
@@ -106,16 +118,23 @@ function tenantOf(name: string, value: JsonValue): Tenant {
   };
 }
 
-function rulesOf(
-  guesses: JsonValue | undefined,
+function boundsOf(
+  value: JsonValue | undefined,
+  at: string,
+  profile: Profile,
+): Pick<GuessRules, 'minimumGuesses' | 'maximumGuesses'> {
+  const { minimum = 3, maximum = 20, ...unknown } = members(value ?? {}, at);
+  refuseUnknown(unknown, at);
+  const { least, most } = guessBounds[profile];
+  const minimumGuesses = integer(minimum, `${at}.minimum`, least, most);
+  return { minimumGuesses, maximumGuesses: integer(maximum, `${at}.maximum`, minimumGuesses, most) };
+}
+
+function waitsOf(
   delays: JsonValue | undefined,
   softLock: JsonValue | undefined,
   at: string,
-): GuessRules {
-  const bounds = members(guesses ?? {}, `${at}.guesses`);
-  const { minimum = 3, maximum = 20, ...unknown } = bounds;
-  refuseUnknown(unknown, `${at}.guesses`);
-  const minimumGuesses = integer(minimum, `${at}.guesses.minimum`, 1, 100);
+): Pick<GuessRules, 'delays' | 'softLock'> {
   const seconds = (value: JsonValue | undefined, name: string) => integer(value, name, 0, 31_536_000);
   const ladder = delays ?? [];
   if (!Array.isArray(ladder) || ladder.length > 100) throw new SettingsError(`${at}.delays is no list`);
@@ -128,12 +147,7 @@ function rulesOf(
       seconds: seconds(wait, `${at}.softLock.seconds`),
     };
   }
-  return {
-    minimumGuesses,
-    maximumGuesses: integer(maximum, `${at}.guesses.maximum`, minimumGuesses, 100),
-    delays: ladder.map((delay, index) => seconds(delay, `${at}.delays[${index}]`)),
-    softLock: lock,
-  };
+  return { delays: ladder.map((delay, index) => seconds(delay, `${at}.delays[${index}]`)), softLock: lock };
 }
 
 function rateOf(value: JsonValue | undefined, at: string): Tenant['rate'] {

@@ -27,6 +27,7 @@ const { tenants } = parseRealmSettings(
       'test-acme': { keys: { '1': 'the secret of another tenant' } },
     },
   }),
+  'production',
 );
 
 const now = 1_800_000_000;
@@ -132,7 +133,7 @@ test('settings that could be misread are refused, with the member and without it
   const tenant = { keys: { '1': secret } };
   const refused = (value: unknown) => {
     try {
-      parseRealmSettings(typeof value === 'string' ? value : JSON.stringify(value));
+      parseRealmSettings(typeof value === 'string' ? value : JSON.stringify(value), 'development');
     } catch (error) {
       assert.ok(error instanceof SettingsError, String(error));
       assert.equal(error.message.includes(secret), false);
@@ -189,6 +190,7 @@ test('a token of a narrower scope is for the requests of that scope, and one of 
 test('a tenant can bound how long its tokens live', () => {
   const { tenants: strict } = parseRealmSettings(
     JSON.stringify({ tenants: { acme: { keys: { '1': secret }, tokenSeconds: 60 } } }),
+    'production',
   );
   const lives = (seconds: number) =>
     judgeToken(token({ exp: now + seconds }), 'user', { tenants: strict, realmId, now: now * 1000 });

@@ -128,7 +128,7 @@ export class RunningRealm {
       {
         realmId: world.realmId,
         seed: new SecretBytes(seed),
-        settings: parseRealmSettings(options.settings ?? worldSettings()),
+        settings: parseRealmSettings(options.settings ?? worldSettings(), 'development'),
         noiseKey: options.noiseKey,
         snapshotRecords: options.snapshotRecords,
         clock: () => world.now,

@@ -44,7 +44,7 @@ export interface BesideKind<Settings, Incoming, Outgoing, Prepared = undefined> 
   /** Associated data of its genesis record. */
   readonly domain: string;
   /** Throws SettingsError. */
-  parse(json: string): Settings;
+  parse(json: string, profile: EnclaveContext['profile']): Settings;
   create(
     context: BesideContext<Settings>,
     ports: EnclavePorts<Prepared>,
@@ -60,7 +60,9 @@ export function createBesideBoot<Settings, Incoming, Outgoing, Prepared = undefi
   const { what, domain } = kind;
   let made = false;
   let running:
-    | (BesideGenesis & { readonly program: BesideProgram<Settings, Incoming, Outgoing> })
+    | (Pick<BesideContext<Settings>, 'id' | 'seed' | 'profile'> & {
+        readonly program: BesideProgram<Settings, Incoming, Outgoing>;
+      })
     | undefined;
 
   const state = () =>
@@ -87,14 +89,14 @@ export function createBesideBoot<Settings, Incoming, Outgoing, Prepared = undefi
         }
         case 'unlockRealm': {
           if (running !== undefined) throw new BootError('boot-order', `the ${what} is unlocked`);
-          const settings = settingsAtUnlock(kind, message.settings);
+          const { profile } = message;
+          const settings = settingsAtUnlock(kind, message.settings, profile);
           const genesis = openBesideRecord(domain, message.record, message.unlockKey);
           message.unlockKey.fill(0);
           ports.run((enclavePorts) => {
-            const { profile } = message;
             const context = { ...genesis, settings, profile, clock: Date.now, random, log: ports.log };
             const program = kind.create(context, enclavePorts);
-            running = { ...genesis, program };
+            running = { ...genesis, profile, program };
             return program;
           });
           return void state();
@@ -102,7 +104,7 @@ export function createBesideBoot<Settings, Incoming, Outgoing, Prepared = undefi
         case 'configureRealm':
           if (running === undefined) throw new BootError('boot-order', `the ${what} is locked`);
           try {
-            running.program.configure(kind.parse(message.settings));
+            running.program.configure(kind.parse(message.settings, running.profile));
           } catch (error) {
             if (!(error instanceof SettingsError)) throw error;
             // What an operator mistyped must not stop what serves.
@@ -130,9 +132,13 @@ export function createBesideBoot<Settings, Incoming, Outgoing, Prepared = undefi
   };
 }
 
-function settingsAtUnlock<Settings>(kind: { parse(json: string): Settings }, json: string): Settings {
+function settingsAtUnlock<Settings>(
+  kind: Pick<BesideKind<Settings, never, never>, 'parse'>,
+  json: string,
+  profile: EnclaveContext['profile'],
+): Settings {
   try {
-    return kind.parse(json);
+    return kind.parse(json, profile);
   } catch (error) {
     if (error instanceof SettingsError) throw new BootError('settings-refused', error.message);
     throw error;
