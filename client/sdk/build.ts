@@ -1,6 +1,6 @@
 /**
- * Builds the package for others into `dist/`: JavaScript with everything of `pure` inside, once for Node and once for
- * browsers, types that refer to nothing outside, and a package.json to publish. Node refuses to strip types under
+ * Builds the package for others into `dist/`: JavaScript with everything of `pure` inside, once for Node, once for browsers
+ * and, what React Native can run, once for it; types that refer to nothing outside, and a package.json to publish. Node refuses to strip types under
  * node_modules, so the sources themselves cannot be published.
  *
  * `node client/sdk/build.ts`, then `npm pack ./client/sdk/dist`.
@@ -13,8 +13,10 @@ const folder = import.meta.dirname;
 const root = join(folder, '../..');
 const output = join(folder, 'dist');
 
-/** Subpaths of the package: source, and whether it needs Node. */
-const entries: Readonly<Record<string, { readonly source: string; readonly node?: boolean }>> = {
+/** Subpaths of the package: source, whether it needs Node, and whether React Native has a build of its own. */
+const entries: Readonly<
+  Record<string, { readonly source: string; readonly node?: boolean; readonly reactNative?: boolean }>
+> = {
   client: { source: 'client.ts' },
   errors: { source: 'errors.ts' },
   memory: { source: 'memory.ts' },
@@ -22,7 +24,7 @@ const entries: Readonly<Record<string, { readonly source: string; readonly node?
   viem: { source: 'viem.ts' },
   'wallet-transport': { source: 'wallet-transport.ts' },
   'native-calls': { source: 'native-calls.ts' },
-  recovery: { source: 'recovery.ts' },
+  recovery: { source: 'recovery.ts', reactNative: true },
   // The worker that the former starts in browsers.
   'recovery-worker': { source: 'recovery-worker.ts' },
   seedless: { source: 'seedless.ts' },
@@ -62,11 +64,15 @@ rmSync(output, { recursive: true, force: true });
 mkdirSync(output, { recursive: true });
 bundle('node', () => true);
 bundle('browser', (entry) => entry.node !== true);
+bundle('react-native', (entry) => entry.reactNative === true);
 declarations();
 manifest();
 
 /** Shared parts become chunks, so that an error class of one subpath is that of every other. */
-function bundle(platform: 'node' | 'browser', wanted: (entry: (typeof entries)[string]) => boolean): void {
+function bundle(
+  platform: 'node' | 'browser' | 'react-native',
+  wanted: (entry: (typeof entries)[string]) => boolean,
+): void {
   run('esbuild', [
     ...Object.entries(entries)
       .filter(([, entry]) => wanted(entry))
@@ -74,7 +80,7 @@ function bundle(platform: 'node' | 'browser', wanted: (entry: (typeof entries)[s
     '--bundle',
     '--splitting',
     '--format=esm',
-    `--platform=${platform}`,
+    `--platform=${platform === 'react-native' ? 'browser' : platform}`,
     `--conditions=${platform}`,
     '--target=es2024',
     '--charset=utf8',
@@ -145,13 +151,18 @@ function filesBelow(path: string): string[] {
 function manifest(): void {
   const source = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Record<string, string>;
   const exports = Object.fromEntries(
-    Object.entries(entries).map(([name, { source: path, node }]) => {
+    Object.entries(entries).map(([name, { source: path, node, reactNative }]) => {
       const types = `./types/${posix.join('client/sdk/src', path).replace(/\.ts$/, '.d.ts')}`;
       return [
         `./${name}`,
         node === true
           ? { types, node: `./node/${name}.js` }
-          : { types, node: `./node/${name}.js`, default: `./browser/${name}.js` },
+          : {
+              types,
+              ...(reactNative === true ? { 'react-native': `./react-native/${name}.js` } : {}),
+              node: `./node/${name}.js`,
+              default: `./browser/${name}.js`,
+            },
       ];
     }),
   );

@@ -1,8 +1,8 @@
 import { withStack } from '../with-stack.ts';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { ShellSession } from './shell-session.ts';
 
@@ -69,6 +69,25 @@ describe('npm pack of the SDK', () => {
     assert.match(stdout, /^[A-Za-z0-9_-]{86}\n$/);
   });
 
+  test('has every file that it exports, and for React Native a recovery client without what is missing there', () => {
+    const folder = join(shell.folder, 'app/node_modules/@keystead/sdk');
+    const { exports } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+      exports: Record<string, string | Record<string, string>>;
+    };
+    for (const target of Object.values(exports))
+      for (const file of typeof target === 'string' ? [target] : Object.values(target))
+        assert.ok(existsSync(join(folder, file)), file);
+    const recovery = exports['./recovery'] as Record<string, string>;
+    // A resolver takes the first condition that it knows, and bundlers for React Native may know `node` as well.
+    assert.deepEqual(Object.keys(recovery), ['types', 'react-native', 'node', 'default']);
+    const missing = (file: string) =>
+      ['import.meta', 'WebAssembly', 'new Worker', 'AbortSignal'].filter((name) =>
+        textOf(join(folder, file)).includes(name),
+      );
+    assert.deepEqual(missing(recovery['react-native']!), []);
+    assert.deepEqual(missing(recovery.default!), ['import.meta', 'WebAssembly', 'new Worker']);
+  });
+
   test('brings types that check without anything else', async () => {
     const { stdout, code } = await shell.run(
       'cd app && tsc --noEmit --strict --module nodenext --target es2024 --lib es2024,dom,dom.iterable --types "" program.mts',
@@ -117,3 +136,12 @@ const { signature } = await client.call('signUtf8Message', {
 });
 console.log(signature);
 `;
+
+/** A module with all that it imports by relative paths. */
+function textOf(file: string, seen = new Set<string>()): string {
+  if (seen.has(file)) return '';
+  seen.add(file);
+  const text = readFileSync(file, 'utf8');
+  const imported = [...text.matchAll(/(?:from|import)\s*"(\.[^"]+)"/g)];
+  return [text, ...imported.map(([, path]) => textOf(join(dirname(file), path!), seen))].join('');
+}

@@ -3,8 +3,8 @@ import { stretchHere } from './argon2-here.ts';
 import { RecoveryError } from './recovery-error.ts';
 
 /**
- * In a worker where there are workers, and here where there are none (React Native without one). The worker's program is
- * the package's `recovery-worker`; bundlers find it by the form of this expression.
+ * In a worker where there are workers, and here where there are none. The worker's program is the package's
+ * `recovery-worker`; bundlers find it by the form of this expression.
  */
 export const stretch: Stretch = async (input, signal) => {
   if (typeof Worker === 'undefined') return await stretchHere(input);

@@ -1,5 +1,5 @@
 import { canonicalize } from '@keystead/crypto/canonical-json';
-import { utf8Encode } from '@keystead/crypto/bytes';
+import { utf8Decode, utf8Encode } from '@keystead/crypto/bytes';
 import { domainHash } from '@keystead/protocol/domain';
 import { GroupError, printGroups, readGroups } from '@keystead/protocol/printed-groups';
 import { RecoveryError } from './recovery-error.ts';
@@ -51,7 +51,7 @@ export function aboutDigest({ name, made, accounts }: KitAbout): Uint8Array {
 }
 
 export function printPage(kit: Uint8Array, { name, made, accounts }: KitAbout): string {
-  const printed = new TextDecoder().decode(printGroups(kit, 'lines'));
+  const printed = utf8Decode(printGroups(kit, 'lines'));
   return [
     'KEYSTEAD RECOVERY KIT',
     '',

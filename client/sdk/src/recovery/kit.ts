@@ -1,5 +1,5 @@
 import { chacha20Poly1305Open, chacha20Poly1305Seal } from '@keystead/crypto/aead';
-import { concatBytes, equalBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { concatBytes, equalBytes, utf8Decode, utf8Encode } from '@keystead/crypto/bytes';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { domainHash, domainPrefix } from '@keystead/protocol/domain';
 import { GroupError, printGroups, readGroups } from '@keystead/protocol/printed-groups';
@@ -77,7 +77,7 @@ export async function makeRecoveryKit(options: MakeKitOptions): Promise<Recovery
   try {
     const kit = await sealKit({ ...options, about, passphrase: secret, salt });
     const page = printPage(kit, about);
-    const passphrase = new TextDecoder().decode(printGroups(secret, 'line'));
+    const passphrase = utf8Decode(printGroups(secret, 'line'));
     const opened = await openRecoveryKit({ ...options, page, passphrase });
     const isSame = equalBytes(opened.entropy.expose(), options.entropy.expose());
     opened.entropy.wipe();

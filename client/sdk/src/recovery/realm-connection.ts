@@ -19,6 +19,7 @@ import {
 } from '@keystead/juicebox/noise-messages';
 import { pause } from './pause.ts';
 import { RecoveryError, type RecoveryErrorCode } from './recovery-error.ts';
+import { within } from './within.ts';
 
 /** A key that stamps guesses and does not leave this device (spec/realm.md §9.1). Ed25519. */
 export interface DeviceKey {
@@ -240,23 +241,24 @@ export class RealmConnection {
 
   async #post(body: Uint8Array, token: string | undefined): Promise<HttpResult> {
     const { fetch, timeout, signal } = this.#options;
-    const late = AbortSignal.timeout(timeout);
     let response: Response;
     let bytes: Uint8Array;
     try {
-      response = await fetch(new URL('req', this.realm.address), {
-        method: 'POST',
-        headers: {
-          'x-juicebox-version': protocolVersion,
-          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        },
-        body: body as Uint8Array<ArrayBuffer>,
-        cache: 'no-store',
-        credentials: 'omit',
-        redirect: 'error',
-        signal: signal === undefined ? late : AbortSignal.any([signal, late]),
+      [response, bytes] = await within(timeout, signal, async (either) => {
+        const answer = await fetch(new URL('req', this.realm.address), {
+          method: 'POST',
+          headers: {
+            'x-juicebox-version': protocolVersion,
+            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          },
+          body: body as Uint8Array<ArrayBuffer>,
+          cache: 'no-store',
+          credentials: 'omit',
+          redirect: 'error',
+          signal: either,
+        });
+        return [answer, new Uint8Array(await answer.arrayBuffer())] as const;
       });
-      bytes = new Uint8Array(await response.arrayBuffer());
     } catch (cause) {
       if (signal?.aborted) throw new RecoveryError('aborted', { cause });
       throw new RecoveryError('unavailable', { detail: `no answer from ${nameOf(this.realm)}`, cause });

@@ -13,7 +13,7 @@ export const recoveryErrors = {
     'the token is for a first registration: delete the one that is there, or take a token for all requests',
   'device-stamp-needed': 'name a device key: these realms take only registrations that one stamps',
   'pin-not-stretched':
-    'see that the page may start the worker of the package and that memory is left; nothing was sent, no guess was spent',
+    'see that the page may start the worker of the package and that memory is left, or pass stretch; no guess was spent',
   'input-refused': 'correct the input that is named',
   unavailable: 'try again later: fewer realms answered than are needed',
   'outcome-unknown': 'a guess may have been counted without an answer: ask guessesRemaining before the next',
