@@ -288,4 +288,43 @@ describe('the HTTP interface of a realm', () => {
     assert.deepEqual(await clientOf(user, false).guessesRemaining(), { guesses: 3, waitSeconds: 0 });
     assert.deepEqual(await clientOf(user, false).recover({ pin: '1234', info: '' }), secret);
   });
+
+  test('a guess that is under way at SIGTERM is answered before the realm ends, and counts; a new connection is refused', async () => {
+    const user = randomUUID();
+    const registration = registrationFor(Buffer.from(realm().id, 'hex'), '1234', 5);
+    const authorization = { authorization: `Bearer ${tokenFor(user)}` };
+    assert.equal((await post(encodeRequest(register2(registration)), authorization)).status, 200);
+    const connects = () =>
+      new Promise<boolean>((resolve) => {
+        const socket = connect(Number(new URL(realm().address).port), '127.0.0.1', () => {
+          socket.destroy();
+          resolve(true);
+        });
+        socket.once('error', () => resolve(false));
+      });
+    assert.ok(await connects());
+    // The count cannot become durable while the heads log stands still: the guess has to wait.
+    const { request } = guessOf('0', registration.version);
+    realms.running.kill('realm-1-heads', 'SIGSTOP');
+    const order: string[] = [];
+    const answer = post(encodeRequest(request), authorization).then(async (response) => {
+      order.push('answered');
+      assert.equal(response.status, 200);
+      return decodeResponse(request.type, new Uint8Array(await response.arrayBuffer()));
+    });
+    await until(async () => /^keystead_realm_waiting 1$/m.test(await (await fetch(at('metrics'))).text()));
+    const stopped = realms.running.stop().then(() => order.push('stopped'));
+    // Negative control: the signal has come, and the guess is not answered yet.
+    await until(async () => !(await connects()));
+    // Longer than connections stay on which nothing is under way.
+    await new Promise((wake) => setTimeout(wake, 1000));
+    assert.deepEqual(order, []);
+    realms.running.kill('realm-1-heads', 'SIGCONT');
+    assert.ok('evaluation' in (await answer));
+    await stopped;
+    assert.deepEqual(order, ['answered', 'stopped']);
+    assert.match(realms.logged(), /"event":"draining","reason":"SIGTERM"/);
+    await realms.start();
+    assert.equal((await clientOf(user, false).guessesRemaining()).guesses, 4);
+  });
 });
