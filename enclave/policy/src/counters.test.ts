@@ -188,4 +188,22 @@ describe('cells that lie together in a page', () => {
     );
     assert.equal(map.get(cellKey('place/ab/9')), undefined, 'what is short again has no cell of its own');
   });
+
+  it('are those of the checkpoint that was appended, whatever other one was worked out', () => {
+    const nodes = new NodeCache(10_000_000, 0);
+    const organization = new Organization(id, keys, nodes, noRequests(), zeroHash, emptyHead);
+    const append = (entry: Entry) => {
+      const encoded = Entry.encode(entry);
+      organization.append({ entry, hash: entryHash(encoded), sealed: sealEntry(keys, encoded) }, 0);
+    };
+    for (let position = 1; position < 64; position += 1)
+      append(emptyEntry({ organization: id, position, cells: position === 1 ? [cell(1, 1)] : [] }));
+    const own = emptyEntry({ organization: id, position: 64, cells: [cell(2, 2)] });
+    const { root, nodes: made } = organization.checkpoint(own);
+    for (const node of made) nodes.put(node.hash, node.bytes);
+    organization.checkpoint(emptyEntry({ organization: id, position: 64, cells: [cell(2, 3)] }));
+    append({ ...own, stateRoot: root });
+    assert.deepEqual(organization.cellBytes('place/ab/1'), cell(1, 1).value);
+    assert.deepEqual(organization.cellBytes('place/ab/2'), cell(2, 2).value);
+  });
 });

@@ -1,6 +1,5 @@
 import type { Entry } from '@keystead/protocol/entry';
 import type { Recent } from '@keystead/crypto/recent';
-import { hexEncode } from '@keystead/crypto/hex';
 import type { Credit } from '@keystead/policy/exclusive';
 import {
   appendRow,
@@ -9,7 +8,7 @@ import {
   type LedgerRow,
   type SealedSegment,
 } from '@keystead/policy/usage-ledger';
-import { SegmentCell, UsageCell } from '@keystead/protocol/state-cells';
+import { counterNameOf, SegmentCell, UsageCell } from '@keystead/protocol/state-cells';
 import { decodeCell } from './cells.ts';
 import { rowOf } from './plain-row.ts';
 
@@ -141,6 +140,6 @@ function withRow({ head, credits, filled, read }: Counter, [time, amount]: Added
 
 const rowsOf = ({ reservations, time }: Entry) =>
   reservations.map(({ counter, amount }) => ({
-    name: hexEncode(counter),
+    name: counterNameOf(counter),
     row: [time, BigInt(amount)] as const,
   }));

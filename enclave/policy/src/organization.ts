@@ -152,6 +152,7 @@ export class Organization {
   /** Value of a cell in the tail's state, the same object each time: not to be changed. Throws NeedRows. */
   cell<K extends keyof CellTypes>(kind: K, id = ''): CellTypes[K] | undefined {
     const name = cellName(kind, id);
+    if (kind === 'place') return this.#place(name) as CellTypes[K] | undefined;
     const keptAs = this.#tailName + name;
     const kept = this.#nodes.cells.get(keptAs);
     if (kept !== undefined) return kept as CellTypes[K];
@@ -160,6 +161,12 @@ export class Organization {
     const cell = decodeCell(kind, bytes);
     this.#nodes.cells.set(keptAs, cell);
     return cell;
+  }
+
+  /** Most places are new and are looked at once: they are not kept. */
+  #place(name: string): CellTypes['place'] | undefined {
+    const bytes = this.cellBytes(name);
+    return bytes === undefined ? undefined : decodeCell('place', bytes);
   }
 
   cellBytes(name: string): Uint8Array | undefined {
@@ -333,7 +340,7 @@ export class Organization {
     const { entry } = known;
     for (const { key, value } of entry.cells) {
       this.#overlay.set(key, value);
-      this.#nodes.cells.delete(this.#tailName + key);
+      if (!key.startsWith('place/')) this.#nodes.cells.delete(this.#tailName + key);
     }
     this.#counters.append(entry);
     if (!equalBytes(entry.identity, zeroHash))
@@ -345,10 +352,10 @@ export class Organization {
     if (entry.stateRoot !== undefined) {
       const computed = this.#computed;
       this.#computed = undefined;
-      if (computed !== undefined && equalBytes(computed.root(), entry.stateRoot))
-        this.#nodes.replaceMap(this.#stateRoot, computed);
+      const isComputed = computed !== undefined && equalBytes(computed.root(), entry.stateRoot);
+      if (isComputed) this.#nodes.replaceMap(this.#stateRoot, computed);
       this.#stateRoot = entry.stateRoot;
-      this.#pages.settle(this.#overlay);
+      this.#pages.settle(this.#overlay, isComputed);
       this.#overlay = new Map();
     }
     this.tail = { position: entry.position, hash: known.hash, authority: entry.authorityAfter, floor };

@@ -7,6 +7,8 @@ const emptyPage: Page = new Map();
 export class Pages {
   readonly #prefix: string;
   readonly #kept: Recent<Page>;
+  /** Pages as the newest `leavesOf` wrote them. */
+  #written = new Map<string, Page>();
   readonly #leaf: (name: string) => Uint8Array | undefined;
 
   /** `leaf` reads a cell of the map at the checkpoint; it may throw NeedRows. */
@@ -45,9 +47,12 @@ export class Pages {
       else if (value !== undefined)
         slots.set(found.page, (slots.get(found.page) ?? new Map()).set(found.slot, value));
     }
+    const pages = new Map<string, Page>();
+    this.#written = pages;
     for (const [name, values] of slots)
       yield () => {
         const { page, own } = writtenPage(this.#page(name), values);
+        pages.set(name, page);
         return [
           [name, encodePage(page)],
           ...[...own].map(([slot, value]) => [`${name}/${slot}`, value] as const),
@@ -55,11 +60,13 @@ export class Pages {
       };
   }
 
-  /** A checkpoint: what was written since the one before is at it from now on. */
-  settle(written: ReadonlyMap<string, Uint8Array | undefined>): void {
+  /** A checkpoint: what was written since the one before is at it from now on; `isComputed` when the newest `leavesOf` led to it. */
+  settle(written: ReadonlyMap<string, Uint8Array | undefined>, isComputed: boolean): void {
     for (const name of written.keys()) {
       const found = pageOf(name);
       if (found !== undefined) this.#kept.delete(this.#prefix + found.page);
     }
+    if (isComputed) for (const [name, page] of this.#written) this.#kept.set(this.#prefix + name, page);
+    this.#written = new Map();
   }
 }

@@ -1,5 +1,5 @@
+import { utf8Write } from '#backend';
 import { utf8Decode } from './bytes.ts';
-import { utf8WriteInto } from './utf8.ts';
 
 /** A refusal inside an encoding or decoding; pack.ts turns it into the error that callers see, with the path of the field. */
 export class PackFault extends Error {
@@ -94,7 +94,7 @@ export class PackWriter {
   /** `length` is `utf8Length(value)`. */
   text(value: string, length: number): void {
     const at = this.#room(length);
-    utf8WriteInto(value, this.#bytes, at);
+    utf8Write(value, this.#bytes, at, length);
   }
 
   /** A copy of what was written; the writer is empty afterwards and its buffer zeroed. */

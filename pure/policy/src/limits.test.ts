@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, test } from 'node:test';
 import type { Effects } from '@keystead/chains/effects';
 import { compilePolicy } from './compile-policy.ts';
 import { decideInWords } from './decide.ts';
@@ -20,8 +20,8 @@ const dollars: LimitDocument = {
   max: '1000000000',
 };
 
-/** A decision on a transaction with these outflows, each of one whole unit of nine decimals. */
-function decided(assets: readonly string[], usage: Partial<Usage>, ...limits: readonly LimitDocument[]) {
+/** A transaction with these outflows, each of one whole unit of nine decimals. */
+function requestFor(assets: readonly string[], username: string): PolicyRequest {
   const effects: Effects = {
     chain: 'solana',
     network: null,
@@ -36,8 +36,8 @@ function decided(assets: readonly string[], usage: Partial<Usage>, ...limits: re
     unresolved: [],
     calls: [],
   };
-  const request: PolicyRequest = {
-    subject: { organizationId: 'o', username: 'u', root: false, authenticatorId: 'a', traits: {} },
+  return {
+    subject: { organizationId: 'o', username, root: false, authenticatorId: 'a', traits: {} },
     action: 'signTransaction',
     surface: 'native',
     resource: {
@@ -55,13 +55,46 @@ function decided(assets: readonly string[], usage: Partial<Usage>, ...limits: re
     },
     effects,
   };
-  const policy = compilePolicy('p', {
+}
+
+const policyOf = (limits: readonly LimitDocument[]) =>
+  compilePolicy('p', {
     version: 1,
     rules: [{ id: 'all', effect: 'allow', when: { constant: true } }],
     limits,
   });
-  return decideInWords([policy], request, { spent: () => 0n, quotes: () => undefined, ...usage }, NOW);
+
+function decided(assets: readonly string[], usage: Partial<Usage>, ...limits: readonly LimitDocument[]) {
+  const all: Usage = { spent: () => 0n, quotes: () => undefined, ...usage };
+  return decideInWords([policyOf(limits)], requestFor(assets, 'u'), all, NOW);
 }
+
+test('a counter has the name of its own values, however many requests of others came before', () => {
+  const policy = policyOf([
+    {
+      id: 'a',
+      meter: 'amount',
+      per: ['user', 'asset'],
+      window: { kind: 'rolling', seconds: 60 },
+      max: '1000000000',
+    },
+  ]);
+  const assets = Array.from({ length: 50 }, (_, index) => `solana/token:"${index}`);
+  // 30 users with 50 assets each, twice: more than any memory of names holds, and a user's come back after the others'.
+  for (const username of [...Array(60).keys()].map((index) => `u ${index % 30} asset="x"`)) {
+    const scopes: string[] = [];
+    const spent = (scope: string) => {
+      scopes.push(scope);
+      return 0n;
+    };
+    const usage: Usage = { spent, quotes: () => undefined };
+    decideInWords([policy], requestFor(assets, username), usage, NOW);
+    assert.deepEqual(
+      scopes,
+      assets.map((asset) => `amount asset=${JSON.stringify(asset)} user=${JSON.stringify(username)}`),
+    );
+  }
+});
 
 const quotes = (asset: string) => agreedQuotes(asset === SOL ? 100_000_000n : 2_000_000n, 9, NOW - 1000);
 

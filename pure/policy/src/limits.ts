@@ -99,6 +99,53 @@ type Lists = Readonly<Record<string, readonly string[]>>;
 /** Keys whose value differs between the charges of one request. */
 const isOfCharge = (key: ScopeKey): boolean => key === 'asset' || key === 'destination';
 
+interface Scope {
+  /** Meter, and values so far. */
+  readonly text: string;
+  /** The name of the counter if no more values follow. */
+  readonly name: string;
+  readonly below: Map<string, Scope>;
+}
+
+/** How many one limit remembers. */
+const maximumScopes = 128;
+
+/** Names of a limit's counters, value by value: the same few requests come all the time, and a name's hash stays with its string. */
+class Scopes {
+  readonly #tail: string;
+  readonly #meter: Meter;
+  #root: Scope;
+  #count = 0;
+
+  constructor(meter: Meter, tail: string) {
+    this.#meter = meter;
+    this.#tail = tail;
+    this.#root = this.#scope(meter);
+  }
+
+  get root(): Scope {
+    return this.#root;
+  }
+
+  /** With the value of one more key; of one scope, always the same key. */
+  below(scope: Scope, key: ScopeKey, value: string): Scope {
+    const known = scope.below.get(value);
+    if (known !== undefined) return known;
+    if (this.#count >= maximumScopes) {
+      this.#count = 0;
+      this.#root = this.#scope(this.#meter);
+    }
+    const made = this.#scope(`${scope.text} ${key}=${JSON.stringify(value)}`);
+    scope.below.set(value, made);
+    this.#count += 1;
+    return made;
+  }
+
+  #scope(text: string): Scope {
+    return { text, name: text + this.#tail, below: new Map() };
+  }
+}
+
 export function compileLimit(document: LimitDocument, lists: Lists, pricing: PricingDocument): CompiledLimit {
   const per = [...(document.per ?? [])].sort();
   const across = scopeKeys.flatMap((key) => {
@@ -107,6 +154,7 @@ export function compileLimit(document: LimitDocument, lists: Lists, pricing: Pri
   });
   const acrossText = across.map(({ key, values }) => ` ${key} in ${digestOf(values)}`).join('');
   const tail = `${acrossText}${document.excludeOwn === true ? ' excluding own' : ''}`;
+  const scopes = new Scopes(document.meter, tail);
   const onlyAsset = across.find(({ key }) => key === 'asset');
   const refusal = (field: string, why: string): LimitRefusal => ({
     limit: document,
@@ -127,18 +175,18 @@ export function compileLimit(document: LimitDocument, lists: Lists, pricing: Pri
       asset: string,
       price?: string,
     ): LimitRefusal | null => {
-      let scope: string = document.meter;
       for (const { key, values } of across) {
         const value = scopeValue(key, context, charge);
         if (value === undefined) return refusal(fieldOf[key], `the request has no ${key}`);
         if (!values.has(value)) return null;
       }
+      let at = scopes.root;
       for (const key of per) {
         const value = scopeValue(key, context, charge);
         if (value === undefined) return refusal(fieldOf[key], `the request has no ${key}`);
-        scope += ` ${key}=${JSON.stringify(value)}`;
+        at = scopes.below(at, key, value);
       }
-      scope += tail;
+      const scope = at.name;
       const known = found.get(scope);
       if (known === undefined) {
         found.set(scope, {

@@ -81,7 +81,7 @@ export const UsageCell = struct({
 });
 export type UsageCell = Static<typeof UsageCell>;
 
-const counter = mapped(fixed(16), hexEncode, hexDecode);
+const counter = mapped(fixed(16), hexEncode, (name) => bytesOfNames.get(name) ?? hexDecode(name));
 const amount = mapped(
   text(100),
   (digits) => {
@@ -117,6 +117,8 @@ export type GroupCell = Extract<PlaceCell, { stands: 'here' }>;
 
 /** Names of counters by their scopes: the same few are asked for all the time. */
 const counterIds = new Recent<CounterId>(4096);
+const namesOfBytes = new WeakMap<Uint8Array, string>();
+const bytesOfNames = new Recent<Uint8Array>(4096);
 
 export interface CounterId {
   /** 16 bytes, not to be changed. */
@@ -132,8 +134,13 @@ export function counterId(scope: string): CounterId {
   const bytes = domainHash('keystead/usage/v1', utf8Encode(scope)).slice(0, 16);
   const id = { bytes, name: hexEncode(bytes) };
   counterIds.set(scope, id);
+  namesOfBytes.set(bytes, id.name);
+  bytesOfNames.set(id.name, bytes);
   return id;
 }
+
+/** Name of the cells of a counter by its 16 bytes; of bytes that `counterId` gave, the same string each time. */
+export const counterNameOf = (bytes: Uint8Array): string => namesOfBytes.get(bytes) ?? hexEncode(bytes);
 
 export const counterName = (scope: string): string => counterId(scope).name;
 

@@ -19,7 +19,7 @@ const RUNS = { numRuns: 40 };
 
 test('both backends export the same names', () => {
   assert.deepEqual(Object.keys(node).sort(), Object.keys(portable).sort());
-  assert.equal(Object.keys(node).length, 21);
+  assert.equal(Object.keys(node).length, 22);
 });
 
 test('both backends hash, expand and encrypt alike', () => {
@@ -68,7 +68,14 @@ test('both backends hash, expand and encrypt alike', () => {
 test('both backends encode text alike and refuse lone surrogates', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {
-      assert.deepEqual(first.utf8Encode(text), second.utf8Encode(text));
+      const encoded = first.utf8Encode(text);
+      assert.deepEqual(encoded, second.utf8Encode(text));
+      if (encoded === undefined) return;
+      for (const backend of [first, second]) {
+        const out = new Uint8Array(encoded.length + 5).fill(0xee);
+        backend.utf8Write(text, out, 2, encoded.length);
+        assert.deepEqual(out, Uint8Array.of(0xee, 0xee, ...encoded, 0xee, 0xee, 0xee));
+      }
     }),
     RUNS,
   );

@@ -13,6 +13,8 @@ export interface Ed25519Key {
 export interface Backend {
   /** UTF-8 bytes; undefined when the text holds a lone surrogate. */
   readonly utf8Encode: (text: string) => Uint8Array | undefined;
+  /** Writes well-formed text, which has so many bytes in UTF-8, at an offset where there is room for it. */
+  readonly utf8Write: (text: string, out: Uint8Array, offset: number, length: number) => void;
   /** Text of strict UTF-8 (RFC 3629), a byte order mark kept; undefined leaves it to the caller to decode or to refuse. */
   readonly utf8Decode: (bytes: Uint8Array) => string | undefined;
   readonly sha256: (data: Uint8Array) => Uint8Array;
@@ -68,6 +70,7 @@ export interface Backend {
 }
 
 export declare const utf8Encode: Backend['utf8Encode'];
+export declare const utf8Write: Backend['utf8Write'];
 export declare const utf8Decode: Backend['utf8Decode'];
 export declare const sha256: Backend['sha256'];
 export declare const sha512: Backend['sha512'];

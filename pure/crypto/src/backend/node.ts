@@ -26,7 +26,7 @@ function plain(buffer: Buffer): Uint8Array {
 
 // A native write gives an array that lies in the heap a buffer outside, which costs as much as a hash: short arrays are written by
 // loops, and what is hashed comes as a text of one byte per character.
-const { latin1Write, utf8Write } = Buffer.prototype as unknown as Record<
+const { latin1Write, utf8Write: writeUtf8 } = Buffer.prototype as unknown as Record<
   'latin1Write' | 'utf8Write',
   (this: Uint8Array, text: string, offset: number, length: number) => number
 >;
@@ -35,13 +35,17 @@ export const utf8Encode: Backend['utf8Encode'] = (text) => {
   if (!text.isWellFormed()) return undefined;
   const out = new Uint8Array(Buffer.byteLength(text));
   const { length } = out;
-  if (length > mostInHeap || length !== text.length) utf8Write.call(out, text, 0, length);
+  if (length > mostInHeap || length !== text.length) writeUtf8.call(out, text, 0, length);
   else for (let i = 0; i < length; i++) out[i] = text.charCodeAt(i);
   return out;
 };
 
 /** Bytes of the longest array that V8 keeps inside the object. */
 const mostInHeap = 64;
+
+export const utf8Write: Backend['utf8Write'] = (text, out, offset, length) => {
+  writeUtf8.call(out, text, offset, length);
+};
 
 // Keeps a byte order mark, and throws where RFC 3629 is broken.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -20,6 +20,10 @@ export const utf8Encode: Backend['utf8Encode'] = (text) => {
   return out;
 };
 
+export const utf8Write: Backend['utf8Write'] = (text, out, offset) => {
+  utf8WriteInto(text, out, offset);
+};
+
 export const utf8Decode: Backend['utf8Decode'] = () => undefined;
 
 export const sha256: Backend['sha256'] = (data) => nobleSha256(data);
