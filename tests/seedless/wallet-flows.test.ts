@@ -469,7 +469,8 @@ describe('a seedless wallet', () => {
       }
     };
     await arrives(() => told('backup.created').length === 1);
-    assert.deepEqual(told('backup.created')[0]!.data, { backupName });
+    const { userId } = told('backup.created')[0]!.data;
+    assert.deepEqual(told('backup.created')[0]!.data, { backupName, userId });
     assert.equal(told('backup.created')[0]!.subject, person.organizationId);
     const before = listener.told.length;
 

@@ -10,14 +10,17 @@ import type { Permit } from './permit.ts';
 export function eventOf(
   { request, organization, time }: Permit,
   { before, after }: { readonly before: Backups; readonly after: Backups },
+  userIdOf: (organization: Uint8Array, backupName: string, generation: Uint8Array) => string,
 ): BackupEvent | undefined {
   if (request.method === 'listBackups') return undefined;
   // A request that comes again has told already.
   const isChange = request.method === 'activateBackup' || request.method === 'deleteBackup';
   if (isChange && before === after) return undefined;
-  const { backupName } = request.params;
+  const { backupName, generation } = request.params;
   const event = kindOf(request, named(before, backupName), named(after, backupName));
-  return event === undefined ? undefined : { organization, backupName, event, time };
+  if (event === undefined) return undefined;
+  const about = generation ?? named(before, backupName)!.current!.id;
+  return { organization, backupName, userId: userIdOf(organization, backupName, about), event, time };
 }
 
 const named = (backups: Backups, backupName: string): Backup | undefined =>

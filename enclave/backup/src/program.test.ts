@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { verify } from 'node:crypto';
+import { createHash, verify } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { base64urlEncode } from '@keystead/crypto/base64url';
 import { utf8Decode } from '@keystead/crypto/bytes';
@@ -305,6 +305,35 @@ describe('the keeper of backups', () => {
     assert.equal(ids.size, 6);
     const refused = await world.call(change('getRealmTokens', 1, { scope: 'register' }));
     assert.deepEqual(refused, { type: 'refused', code: 'generation-unknown' });
+  });
+
+  test('an event names the registration that it is about as realms do, and another generation’s is another', async () => {
+    const world = new KeeperWorld();
+    await world.call(put(1));
+    const users = new Map<number, string>();
+    const told = async (options: CallOptions) => {
+      const before = world.events.length;
+      await world.call(options);
+      return world.events.slice(before).map(({ event, userId }) => [event, userId]);
+    };
+    for (const value of [1, 2]) {
+      if (value === 2) await world.call(put(2));
+      const answer = await world.call(change('getRealmTokens', value, { scope: 'register' }));
+      assert.ok(answer.type === 'tokens');
+      const [, claims] = answer.tokens[0]!.token.split('.');
+      const { iss, sub } = JSON.parse(Buffer.from(claims!, 'base64url').toString());
+      const userId = createHash('sha256').update(`${iss}:${sub}`).digest('hex');
+      users.set(value, userId);
+      const used = value === 1 ? 'created' : 'replaced';
+      assert.deepEqual(await told(change('activateBackup', value)), [[used, userId]]);
+      assert.deepEqual(await told(get), [['released', userId]]);
+      const recover = change('getRealmTokens', value, { scope: 'recover' });
+      assert.deepEqual(await told(recover), [['guess_permitted', userId]]);
+    }
+    assert.notEqual(users.get(1), users.get(2));
+    assert.deepEqual(await told(change('deleteBackup', 2)), [['deletion_requested', users.get(2)]]);
+    // A switch back is about the generation that it brings.
+    assert.deepEqual(await told(change('activateBackup', 1)), [['replaced', users.get(1)]]);
   });
 
   test('tokens that delete a staged generation leave only when it is retired, and then no switch brings it into use', async () => {

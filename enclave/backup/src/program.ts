@@ -276,7 +276,9 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
       const acted = inOrder(kept, permit, (backups, isRepeated) => this.#apply(backups, pending, isRepeated));
       const { before, answer } = acted;
       const after = acted.kept === kept ? undefined : acted.kept;
-      const event = eventOf(permit, { before, after: acted.kept.backups });
+      const event = eventOf(permit, { before, after: acted.kept.backups }, (...generation) =>
+        this.#tokens.userIdOf(this.#settings.tenant.name, this.#tokens.subjectOf(...generation)),
+      );
       if (after === undefined && event === undefined) {
         pending.answer(answer);
         this.#next(active);

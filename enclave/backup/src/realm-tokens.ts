@@ -6,6 +6,7 @@ import { hexEncode } from '@keystead/crypto/hex';
 import { hmacSha256 } from '@keystead/crypto/hmac';
 import { fixed, struct, text } from '@keystead/crypto/pack';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { sha256 } from '@keystead/crypto/sha256';
 import { generationBytes } from '@keystead/protocol/backup-messages';
 import { branch } from '@keystead/protocol/deployment';
 import type { BackupSettings } from './settings.ts';
@@ -38,6 +39,11 @@ export class RealmTokens {
   subjectOf(organization: Uint8Array, backupName: string, generation: Uint8Array): string {
     const encoded = Subject.encode({ organization, backupName, generation });
     return hexEncode(hmacSha256(this.#subjectKey.expose(), encoded));
+  }
+
+  /** How realms name that user in their events (spec/realm.md §10), and nowhere else. */
+  userIdOf(tenant: string, subject: string): string {
+    return hexEncode(sha256(utf8Encode(`${tenant}:${subject}`)));
   }
 
   /** `now` in milliseconds. */

@@ -31,12 +31,12 @@ export class BackupStore {
   store(sequence: number, rows: readonly StoredRow[], events: readonly BackupEvent[]): void {
     inTransaction(this.database, () => {
       this.#rows.write(sequence, rows);
-      for (const { organization, backupName, event, time } of events)
+      for (const { organization, backupName, userId, event, time } of events)
         this.notifier?.add({
           type: `backup.${event}`,
           time,
           subject: formatUuid(organization),
-          data: { backupName },
+          data: { backupName, userId },
         });
     });
     if (events.length > 0) this.notifier?.wake();

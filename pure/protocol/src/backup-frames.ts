@@ -22,6 +22,8 @@ const BackupRow = storedRow(maximumBackupRowBytes);
 export const BackupEvent = struct({
   organization: fixed(16),
   backupName: text(256),
+  /** Of the generation that it is about, as realms name it in their events (spec/realm.md §10): hexadecimal. */
+  userId: text(64),
   event: choice({
     /** A backup came into use that was not there before. */
     created: 1,
