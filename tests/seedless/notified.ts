@@ -12,6 +12,7 @@ export interface Told {
 export class Listener {
   /** Of the webhook, in order of arrival. */
   readonly told: Told[] = [];
+  /** As they came, but for breaks within a line (RFC 2045 §6.7, RFC 5322 §2.2.3). */
   readonly mails: string[] = [];
   /** While it is false the webhook answers 503. */
   isUp = true;
@@ -34,11 +35,16 @@ export class Listener {
         text += chunk.toString('utf8');
       });
       stream.on('end', () => {
-        this.mails.push(text);
+        this.mails.push(text.replace(/=\r\n/g, '').replace(/\r\n[ \t]/g, ' '));
         done();
       });
     },
   });
+
+  constructor() {
+    // A host that is killed leaves in the middle of a message.
+    this.#smtp.on('error', () => {});
+  }
 
   async listen(): Promise<void> {
     await new Promise<void>((resolve) => this.#http.listen(0, '127.0.0.1', resolve));
@@ -61,7 +67,7 @@ export class Listener {
         private: true,
         from: 'keystead@example.org',
         recipients: { '*': ['ada@example.org'] },
-        events: ['backup.released'],
+        events: ['backup.released', 'backup.replaced', 'realm.locked_out'],
       },
     });
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { writeCredentials } from '@keystead/sdk/node/credentials';
 import { HDNodeWallet } from 'ethers';
@@ -19,7 +19,7 @@ import { firstRun } from '@keystead/stack/first-run';
 import { PinChanges } from './interruptions.ts';
 import { stepUpFlows } from './step-up-flows.ts';
 import { operator } from '../unlock/locked-stack.ts';
-import { Listener } from './notified.ts';
+import { notificationFlows } from './notification-flows.ts';
 import { fastStretch, newKey, type Person, withSeedless } from './with-seedless.ts';
 
 const EXAMPLE = join(import.meta.dirname, '../../examples/src/seedless-wallet.ts');
@@ -451,42 +451,5 @@ describe('a seedless wallet', () => {
     await world.realms.configure(world.keeperHome, before);
   });
 
-  test('tells webhook and mailbox of every recovery and guess, also when the hosts are killed before anybody took it', async () => {
-    const listener = new Listener();
-    await listener.listen();
-    after(() => listener.close());
-    await world.restartRealms(() => {
-      for (const home of [world.keeperHome, world.realmHome(1)])
-        writeFileSync(join(home, 'notifications.json'), listener.settings(), { mode: 0o600 });
-    });
-    const { person } = await created('180361');
-    const told = (type: string) => listener.told.filter((one) => one.type === type);
-    const arrives = async (holds: () => boolean) => {
-      const deadline = performance.now() + 60_000;
-      while (!holds()) {
-        assert.ok(performance.now() < deadline, JSON.stringify(listener.told.map(({ type }) => type)));
-        await new Promise((wake) => setTimeout(wake, 20));
-      }
-    };
-    await arrives(() => told('backup.created').length === 1);
-    const { userId } = told('backup.created')[0]!.data;
-    assert.deepEqual(told('backup.created')[0]!.data, { backupName, userId });
-    assert.equal(told('backup.created')[0]!.subject, person.organizationId);
-    const before = listener.told.length;
-
-    listener.isUp = false;
-    assert.equal(await phraseBehind(person, '000000'), undefined);
-    world.realms.kill('backup-host');
-    world.realms.kill('realm-1-host');
-    listener.isUp = true;
-    await world.realms.settled();
-    await arrives(() => told('backup.released').length > 0 && told('backup.guess_permitted').length > 0);
-    const guesses = () => listener.told.slice(before).filter(({ type }) => type === 'realm.guess_used');
-    await arrives(() => guesses().length > 0);
-    assert.equal(guesses()[0]!.subject, 'backup');
-    assert.equal(guesses()[0]!.data.guessCount, 1);
-    await arrives(() => listener.mails.length > 0);
-    assert.match(listener.mails[0]!, /Subject: Your wallet is being recovered on a device/);
-    assert.ok(!JSON.stringify([listener.told, listener.mails]).includes('180361'));
-  });
+  notificationFlows(world);
 });
