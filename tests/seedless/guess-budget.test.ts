@@ -38,13 +38,17 @@ class Thief {
   }
 
   /** Guesses until it is refused: how many were evaluated, and why no more. */
-  async guess({ id }: BackupGeneration, isStamped = true): Promise<[number, string]> {
+  async guess(
+    { id }: BackupGeneration,
+    isStamped = true,
+    scope: 'recover' | 'status' = 'recover',
+  ): Promise<[number, string]> {
     const deviceKey = isStamped ? { deviceKey: base64urlEncode(this.#device.publicKey) } : {};
     for (let count = 0; ; count += 1) {
       const asked = this.#world.connection().call('getRealmTokens', {
         backupName,
         generation: base64urlEncode(id),
-        scope: 'recover',
+        scope,
         ...deviceKey,
       });
       const refused = await outcome(asked);
@@ -114,6 +118,19 @@ describe('guesses of whoever has the key of the account and no PIN', () => {
       assert.deepEqual(new Set(told().slice(before)), new Set(['guess_permitted']));
       assert.equal(told().length - before, 8, 'once for each set of tokens');
     });
+
+  test('are not what somebody asks for who asks how many remain: nobody is told of a guess then, and with such tokens none is made', async () => {
+    const { world, phone, thief, state, told } = await interrupted('changePin');
+    const [before, used] = [told().length, world.realmEvents.length];
+    assert.equal((await phone.guessesRemaining({ backupName })).guesses, 7);
+    assert.deepEqual(told().slice(before), []);
+    assert.deepEqual(await thief.guess(state.current!, true, 'status'), [0, 'unauthorized']);
+    assert.deepEqual(told().slice(before), []);
+    assert.equal(world.realmEvents.length, used);
+    // The control: the same with tokens that guess.
+    assert.deepEqual(await thief.guess(state.current!), [7, 'no-guesses']);
+    assert.ok(told().slice(before).length > 0);
+  });
 
   test('reach what was replaced only by a switch of which its person is told, and nothing that is retired', async () => {
     const { world, phone, thief, told } = await interrupted('changePin');

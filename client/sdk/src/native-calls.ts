@@ -464,7 +464,7 @@ export interface NativeCalls {
   getBackup: { params: OfBackup & { readonly generation?: string }; result: Permitted };
   getRealmTokens: {
     params: OfGeneration & {
-      readonly scope: 'register' | 'recover' | 'delete';
+      readonly scope: 'register' | 'recover' | 'status' | 'delete';
       /** base64url, Ed25519: the tokens serve nobody else. */
       readonly deviceKey?: string;
     };

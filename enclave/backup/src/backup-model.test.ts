@@ -212,7 +212,11 @@ const isWhole = (without: Without = {}) =>
       const { current, replaced } = stateNamed(model.kept.backups, backupName);
       for (const kept of [current, replaced?.generation])
         if (kept !== undefined)
-          assert.equal(model.held.get(numberOf(kept)), model.tested.get(numberOf(kept)), JSON.stringify(kept));
+          assert.equal(
+            model.held.get(numberOf(kept)),
+            model.tested.get(numberOf(kept)),
+            JSON.stringify(kept),
+          );
       // Nothing ends the last one in use but a deletion whose delay is over.
       if (before.current !== undefined && current === undefined) assert.ok(before.deletableAt !== undefined);
     }

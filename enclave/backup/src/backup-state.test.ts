@@ -37,7 +37,7 @@ const placementFor = (
   backups: Backups,
   backupName: string,
   named: Uint8Array,
-  scope: 'register' | 'recover' | 'delete',
+  scope: 'register' | 'recover' | 'status' | 'delete',
 ) => placementOf(backups, backupName, named, { scope, deviceKey: null, now: 0 });
 const at = (now: number, delay = 0) => ({ now, delay });
 /** Forgets a generation as clients do: tokens first. */
@@ -66,7 +66,7 @@ describe('backups of an organization', () => {
     const { replaced, retired } = stateNamed(over, 'a');
     assert.deepEqual([replaced?.generation.id, replaced?.until, retired], [id(1), 150, []]);
     assert.throws(() => remove(over, 'a', id(1), at(149, 50)), refusedWith('replacement-pending'));
-    for (const scope of ['register', 'recover', 'delete'] as const)
+    for (const scope of ['register', 'recover', 'status', 'delete'] as const)
       assert.throws(() => placementFor(over, 'a', id(1), scope), refusedWith('generation-unknown'));
     assert.throws(() => put(over, 'a', generation(1)), refusedWith('generation-used'));
     const back = activate(over, 'a', id(1), at(120, 50));
@@ -106,10 +106,10 @@ describe('backups of an organization', () => {
     );
   });
 
-  test('tokens register what is staged, recover what can be read, delete what is not in use', () => {
+  test('tokens register what is staged, recover what can be read, ask after what is in use, delete what is not', () => {
     let both = put(activate(put(made, 'a', generation(2)), 'a', id(2)), 'a', generation(3));
     const scopes = (value: number) =>
-      (['register', 'recover', 'delete'] as const).filter((scope) => {
+      (['register', 'recover', 'status', 'delete'] as const).filter((scope) => {
         try {
           assert.deepEqual(placementFor(both, 'a', id(value), scope).realmIds, [id(value)]);
           return true;
@@ -119,7 +119,7 @@ describe('backups of an organization', () => {
         }
       });
     assert.deepEqual(scopes(1), []);
-    assert.deepEqual(scopes(2), ['recover']);
+    assert.deepEqual(scopes(2), ['recover', 'status']);
     assert.deepEqual(scopes(3), ['register', 'recover']);
     assert.deepEqual(scopes(4), []);
     both = prepareDeletion(both, 'a', id(1));

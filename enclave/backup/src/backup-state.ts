@@ -201,7 +201,7 @@ export function placementFor(
   backupName: string,
   generation: Uint8Array,
   asked: {
-    readonly scope: 'register' | 'recover' | 'delete';
+    readonly scope: 'register' | 'recover' | 'status' | 'delete';
     /** Whose stamps the tokens are for. */
     readonly deviceKey: Uint8Array | null;
     readonly now: number;
@@ -213,6 +213,7 @@ export function placementFor(
   const fitting = {
     register: placedOnes(staged),
     recover: [...placedOnes(staged), ...placedOnes(current)],
+    status: placedOnes(current),
     delete: retired.filter(({ isDeletable }) => isDeletable),
   }[scope].find(({ id }) => equalBytes(id, generation));
   if (fitting === undefined) throw new BackupRefusal('generation-unknown');

@@ -225,6 +225,7 @@ describe('the keeper of backups', () => {
     assert.deepEqual(await events(change('activateBackup', 1)), ['created']);
     assert.deepEqual(await events(get), ['released']);
     assert.deepEqual(await events(change('getRealmTokens', 1, { scope: 'recover' })), ['guess_permitted']);
+    assert.deepEqual(await events(change('getRealmTokens', 1, { scope: 'status' })), []);
     assert.deepEqual(await events({ method: 'listBackups', params: {} }), []);
     await world.call(put(2));
     assert.deepEqual(await events(change('activateBackup', 2)), ['replaced']);

@@ -180,10 +180,11 @@ test('a token of a narrower scope is for the requests of that scope, and one of 
   assert.deepEqual(permitted('user'), requests);
   assert.deepEqual(permitted('register'), ['Register1', 'Register2']);
   assert.deepEqual(permitted('recover'), ['Recover1', 'Recover2', 'Recover3', 'Status']);
+  assert.deepEqual(permitted('status'), ['Status']);
   assert.deepEqual(permitted('delete'), ['Delete']);
   for (const scope of ['audit', 'Register', 'recover delete', '', 'constructor'])
     assert.equal(judge(token({ scope })), 'token-scope');
-  for (const scope of ['user', 'register', 'recover', 'delete'])
+  for (const scope of ['user', 'register', 'recover', 'status', 'delete'])
     assert.equal(judge(token({ scope }), 'audit'), 'token-scope');
 });
 

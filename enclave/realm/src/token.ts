@@ -17,7 +17,7 @@ import type { Tenant, TenantKey } from './tenants.ts';
 export type Scope = 'user' | 'audit';
 
 /** The part of the scope `user` that a token is for. */
-export type UserScope = 'user' | 'register' | 'recover' | 'delete';
+export type UserScope = 'user' | 'register' | 'recover' | 'status' | 'delete';
 
 export interface Bearer {
   readonly tenant: Tenant;
@@ -39,13 +39,14 @@ const leewaySeconds = 5;
 const kidPattern = /^([a-zA-Z0-9-]{1,64}):(0|[1-9][0-9]{0,19})$/;
 
 const scopesOf: Readonly<Record<Scope, readonly Bearer['scope'][]>> = {
-  user: ['user', 'register', 'recover', 'delete'],
+  user: ['user', 'register', 'recover', 'status', 'delete'],
   audit: ['audit'],
 };
 
 const requestsOf: Readonly<Record<Exclude<UserScope, 'user'>, readonly SecretsRequest['type'][]>> = {
   register: ['Register1', 'Register2'],
   recover: ['Recover1', 'Recover2', 'Recover3', 'Status', 'Challenge'],
+  status: ['Status'],
   delete: ['Delete'],
 };
 

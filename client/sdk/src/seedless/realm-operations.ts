@@ -62,7 +62,7 @@ export interface RealmStatus {
 const statusPatience = 10_000;
 const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
 
-type Scope = 'register' | 'recover' | 'delete';
+type Scope = 'register' | 'recover' | 'status' | 'delete';
 
 /** Tokens of one call, and the key that has to stamp what they are used for. */
 interface RealmTokens {
@@ -126,7 +126,7 @@ export class RealmOperations {
   /** What each realm of the generation says, without a guess. */
   async statuses(target: RealmTarget): Promise<readonly RealmStatus[]> {
     const { document } = this.#placed(target);
-    const { of: token } = this.#tokens(target, 'recover');
+    const { of: token } = this.#tokens(target, 'status');
     const { fetch } = this.#options;
     return Promise.all(
       parseConfiguration(document).realms.map(async (realm): Promise<RealmStatus> => {
@@ -153,7 +153,7 @@ export class RealmOperations {
   }
 
   async guessesRemaining(target: RealmTarget): Promise<GuessesRemaining> {
-    return this.#client(target, 'recover').guessesRemaining(signalOf(target));
+    return this.#client(target, 'status').guessesRemaining(signalOf(target));
   }
 
   /** At every realm where the generation may be and that the keeper has not left behind. */

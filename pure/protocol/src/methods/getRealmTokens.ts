@@ -10,7 +10,7 @@ export const summary =
   'Permits the keeper to make tokens for its realms, one per realm, for one generation of a backup.';
 
 /** What a token permits at its realm (spec/realm.md §8). */
-export const realmScopes = ['register', 'recover', 'delete'] as const;
+export const realmScopes = ['register', 'recover', 'status', 'delete'] as const;
 export type RealmScope = (typeof realmScopes)[number];
 
 export interface Params extends GenerationParams {
