@@ -358,7 +358,7 @@ describe('consent to an EVM transaction whose nonce and fee are bound late', () 
       ['approval-invalid', paying({ ...later, maxFeePerGas: 21n }, 21n * gas, approvals)],
       ['approval-invalid', paying({ ...later, to: new Uint8Array(20).fill(2) }, cap, approvals)],
       ['approval-invalid', paying({ ...later, value: 6n }, cap, approvals)],
-      ['approval-invalid', paying({ ...later, chainId: 5n }, cap, approvals)],
+      ['approval-invalid', paying({ ...later, chainId: 11_155_111n }, cap, approvals)],
       ['approval-invalid', paying({ ...later, gasLimit: gas + 1n, maxFeePerGas: 10n }, cap, approvals)],
       ['approval-invalid', paying({ ...later, maxFeePerGas: 10n }, null, approvals)],
     ];
