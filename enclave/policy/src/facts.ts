@@ -4,12 +4,12 @@ import type { Effects } from '@keystead/chains/effects';
 import type { FactCell } from './cells.ts';
 import type { Draft } from './draft.ts';
 import { withAllNodes } from './rows.ts';
+import { operatorsNeeded } from './sources.ts';
 
 export type FactKind = 'lookup-table-entry' | 'token-account' | 'object-type';
 
 /** A token account can be closed and made anew by somebody else: what was said of it is true for a while. */
 const tokenAccountMilliseconds = 3_600_000;
-const operatorsNeeded = 2;
 /** Subjects of one transaction that are looked for; more than a transaction of any chain here can refer to. */
 const maximumSubjects = 256;
 

@@ -20,6 +20,13 @@ test('behind trusted proxies the outermost one says it, and not what the caller 
   assert.equal(from('127.0.0.1', '1.2.3.4,203.0.113.9 , 10.0.0.2', 2), '203.0.113.9');
 });
 
+test('a port that a proxy appends makes nobody another caller', () => {
+  for (const port of ['', ':1', ':65535'])
+    assert.equal(from('127.0.0.1', `203.0.113.9${port}`, 1), '203.0.113.9');
+  for (const seen of ['2001:db8:0:1::1', '[2001:db8:0:1::1]', '[2001:db8:0:1::1]:443'])
+    assert.equal(from('127.0.0.1', seen, 1), '2001:db8:0:1');
+});
+
 test('what came past a proxy counts under the connection', () => {
   assert.equal(from('127.0.0.1', undefined, 1), '127.0.0.1');
   assert.equal(from('127.0.0.1', '203.0.113.9', 2), '127.0.0.1');

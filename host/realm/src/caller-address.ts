@@ -6,7 +6,7 @@ const networkGroups = 4;
 /**
  * The address for limits: that of the connection, or with `proxies` trusted ones before the realm the one that the outermost of
  * them saw. Each proxy appends what it saw to `x-forwarded-for`, so that only the last `proxies` entries are not the caller's own
- * words. Of an IPv6 address the /64 network.
+ * words. Of an IPv6 address the /64 network; a port that a proxy appended is none of it.
  */
 export function callerAddress(request: IncomingMessage, proxies: number): string {
   const { remoteAddress = '' } = request.socket;
@@ -19,7 +19,9 @@ export function callerAddress(request: IncomingMessage, proxies: number): string
   return networkOf(seen === '' ? remoteAddress : seen);
 }
 
-function networkOf(address: string): string {
+function networkOf(text: string): string {
+  const address =
+    /^([0-9.]+):[0-9]+$/.exec(text)?.[1] ?? /^\[([^\]]*)\](?::[0-9]+)?$/.exec(text)?.[1] ?? text;
   const mapped = /^::ffff:([0-9.]+)$/i.exec(address)?.[1];
   if (mapped !== undefined) return mapped;
   if (!address.includes(':')) return address;

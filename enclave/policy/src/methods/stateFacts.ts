@@ -3,21 +3,14 @@ import { KmsError } from '@keystead/protocol/errors';
 import type { Fact } from '@keystead/protocol/methods/stateFacts';
 import type { ChangeContext } from '../context.ts';
 import { type FactKind, factName, standing } from '../facts.ts';
+import { sourceOf } from '../sources.ts';
 
 /**
  * What sources say about the chain (spec/effects.md §3.1). Nobody is believed alone, and nobody while operators disagree.
  */
 export function change({ request, draft, caller, time }: ChangeContext<'stateFacts'>): unknown {
   const { organizationId, facts } = request.params;
-  if (caller === null) throw new KmsError('internal', {});
-  const source = caller.user.username;
-  const operator = draft.cell('user', source)?.traits.operator;
-  if (operator === undefined)
-    throw new KmsError('policy-denied', {
-      field: 'subject.traits["operator"]',
-      detail: 'a source of facts has the trait operator, which says who runs it',
-      hint: 'Ask a root user to set the trait.',
-    });
+  const { source, operator } = sourceOf(draft, caller, 'facts');
   const stated = facts.map((fact, index) => statementOf(fact, `params.facts[${index}]`));
   const names = stated.map(({ kind, subject }) => factName(kind, subject));
   if (new Set(names).size < names.length)

@@ -8,11 +8,11 @@ import type { Outcome, StatedOutcome } from '@keystead/protocol/methods/stateOut
 import type { OutcomeCell } from '../cells.ts';
 import type { ChangeContext } from '../context.ts';
 import { release, type SettledReservation } from '../release.ts';
+import { operatorsNeeded, sourceOf } from '../sources.ts';
 import { storedEntry } from '../stored-entry.ts';
 
 /** How long after its entry a blockhash cannot be recent any more, whatever a source says. */
 const expiryMilliseconds = 300_000;
-const operatorsNeeded = 2;
 
 /**
  * What sources say became of transactions. Nothing is released on the word of one operator, nor while operators disagree
@@ -21,15 +21,7 @@ const operatorsNeeded = 2;
 export function change(context: ChangeContext<'stateOutcomes'>): unknown {
   const { request, draft, caller, time } = context;
   const { organizationId, outcomes } = request.params;
-  if (caller === null) throw new KmsError('internal', {});
-  const source = caller.user.username;
-  const operator = draft.cell('user', source)?.traits.operator;
-  if (operator === undefined)
-    throw new KmsError('policy-denied', {
-      field: 'subject.traits["operator"]',
-      detail: 'a source of outcomes has the trait operator, which says who runs it',
-      hint: 'Ask a root user to set the trait.',
-    });
+  const { source, operator } = sourceOf(draft, caller, 'outcomes');
   const positions = outcomes.map(({ position }) => position);
   if (new Set(positions).size < positions.length)
     throw new KmsError('parameter-invalid', {

@@ -3,6 +3,7 @@ import { assetText } from '@keystead/policy/language/address-text';
 import { scaledPrice, withQuote } from '@keystead/policy/pricing';
 import { KmsError } from '@keystead/protocol/errors';
 import type { ChangeContext } from '../context.ts';
+import { sourceOf } from '../sources.ts';
 import { quotesIn, writeQuotes } from '../usage.ts';
 
 /**
@@ -11,15 +12,7 @@ import { quotesIn, writeQuotes } from '../usage.ts';
  */
 export function change({ request, draft, caller, time }: ChangeContext<'statePrices'>): unknown {
   const { organizationId, prices } = request.params;
-  if (caller === null) throw new KmsError('internal', {});
-  const source = caller.user.username;
-  const operator = draft.cell('user', source)?.traits.operator;
-  if (operator === undefined)
-    throw new KmsError('policy-denied', {
-      field: 'subject.traits["operator"]',
-      detail: 'a source of prices has the trait operator, which says who runs it',
-      hint: 'Ask a root user to set the trait.',
-    });
+  const { source, operator } = sourceOf(draft, caller, 'prices');
   for (const [index, { asset: given, microsPerUnit, decimals }] of prices.entries()) {
     const asset = canonical(given, `params.prices[${index}].asset`);
     const known = coinDecimals(asset);
