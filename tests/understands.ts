@@ -11,6 +11,7 @@ import type { SigningAccount } from '@keystead/chains/chain';
 import type { ChainName, Effects } from '@keystead/chains/effects';
 import { ChainError } from '@keystead/chains/error';
 import type { AbiType, AbiValue } from '@keystead/chains/ethereum/abi';
+import { ENTRY_POINTS } from '@keystead/chains/ethereum/chain-parameters';
 import { KNOWN_CALLS } from '@keystead/chains/ethereum/calls/known';
 import { ORDER_TYPES } from '@keystead/chains/ethereum/orders';
 import { encodeRlp } from '@keystead/chains/ethereum/rlp';
@@ -514,6 +515,14 @@ function ethereumProbe(construct: string, more: Partial<EthereumTransaction>): P
   };
 }
 
+/** Operations are handed in where they are known: in the form of 0.6 or of later entry points. */
+function entryPointOf(signature: string): Partial<EthereumTransaction> {
+  if (!/^handle(Aggregated)?Ops/.test(signature)) return {};
+  const form = signature.includes('bytes32') ? 'packed' : 'unpacked';
+  const [address] = [...ENTRY_POINTS].find(([, entryPoint]) => entryPoint.form === form)!;
+  return { to: hexDecode(address.slice(2)) };
+}
+
 /** Typed data of `encodeType` text, zeros everywhere. */
 function typedProbe(
   construct: string,
@@ -559,6 +568,34 @@ const AUTHORIZED =
   'address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce';
 const ENTRY_POINT = { chainId: 1, verifyingContract: '0x4337084D9E255Ff0702461CF8895CE9E3b5Ff108' };
 
+/** What an operation can have that needs a rule, and the same operation without. */
+const USER_OPERATIONS: readonly [
+  construct: string,
+  more: { readonly initCode?: Uint8Array; readonly paymasterAndData?: Uint8Array; readonly to?: Uint8Array },
+][] = [
+  ['user operation handed in', {}],
+  ['user operation handed in, with a paymaster', { paymasterAndData: fill(3, 52) }],
+  ['user operation handed in, with a factory', { initCode: fill(3, 20) }],
+  ['user operation handed in at another entry point', { to: fill(3, 20) }],
+];
+
+function handedIn({
+  initCode = new Uint8Array(0),
+  paymasterAndData = new Uint8Array(0),
+  to,
+}: (typeof USER_OPERATIONS)[number][1]): Partial<EthereumTransaction> {
+  const { signature } = KNOWN_CALLS.find(
+    (each) => each.name === 'erc4337.handleOps' && each.signature.includes('bytes32'),
+  )!;
+  const none = new Uint8Array(0);
+  const operation = [OTHER, 1n, initCode, none, fill(1), 1n, fill(1), paymasterAndData, none];
+  return {
+    to: hexDecode(ENTRY_POINT.verifyingContract.slice(2)),
+    data: encodeCallData(signature, [[operation], OTHER]),
+    ...(to === undefined ? {} : { to }),
+  };
+}
+
 function ethereumProbes(): Probe[] {
   const raw = (construct: string, bytes: Uint8Array): Probe => ({ construct, read: () => parse(OWN, bytes) });
   const empty = new Uint8Array(0);
@@ -587,12 +624,14 @@ function ethereumProbes(): Probe[] {
     }),
     ...KNOWN_CALLS.map(({ name, signature, selector, fields }) =>
       ethereumProbe(`\`${selector}\` ${name}`, {
+        ...entryPointOf(signature),
         data: encodeCallData(
           signature,
           fields.map((field) => exampleOf(field.type, field.name)),
         ),
       }),
     ),
+    ...USER_OPERATIONS.map(([construct, more]) => ethereumProbe(construct, handedIn(more))),
     ethereumProbe('calls 5 levels deep, or more than 64', {
       data: encodeCallData('multicall(bytes[])', [Array.from({ length: 65 }, () => empty)]),
     }),
@@ -626,7 +665,7 @@ function ethereumProbes(): Probe[] {
       'SafeTx(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice,address gasToken,address refundReceiver,uint256 nonce)',
     ),
     typedProbe(
-      'typed data: PackedUserOperation (ERC-4337, entry point 0.8)',
+      'typed data: PackedUserOperation (ERC-4337, entry points 0.8 and 0.9)',
       USER_OPERATION_TYPE,
       ENTRY_POINT,
     ),

@@ -23,6 +23,13 @@ import {
 } from '@solana/web3.js';
 import { Interface } from 'ethers';
 import { encodeFunctionData, parseAbi, serializeTransaction, type TransactionSerializable } from 'viem';
+import {
+  entryPoint06Abi,
+  entryPoint06Address,
+  entryPoint07Abi,
+  entryPoint07Address,
+  toPackedUserOperation,
+} from 'viem/account-abstraction';
 import { privateKeyToAccount } from 'viem/accounts';
 import { address as bitcoinAddress, ownScript } from '../src/bitcoin/address.ts';
 import { encodeTransaction as encodeBitcoin, transactionHash } from '../src/bitcoin/transaction.ts';
@@ -216,6 +223,20 @@ async function ethereumCases(): Promise<Built[]> {
     nonce: 3,
     address: to,
   });
+  const userOperation = {
+    sender: own,
+    nonce: 3n,
+    callData: encodeFunctionData({
+      abi: parseAbi(['function execute(address,uint256,bytes)']),
+      args: [token, 6n, transfer],
+    }),
+    callGasLimit: 50_000n,
+    verificationGasLimit: 60_000n,
+    preVerificationGas: 40_000n,
+    maxFeePerGas: 10n ** 10n,
+    maxPriorityFeePerGas: 10n ** 9n,
+    signature: '0x12',
+  } as const;
   const packed = `0x00${token.slice(2)}${'0'.repeat(64)}${'44'.padStart(64, '0')}${transfer.slice(2)}`;
   const zero = `0x${'0'.repeat(40)}`;
   return [
@@ -253,6 +274,37 @@ async function ethereumCases(): Promise<Built[]> {
         [3n, 4n],
         '0x99',
       ]),
+    }),
+    dynamic('a user operation handed in', {
+      to: entryPoint07Address,
+      data: encodeFunctionData({
+        abi: entryPoint07Abi,
+        functionName: 'handleOps',
+        args: [[toPackedUserOperation(userOperation)], to],
+      }),
+    }),
+    dynamic('user operations with paymaster, factory and aggregator', {
+      to: entryPoint06Address,
+      data: encodeFunctionData({
+        abi: entryPoint06Abi,
+        functionName: 'handleAggregatedOps',
+        args: [
+          [
+            {
+              userOps: [
+                {
+                  ...userOperation,
+                  initCode: `${token}0102`,
+                  paymasterAndData: `${token}03`,
+                },
+              ],
+              aggregator: token,
+              signature: '0x04',
+            },
+          ],
+          to,
+        ],
+      }),
     }),
     build(
       'legacy',

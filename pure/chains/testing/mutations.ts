@@ -4,13 +4,18 @@
  */
 import { concatBytes, equalBytes } from '@keystead/crypto/bytes';
 import { hexDecode, hexEncode } from '@keystead/crypto/hex';
+import { bytesName } from '@keystead/crypto/recent';
 import { decodePsbt, encodePsbt } from '../src/bitcoin/psbt.ts';
 import type { SigningAccount } from '../src/chain.ts';
 import type { ChainName } from '../src/effects.ts';
 import { ChainError } from '../src/error.ts';
+import { decodeArguments } from '../src/ethereum/abi.ts';
+import { knownCall } from '../src/ethereum/calls/known.ts';
+import { encodeCallData } from '../src/ethereum/selector.ts';
 import {
   decodeAuthorizationPreimage,
   decodeUnsignedTransaction,
+  type EthereumTransaction,
   encodeAuthorizationPreimage,
   encodeUnsignedTransaction,
 } from '../src/ethereum/transaction.ts';
@@ -114,6 +119,16 @@ function rlpListHeader(length: number): Uint8Array {
   return Uint8Array.of(0xf9, length >> 8, length & 0xff);
 }
 
+/** The call of a transaction decoded and encoded again, where it is of a function that is known. */
+function withCallData(transaction: EthereumTransaction): EthereumTransaction {
+  const { to, data } = transaction;
+  const known = data.length < 4 ? undefined : knownCall(bytesName(data.subarray(0, 4)));
+  if (to === null || known === undefined) return transaction;
+  const options = { field: 'data', steps: new StepBudget(STEP_LIMIT) };
+  const values = decodeArguments(known.fields, data.subarray(4), options);
+  return { ...transaction, data: encodeCallData(known.signature, values) };
+}
+
 /** Decodes and encodes again. */
 export function roundTrip(chain: ChainName, bytes: Uint8Array): Uint8Array {
   switch (chain) {
@@ -124,7 +139,7 @@ export function roundTrip(chain: ChainName, bytes: Uint8Array): Uint8Array {
     }
     case 'ethereum':
       if (bytes[0] === 0x05) return encodeAuthorizationPreimage(decodeAuthorizationPreimage(bytes));
-      return encodeUnsignedTransaction(decodeUnsignedTransaction(bytes));
+      return encodeUnsignedTransaction(withCallData(decodeUnsignedTransaction(bytes)));
     case 'bitcoin':
       return encodePsbt(decodePsbt(bytes));
     case 'sui': {

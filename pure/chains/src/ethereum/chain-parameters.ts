@@ -44,11 +44,19 @@ export function dataFeeMargin(chainId: bigint, length: number): bigint {
   return GAS_PAYS_ALL.has(chainId) ? 0n : (BigInt(length) + SIGNATURE_BYTES) * DATA_FEE_PER_BYTE;
 }
 
-/** Entry points of ERC-4337 by the version whose user-operation hash they verify. */
-export const ENTRY_POINTS: ReadonlyMap<string, '0.6' | '0.7' | '0.8'> = new Map([
-  ['0x5FF137D4b0FDCD49DcA30c7CF57E578a026d2789', '0.6'],
-  ['0x0000000071727De22E5E9d8BAf0edAc6f37da032', '0.7'],
-  ['0x4337084D9E255Ff0702461CF8895CE9E3b5Ff108', '0.8'],
+/** How an entry point of ERC-4337 takes operations, and what the key of an account signs for it. */
+export interface EntryPoint {
+  readonly form: 'unpacked' | 'packed';
+  /** Its operations are signed as typed data; those of the others as a hash that shows nothing. */
+  readonly signsTypedData: boolean;
+}
+
+/** By address, the same on all networks, from 0.6 to 0.9. */
+export const ENTRY_POINTS: ReadonlyMap<string, EntryPoint> = new Map([
+  ['0x5FF137D4b0FDCD49DcA30c7CF57E578a026d2789', { form: 'unpacked', signsTypedData: false }],
+  ['0x0000000071727De22E5E9d8BAf0edAc6f37da032', { form: 'packed', signsTypedData: false }],
+  ['0x4337084D9E255Ff0702461CF8895CE9E3b5Ff108', { form: 'packed', signsTypedData: true }],
+  ['0x433709009B8330FDa32311DF1C2AFA402eD8D009', { form: 'packed', signsTypedData: true }],
 ]);
 
 /** Address of Multicall3 where its one deployment transaction, signed beforehand, made it, or the network brought it along. */

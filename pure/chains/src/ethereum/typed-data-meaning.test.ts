@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { hexDecode, hexEncode } from '@keystead/crypto/hex';
 import { encodeFunctionData, parseAbi } from 'viem';
-import { entryPoint07Address, entryPoint08Address, getUserOperationHash } from 'viem/account-abstraction';
 import { StepBudget } from '../step-budget.ts';
 import { checksumAddress } from './address.ts';
 import { ORDER_TYPES } from './orders.ts';
 import { hashTypedData, type TypedData, type TypedDataField } from './typed-data.ts';
-import { type PackedUserOperation, userOperationHash, USER_OPERATION_TYPE } from './user-operation.ts';
 
 const named = (fill: number) => checksumAddress(new Uint8Array(20).fill(fill)) as `0x${string}`;
 const OWN = named(1);
@@ -83,105 +80,6 @@ describe('a transaction of a Safe', () => {
     assert.deepEqual(kinds({ operation: 1 }), [['delegatecall', TOKEN]]);
     assert.deepEqual(kinds({ data: '0xdeadbeef' }), [['unknown-call', `${TOKEN}:0xdeadbeef`]]);
     assert.deepEqual(kinds({ operation: 2 }), [['unknown-mode', SAFE]]);
-  });
-});
-
-describe('a user operation', () => {
-  const operation: PackedUserOperation = {
-    sender: SAFE,
-    nonce: 5n,
-    initCode: new Uint8Array(0),
-    callData: hexDecode(
-      encodeFunctionData({
-        abi: parseAbi(['function execute(address target, uint256 value, bytes data)']),
-        args: [TOKEN, 9n, transfer],
-      }).slice(2),
-    ),
-    accountGasLimits: hexDecode(`${'0'.repeat(28)}03e8${'0'.repeat(28)}07d0`),
-    preVerificationGas: 100n,
-    gasFees: hexDecode(`${'0'.repeat(31)}1${'0'.repeat(31)}a`),
-    paymasterAndData: new Uint8Array(0),
-  };
-  const hex = (bytes: Uint8Array): `0x${string}` => `0x${hexEncode(bytes)}`;
-  const message = {
-    sender: operation.sender,
-    nonce: '5',
-    initCode: '0x',
-    callData: hex(operation.callData),
-    accountGasLimits: hex(operation.accountGasLimits),
-    preVerificationGas: '100',
-    gasFees: hex(operation.gasFees),
-    paymasterAndData: '0x',
-  };
-  const entryPoint = { name: 'ERC4337', version: '1', chainId: 1, verifyingContract: entryPoint08Address };
-
-  test('has the hash that viem computes, for entry points 0.7 and 0.8, and no other', () => {
-    const userOperation = {
-      sender: SAFE,
-      nonce: 5n,
-      callData: hex(operation.callData),
-      verificationGasLimit: 1000n,
-      callGasLimit: 2000n,
-      preVerificationGas: 100n,
-      maxPriorityFeePerGas: 1n,
-      maxFeePerGas: 10n,
-      signature: '0x' as const,
-    };
-    for (const [version, address] of [
-      ['0.7', entryPoint07Address],
-      ['0.8', entryPoint08Address],
-    ] as const) {
-      assert.equal(
-        hex(userOperationHash(operation, address, 1n)),
-        getUserOperationHash({
-          chainId: 1,
-          entryPointAddress: address,
-          entryPointVersion: version,
-          userOperation,
-        }),
-      );
-    }
-    assert.throws(() => userOperationHash(operation, OTHER, 1n), TypeError);
-    const typed = hashTypedData({
-      types: typesOf(USER_OPERATION_TYPE),
-      primaryType: 'PackedUserOperation',
-      domain: entryPoint,
-      message,
-    });
-    assert.deepEqual(typed.digest, userOperationHash(operation, entryPoint08Address, 1n));
-  });
-
-  test('counts its gas at the highest price, and does what its account is told to do', () => {
-    const effects = effectsOf(USER_OPERATION_TYPE, message, entryPoint);
-    assert.equal(effects.maxFee?.amount, (1000n + 2000n + 100n) * 10n);
-    assert.deepEqual(amounts(effects), [
-      [ETH, 9n, SAFE, TOKEN],
-      [ERC20, 5n, SAFE, OTHER],
-    ]);
-    assert.deepEqual(effects.unresolved, []);
-  });
-
-  test('E12: a paymaster, a factory and another entry point each need a rule, and paymaster gas counts', () => {
-    const paymaster = hex(Uint8Array.from([...hexDecode(OTHER.slice(2)), ...new Uint8Array(31), 50]));
-    const rest = `${'0'.repeat(30)}32`;
-    const changed = effectsOf(
-      USER_OPERATION_TYPE,
-      {
-        ...message,
-        paymasterAndData: `${paymaster.slice(0, 42)}${rest}${rest}`,
-        initCode: `${TOKEN}1234`,
-      },
-      { ...entryPoint, verifyingContract: SAFE },
-    );
-    assert.equal(changed.maxFee?.amount, (3100n + 100n) * 10n);
-    assert.deepEqual(
-      changed.unresolved.map(({ kind, subject }) => [kind, subject]),
-      [
-        ['unknown-entry-point', SAFE],
-        ['paymaster', OTHER],
-        ['account-deployment', TOKEN],
-      ],
-    );
   });
 });
 

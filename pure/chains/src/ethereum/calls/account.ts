@@ -1,18 +1,26 @@
 /** Calls that make a contract account act: Safe, ERC-4337 accounts and entry points, ERC-7579, ERC-7821. */
 import { hexEncode } from '@keystead/crypto/hex';
-import type { Outflow } from '../../effects.ts';
+import type { Outflow, Unresolved } from '../../effects.ts';
 import { ChainError } from '../../error.ts';
 import type { StepBudget } from '../../step-budget.ts';
 import { type AbiValue, decodeArguments, parseSignature } from '../abi.ts';
 import { checksumAddress } from '../address.ts';
+import { nativeAsset, tokenAsset } from '../asset.ts';
 import type { CallContext, Consequences, InnerCall } from '../call-reader.ts';
+import { ENTRY_POINTS, type EntryPoint } from '../chain-parameters.ts';
 import { bytesToInteger } from '../rlp.ts';
+import { type OperationTerms, packedTerms, unpackedTerms } from '../user-operation-terms.ts';
 import type { CallDefinition } from './known.ts';
 import { assetOfToken } from './token.ts';
 
 type Values = readonly AbiValue[];
 
 const CALL_LIST = '(address target,uint256 value,bytes data)[] calls';
+const OPERATION = 'address sender,uint256 nonce,bytes initCode,bytes callData';
+/** Of entry point 0.6. */
+const UNPACKED_OPERATION = `(${OPERATION},uint256 callGasLimit,uint256 verificationGasLimit,uint256 preVerificationGas,uint256 maxFeePerGas,uint256 maxPriorityFeePerGas,bytes paymasterAndData,bytes signature)`;
+/** Of entry points from 0.7 on. */
+const PACKED_OPERATION = `(${OPERATION},bytes32 accountGasLimits,uint256 preVerificationGas,bytes32 gasFees,bytes paymasterAndData,bytes signature)`;
 const ZERO_ADDRESS = `0x${'0'.repeat(40)}`;
 /** What a Safe uses around the inner call and charges for: the call itself, its data, events. */
 const SAFE_OVERHEAD_GAS = 100_000n;
@@ -78,13 +86,23 @@ export const ACCOUNT_CALLS: readonly CallDefinition[] = [
   ],
   [
     'erc4337.handleOps',
-    'handleOps((address sender,uint256 nonce,bytes initCode,bytes callData,bytes32 accountGasLimits,uint256 preVerificationGas,bytes32 gasFees,bytes paymasterAndData,bytes signature)[] operations,address beneficiary)',
-    ([operations], context) => ({ inner: operationCalls(operations as readonly Values[], context.self) }),
+    `handleOps(${PACKED_OPERATION}[] operations,address beneficiary)`,
+    ([operations, beneficiary], context) => handled([[operations!]], beneficiary, 'packed', context),
   ],
   [
     'erc4337.handleOps',
-    'handleOps((address sender,uint256 nonce,bytes initCode,bytes callData,uint256 callGasLimit,uint256 verificationGasLimit,uint256 preVerificationGas,uint256 maxFeePerGas,uint256 maxPriorityFeePerGas,bytes paymasterAndData,bytes signature)[] operations,address beneficiary)',
-    ([operations], context) => ({ inner: operationCalls(operations as readonly Values[], context.self) }),
+    `handleOps(${UNPACKED_OPERATION}[] operations,address beneficiary)`,
+    ([operations, beneficiary], context) => handled([[operations!]], beneficiary, 'unpacked', context),
+  ],
+  [
+    'erc4337.handleAggregatedOps',
+    `handleAggregatedOps((${PACKED_OPERATION}[] operations,address aggregator,bytes signature)[] groups,address beneficiary)`,
+    ([groups, beneficiary], context) => handled(groups, beneficiary, 'packed', context),
+  ],
+  [
+    'erc4337.handleAggregatedOps',
+    `handleAggregatedOps((${UNPACKED_OPERATION}[] operations,address aggregator,bytes signature)[] groups,address beneficiary)`,
+    ([groups, beneficiary], context) => handled(groups, beneficiary, 'unpacked', context),
   ],
   [
     'erc4337.depositTo',
@@ -95,17 +113,22 @@ export const ACCOUNT_CALLS: readonly CallDefinition[] = [
   [
     'erc4337.withdrawTo',
     'withdrawTo(address withdrawAddress,uint256 amount)',
-    ([to, amount], context) => ({
-      outflows: [
-        {
-          asset: assetOfToken(context.network, ZERO_ADDRESS),
-          amount: amount as bigint,
-          from: context.caller,
-          to: to as string,
-          kind: 'transfer',
-        },
-      ],
-    }),
+    ([to, amount], context) => {
+      const leaves = (asset: string): Outflow => ({
+        asset,
+        amount: amount as bigint,
+        from: context.caller,
+        to: to as string,
+        kind: 'transfer',
+      });
+      const coin = leaves(nativeAsset(context.network));
+      // A token that wraps another one has the function too, and takes so much of itself.
+      return {
+        outflows: ENTRY_POINTS.has(context.contract)
+          ? [coin]
+          : [coin, leaves(tokenAsset(context.network, 'erc20', context.contract))],
+      };
+    },
   ],
 ];
 
@@ -270,9 +293,70 @@ function ownTargets(calls: readonly Values[], account: string): readonly Values[
   return calls.map(([target, value, data]) => [target === ZERO_ADDRESS ? account : target!, value!, data!]);
 }
 
-/** Each operation is called on its sender by the entry point. */
-function operationCalls(operations: readonly Values[], entryPoint: string): InnerCall[] {
-  return operations.map((operation) =>
-    act(entryPoint, operation[0] as string, 0n, operation[3] as Uint8Array),
-  );
+/**
+ * Operations of accounts, in groups with an aggregator or without. The entry point calls each on its sender, and pays the
+ * beneficiary with the gas that sender or paymaster left with it.
+ */
+function handled(
+  groups: AbiValue | undefined,
+  beneficiary: AbiValue | undefined,
+  form: EntryPoint['form'],
+  context: CallContext,
+): Consequences {
+  const outflows: Outflow[] = [];
+  const unresolved: Omit<Unresolved, 'field'>[] = [];
+  const inner: InnerCall[] = [];
+  if (ENTRY_POINTS.get(context.contract)?.form !== form) {
+    const detail = `${context.contract} is no entry point that is known to take operations of this form`;
+    unresolved.push({ kind: 'unknown-entry-point', detail, subject: context.contract });
+  }
+  for (const [operations, aggregator = ZERO_ADDRESS] of groups as readonly Values[]) {
+    if (aggregator !== ZERO_ADDRESS) {
+      unresolved.push({
+        kind: 'aggregator',
+        detail: `${aggregator as string} answers for the signatures of operations`,
+        subject: aggregator as string,
+      });
+    }
+    for (const operation of operations as readonly Values[]) {
+      const sender = operation[0] as string;
+      const { mostCost, paymaster, doubts } = form === 'packed' ? packed(operation) : unpacked(operation);
+      for (const { kind, detail, subject } of doubts) unresolved.push({ kind, detail, subject });
+      if (mostCost > 0n) {
+        outflows.push({
+          asset: nativeAsset(context.network),
+          amount: mostCost,
+          from: paymaster ?? sender,
+          to: beneficiary as string,
+          kind: 'other',
+        });
+      }
+      inner.push(act(context.self, sender, 0n, operation[3] as Uint8Array));
+    }
+  }
+  return { outflows, unresolved, inner };
+}
+
+function packed(operation: Values): OperationTerms {
+  const [, , initCode, , accountGasLimits, preVerificationGas, gasFees, paymasterAndData] = operation;
+  return packedTerms({
+    initCode: initCode as Uint8Array,
+    accountGasLimits: accountGasLimits as Uint8Array,
+    preVerificationGas: preVerificationGas as bigint,
+    gasFees: gasFees as Uint8Array,
+    paymasterAndData: paymasterAndData as Uint8Array,
+  });
+}
+
+function unpacked(operation: Values): OperationTerms {
+  const [, , initCode, , callGas, verificationGas, preVerificationGas, maxFeePerGas, , paymasterAndData] =
+    operation;
+  return unpackedTerms({
+    initCode: initCode as Uint8Array,
+    callGasLimit: callGas as bigint,
+    verificationGasLimit: verificationGas as bigint,
+    preVerificationGas: preVerificationGas as bigint,
+    maxFeePerGas: maxFeePerGas as bigint,
+    paymasterAndData: paymasterAndData as Uint8Array,
+  });
 }
