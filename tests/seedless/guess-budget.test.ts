@@ -141,7 +141,11 @@ describe('guesses of whoever has the key of the account and no PIN', () => {
     assert.deepEqual(await thief.guess(replaced.generation), [0, 'generation-unknown']);
     const before = told().length;
     const generation = base64urlEncode(replaced.generation.id);
-    await world.connection().call('activateBackup', { backupName, generation });
+    await world.connection().call('activateBackup', {
+      backupName,
+      generation,
+      current: base64urlEncode(current.id),
+    });
     assert.deepEqual(told().slice(before), ['replaced']);
     const [{ id }] = (await thief.state()).retired as [BackupGeneration];
     assert.deepEqual(id, current.id);

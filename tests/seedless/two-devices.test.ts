@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { SeedlessWallets } from '@keystead/sdk/seedless';
 import { type DeviceStore, memoryDeviceStore } from '@keystead/sdk/seedless/device-store';
 import { InProcess } from './in-process.ts';
 import { losing, openWay, requestsOf, type Way } from './ways.ts';
@@ -121,6 +122,37 @@ describe('two devices of one account', () => {
     outcomes.push(await meet(1, [shared, shared]));
     assert.ok(outcomes.some(([phone]) => phone === 'backup-changed'));
     assert.ok(outcomes.every((both) => both.includes('resolved') || both.includes('seed-exists')));
+  });
+
+  test('what one device takes back or switches to counts over the generation that it saw in use: where another device switched meanwhile it is refused, and that one counts', async () => {
+    const pins = ['180361', '472936', '739164'] as const;
+    const acts = {
+      keep: (device: SeedlessWallets) => device.keep({ backupName }),
+      revert: (device: SeedlessWallets) => device.revert({ backupName }),
+      resetPin: (device: SeedlessWallets) => device.resetPin({ backupName, newPin: '204857' }),
+    };
+    for (const act of ['keep', 'revert', 'resetPin'] as const) {
+      const world = await InProcess.start({ deletionDelaySeconds: 7 * 24 * 3600 });
+      const tablet = world.device();
+      await tablet.create({ backupName, pin: pins[0] });
+      const deviceStore = memoryDeviceStore();
+      await world.device(openWay, { deviceStore }).recover({ backupName, pin: pins[0] });
+      if (act === 'keep') await tablet.delete({ backupName });
+      else await tablet.changePin({ backupName, pin: pins[0], newPin: pins[1] });
+      // Reverting changes what is in use without another generation.
+      const meanwhile = () =>
+        act === 'resetPin' ? tablet.revert({ backupName }) : tablet.resetPin({ backupName, newPin: pins[2] });
+      const isBetween: Way = async (sent, deliver) => {
+        if (sent.method === 'activateBackup') await meanwhile();
+        return deliver();
+      };
+      const phone = world.device(isBetween, { deviceStore });
+      assert.equal(await outcomeOf(acts[act](phone)), 'backup-changed', act);
+      await phraseBehind(world, act === 'resetPin' ? pins[0] : pins[2]);
+      // The control: nobody between.
+      const alone = world.device(openWay, { deviceStore });
+      assert.equal(await outcomeOf(acts[act](alone)), 'resolved', act);
+    }
   });
 
   test('a PIN that another device has replaced does not become the PIN again: this device is told so, and a recovery brings it up to date', async () => {

@@ -459,7 +459,8 @@ export interface NativeCalls {
     };
     result: WalletGrant;
   };
-  activateBackup: { params: OfGeneration; result: Permitted };
+  /** `current`: the generation that is known to be in use, another one is not replaced; left away where none is. */
+  activateBackup: { params: OfGeneration & { readonly current?: string }; result: Permitted };
   deleteBackup: { params: OfGeneration; result: Permitted };
   getBackup: { params: OfBackup & { readonly generation?: string }; result: Permitted };
   getRealmTokens: {

@@ -214,7 +214,7 @@ class Wallets implements SeedlessWallets {
     try {
       // Before anything else: a backup of a seed that nobody has is worth nothing.
       await this.#keepSeed(backupName, entropy);
-      await this.#install(backupName, entropy, pin, signal);
+      await this.#install({ backupName, signal }, entropy, pin, undefined);
     } finally {
       entropy.wipe();
     }
@@ -284,8 +284,8 @@ class Wallets implements SeedlessWallets {
     this.#assertPin(newPin);
     const entropy = await this.seed({ backupName });
     try {
-      await this.#assertPinInUse(backupName, pin, signal);
-      await this.#install(backupName, entropy, newPin, signal);
+      const current = await this.#assertPinInUse(backupName, pin, signal);
+      await this.#install({ backupName, signal }, entropy, newPin, current);
     } finally {
       entropy.wipe();
     }
@@ -295,7 +295,8 @@ class Wallets implements SeedlessWallets {
     this.#assertPin(newPin);
     const entropy = await this.seed({ backupName });
     try {
-      await this.#install(backupName, entropy, newPin, signal);
+      const current = (await this.#state(backupName, signal))?.current;
+      await this.#install({ backupName, signal }, entropy, newPin, current);
     } finally {
       entropy.wipe();
     }
@@ -311,7 +312,7 @@ class Wallets implements SeedlessWallets {
         await this.#tryToCleanUp(backupName, signal);
         return { migrated: false };
       }
-      await this.#install(backupName, entropy, pin, signal);
+      await this.#install({ backupName, signal }, entropy, pin, current);
       return { migrated: true };
     } finally {
       entropy.wipe();
@@ -370,13 +371,13 @@ class Wallets implements SeedlessWallets {
   async keep({ backupName, signal }: OfBackup): Promise<void> {
     const generation = (await this.#state(backupName, signal))?.current;
     if (generation === undefined) throw new SeedlessError('backup-not-found');
-    await this.#activate({ backupName, generation, signal });
+    await this.#activate({ backupName, generation, signal }, generation);
   }
 
   async revert({ backupName, signal }: OfBackup): Promise<void> {
-    const replaced = (await this.#state(backupName, signal))?.replaced;
+    const { replaced, current } = (await this.#state(backupName, signal)) ?? {};
     if (replaced === undefined) throw new SeedlessError('backup-not-found');
-    await this.#activate({ backupName, generation: replaced.generation, signal });
+    await this.#activate({ backupName, generation: replaced.generation, signal }, current);
     const record = await this.#recordOrNone(backupName);
     // Which PIN it has this device may not know.
     if (record !== undefined)
@@ -406,18 +407,18 @@ class Wallets implements SeedlessWallets {
   }
 
   /**
-   * Backs the seed up behind a PIN as a new generation, beside the one in use. The switch comes last, after the new
-   * generation was read back and opened; whatever ends this before leaves the old one as it was.
+   * Backs the seed up behind a PIN as a new generation, beside the one in use, which is `current`. The switch comes last, after the
+   * new generation was read back and opened; whatever ends this before leaves the old one as it was.
    */
   async #install(
-    backupName: string,
+    { backupName, signal }: OfBackup,
     entropy: SecretBytes,
     pin: string,
-    signal: AbortSignal | undefined,
+    current: BackupGeneration | undefined,
   ): Promise<void> {
     try {
-      if (await this.#resume(backupName, pin, signal)) return;
-      await this.#installNew(backupName, entropy, pin, signal);
+      if (await this.#resume({ backupName, signal }, pin, current)) return;
+      await this.#installNew({ backupName, signal }, entropy, pin, current);
     } catch (error) {
       signal?.throwIfAborted();
       for (let cause = error; cause instanceof Error; cause = cause.cause)
@@ -428,10 +429,10 @@ class Wallets implements SeedlessWallets {
   }
 
   async #installNew(
-    backupName: string,
+    { backupName, signal }: OfBackup,
     entropy: SecretBytes,
     pin: string,
-    signal: AbortSignal | undefined,
+    current: BackupGeneration | undefined,
   ): Promise<void> {
     // What earlier interruptions left must not add up; that it cannot be deleted now stops nothing.
     await this.#tryToCleanUp(backupName, signal);
@@ -456,12 +457,16 @@ class Wallets implements SeedlessWallets {
     await this.#write(backupName, { ...before, pending: { generation: generation.id, verifier } });
     // Another page of this device may have brought another seed meanwhile.
     await this.#assertNoOtherSeed(backupName, content.seedIdentity);
-    await this.#switchTo(target, verifier);
+    await this.#switchTo(target, verifier, current);
   }
 
-  async #switchTo(target: RealmTarget, verifier: NonNullable<PinRecord['verifier']>): Promise<void> {
+  async #switchTo(
+    target: RealmTarget,
+    verifier: NonNullable<PinRecord['verifier']>,
+    current: BackupGeneration | undefined,
+  ): Promise<void> {
     const { backupName, generation, signal } = target;
-    await this.#activate(target);
+    await this.#activate(target, current);
     await this.#write(backupName, this.#fresh(verifier, generation.id));
     await this.#tryToCleanUp(backupName, signal);
   }
@@ -470,13 +475,17 @@ class Wallets implements SeedlessWallets {
    * A change to the same PIN that only lacked its switch, such as one that waited for others, goes on there. This device noted the
    * generation when it had recovered it, and realms delete nothing that is staged: it needs, and gets, no second trial.
    */
-  async #resume(backupName: string, pin: string, signal: AbortSignal | undefined): Promise<boolean> {
+  async #resume(
+    { backupName, signal }: OfBackup,
+    pin: string,
+    current: BackupGeneration | undefined,
+  ): Promise<boolean> {
     const pending = (await this.#read(backupName))?.pending;
     if (pending === undefined || !(await isPinOf(pin, pending.verifier, this.#stretch))) return false;
     const staged = (await this.#state(backupName, signal))?.staged;
     if (staged === undefined || !equalBytes(staged.id, pending.generation) || !this.#isNewest(staged))
       return false;
-    await this.#switchTo({ backupName, generation: staged, signal }, pending.verifier);
+    await this.#switchTo({ backupName, generation: staged, signal }, pending.verifier, current);
     return true;
   }
 
@@ -565,8 +574,16 @@ class Wallets implements SeedlessWallets {
     return this.#keeper.call('deleteBackup', paramsOf(target), { signal: target.signal, withStepUp });
   }
 
-  #activate(target: RealmTarget): Promise<BackupState> {
-    return this.#keeper.call('activateBackup', paramsOf(target), { signal: target.signal });
+  /** Over `current`, undefined for none: what another device has switched to meanwhile stays in use. */
+  async #activate(target: RealmTarget, current: BackupGeneration | undefined): Promise<void> {
+    const over = current === undefined ? {} : { current: base64urlEncode(current.id) };
+    try {
+      await this.#keeper.call('activateBackup', { ...paramsOf(target), ...over }, { signal: target.signal });
+    } catch (error) {
+      if (error instanceof SeedlessError && isOfAnother(error))
+        throw new SeedlessError('backup-changed', { cause: error });
+      throw error;
+    }
   }
 
   async #state(backupName: string, signal: AbortSignal | undefined): Promise<BackupState | undefined> {
@@ -656,7 +673,7 @@ class Wallets implements SeedlessWallets {
 
 /** Whether another device has switched to the generation meanwhile, or cleaned it up. */
 const isOfAnother = ({ code, reason }: SeedlessError): boolean =>
-  code === 'backup-not-found' || reason === 'generation-unknown';
+  code === 'backup-not-found' || reason === 'generation-unknown' || reason === 'current-other';
 
 const paramsOf = ({ backupName, generation }: RealmTarget) => ({
   backupName,

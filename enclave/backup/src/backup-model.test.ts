@@ -57,6 +57,15 @@ interface Without {
   readonly retiringByTokens?: boolean;
   readonly registeringOnce?: boolean;
   readonly order?: boolean;
+  readonly comparing?: boolean;
+}
+
+interface Sent {
+  readonly request: Request;
+  readonly time: number;
+  readonly position: number;
+  /** What its device saw in use. */
+  readonly current: number | undefined;
 }
 
 class Model {
@@ -69,7 +78,7 @@ class Model {
   #now = 1;
   #position = 0;
   #made = 0;
-  readonly #sent: { readonly request: Request; readonly time: number; readonly position: number }[] = [];
+  readonly #sent: Sent[] = [];
   readonly #tokens: { readonly value: number; readonly scope: Scope; readonly time: number }[] = [];
 
   constructor(without: Without) {
@@ -108,12 +117,13 @@ class Model {
       if (version === undefined) return;
       if (!this.tested.has(request.value)) this.tested.set(request.value, version);
     }
-    this.#sent.push({ request, time: this.#now, position: (this.#position += 1) });
+    const current = this.current;
+    this.#sent.push({ request, time: this.#now, position: (this.#position += 1), current });
     if (arrives) this.#arrive(this.#sent.length - 1);
   }
 
   #arrive(which: number): void {
-    const { request, time, position } = this.#sent[which]!;
+    const { request, time, position, current } = this.#sent[which]!;
     if (time < this.#now - lifetime) return;
     try {
       // Without the rule of the order every request counts as the newest.
@@ -122,7 +132,7 @@ class Model {
         : { time, position };
       if (this.#without.order) this.kept = { ...this.kept, changed: { time: 0, position: 0 } };
       const { kept } = inOrder(this.kept, place, (backups, isRepeated) => [
-        isRepeated && request.type !== 'tokens' ? backups : this.#apply(backups, request, time),
+        isRepeated && request.type !== 'tokens' ? backups : this.#apply(backups, request, time, current),
         undefined,
       ]);
       this.kept = kept;
@@ -133,13 +143,18 @@ class Model {
     }
   }
 
-  #apply(backups: Backups, request: Request, now: number): Backups {
+  get current(): number | undefined {
+    const { current } = stateNamed(this.kept.backups, backupName);
+    return current === undefined ? undefined : numberOf(current);
+  }
+
+  #apply(backups: Backups, request: Request, now: number, current: number | undefined): Backups {
     const { value } = request;
     switch (request.type) {
       case 'put':
         return put(backups, backupName, generation(value), now);
       case 'activate':
-        return activate(backups, backupName, id(value), { now, delay });
+        return this.#switch(backups, value, now, current);
       case 'remove':
         return remove(backups, backupName, id(value), { now, delay });
       case 'tokens': {
@@ -155,6 +170,16 @@ class Model {
         return after;
       }
     }
+  }
+
+  #switch(backups: Backups, value: number, now: number, seen: number | undefined): Backups {
+    const over = this.#without.comparing ? this.current : seen;
+    const asked = { generation: id(value), over: over === undefined ? null : id(over) };
+    const before = this.current;
+    const after = activate(backups, backupName, asked, { now, delay });
+    // What a device puts aside is what it knew: not what another one switched to meanwhile.
+    if (after !== backups) assert.equal(before, seen);
+    return after;
   }
 
   #use(which: number, version: number): void {
@@ -237,8 +262,13 @@ describe('the keeper and the realms beside it', () => {
     fc.assert(isWhole(), { numRuns: 1500, examples: [[keptBack]] });
   });
 
-  test('the model loses a registration without any of its rules: that tokens retire, that a registration is made once, that requests count in their order', () => {
-    for (const without of [{ retiringByTokens: true }, { registeringOnce: true }, { order: true }])
+  test('the model loses a registration, or what another device switched to, without any of its rules: that tokens retire, that a registration is made once, that requests count in their order, that a switch says over what it goes', () => {
+    for (const without of [
+      { retiringByTokens: true },
+      { registeringOnce: true },
+      { order: true },
+      { comparing: true },
+    ])
       assert.ok(
         fc.check(isWhole(without), { numRuns: 2000, seed: 1, endOnFailure: true, examples: [[keptBack]] })
           .failed,

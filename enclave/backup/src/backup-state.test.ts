@@ -39,19 +39,29 @@ const placementFor = (
   named: Uint8Array,
   scope: 'register' | 'recover' | 'status' | 'delete',
 ) => placementOf(backups, backupName, named, { scope, deviceKey: null, now: 0 });
+/** Over what is in use. */
+const switchTo = (
+  backups: Backups,
+  backupName: string,
+  named: Uint8Array,
+  times?: Parameters<typeof activate>[3],
+) => {
+  const over = stateNamed(backups, backupName).current?.id ?? null;
+  return activate(backups, backupName, { generation: named, over }, times);
+};
 const at = (now: number, delay = 0) => ({ now, delay });
 /** Forgets a generation as clients do: tokens first. */
 const forget = (backups: Backups, value: number) =>
   remove(prepareDeletion(backups, 'a', id(value)), 'a', id(value), at(0));
 
 describe('backups of an organization', () => {
-  const made = activate(put([], 'a', generation(1)), 'a', id(1));
+  const made = switchTo(put([], 'a', generation(1)), 'a', id(1));
 
   test('a new generation is beside the one in use until it is activated, and then the old one waits for its deletion', () => {
     const staged = put(made, 'a', generation(2));
     assert.deepEqual(read(staged, 'a', null).id, id(1));
     assert.deepEqual(read(staged, 'a', id(2)).id, id(2));
-    const switched = activate(staged, 'a', id(2));
+    const switched = switchTo(staged, 'a', id(2));
     assert.deepEqual(read(switched, 'a', null).id, id(2));
     assert.throws(() => read(switched, 'a', id(1)), refusedWith('generation-unknown'));
     assert.deepEqual(stateNamed(switched, 'a').retired, [
@@ -61,7 +71,7 @@ describe('backups of an organization', () => {
   });
 
   test('what is overwritten is kept whole for the delay and can be put back; nobody deletes or guesses it meanwhile', () => {
-    const over = activate(put(made, 'a', generation(2)), 'a', id(2), at(100, 50));
+    const over = switchTo(put(made, 'a', generation(2)), 'a', id(2), at(100, 50));
     assert.deepEqual(read(over, 'a', null).id, id(2));
     const { replaced, retired } = stateNamed(over, 'a');
     assert.deepEqual([replaced?.generation.id, replaced?.until, retired], [id(1), 150, []]);
@@ -69,7 +79,7 @@ describe('backups of an organization', () => {
     for (const scope of ['register', 'recover', 'status', 'delete'] as const)
       assert.throws(() => placementFor(over, 'a', id(1), scope), refusedWith('generation-unknown'));
     assert.throws(() => put(over, 'a', generation(1)), refusedWith('generation-used'));
-    const back = activate(over, 'a', id(1), at(120, 50));
+    const back = switchTo(over, 'a', id(1), at(120, 50));
     assert.deepEqual(read(back, 'a', null), generation(1));
     assert.deepEqual(
       stateNamed(back, 'a').retired.map(({ id: one }) => one),
@@ -79,19 +89,19 @@ describe('backups of an organization', () => {
     assert.equal(settled(over, 149), over);
     const due = settled(over, 150);
     assert.deepEqual(placementFor(prepareDeletion(due, 'a', id(1)), 'a', id(1), 'delete').realmIds, [id(1)]);
-    assert.throws(() => activate(due, 'a', id(1), at(150, 50)), refusedWith('generation-unknown'));
+    assert.throws(() => switchTo(due, 'a', id(1), at(150, 50)), refusedWith('generation-unknown'));
     assert.deepEqual(stateNamed(forget(due, 1), 'a').retired, []);
   });
 
   test('whoever overwrites twice, or overwrites and deletes, destroys the first no sooner', () => {
     const twice = [2, 3].reduce(
-      (backups, value) => activate(put(backups, 'a', generation(value)), 'a', id(value), at(100, 50)),
+      (backups, value) => switchTo(put(backups, 'a', generation(value)), 'a', id(value), at(100, 50)),
       made,
     );
     assert.deepEqual(stateNamed(twice, 'a').replaced?.generation.id, id(1));
     const asked = remove(twice, 'a', id(3), at(100, 10));
     const gone = remove(asked, 'a', id(3), at(110, 10));
-    assert.deepEqual(read(activate(gone, 'a', id(1), at(149, 50)), 'a', null), generation(1));
+    assert.deepEqual(read(switchTo(gone, 'a', id(1), at(149, 50)), 'a', null), generation(1));
   });
 
   test('a name of a generation is used once, and the same content under it may come again', () => {
@@ -101,13 +111,13 @@ describe('backups of an organization', () => {
     assert.throws(() => put(staged, 'a', other), refusedWith('generation-used'));
     assert.throws(() => put(made, 'a', generation(1)), refusedWith('generation-used'));
     assert.throws(
-      () => put(activate(staged, 'a', id(2)), 'a', generation(1)),
+      () => put(switchTo(staged, 'a', id(2)), 'a', generation(1)),
       refusedWith('generation-used'),
     );
   });
 
   test('tokens register what is staged, recover what can be read, ask after what is in use, delete what is not', () => {
-    let both = put(activate(put(made, 'a', generation(2)), 'a', id(2)), 'a', generation(3));
+    let both = put(switchTo(put(made, 'a', generation(2)), 'a', id(2)), 'a', generation(3));
     const scopes = (value: number) =>
       (['register', 'recover', 'status', 'delete'] as const).filter((scope) => {
         try {
@@ -151,7 +161,7 @@ describe('backups of an organization', () => {
     assert.throws(() => readAt(staged, 'a', id(2), last + 1), refusedWith('staging-over'));
     // Who puts it again does not prolong that.
     assert.equal(putAt(staged, 'a', bound, last), staged);
-    const switched = activate(staged, 'a', id(2), at(last + 1));
+    const switched = switchTo(staged, 'a', id(2), at(last + 1));
     assert.deepEqual(readAt(switched, 'a', null, last + 1), bound);
     // The one in use is for every device of the account, with tokens of which its person is told.
     for (const deviceKey of [null, stranger])
@@ -161,9 +171,9 @@ describe('backups of an organization', () => {
   test('what realms can be asked to delete never comes into use: making the tokens retires what is staged, for good', () => {
     const staged = put(made, 'a', generation(2));
     // The control: without such tokens it is switched to.
-    assert.deepEqual(read(activate(staged, 'a', id(2)), 'a', null).id, id(2));
+    assert.deepEqual(read(switchTo(staged, 'a', id(2)), 'a', null).id, id(2));
     const prepared = prepareDeletion(staged, 'a', id(2));
-    assert.throws(() => activate(prepared, 'a', id(2)), refusedWith('generation-unknown'));
+    assert.throws(() => switchTo(prepared, 'a', id(2)), refusedWith('generation-unknown'));
     assert.throws(() => put(prepared, 'a', generation(2)), refusedWith('generation-used'));
     for (const scope of ['register', 'recover'] as const)
       assert.throws(() => placementFor(prepared, 'a', id(2), scope), refusedWith('generation-unknown'));
@@ -175,14 +185,14 @@ describe('backups of an organization', () => {
     const otherSeed = refusedWith('seed-other');
     assert.throws(() => put(made, 'a', generation(2, 1)), otherSeed);
     // Also not in the place of what was replaced and can still be put back.
-    const over = activate(put(made, 'a', generation(2)), 'a', id(2), at(0, 50));
+    const over = switchTo(put(made, 'a', generation(2)), 'a', id(2), at(0, 50));
     const gone = remove(over, 'a', id(2), at(0, 0));
     assert.throws(() => put(gone, 'a', generation(3, 1)), otherSeed);
     assert.ok(put(gone, 'a', generation(3)));
     // Two that begin at the same time: one of them never comes into use.
     const both = put(put([], 'a', generation(1, 1)), 'a', generation(2, 2));
-    assert.throws(() => activate(both, 'a', id(1)), refusedWith('generation-unknown'));
-    assert.throws(() => put(activate(both, 'a', id(2)), 'a', generation(3, 1)), otherSeed);
+    assert.throws(() => switchTo(both, 'a', id(1)), refusedWith('generation-unknown'));
+    assert.throws(() => put(switchTo(both, 'a', id(2)), 'a', generation(3, 1)), otherSeed);
     // The control: another name, or the same after the deletion.
     assert.ok(put(made, 'b', generation(2, 1)));
     assert.ok(put(remove(made, 'a', id(1), at(0)), 'a', generation(2, 1)));
@@ -191,7 +201,7 @@ describe('backups of an organization', () => {
   test('nothing that realms may hold is forgotten before tokens to delete it were made', () => {
     const staged = put(made, 'a', generation(2));
     assert.throws(() => remove(staged, 'a', id(2), at(0)), refusedWith('deletion-unprepared'));
-    const switched = activate(staged, 'a', id(2));
+    const switched = switchTo(staged, 'a', id(2));
     assert.throws(() => remove(switched, 'a', id(1), at(0)), refusedWith('deletion-unprepared'));
     assert.deepEqual(stateNamed(forget(switched, 1), 'a').retired, []);
   });
@@ -203,11 +213,29 @@ describe('backups of an organization', () => {
     assert.throws(() => remove(asked, 'a', id(1), at(1499, 500)), refusedWith('deletion-pending'));
     // A shorter delay than at the first call does not count.
     assert.throws(() => remove(asked, 'a', id(1), at(1499, 0)), refusedWith('deletion-pending'));
-    assert.equal(stateNamed(activate(asked, 'a', id(1)), 'a').deletableAt, undefined);
+    assert.equal(stateNamed(switchTo(asked, 'a', id(1)), 'a').deletableAt, undefined);
     const gone = remove(asked, 'a', id(1), at(1500, 500));
     assert.throws(() => read(gone, 'a', null), refusedWith('backup-not-found'));
     assert.deepEqual(forget(gone, 1), []);
     assert.equal(stateNamed(remove(made, 'a', id(1), at(0)), 'a').current, undefined);
+  });
+
+  test('a switch, back or forth, is made over the generation that its caller knows to be in use, and takes a deletion back of no other', () => {
+    const over = switchTo(put(made, 'a', generation(2)), 'a', id(2), at(0, 50));
+    const staged = put(over, 'a', generation(3));
+    const other = refusedWith('current-other');
+    for (const named of [id(1), id(3)])
+      for (const known of [id(1), id(3), id(4), null])
+        assert.throws(() => activate(staged, 'a', { generation: named, over: known }, at(1, 50)), other);
+    const none = put([], 'a', generation(1));
+    assert.throws(() => activate(none, 'a', { generation: id(1), over: id(2) }), other);
+    const asked = remove(over, 'a', id(2), at(1, 50));
+    for (const known of [id(1), null]) {
+      const late = activate(asked, 'a', { generation: id(2), over: known }, at(2, 50));
+      assert.equal(late, asked, 'it is in use already, and that is all');
+    }
+    const kept = activate(asked, 'a', { generation: id(2), over: id(2) }, at(2, 50));
+    assert.equal(stateNamed(kept, 'a').deletableAt, undefined);
   });
 
   test('there is a bound to backups and to what waits for deletion', () => {
@@ -233,7 +261,7 @@ describe('backups of an organization', () => {
           const before = stateNamed(backups, 'a').current;
           try {
             if (action === 'put') backups = put(backups, 'a', generation(value));
-            else if (action === 'activate') backups = activate(backups, 'a', id(value));
+            else if (action === 'activate') backups = switchTo(backups, 'a', id(value));
             else backups = remove(backups, 'a', id(value), at(now, 1000));
           } catch (error) {
             assert.ok(error instanceof BackupRefusal);

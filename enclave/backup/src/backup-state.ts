@@ -86,21 +86,26 @@ export function put(backups: Backups, backupName: string, generation: Generation
 /**
  * Puts the staged generation in the place of the one in use, which is kept for the delay. It also takes back a deletion, and, with
  * the generation that was replaced, a replacement. While one is kept, those that come after it are not: whoever overwrites twice
- * destroys nothing sooner.
+ * destroys nothing sooner. `over` is what its caller knows to be in use, null for none: what another device switched to meanwhile is
+ * not replaced, and a deletion that was asked for since is not taken back.
  */
 export function activate(
   backups: Backups,
   backupName: string,
-  generation: Uint8Array,
+  { generation, over }: { readonly generation: Uint8Array; readonly over: Uint8Array | null },
   { now, delay }: Times = { now: 0, delay: 0 },
 ): Backups {
   const backup = found(backups, backupName);
   const { current, staged, retired, replaced } = backup;
+  const isKnown = current === undefined ? over === null : over !== null && equalBytes(current.id, over);
   if (current !== undefined && equalBytes(current.id, generation))
-    return backup.deletableAt === undefined
+    return backup.deletableAt === undefined || !isKnown
       ? backups
       : replace(backups, { ...backup, deletableAt: undefined });
-  if (replaced !== undefined && equalBytes(replaced.id, generation))
+  const isKept = (kept: Generation | undefined) => kept !== undefined && equalBytes(kept.id, generation);
+  if (!isKept(replaced) && !isKept(staged)) throw new BackupRefusal('generation-unknown');
+  if (!isKnown) throw new BackupRefusal('current-other');
+  if (replaced !== undefined && isKept(replaced))
     return replace(backups, {
       ...backup,
       current: { id: replaced.id, content: replaced.content },
@@ -108,15 +113,14 @@ export function activate(
       retired: current === undefined ? retired : retire(retired, current),
       deletableAt: undefined,
     });
-  if (staged === undefined || !equalBytes(staged.id, generation))
-    throw new BackupRefusal('generation-unknown');
-  const isKept = current !== undefined && replaced === undefined && delay > 0;
+  const { id, content } = staged!;
+  const isRevertible = current !== undefined && replaced === undefined && delay > 0;
   return replace(backups, {
     ...backup,
-    current: { id: staged.id, content: staged.content },
+    current: { id, content },
     staged: undefined,
-    replaced: isKept ? { ...current, until: now + delay } : replaced,
-    retired: current === undefined || isKept ? retired : retire(retired, current),
+    replaced: isRevertible ? { ...current, until: now + delay } : replaced,
+    retired: current === undefined || isRevertible ? retired : retire(retired, current),
     deletableAt: undefined,
   });
 }

@@ -24,6 +24,9 @@ const change = (method: string, value: number, more: Record<string, unknown> = {
   method,
   params: { backupName: 'main', generation: generation(value), ...more },
 });
+/** Over what is in use; undefined for nothing. */
+const switchTo = (value: number, over?: number): CallOptions =>
+  change('activateBackup', value, over === undefined ? {} : { current: generation(over) });
 const get: CallOptions = { method: 'getBackup', params: { backupName: 'main' } };
 
 async function answerOf(world: KeeperWorld, message: ReturnType<KeeperWorld['message']>) {
@@ -34,7 +37,7 @@ async function answerOf(world: KeeperWorld, message: ReturnType<KeeperWorld['mes
 async function withBackup(): Promise<KeeperWorld> {
   const world = new KeeperWorld();
   await world.call(put(1));
-  await world.call(change('activateBackup', 1));
+  await world.call(switchTo(1));
   return world;
 }
 
@@ -112,7 +115,7 @@ describe('the keeper of backups', () => {
     const other = base64urlEncode(random(32));
     for (const changed of [
       { ...put(1), params: { ...put(1).params, digest: other } },
-      { ...change('activateBackup', 1), content: content(1) },
+      { ...switchTo(1), content: content(1) },
     ])
       assert.deepEqual(await world.call(changed), { type: 'refused', code: 'content-other' });
     assert.equal(world.rows.size, 0);
@@ -156,7 +159,7 @@ describe('the keeper of backups', () => {
     assert.equal(await world.readiness(), '');
     const older = { rows: new Map(world.rows), sequence: world.sequence };
     await world.call(put(2));
-    await world.call(change('activateBackup', 2));
+    await world.call(switchTo(2, 1));
     assert.equal(await world.readiness(), '');
     const newest = { rows: new Map(world.rows), sequence: world.sequence };
 
@@ -222,22 +225,22 @@ describe('the keeper of backups', () => {
     assert.deepEqual(await events(put(1)), []);
     assert.deepEqual(await events(change('getBackup', 1)), []);
     assert.deepEqual(await events(change('getRealmTokens', 1, { scope: 'register' })), []);
-    assert.deepEqual(await events(change('activateBackup', 1)), ['created']);
+    assert.deepEqual(await events(switchTo(1)), ['created']);
     assert.deepEqual(await events(get), ['released']);
     assert.deepEqual(await events(change('getRealmTokens', 1, { scope: 'recover' })), ['guess_permitted']);
     assert.deepEqual(await events(change('getRealmTokens', 1, { scope: 'status' })), []);
     assert.deepEqual(await events({ method: 'listBackups', params: {} }), []);
     await world.call(put(2));
-    assert.deepEqual(await events(change('activateBackup', 2)), ['replaced']);
+    assert.deepEqual(await events(switchTo(2, 1)), ['replaced']);
     assert.deepEqual(await events(change('deleteBackup', 2)), ['deletion_requested']);
-    assert.deepEqual(await events(change('activateBackup', 2)), ['deletion_withdrawn']);
+    assert.deepEqual(await events(switchTo(2, 2)), ['deletion_withdrawn']);
     const early = await world.call(change('deleteBackup', 1));
     assert.deepEqual(early, { type: 'refused', code: 'replacement-pending' });
     world.keeper.configure(settings({ deletionDelaySeconds: 0 }));
     assert.deepEqual(await events(change('deleteBackup', 2)), ['deleted']);
     // A host that never says that the event is stored gets no content.
     await world.call(put(3));
-    await world.call(change('activateBackup', 3));
+    await world.call(switchTo(3));
     world.keeper.send = (message) => {
       if (message.type === 'read')
         world.keeper.receive({ type: 'row', name: message.name, bytes: world.stored(message.name) });
@@ -326,7 +329,7 @@ describe('the keeper of backups', () => {
       const userId = createHash('sha256').update(`${iss}:${sub}`).digest('hex');
       users.set(value, userId);
       const used = value === 1 ? 'created' : 'replaced';
-      assert.deepEqual(await told(change('activateBackup', value)), [[used, userId]]);
+      assert.deepEqual(await told(switchTo(value, value === 1 ? undefined : value - 1)), [[used, userId]]);
       assert.deepEqual(await told(get), [['released', userId]]);
       const recover = change('getRealmTokens', value, { scope: 'recover' });
       assert.deepEqual(await told(recover), [['guess_permitted', userId]]);
@@ -334,18 +337,18 @@ describe('the keeper of backups', () => {
     assert.notEqual(users.get(1), users.get(2));
     assert.deepEqual(await told(change('deleteBackup', 2)), [['deletion_requested', users.get(2)]]);
     // A switch back is about the generation that it brings.
-    assert.deepEqual(await told(change('activateBackup', 1)), [['replaced', users.get(1)]]);
+    assert.deepEqual(await told(switchTo(1, 2)), [['replaced', users.get(1)]]);
   });
 
   test('tokens that delete a staged generation leave only when it is retired, and then no switch brings it into use', async () => {
     const world = await withBackup();
     await world.call(put(2));
-    const late = world.message(change('activateBackup', 2));
+    const late = world.message(switchTo(2, 1));
     const tokens = await world.call(change('getRealmTokens', 2, { scope: 'delete' }));
     assert.equal(tokens.type === 'tokens' && tokens.tokens.length, 3);
     for (const restart of [false, true]) {
       if (restart) world.restart();
-      const refused = await world.call(change('activateBackup', 2));
+      const refused = await world.call(switchTo(2, 1));
       assert.deepEqual(refused, { type: 'refused', code: 'generation-unknown' });
     }
     assert.equal((await answerOf(world, late)).type, 'refused');
@@ -358,7 +361,7 @@ describe('the keeper of backups', () => {
   test('a request that comes late, or again, undoes nothing that was done after it was decided', async () => {
     const world = await withBackup();
     const staging = world.message(put(2));
-    const switching = world.message(change('activateBackup', 2));
+    const switching = world.message(switchTo(2, 1));
     await answerOf(world, staging);
     await world.call(change('getRealmTokens', 2, { scope: 'delete' }));
     await world.call(change('deleteBackup', 2));
@@ -367,7 +370,7 @@ describe('the keeper of backups', () => {
     assert.deepEqual(await answerOf(world, switching), { type: 'refused', code: 'generation-unknown' });
     // A deletion that was taken back does not begin again, and one that was asked for later is not taken back.
     const deletion = world.message(change('deleteBackup', 1));
-    const keeping = world.message(change('activateBackup', 1));
+    const keeping = world.message(switchTo(1, 1));
     const asked = await answerOf(world, deletion);
     assert.ok(asked.type === 'state' && asked.deletableAt !== undefined);
     assert.deepEqual(await answerOf(world, deletion), asked);
@@ -384,7 +387,7 @@ describe('the keeper of backups', () => {
   test('a deletion without a delay whose answer is lost is answered again, and still knows what realms have to delete', async () => {
     const world = new KeeperWorld(settings({ deletionDelaySeconds: 0 }));
     await world.call(put(1));
-    await world.call(change('activateBackup', 1));
+    await world.call(switchTo(1));
     const deletion = world.message(change('deleteBackup', 1));
     for (let time = 1; time <= 2; time += 1) {
       const answer = await answerOf(world, deletion);

@@ -323,8 +323,8 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
         return [after, { type: 'state', ...stateNamed(after, backupName) }];
       }
       case 'activateBackup': {
-        const { backupName, generation } = request.params;
-        const after = isRepeated ? backups : activate(backups, backupName, generation, times);
+        const { backupName, generation, current: over } = request.params;
+        const after = isRepeated ? backups : activate(backups, backupName, { generation, over }, times);
         return [after, { type: 'state', ...stateNamed(after, backupName) }];
       }
       case 'deleteBackup': {

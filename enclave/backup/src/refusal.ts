@@ -11,6 +11,7 @@ export type RefusalCode =
   | 'generation-unknown'
   | 'staging-over'
   | 'device-key-other'
+  | 'current-other'
   | 'too-many-backups'
   | 'too-many-retired'
   | 'deletion-pending'
