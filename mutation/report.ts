@@ -19,6 +19,13 @@ export interface FileResult {
   readonly survivors: readonly Survivor[];
 }
 
+/** Which mutant it is: of those that begin at one place, the one that replaces just this. */
+export function mutantKey(file: string, { line, column, original, replacement }: Survivor): string {
+  const lines = original.split('\n');
+  const endColumn = lines.length === 1 ? column + original.length : lines.at(-1)!.length + 1;
+  return `${file}:${line}:${column}-${line + lines.length - 1}:${endColumn} ${replacement}`;
+}
+
 export type Results = Record<string, FileResult>;
 
 /** Why a mutant that lives behaves as the original does. */

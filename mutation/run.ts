@@ -1,6 +1,7 @@
 /**
  * `npm run mutation [file …]`: changes pure/policy/src in one place at a time and runs the tests that come by. Without
- * names all files; what was found of each is kept in results/, and report.md is written from that.
+ * names all files; what was found of each is kept in results/, and report.md is written from that. `--survivors` asks again
+ * only what lived, of sources that have not changed since: for when there are more tests than before.
  *
  * Works on a copy, so that nothing here is ever left mutated. The lists of generated cases are shorter than in the suite
  * (POLICY_CASES); the tests beside a solver are left out: they would take minutes for each mutant that survives.
@@ -21,7 +22,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { PartialStrykerOptions } from '@stryker-mutator/api/core';
 import { Stryker } from '@stryker-mutator/core';
-import { type FileResult, type Results, reportText } from './report.ts';
+import { type FileResult, mutantKey, type Results, reportText } from './report.ts';
 
 const HERE = import.meta.dirname;
 const ROOT = resolve(HERE, '..');
@@ -41,9 +42,10 @@ const LEFT_OUT = ['never-oracle.test.ts'];
 const sources = globSync(`${SOURCES}/**/*.ts`, { cwd: ROOT })
   .filter((file) => !file.endsWith('.test.ts'))
   .sort();
+const onlySurvivors = process.argv.includes('--survivors');
 const named = process.argv
   .slice(2)
-  .filter((each) => each !== '--report')
+  .filter((each) => each !== '--report' && each !== '--survivors')
   .map((path) => path.replace(`${ROOT}/`, ''));
 for (const path of named)
   if (!sources.includes(path)) throw new Error(`${path} is no source file of pure/policy`);
@@ -61,13 +63,24 @@ try {
   if (!process.argv.includes('--report'))
     for (const files of named.length > 0 ? runsOf(named) : runsOf(sources)) await mutate(files);
   const results: Results = {};
-  for (const file of sources)
-    if (existsSync(resultsOf(file)))
-      results[file] = JSON.parse(readFileSync(resultsOf(file), 'utf8')) as FileResult;
+  for (const file of sources) {
+    const result = found(file);
+    if (result !== null) results[file] = result;
+  }
   writeFileSync(join(HERE, 'report.md'), reportText(results, sources, ROOT));
 } finally {
   process.chdir(ROOT);
   rmSync(copy, { recursive: true, force: true });
+}
+
+function found(file: string): FileResult | null {
+  return existsSync(resultsOf(file))
+    ? (JSON.parse(readFileSync(resultsOf(file), 'utf8')) as FileResult)
+    : null;
+}
+
+function hashOf(source: string): string {
+  return createHash('sha256').update(source).digest('hex');
 }
 
 /** Files that are mutated in one run: those of one folder share the first run of all tests. */
@@ -100,8 +113,21 @@ function testsOf(files: readonly string[]): string[] {
     .sort();
 }
 
-async function mutate(files: readonly string[]): Promise<void> {
+async function mutate(group: readonly string[]): Promise<void> {
   const start = performance.now();
+  const sourceOf = new Map(group.map((file) => [file, readFileSync(join(ROOT, file), 'utf8')]));
+  const lived = new Map(
+    group.map((file) => {
+      const before = found(file);
+      return [file, before?.sha256 === hashOf(sourceOf.get(file)!) ? before.survivors : []];
+    }),
+  );
+  const files = onlySurvivors ? group.filter((file) => lived.get(file)!.length > 0) : group;
+  if (files.length === 0) return;
+  if (onlySurvivors)
+    process.env.MUTATION_ONLY = JSON.stringify(
+      files.flatMap((file) => lived.get(file)!.map((each) => mutantKey(file, each))),
+    );
   process.env.MUTATION_TESTS = testsOf(files)
     .map((test) => join(copy, test))
     .join(':');
@@ -124,7 +150,6 @@ async function mutate(files: readonly string[]): Promise<void> {
     logLevel: 'warn' as PartialStrykerOptions['logLevel'] & string,
     allowConsoleColors: false,
   };
-  const sourceOf = new Map(files.map((file) => [file, readFileSync(join(ROOT, file), 'utf8')]));
   const mutants = await new Stryker(options).runMutationTest();
   for (const file of files)
     keep(
@@ -146,13 +171,19 @@ function keep(file: string, source: string, mutants: Mutants): void {
     lines[0] = lines[0]!.slice(start.column - 1);
     return lines.join('\n');
   };
+  const survivors = mutants.filter(({ status }) => status !== 'Killed' && status !== 'Timeout');
   const counts: Record<string, number> = {};
   for (const { status } of mutants) counts[status] = (counts[status] ?? 0) + 1;
+  // What was not asked again counts as killed here, and may have been endless.
+  const endless = onlySurvivors ? (found(file)!.counts.Timeout ?? 0) : 0;
+  if (endless > 0) {
+    counts.Killed! -= endless;
+    counts.Timeout = (counts.Timeout ?? 0) + endless;
+  }
   const result: FileResult = {
-    sha256: createHash('sha256').update(source).digest('hex'),
+    sha256: hashOf(source),
     counts,
-    survivors: mutants
-      .filter(({ status }) => status !== 'Killed' && status !== 'Timeout')
+    survivors: survivors
       .map(({ location, mutatorName, replacement, status }) => ({
         line: location.start.line,
         column: location.start.column,

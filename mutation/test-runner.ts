@@ -62,6 +62,22 @@ fc.configureGlobal({ seed: 1, endOnFailure: true });
 
 const planFile = 'plan.json';
 
+/** Keys of the mutants that are asked (report.ts); null: all. */
+const only =
+  process.env.MUTATION_ONLY === undefined
+    ? null
+    : new Set(JSON.parse(process.env.MUTATION_ONLY) as readonly string[]);
+
+/** Lines and columns begin at 0 here, and at 1 in what is reported. */
+function keyOf({
+  fileName,
+  location: { start, end },
+  replacement,
+}: MutantRunOptions['activeMutant']): string {
+  const file = fileName.slice(fileName.lastIndexOf('pure/policy/'));
+  return `${file}:${start.line + 1}:${start.column + 1}-${end.line + 1}:${end.column + 1} ${replacement}`;
+}
+
 class InProcessRunner implements TestRunner {
   readonly #tests = new Map<string, Declared>();
   #plan: Plan | null = null;
@@ -133,6 +149,7 @@ class InProcessRunner implements TestRunner {
 
   async mutantRun(options: MutantRunOptions): Promise<MutantRunResult> {
     const { activeMutant, testFilter, mutantActivation } = options;
+    if (only !== null && !only.has(keyOf(activeMutant))) return killed(['before'], 'killed before', 0);
     this.#plan ??= JSON.parse(readFileSync(planFile, 'utf8')) as Plan;
     const isFirst = !this.#hasRun;
     this.#hasRun = true;
