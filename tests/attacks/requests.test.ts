@@ -206,6 +206,35 @@ test('A4 stamping JSON that parsers read differently is refused: duplicate membe
   t.diagnostic(`${count} documents`);
 });
 
+test('E2 bytes of unknown meaning are signed for nobody before a root user permits it, on either surface', async () => {
+  const attacked = await Attacked.found();
+  const { stack, organizationId } = attacked;
+  const all = await attacked.addUser('service');
+  // 32 bytes would be refused as a digest, permitted or not.
+  const payload = createHash('sha1').update('what nobody shows').digest('base64url');
+  const { message: _, ...where } = attacked.message();
+  const asked = (surface: 'native' | 'compatibility', by: Caller) =>
+    by.request(surface, 'signRawPayload', { ...where, payload });
+  for (const surface of SURFACES)
+    for (const by of [attacked, all]) {
+      const refusal = refused(await stack.submit(asked(surface, by)), 'raw-payload-not-permitted', surface);
+      assert.equal(refusal.field, 'params.payload');
+      assert.match(String(refusal.hint), /root user/);
+    }
+  // The switch has no place on the compatibility surface.
+  const newPolicy = { type: 'ROOT', permissions: ['signRawPayload'] };
+  const permit = { organizationId, username: 'root', newPolicy };
+  refused(
+    await stack.submit(attacked.request('compatibility', 'updateUserInOrganization', permit)),
+    'parameter-invalid',
+  );
+  accepted(await stack.submit(attacked.request('native', 'updateUserInOrganization', permit)));
+  for (const surface of SURFACES) {
+    accepted(await stack.submit(asked(surface, attacked)), 'the control');
+    refused(await stack.submit(asked(surface, all)), 'raw-payload-not-permitted', 'another user');
+  }
+});
+
 test('A5 naming a user, wallet or organization by look-alike characters reaches nobody else', async () => {
   const attacked = await Attacked.found();
   const { organizationId } = attacked;

@@ -343,6 +343,17 @@ const CONTROLS: readonly Control[] = [
     succeeds: ['L5', 'L6', 'L7'],
   },
   {
+    off: 'raw payloads are a permission',
+    parts: [
+      {
+        file: 'pure/policy/src/presets.ts',
+        name: 'unknownMeaning',
+        body: "permissions = ['signRawPayload'];",
+      },
+    ],
+    succeeds: ['E2'],
+  },
+  {
     off: 'values round up',
     parts: [
       { file: 'pure/policy/src/pricing.ts', name: 'microDollars', body: 'return (amount * scaled) / scale;' },

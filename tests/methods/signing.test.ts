@@ -131,8 +131,21 @@ test('signUtf8Message: the same request gives the same answer, another client ge
   assert.deepEqual(one!.body!.result, two!.body!.result);
 });
 
-test('signRawPayload: five algorithms by name, base64 or base64url, only with the permission natively', async () => {
+test('signRawPayload: five algorithms by name, base64 or base64url, only with the permission', async () => {
   const payload = Buffer.from('//79/A==', 'base64');
+  const unpermitted = { payload: payload.toString('base64'), derivationInfo: SOLANA };
+  await assert.rejects(sign('signRawPayload', unpermitted), code('raw-payload-not-permitted'));
+  const params = {
+    organizationId,
+    walletId,
+    payload: encode(payload),
+    algorithm: 'Ed25519',
+    derivationInfo: SOLANA,
+  };
+  await assert.rejects(client.native('signRawPayload', params), code('raw-payload-not-permitted'));
+  const newPolicy = { type: 'ROOT', permissions: ['signRawPayload'] };
+  await client.native('updateUserInOrganization', { organizationId, username: 'root', newPolicy });
+  assert.equal(decode((await client.native<Signed>('signRawPayload', params)).signature).length, 64);
   for (const text of [payload.toString('base64'), payload.toString('base64url')]) {
     const { signature, address } = await sign('signRawPayload', { payload: text, derivationInfo: SOLANA });
     assert.ok(nacl.sign.detached.verify(payload, decode(signature), bs58.decode(address)));
@@ -150,18 +163,6 @@ test('signRawPayload: five algorithms by name, base64 or base64url, only with th
   assert.ok(verifySchnorr(xOnly, sha, decode(schnorr.signature)));
   const p256 = { ...request, algorithm: 'Secp256r1' };
   await assert.rejects(sign('signRawPayload', p256), code('parameter-invalid', 'params.algorithm'));
-
-  const params = {
-    organizationId,
-    walletId,
-    payload: encode(payload),
-    algorithm: 'Ed25519',
-    derivationInfo: SOLANA,
-  };
-  await assert.rejects(client.native('signRawPayload', params), code('raw-payload-not-permitted'));
-  const newPolicy = { type: 'ROOT', permissions: ['signRawPayload'] };
-  await client.native('updateUserInOrganization', { organizationId, username: 'root', newPolicy });
-  assert.equal(decode((await client.native<Signed>('signRawPayload', params)).signature).length, 64);
 });
 
 test('signRawPayload: refuses the bytes of a transaction and the digest of a message', async () => {

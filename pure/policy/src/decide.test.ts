@@ -190,23 +190,21 @@ describe('decide', () => {
     });
   }
 
-  it('lets raw payloads pass on the compatibility surface for ROOT and ALLOW_ALL only', () => {
-    assert.equal(outcomes({ action: 'signRawPayload', surface: 'compatibility' }), 'yy--');
-  });
-
-  it('lets raw payloads pass on the native surface with the permission only', () => {
-    for (const policy of [
-      { type: 'ROOT', permissions: ['signRawPayload'] },
-      { type: 'CEL', preset: 'ALLOW_ALL', permissions: ['signRawPayload'] },
-    ] as const) {
-      assert.equal(decided({ action: 'signRawPayload', policy }).outcome, 'allow');
-    }
-    const denied = decided({ action: 'signRawPayload' });
-    assert.deepEqual(
-      [denied.outcome, denied.rule, denied.field, denied.code],
-      ['deny', 'ROOT/raw-payloads', 'params.payload', 'raw-payload-not-permitted'],
-    );
-  });
+  for (const surface of ['native', 'compatibility'] as const)
+    it(`lets raw payloads pass on the ${surface} surface with the permission only`, () => {
+      const action = 'signRawPayload';
+      assert.equal(outcomes({ action, surface }), '----');
+      for (const policy of [
+        { type: 'ROOT', permissions: ['signRawPayload'] },
+        { type: 'CEL', preset: 'ALLOW_ALL', permissions: ['signRawPayload'] },
+      ] as const)
+        assert.equal(decided({ action, policy, surface }).outcome, 'allow');
+      const denied = decided({ action, surface });
+      assert.deepEqual(
+        [denied.outcome, denied.rule, denied.field, denied.code],
+        ['deny', 'ROOT/raw-payloads', 'params.payload', 'raw-payload-not-permitted'],
+      );
+    });
 
   it('denies a ROOT policy to a user whom the authority set does not list as root', () => {
     assert.equal(decided({}).outcome, 'allow');
@@ -240,7 +238,7 @@ describe('decide', () => {
     }
   });
 
-  it('lets typed data of an unknown type pass only where raw payloads would pass', () => {
+  it('lets typed data of an unknown type pass with the permission, and for published clients without', () => {
     const unknown = { kind: 'typed-data-unknown', field: 'primaryType', detail: 'Mail' };
     const outcome = (given: Given, unresolved: Effects['unresolved'] = [unknown]) =>
       decided({ action: 'ethereumSignTypedData', effects: { ...quiet, unresolved }, ...given }).outcome;

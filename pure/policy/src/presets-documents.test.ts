@@ -14,8 +14,9 @@ const root = `allow "root" on found-organization, read, dry-run, change-users, c
   when subject.root;`;
 const all = `allow "all" on read, dry-run, approve, recover, ${wallets} when true;`;
 const ownKeys = 'allow "own-keys" on change-authenticators, freeze when resource.ownUser;';
-const raw = (when: string) =>
-  `allow "raw-payloads" on sign-raw-payload, sign-typed-data when ${when} ${unknown};`;
+const meaning = (raws: string, typed: string) =>
+  `allow "raw-payloads" on sign-raw-payload when ${raws};
+  allow "unknown-typed-data" on sign-typed-data when ${typed} ${unknown};`;
 const compatible = 'action.surface == "compatibility"';
 const app = `allow "reads" on read, dry-run when true; ${ownKeys}
   allow "wallet" on use-accounts, ${signing} when resource.wallet == "w";`;
@@ -23,11 +24,11 @@ const permissions = ['signRawPayload'] as const;
 
 describe('the policy of a user', () => {
   const policies: readonly (readonly [UserPolicy, string])[] = [
-    [{ type: 'ROOT' }, `${root} ${raw(`subject.root && ${compatible}`)}`],
-    [{ type: 'ROOT', permissions: [] }, `${root} ${raw(`subject.root && ${compatible}`)}`],
-    [{ type: 'ROOT', permissions }, `${root} ${raw('subject.root')}`],
-    [{ type: 'CEL', preset: 'ALLOW_ALL' }, `${all} ${ownKeys} ${raw(compatible)}`],
-    [{ type: 'CEL', preset: 'ALLOW_ALL', permissions }, `${all} ${ownKeys} ${raw('true')}`],
+    [{ type: 'ROOT' }, `${root} ${meaning('false', `subject.root && ${compatible}`)}`],
+    [{ type: 'ROOT', permissions: [] }, `${root} ${meaning('false', `subject.root && ${compatible}`)}`],
+    [{ type: 'ROOT', permissions }, `${root} ${meaning('subject.root', 'subject.root')}`],
+    [{ type: 'CEL', preset: 'ALLOW_ALL' }, `${all} ${ownKeys} ${meaning('false', compatible)}`],
+    [{ type: 'CEL', preset: 'ALLOW_ALL', permissions }, `${all} ${ownKeys} ${meaning('true', 'true')}`],
     [
       { type: 'CEL', preset: 'LEGACY_USER_ROLE' },
       `allow "role" on read, dry-run, approve, recover, make-wallet, use-accounts, ${signing} when true; ${ownKeys}`,

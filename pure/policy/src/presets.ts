@@ -33,18 +33,31 @@ const ownKeys: RuleDocument = {
 /** Id of the rule that lets raw payloads pass: a denial that names it is answered with a code of its own. */
 export const rawPayloadRule = 'raw-payloads';
 
-/** The compatibility surface has no permissions: whoever may sign may sign raw payloads there. */
-function rawPayloads(permissions: readonly Permission[] | undefined, who: Condition): RuleDocument {
+/**
+ * Raw payloads need the permission on either surface. Typed data whose type has no defined meaning needs it on the native one;
+ * on the compatibility surface published clients sign it, and it is bound to its domain, which raw bytes are not.
+ */
+function unknownMeaning(
+  permissions: readonly Permission[] | undefined,
+  who: Condition,
+): readonly RuleDocument[] {
   const permitted = permissions?.includes('signRawPayload') === true;
   const compatible: Condition = { field: 'action.surface', operator: '==', value: 'compatibility' };
-  return {
-    id: rawPayloadRule,
-    effect: 'allow',
-    on: ['sign-raw-payload', 'sign-typed-data'],
-    // Typed data whose type has no defined meaning is as unknown as raw bytes.
-    accepts: [{ what: 'unresolved', kind: 'typed-data-unknown' }],
-    when: permitted ? who : 'constant' in who ? compatible : { all: [who, compatible] },
-  };
+  return [
+    {
+      id: rawPayloadRule,
+      effect: 'allow',
+      on: ['sign-raw-payload'],
+      when: permitted ? who : { constant: false },
+    },
+    {
+      id: 'unknown-typed-data',
+      effect: 'allow',
+      on: ['sign-typed-data'],
+      accepts: [{ what: 'unresolved', kind: 'typed-data-unknown' }],
+      when: permitted ? who : 'constant' in who ? compatible : { all: [who, compatible] },
+    },
+  ];
 }
 
 /** Name of a user's policy as it stands in traces and entries. */
@@ -61,7 +74,7 @@ export function userPolicyDocument(policy: UserPolicy, at: string): PolicyDocume
       version: 1,
       rules: [
         { id: 'root', effect: 'allow', on: except('sign-raw-payload'), when: isRoot },
-        rawPayloads(policy.permissions, isRoot),
+        ...unknownMeaning(policy.permissions, isRoot),
       ],
     };
   if (!('preset' in policy)) return celDocument(policy.rules, policy.constants, at);
@@ -89,7 +102,7 @@ export function userPolicyDocument(policy: UserPolicy, at: string): PolicyDocume
             when: always,
           },
           ownKeys,
-          rawPayloads(policy.permissions, always),
+          ...unknownMeaning(policy.permissions, always),
         ],
       };
     case 'LEGACY_USER_ROLE':

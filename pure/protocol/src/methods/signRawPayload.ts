@@ -15,7 +15,7 @@ import {
 export const name = 'signRawPayload';
 export const kind = 'use';
 export const summary =
-  'Signs bytes of unknown meaning. Needs the permission signRawPayload on the native surface.';
+  'Signs bytes of unknown meaning. Needs the permission signRawPayload, on either surface.';
 
 export interface Params extends SigningParams {
   readonly payload: Uint8Array;
