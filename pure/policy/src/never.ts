@@ -18,7 +18,7 @@ import { type Draft, Finisher } from './never/finish.ts';
 import { Moments } from './never/moment.ts';
 import { PolicyGoals } from './never/policy-goals.ts';
 import { requestOf } from './never/request-of.ts';
-import { Search, type Steps } from './never/search.ts';
+import { maximumElements, Search, type Steps } from './never/search.ts';
 import { windowStart } from './window.ts';
 
 export type NeverResult =
@@ -123,7 +123,7 @@ class Question {
     const isCharge = list === 'effects.outflows' || list === 'effects.grants';
     return (
       list === 'effects.spending' ||
-      this.#largestList < 16 ||
+      this.#largestList <= maximumElements ||
       this.#text.includes(`${list}.size()`) ||
       (isCharge && (this.#policy.limits.length > 0 || this.#text.includes('effects.spending')))
     );

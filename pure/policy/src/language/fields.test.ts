@@ -225,6 +225,29 @@ describe('fields of conditions', () => {
     assert.equal(truth('has(resource.derivationPaths)', bare), isFalse);
   });
 
+  it('compares a text by its beginning, and a truth by itself', () => {
+    for (const [text, start] of [
+      ['subject.organization', 'ac'],
+      ['subject.user', 'an'],
+      ['subject.authenticator', 'key'],
+      ['action.method', 'sign'],
+      ['action.class', 'sign-'],
+      ['action.surface', 'comp'],
+      ['action.origin', 'https://'],
+      ['action.network', 'eip155:'],
+      ['resource.wallet', 'wallet-'],
+      ['resource.owner', 'other-'],
+      ['resource.addressFormat', 'Bitcoin'],
+      ['effects.chain', 'bit'],
+      ['effects.network', 'bip122:'],
+      ['effects.version', 'psbt'],
+      ['effects.uniqueness', 'ut'],
+    ])
+      assert.equal(truth(`${text}.startsWith("${start}")`, full), isTrue, text);
+    for (const text of ['subject.root', 'resource.ownUser', 'resource.rawPayload'])
+      assert.equal(truth(text, full), isTrue, text);
+  });
+
   it('takes for a number only its one decimal text', () => {
     for (const [text, expected] of [
       ['9', isTrue],
@@ -252,6 +275,8 @@ describe('fields of conditions', () => {
     for (const path of [
       'item.other',
       'item.toString',
+      'some.target',
+      'some.arguments["n"]',
       'item.other["n"]',
       'other.arguments["n"]',
       'int(item.other)',

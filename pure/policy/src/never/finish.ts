@@ -89,15 +89,12 @@ export class Finisher {
       const candidates = new Set<bigint>();
       if (text.among !== null)
         for (const value of text.among) if (isDecimal(value)) candidates.add(BigInt(value));
-      const least = numberFrom(number, 0n)!;
-      candidates.add(least);
       for (const prefix of text.prefixes.filter(isDecimal))
         for (let power = 1n; power < infinite; power *= 10n) {
-          candidates.add(BigInt(prefix) * power);
           const from = numberFrom(number, BigInt(prefix) * power);
           if (from !== null) candidates.add(from);
         }
-      let next: bigint | null = least;
+      let next = numberFrom(number, 0n);
       for (
         let count = 0;
         next !== null && count <= text.not.size + text.notPrefixes.length * 12;

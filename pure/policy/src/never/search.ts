@@ -31,7 +31,7 @@ export interface Steps {
 }
 
 /** Elements of one list that differ: rules that ask for ever more of them end the search without an answer. */
-const maximumElements = 16;
+export const maximumElements = 16;
 
 /** What comes of a state without choices: a request, further goals, or nothing. */
 export type Finished<T> =
