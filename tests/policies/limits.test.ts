@@ -4,6 +4,7 @@ import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
+import { ComputeBudgetProgram, Keypair, PublicKey, SystemProgram, Transaction } from '@solana/web3.js';
 import { copyStore } from '@keystead/cli/ledger/store-file';
 import { Entry } from '@keystead/protocol/entry';
 import { AnswerSignature } from '@keystead/protocol/answer';
@@ -70,6 +71,51 @@ test('L3: amounts are exact up to 2^256 - 1, and every other spelling of a numbe
   assert.equal((await scene.sendsEther(agent, 0n, 10)).body?.code, 'spending-limit-exceeded');
 });
 
+test('L3: an amount in the fields of a transaction is a canonical integer or nothing', async () => {
+  const scene = await Scene.of(running);
+  const limit = { ...lamports(0, { max: String(2n ** 255n) }), per: ['wallet', 'asset'] };
+  const agent = await scene.user('agent', limited(limit));
+  const pays = (value: unknown) =>
+    scene.signs(
+      agent,
+      {
+        kind: 'EIP_1559',
+        chainId: 1,
+        nonce: 0,
+        maxFeePerGas: 1,
+        maxPriorityFeePerGas: 1,
+        gasLimit: 21_000,
+        to: `0x${'11'.repeat(20)}`,
+        value,
+      },
+      'ethereum',
+    );
+  const spellings = ['', '-1', '1e3', ' 1', '1 ', '01', '1.0', '+1', 'NaN', '0x', '0x01', String(2n ** 256n)];
+  for (const value of [...spellings, -1, 1.5, 2 ** 64, true, []])
+    assert.equal((await pays(value)).status, 400, String(value));
+  // The control: zero, and one number in the three ways in which clients write it.
+  for (const value of ['0', 0, '0x0', '16', 16, '0x10', String(2n ** 64n)]) {
+    const answer = await pays(value);
+    assert.equal(answer.status, 200, `${String(value)}: ${answer.text}`);
+  }
+});
+
+test('L4: two rows whose sum does not fit into 64 or 256 bits are denied, and nothing wraps', async () => {
+  const scene = await Scene.of(running);
+  const wide = await scene.user('wide', limited(lamports(0, { max: String(2n ** 256n - 1n) })));
+  assert.equal((await scene.sendsEther(wide, 2n ** 255n, 0)).status, 200);
+  const over = await scene.sendsEther(wide, 2n ** 255n, 1);
+  assert.equal(over.body?.code, 'spending-limit-exceeded');
+  const { used, requested } = over.body!.limit as { used: string; requested: string };
+  assert.ok(BigInt(used) + BigInt(requested) >= 2n ** 256n);
+  assert.equal((await scene.sendsEther(wide, 1n, 1)).status, 200);
+  const most = 2n ** 64n - 1n;
+  const narrow = await scene.user('narrow', limited(lamports(0, { max: String(most) })));
+  assert.equal((await scene.sends(narrow, 2n ** 63n)).status, 200);
+  assert.equal((await scene.sends(narrow, 2n ** 63n)).body?.code, 'spending-limit-exceeded');
+  assert.equal((await scene.sends(narrow, 2n ** 63n - 2n * BigInt(FEE) - 1n)).status, 200);
+});
+
 test('L5: what has left the rolling window counts no more', async () => {
   const scene = await Scene.of(running);
   const agent = await scene.user(
@@ -128,6 +174,28 @@ test('L15: the fee is part of what leaves', async () => {
   assert.equal((await scene.sends(agent, 99_000)).body?.code, 'spending-limit-exceeded');
 });
 
+test('L15: a priority fee of 10 SOL beside one lamport is more than a limit of 1 SOL', async () => {
+  const scene = await Scene.of(running);
+  const agent = await scene.user('agent', limited(lamports(1_000_000_000)));
+  const from = new PublicKey(scene.address('Solana'));
+  const pays = (microLamports: number) => {
+    const to = Keypair.generate().publicKey;
+    const bytes = new Transaction({ feePayer: from, recentBlockhash: to.toBase58() })
+      .add(
+        ComputeBudgetProgram.setComputeUnitLimit({ units: 1_000_000 }),
+        ComputeBudgetProgram.setComputeUnitPrice({ microLamports }),
+        SystemProgram.transfer({ fromPubkey: from, toPubkey: to, lamports: 1 }),
+      )
+      .serialize({ requireAllSignatures: false, verifySignatures: false });
+    return scene.signs(agent, bytes, 'solana');
+  };
+  const dear = await pays(10_000_000_000);
+  assert.equal(dear.body?.code, 'spending-limit-exceeded');
+  assert.equal((dear.body!.limit as { requested: string }).requested, String(10_000_000_001 + FEE));
+  // The control: a price of a tenth of what is left.
+  assert.equal((await pays(100_000_000)).status, 200);
+});
+
 test('L19: lowering, raising, deleting and writing a policy anew leaves usage as it was', async () => {
   const scene = await Scene.of(running);
   const agent = await scene.user('agent', limited(lamports(10 * FEE)));
@@ -167,6 +235,37 @@ test('L21: a missing price denies limits in US dollars, and no others', async ()
     /^user\/usd: solana\/slip44:501 at 1(0{35}) \(the median of 2: feed at 20\d\d-[-0-9:.TZ]+, other at 20\d\d-[-0-9:.TZ]+\)$/;
   assert.ok((await lastTrace(running, scene.organizationId)).some((each) => line.test(each)));
   assert.equal((await scene.sends(rich, 1_000_000)).body?.code, 'spending-limit-exceeded');
+});
+
+test('L21: stale, zero, senseless and contradictory prices deny limits in US dollars, and no others', async () => {
+  const scene = await Scene.of(running);
+  const { organizationId } = scene;
+  const usd = { id: 'usd', meter: 'usd', per: ['user'], window: { kind: 'lifetime' }, max: '1000000000' };
+  const pricing = { maximumAgeSeconds: 3, maximumDeviation: 500, sources: 2 };
+  const rich = await scene.user('rich', { ...limited(usd), pricing });
+  const plain = await scene.user('plain', limited(lamports(1_000_000_000)));
+  const one = await scene.source('one', 'Alpha', 'state-prices');
+  const other = await scene.source('other', 'Beta', 'state-prices');
+  const denied = async (why: RegExp) => {
+    const answer = await scene.sends(rich, 1);
+    assert.equal(answer.body?.code, 'spending-limit-exceeded', answer.text);
+    assert.match(String(answer.body?.detail), why);
+    assert.equal((await scene.sends(plain, 1)).status, 200);
+  };
+  for (const micros of ['0', '-1', 'NaN', '1e30', '1.5', '']) {
+    const prices = [{ asset: SOL, microsPerUnit: micros, decimals: 9 }];
+    const { body } = await one.nativeRpc('statePrices', { organizationId, prices });
+    assert.equal(body?.code, 'parameter-invalid', micros);
+  }
+  await denied(/no source has stated a price/);
+  await scene.statePrices(one, { [SOL]: ['100000000', 9] });
+  await scene.statePrices(other, { [SOL]: ['50000000', 9] });
+  await denied(/disagree/);
+  // The price of the moon is a price: it denies because nothing fits.
+  for (const by of [one, other]) await scene.statePrices(by, { [SOL]: ['9'.repeat(30), 9] });
+  await denied(/are more than 1000000000/);
+  await wait(3100);
+  await denied(/0 of 2 operators|no price|old|stale/);
 });
 
 test('L23: when the second of two limits fails, neither is used up', async () => {

@@ -85,7 +85,7 @@ export class Scene {
   }
 
   /** A transfer of lamports that no other transaction equals. */
-  transfer(lamports: number, to = Keypair.generate().publicKey): Buffer {
+  transfer(lamports: number | bigint, to = Keypair.generate().publicKey): Buffer {
     const from = new PublicKey(this.address('Solana'));
     return new Transaction({ feePayer: from, recentBlockhash: Keypair.generate().publicKey.toBase58() })
       .add(SystemProgram.transfer({ fromPubkey: from, toPubkey: to, lamports }))
@@ -148,7 +148,7 @@ export class Scene {
     return account!;
   }
 
-  sends(by: RawClient, lamports: number): Promise<Answer> {
+  sends(by: RawClient, lamports: number | bigint): Promise<Answer> {
     return by.send(this.body(by, this.transfer(lamports)));
   }
 

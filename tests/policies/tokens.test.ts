@@ -11,7 +11,7 @@ import { readSurroundings } from '@keystead/cli/surroundings';
 import { createClient } from '@keystead/sdk/client';
 import { newCredentials, writeCredentials } from '@keystead/sdk/node/credentials';
 import type { Answer, RawClient } from '../raw-client.ts';
-import { FEE, lamports, limited, Scene, SOL, stampKeyOf } from './scene.ts';
+import { FEE, lamports, limited, Scene, signing, SOL, stampKeyOf } from './scene.ts';
 
 const running = withStack();
 
@@ -25,6 +25,11 @@ const NAMESAKE = `0x${'22'.repeat(20)}`;
 /** Polygon's own coin, as a contract. */
 const POLYGON_COIN = '0x0000000000000000000000000000000000001010';
 const MULTICALL3 = '0xcA11bde05977b3631167028862bE2a173976CA11';
+const ETHEREUM = {
+  derivationPath: "m/44'/60'/0'/0/0",
+  curve: 'Secp256k1',
+  addressFormat: 'Ethereum',
+};
 const SPENDER = `0x${'33'.repeat(20)}`;
 const token = new Interface([
   'function transfer(address,uint256)',
@@ -32,6 +37,7 @@ const token = new Interface([
   'function transferFrom(address,address,uint256)',
   'function burn(uint256)',
   'function multicall(bytes[])',
+  'function multiSend(bytes)',
 ]);
 
 /** A limit of one asset: the fee is of another. */
@@ -68,7 +74,7 @@ function calls(
     organizationId: scene.organizationId,
     walletId: scene.wallet.walletId,
     transaction: { kind: 'RLP_ENCODED', bytes },
-    derivationInfo: { derivationPath: "m/44'/60'/0'/0/0", curve: 'Secp256k1', addressFormat: 'Ethereum' },
+    derivationInfo: ETHEREUM,
   });
 }
 
@@ -82,6 +88,91 @@ test('L16: an allowance counts as if it were taken, and one without bound is ref
   assert.equal((await approve(100n, 2)).status, 200);
   const transfer = token.encodeFunctionData('transfer', [SPENDER, 1n]);
   assert.equal((await calls(scene, agent, TOKEN, transfer, 3)).body?.code, 'spending-limit-exceeded');
+});
+
+test('L16: a signed permit of 1,000 counts like an approval of it, and one without bound is refused', async () => {
+  const scene = await Scene.of(running);
+  const agent = await scene.user('agent', {
+    version: 1,
+    rules: [{ ...signing, on: ['sign-typed-data'] }],
+    limits: [ofAsset(erc20(TOKEN), 100)],
+  });
+  const fields = (text: string) =>
+    text.split(',').map((field) => ({ type: field.split(' ')[0], name: field.split(' ')[1] }));
+  const permit = (value: bigint, nonce: number) =>
+    agent.rpc('ethereumSignTypedData', {
+      organizationId: scene.organizationId,
+      walletId: scene.wallet.walletId,
+      derivationInfo: ETHEREUM,
+      typedData: {
+        types: {
+          EIP712Domain: fields('string name,string version,uint256 chainId,address verifyingContract'),
+          Permit: fields('address owner,address spender,uint256 value,uint256 nonce,uint256 deadline'),
+        },
+        primaryType: 'Permit',
+        domain: { name: 'Token', version: '1', chainId: 1, verifyingContract: TOKEN },
+        message: {
+          owner: scene.address('Ethereum'),
+          spender: SPENDER,
+          value: String(value),
+          nonce,
+          deadline: 9_999_999_999,
+        },
+      },
+    });
+  assert.equal((await permit(1000n, 0)).body?.code, 'spending-limit-exceeded');
+  assert.equal((await permit(MaxUint256, 0)).body?.code, 'transaction-blocked');
+  assert.equal((await permit(60n, 0)).status, 200);
+  // Of a permit nothing shows that the other one cannot be used: both count.
+  assert.equal((await permit(60n, 0)).body?.code, 'spending-limit-exceeded');
+  assert.equal((await permit(40n, 1)).status, 200);
+});
+
+test('L17: a Batch that hides three transfers, calls four deep and 64 calls are summed; one deeper or one more is refused', async () => {
+  const scene = await Scene.of(running);
+  const mint = Keypair.generate().publicKey;
+  const agent = await scene.user(
+    'agent',
+    limited(ofAsset(erc20(TOKEN), 100), { ...ofAsset(`solana/token:${mint.toBase58()}`, 100), id: 'mint' }),
+  );
+  const us = new PublicKey(scene.address('Solana'));
+  const [from, to] = [Keypair.generate().publicKey, Keypair.generate().publicKey];
+  const batch = (...amounts: number[]) => {
+    const each = (amount: number) => [12, amount, 0, 0, 0, 0, 0, 0, 0, 6];
+    const instruction = new TransactionInstruction({
+      programId: TOKEN_PROGRAM,
+      data: Buffer.from([255, ...amounts.flatMap((amount) => [4, 10, ...each(amount)])]),
+      keys: amounts.flatMap(() =>
+        [from, mint, to, us].map((pubkey) => ({ pubkey, isSigner: pubkey.equals(us), isWritable: true })),
+      ),
+    });
+    const recentBlockhash = Keypair.generate().publicKey.toBase58();
+    const bytes = new Transaction({ feePayer: us, recentBlockhash })
+      .add(instruction)
+      .serialize({ requireAllSignatures: false, verifySignatures: false });
+    return scene.signs(agent, bytes, 'solana');
+  };
+  assert.equal((await batch(40, 40, 40)).body?.code, 'spending-limit-exceeded');
+  assert.equal((await batch(40, 40, 20)).status, 200);
+  const transfer = (amount: bigint) => token.encodeFunctionData('transfer', [SPENDER, amount]);
+  const nested = (levels: number, amount: bigint) =>
+    Array.from({ length: levels }).reduce<string>(
+      (inner) => token.encodeFunctionData('multicall', [[inner]]),
+      transfer(amount),
+    );
+  assert.equal((await calls(scene, agent, TOKEN, nested(4, 101n), 0)).body?.code, 'spending-limit-exceeded');
+  assert.equal((await calls(scene, agent, TOKEN, nested(4, 36n), 0)).status, 200);
+  const deeper = await calls(scene, agent, TOKEN, nested(5, 1n), 1);
+  assert.equal(deeper.body?.code, 'transaction-too-complex');
+  const many = (count: number, amount: bigint) => {
+    const call = transfer(amount).slice(2);
+    const one = `00${TOKEN.slice(2)}${'0'.repeat(64)}${(call.length / 2).toString(16).padStart(64, '0')}${call}`;
+    return token.encodeFunctionData('multiSend', [`0x${one.repeat(count)}`]);
+  };
+  assert.equal((await calls(scene, agent, SPENDER, many(64, 2n), 1)).body?.code, 'spending-limit-exceeded');
+  assert.equal((await calls(scene, agent, SPENDER, many(65, 0n), 1)).body?.code, 'transaction-too-complex');
+  assert.equal((await calls(scene, agent, SPENDER, many(64, 1n), 1)).status, 200);
+  assert.equal((await calls(scene, agent, TOKEN, transfer(1n), 2)).body?.code, 'spending-limit-exceeded');
 });
 
 test('L17: transfers inside a batch are added up', async () => {

@@ -147,12 +147,15 @@ describe('prices', () => {
     assert.equal(token(...agreed, quote('a', 5n, 0, 18), quote('b', 5n, 0, 18))?.decimals, 18);
   });
 
-  it('L22: rounds up to the micro with 0, 18 and 36 decimals', () => {
+  it('L22: dust that is worth less than a micro counts as one, with 0, 18, 24 and 36 decimals', () => {
     assert.equal(microDollars(1n, scaledPrice(2_000_000n, 0)), 2_000_000n);
     assert.equal(microDollars(1n, scaledPrice(2_000_000_000n, 18)), 1n);
     assert.equal(microDollars(10n ** 18n, scaledPrice(2_000_000_000n, 18)), 2_000_000_000n);
     assert.equal(microDollars(10n ** 18n + 1n, scaledPrice(2_000_000_000n, 18)), 2_000_000_001n);
     assert.equal(microDollars(1n, scaledPrice(1n, 36)), 1n);
+    assert.equal(microDollars(1n, scaledPrice(1_000_000n, 24)), 1n);
+    assert.equal(microDollars(10n ** 24n, scaledPrice(1_000_000n, 24)), 1_000_000n);
+    assert.equal(microDollars(10n ** 18n + 1n, scaledPrice(1_000_000n, 24)), 2n);
     assert.equal(microDollars(0n, scaledPrice(1n, 36)), 0n);
   });
 
