@@ -166,4 +166,23 @@ export function stepUpFlows(world: SeedlessWorld): void {
     assert.equal(await opens(world, person, pin), false);
     assert.equal(await phone().verifyPin({ backupName, pin: newPin }), true);
   });
+
+  test('has its PIN changed twelve times where a deletion needs another user, who is asked for each switch and for nothing that tidies up', async () => {
+    const deviceStore = memoryDeviceStore();
+    const { person, bob } = await guarded(world, deviceStore);
+    const shown: string[] = [];
+    const stepUp = approveWith([bob], { confirm: ({ method }) => shown.push(method) > 0 });
+    const phone = world.device(person, { deviceStore, stepUp });
+    let before = pin;
+    for (let time = 1; time <= 12; time += 1) {
+      const next = String(472_936 + 1_117 * time);
+      await phone.changePin({ backupName, pin: before, newPin: next });
+      before = next;
+    }
+    assert.deepEqual(shown, new Array(12).fill('activateBackup'));
+    assert.equal(await opens(world, person, before), true);
+    await phone.delete({ backupName });
+    assert.deepEqual(shown.slice(12), ['deleteBackup']);
+    assert.deepEqual(await world.device(person).list(), []);
+  });
 }

@@ -462,6 +462,7 @@ export interface NativeCalls {
   /** `current`: the generation that is known to be in use, another one is not replaced; left away where none is. */
   activateBackup: { params: OfGeneration & { readonly current?: string }; result: Permitted };
   deleteBackup: { params: OfGeneration; result: Permitted };
+  forgetGeneration: { params: OfGeneration; result: Permitted };
   getBackup: { params: OfBackup & { readonly generation?: string }; result: Permitted };
   getRealmTokens: {
     params: OfGeneration & {

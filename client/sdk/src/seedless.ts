@@ -352,19 +352,20 @@ class Wallets implements SeedlessWallets {
   }
 
   async cleanUp({ backupName, signal }: OfBackup): Promise<void> {
-    await this.#cleanUp(backupName, signal, true);
+    await this.#cleanUp(backupName, signal);
   }
 
   async delete({ backupName, signal }: OfBackup): Promise<{ deletableAt: number | undefined }> {
-    await this.#cleanUp(backupName, signal, false);
+    await this.#cleanUp(backupName, signal);
     const generation = (await this.#state(backupName, signal))?.current;
     if (generation === undefined) return { deletableAt: undefined };
-    const after = await this.#forget({ backupName, generation, signal });
+    const params = paramsOf({ backupName, generation });
+    const after = await this.#keeper.call('deleteBackup', params, { signal });
     // Another device may have switched, and cleaned up what was in use before.
     if (after.current !== undefined && !equalBytes(after.current.id, generation.id))
       throw new SeedlessError('backup-changed');
     if (after.current !== undefined) return { deletableAt: after.deletableAt };
-    await this.#destroy({ backupName, generation, signal }, false);
+    await this.#destroy({ backupName, generation, signal });
     return { deletableAt: undefined };
   }
 
@@ -531,47 +532,31 @@ class Wallets implements SeedlessWallets {
   async #tryToCleanUp(backupName: string, signal: AbortSignal | undefined): Promise<void> {
     try {
       const state = await this.#state(backupName, signal);
-      for (const generation of state?.retired ?? [])
-        await this.#destroy({ backupName, generation, signal }, false);
+      for (const generation of state?.retired ?? []) await this.#destroy({ backupName, generation, signal });
     } catch {
       signal?.throwIfAborted();
     }
   }
 
-  async #cleanUp(backupName: string, signal: AbortSignal | undefined, withStepUp: boolean): Promise<void> {
+  async #cleanUp(backupName: string, signal: AbortSignal | undefined): Promise<void> {
     const state = await this.#state(backupName, signal);
     if (state === undefined) return;
     const left = [...state.retired, ...(state.staged === undefined ? [] : [state.staged])];
-    for (const generation of left) await this.#destroy({ backupName, generation, signal }, withStepUp);
+    for (const generation of left) await this.#destroy({ backupName, generation, signal });
   }
 
   /**
    * Deletes a generation that is not in use, at the realms first: the keeper's list says what is left to do. The keeper makes no
    * tokens for one that came into use meanwhile; after it made them the generation never does.
    */
-  async #destroy(target: RealmTarget, withStepUp: boolean): Promise<void> {
+  async #destroy(target: RealmTarget): Promise<void> {
     try {
       await this.#realms.delete(target);
-      await this.#forgetDestroyed(target, withStepUp);
+      await this.#keeper.call('forgetGeneration', paramsOf(target), { signal: target.signal });
     } catch (error) {
       const isLeft = !(error instanceof SeedlessError) || !isOfAnother(error);
       if (isLeft) throw error;
     }
-  }
-
-  /** Nobody is asked to agree that the keeper forgets what opens nothing any more, unless that is what was called for. */
-  async #forgetDestroyed(target: RealmTarget, withStepUp: boolean): Promise<void> {
-    try {
-      await this.#forget(target, withStepUp);
-    } catch (error) {
-      const isConsent =
-        error instanceof KmsError && (error.code === 'approval-required' || error.code === 'delay-required');
-      if (withStepUp || !isConsent) throw error;
-    }
-  }
-
-  #forget(target: RealmTarget, withStepUp = true): Promise<BackupState> {
-    return this.#keeper.call('deleteBackup', paramsOf(target), { signal: target.signal, withStepUp });
   }
 
   /** Over `current`, undefined for none: what another device has switched to meanwhile stays in use. */
@@ -675,7 +660,7 @@ class Wallets implements SeedlessWallets {
 const isOfAnother = ({ code, reason }: SeedlessError): boolean =>
   code === 'backup-not-found' || reason === 'generation-unknown' || reason === 'current-other';
 
-const paramsOf = ({ backupName, generation }: RealmTarget) => ({
+const paramsOf = ({ backupName, generation }: Pick<RealmTarget, 'backupName' | 'generation'>) => ({
   backupName,
   generation: base64urlEncode(generation.id),
 });

@@ -12,7 +12,8 @@ export function eventOf(
   { before, after }: { readonly before: Backups; readonly after: Backups },
   userIdOf: (organization: Uint8Array, backupName: string, generation: Uint8Array) => string,
 ): BackupEvent | undefined {
-  if (request.method === 'listBackups') return undefined;
+  // What is forgotten opened nothing any more.
+  if (request.method === 'listBackups' || request.method === 'forgetGeneration') return undefined;
   // A request that comes again has told already.
   const isChange = request.method === 'activateBackup' || request.method === 'deleteBackup';
   if (isChange && before === after) return undefined;
@@ -27,7 +28,7 @@ const named = (backups: Backups, backupName: string): Backup | undefined =>
   backups.find((backup) => backup.backupName === backupName);
 
 function kindOf(
-  request: Exclude<Permit['request'], { method: 'listBackups' }>,
+  request: Exclude<Permit['request'], { method: 'listBackups' | 'forgetGeneration' }>,
   before: Backup | undefined,
   after: Backup | undefined,
 ): BackupEvent['event'] | undefined {

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import {
   activate,
   type Backups,
+  forget,
   placementFor,
   prepareDeletion,
   put,
@@ -39,7 +40,7 @@ const generation = (value: number) => ({
 
 type Scope = 'register' | 'delete';
 type Request =
-  | { readonly type: 'put' | 'activate' | 'remove'; readonly value: number }
+  | { readonly type: 'put' | 'activate' | 'remove' | 'forget'; readonly value: number }
   | { readonly type: 'tokens'; readonly value: number; readonly scope: Scope };
 type Step =
   /** A device sends a request about one of the generations that were made; `arrives` says whether at once. */
@@ -155,6 +156,8 @@ class Model {
         return put(backups, backupName, generation(value), now);
       case 'activate':
         return this.#switch(backups, value, now, current);
+      case 'forget':
+        return forget(backups, backupName, id(value));
       case 'remove':
         return remove(backups, backupName, id(value), { now, delay });
       case 'tokens': {
@@ -204,7 +207,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       type: fc.constant('send' as const),
       arrives: fc.boolean(),
       request: fc.oneof(
-        fc.record({ type: fc.constantFrom('activate', 'remove'), value }),
+        fc.record({ type: fc.constantFrom('activate', 'remove', 'forget'), value }),
         fc.record({ type: fc.constant('tokens' as const), value, scope }),
       ),
     }),
@@ -252,7 +255,7 @@ const keptBack: Step[] = [
   { type: 'prepare', switches: false },
   { type: 'send', arrives: true, request: { type: 'tokens', value: 0, scope: 'delete' } },
   { type: 'use', which: 1, version: 1 },
-  { type: 'send', arrives: true, request: { type: 'remove', value: 0 } },
+  { type: 'send', arrives: true, request: { type: 'forget', value: 0 } },
   { type: 'arrive', which: 0 },
   { type: 'arrive', which: 2 },
 ];

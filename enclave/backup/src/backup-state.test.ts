@@ -5,6 +5,7 @@ import { maximumBackups, maximumRetired } from '@keystead/protocol/backup-messag
 import {
   activate,
   type Backups,
+  forget as forgetOf,
   placementFor as placementOf,
   prepareDeletion,
   put as putAt,
@@ -52,7 +53,7 @@ const switchTo = (
 const at = (now: number, delay = 0) => ({ now, delay });
 /** Forgets a generation as clients do: tokens first. */
 const forget = (backups: Backups, value: number) =>
-  remove(prepareDeletion(backups, 'a', id(value)), 'a', id(value), at(0));
+  forgetOf(prepareDeletion(backups, 'a', id(value)), 'a', id(value));
 
 describe('backups of an organization', () => {
   const made = switchTo(put([], 'a', generation(1)), 'a', id(1));
@@ -200,9 +201,16 @@ describe('backups of an organization', () => {
 
   test('nothing that realms may hold is forgotten before tokens to delete it were made', () => {
     const staged = put(made, 'a', generation(2));
-    assert.throws(() => remove(staged, 'a', id(2), at(0)), refusedWith('deletion-unprepared'));
+    assert.throws(() => forgetOf(staged, 'a', id(2)), refusedWith('deletion-unprepared'));
+    assert.throws(() => forgetOf(staged, 'a', id(1)), refusedWith('generation-unknown'));
     const switched = switchTo(staged, 'a', id(2));
-    assert.throws(() => remove(switched, 'a', id(1), at(0)), refusedWith('deletion-unprepared'));
+    assert.throws(() => forgetOf(switched, 'a', id(1)), refusedWith('deletion-unprepared'));
+    // What deletes a backup ends what is in use, and nothing else.
+    for (const [backups, value] of [
+      [staged, 2],
+      [switched, 1],
+    ] as const)
+      assert.throws(() => remove(backups, 'a', id(value), at(0)), refusedWith('generation-unknown'));
     assert.deepEqual(stateNamed(forget(switched, 1), 'a').retired, []);
   });
 

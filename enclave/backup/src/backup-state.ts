@@ -141,10 +141,19 @@ export function prepareDeletion(backups: Backups, backupName: string, generation
   return replace(backups, { ...backup, retired: deletable });
 }
 
-/**
- * Forgets a retired generation that can have been deleted at its realms. Of the one in use the first call begins a delay, and a call
- * after it retires the generation and forgets its content.
- */
+/** Forgets a retired generation that can have been deleted at its realms: nothing of it opens anything any more. */
+export function forget(backups: Backups, backupName: string, generation: Uint8Array): Backups {
+  const backup = found(backups, backupName);
+  const { staged, retired } = backup;
+  if (staged !== undefined && equalBytes(staged.id, generation))
+    throw new BackupRefusal('deletion-unprepared');
+  const left = retired.find(({ id }) => equalBytes(id, generation));
+  if (left === undefined) throw new BackupRefusal('generation-unknown');
+  if (!left.isDeletable) throw new BackupRefusal('deletion-unprepared');
+  return replace(backups, { ...backup, retired: retired.filter((one) => one !== left) });
+}
+
+/** The first call begins a delay; a call after it retires the generation in use and forgets its content. */
 export function remove(
   backups: Backups,
   backupName: string,
@@ -152,16 +161,9 @@ export function remove(
   { now, delay }: Times,
 ): Backups {
   const backup = found(backups, backupName);
-  const { current, staged, retired, replaced, deletableAt } = backup;
+  const { current, retired, replaced, deletableAt } = backup;
   if (replaced !== undefined && equalBytes(replaced.id, generation))
     throw new BackupRefusal('replacement-pending');
-  if (staged !== undefined && equalBytes(staged.id, generation))
-    throw new BackupRefusal('deletion-unprepared');
-  const left = retired.find(({ id }) => equalBytes(id, generation));
-  if (left !== undefined) {
-    if (!left.isDeletable) throw new BackupRefusal('deletion-unprepared');
-    return replace(backups, { ...backup, retired: retired.filter((one) => one !== left) });
-  }
   if (current === undefined || !equalBytes(current.id, generation))
     throw new BackupRefusal('generation-unknown');
   const from = deletableAt ?? now + delay;

@@ -364,7 +364,7 @@ describe('the keeper of backups', () => {
     const switching = world.message(switchTo(2, 1));
     await answerOf(world, staging);
     await world.call(change('getRealmTokens', 2, { scope: 'delete' }));
-    await world.call(change('deleteBackup', 2));
+    await world.call(change('forgetGeneration', 2));
     // The generation is forgotten: kept back, both would bring it into use with nothing at its realms.
     assert.deepEqual(await answerOf(world, staging), { type: 'refused', code: 'request-overtaken' });
     assert.deepEqual(await answerOf(world, switching), { type: 'refused', code: 'generation-unknown' });
@@ -393,10 +393,10 @@ describe('the keeper of backups', () => {
       const answer = await answerOf(world, deletion);
       assert.equal(answer.type === 'state' && answer.retired.length, 1);
     }
-    const unprepared = await world.call(change('deleteBackup', 1));
+    const unprepared = await world.call(change('forgetGeneration', 1));
     assert.deepEqual(unprepared, { type: 'refused', code: 'deletion-unprepared' });
     assert.equal((await world.call(change('getRealmTokens', 1, { scope: 'delete' }))).type, 'tokens');
-    const gone = await world.call(change('deleteBackup', 1));
+    const gone = await world.call(change('forgetGeneration', 1));
     assert.deepEqual(gone.type === 'state' && gone.retired, []);
   });
 

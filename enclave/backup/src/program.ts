@@ -32,6 +32,7 @@ import { BackupRows, type KeptBackups, nothingKept } from './backup-rows.ts';
 import {
   activate,
   type Backups,
+  forget,
   placementFor,
   prepareDeletion,
   put,
@@ -330,6 +331,11 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
       case 'deleteBackup': {
         const { backupName, generation } = request.params;
         const after = isRepeated ? backups : remove(backups, backupName, generation, times);
+        return [after, { type: 'state', ...stateNamed(after, backupName) }];
+      }
+      case 'forgetGeneration': {
+        const { backupName, generation } = request.params;
+        const after = isRepeated ? backups : forget(backups, backupName, generation);
         return [after, { type: 'state', ...stateNamed(after, backupName) }];
       }
     }

@@ -311,6 +311,7 @@ export function keyUseOf(
     case 'getBackup':
     case 'listBackups':
     case 'deleteBackup':
+    case 'forgetGeneration':
     case 'getRealmTokens':
       return {
         keyUse: use(draft.organization.id, new Uint8Array(16), null, zeroHash),

@@ -8,6 +8,7 @@ import * as deleteBackup from './methods/deleteBackup.ts';
 import * as ethereumSignMessage from './methods/ethereumSignMessage.ts';
 import * as ethereumSignTypedData from './methods/ethereumSignTypedData.ts';
 import * as exportWallet from './methods/exportWallet.ts';
+import * as forgetGeneration from './methods/forgetGeneration.ts';
 import * as getAccounts from './methods/getAccounts.ts';
 import * as getBackup from './methods/getBackup.ts';
 import * as getOrCreateWalletWithTag from './methods/getOrCreateWalletWithTag.ts';
@@ -46,6 +47,7 @@ const walletMethods = {
 const walletlessMethods = {
   activateBackup,
   deleteBackup,
+  forgetGeneration,
   getBackup,
   getRealmTokens,
   initWalletImport,

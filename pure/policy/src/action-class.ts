@@ -83,6 +83,7 @@ const classes: Readonly<Record<MethodName, ActionClass>> = {
   getBackup: 'use-backup',
   listBackups: 'use-backup',
   getRealmTokens: 'use-backup',
+  forgetGeneration: 'use-backup',
   deleteBackup: 'delete-backup',
   getOrCreatePhantomOrganization: 'unsupported',
   getPhantomOrganization: 'unsupported',

@@ -155,6 +155,7 @@ const table: Readonly<Record<MethodName, string>> = {
   getBackup: 'yy--',
   listBackups: 'yy--',
   getRealmTokens: 'yy--',
+  forgetGeneration: 'yy--',
   deleteBackup: 'yy--',
   getOrCreatePhantomOrganization: '----',
   getPhantomOrganization: '----',

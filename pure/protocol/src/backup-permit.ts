@@ -6,6 +6,7 @@ export const backupMethods = [
   'getBackup',
   'listBackups',
   'deleteBackup',
+  'forgetGeneration',
   'getRealmTokens',
 ] as const;
 export type BackupMethod = (typeof backupMethods)[number];

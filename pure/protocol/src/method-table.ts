@@ -15,6 +15,7 @@ import * as deleteUserFromOrganization from './methods/deleteUserFromOrganizatio
 import * as ethereumSignMessage from './methods/ethereumSignMessage.ts';
 import * as ethereumSignTypedData from './methods/ethereumSignTypedData.ts';
 import * as exportWallet from './methods/exportWallet.ts';
+import * as forgetGeneration from './methods/forgetGeneration.ts';
 import * as freeze from './methods/freeze.ts';
 import * as getAccounts from './methods/getAccounts.ts';
 import * as getApprovals from './methods/getApprovals.ts';
@@ -87,6 +88,7 @@ export const methods = {
   ethereumSignMessage,
   ethereumSignTypedData,
   exportWallet,
+  forgetGeneration,
   freeze,
   getAccounts,
   getApprovals,

@@ -35,6 +35,7 @@ const answers = {
   putBackup: 'state',
   activateBackup: 'state',
   deleteBackup: 'state',
+  forgetGeneration: 'state',
   getBackup: 'content',
   listBackups: 'states',
   getRealmTokens: 'tokens',
@@ -62,8 +63,6 @@ export interface KeeperConnectionOptions {
 export interface KeeperCallOptions {
   readonly content?: BackupContent | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** False for what may be left undone: nobody is asked to agree to it. */
-  readonly withStepUp?: boolean;
 }
 
 /**
@@ -145,12 +144,11 @@ export class KeeperConnection {
   async #permitted<M extends KeeperMethod>(
     method: M,
     params: ParamsOf<M>,
-    { signal, withStepUp = true }: KeeperCallOptions,
+    { signal }: KeeperCallOptions,
     pending: PendingSession,
     ephemeral: Uint8Array,
   ) {
     const { client, stepUp, clock } = this.#options;
-    if (!withStepUp) return client.callVerified(method, params, signal === undefined ? {} : { signal });
     try {
       const permitted = await callWithStepUp(client, method, params, {
         ...{ stepUp, signal, clock },

@@ -3,8 +3,7 @@ import { permitted } from '../result-schemas.ts';
 
 export const name = 'deleteBackup';
 export const kind = 'use';
-export const summary =
-  'Permits the keeper to forget a generation of a backup; of the one in use after a delay.';
+export const summary = 'Permits the keeper to forget the content of a backup that is in use, after a delay.';
 
 export type Params = GenerationParams;
 

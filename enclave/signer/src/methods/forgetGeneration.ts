@@ -1,0 +1,1 @@
+export { permit as use } from '../permit.ts';
