@@ -8,7 +8,7 @@ import { FAULT_KINDS, type FaultKind, type FaultyRequest, faulty, randomFrom } f
 import { nativeStamp, pkiStamp, post, type RawClient, utf8 } from './raw-client.ts';
 
 const SEED = Number(process.env.KEYSTEAD_TEST_SEED ?? 20_261_120);
-const TOTAL = 10_500;
+const TOTAL = 10_700;
 const IN_FLIGHT = 16;
 
 let client: RawClient;
