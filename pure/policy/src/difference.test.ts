@@ -61,6 +61,15 @@ describe('the difference of two policies', () => {
     assert.deepEqual(differ(signs, policy('on sign-transaction, dry-run when true')), ['none', 'none']);
     const roots = policy('on sign-transaction when true', 'on dry-run when subject.root');
     assert.deepEqual(differ(signs, roots), ['example', 'none']);
+    const never = policy(
+      'on sign-transaction when true',
+      'on sign-message when true',
+      'on dry-run when false',
+    );
+    assert.deepEqual(differ(policy('on sign-transaction, sign-message when true'), never), [
+      'example',
+      'none',
+    ]);
     const tries = policy('on sign-message, dry-run when true');
     assert.deepEqual(differ(policy('on sign-message when true'), tries), ['none', 'example']);
   });
@@ -90,9 +99,48 @@ describe('the difference of two policies', () => {
     }
   });
 
+  it('keeps lists and limits of both apart, whatever their names are', () => {
+    const pays = (list: string, name: string, limit: string, max: number) =>
+      parsePolicy(`policy 1; list ${list} = ["${name}"];
+        allow "a" on sign-transaction when subject.user in ${list} && usage["${limit}"] <= ${max};
+        limit "${limit}" amount per asset across user in ${list} over rolling(duration("24h")) max ${max};`);
+    const both = (one: PolicyDocument, other: PolicyDocument) => [
+      allowedOnlyBy(one, other).result,
+      allowedOnlyBy(other, one).result,
+    ];
+    for (const [list, limit] of [
+      ['other0', 'other1'],
+      ['friends', 'other0'],
+      ['other', 'day'],
+      ['friends', 'day'],
+    ] as const) {
+      const bob = pays('friends', 'bob', 'day', 9);
+      assert.deepEqual(both(pays(list, 'bob', limit, 9), bob), ['none', 'none'], `${list}, ${limit}`);
+      assert.deepEqual(both(pays(list, 'eve', limit, 9), bob), ['example', 'example'], `${list}, ${limit}`);
+      assert.deepEqual(both(pays(list, 'bob', limit, 8), bob), ['none', 'example'], `${list}, ${limit}`);
+    }
+  });
+
+  it('knows nothing of policies that read transactions differently, in whatever order they say how', () => {
+    const plain = parsePolicy(base);
+    const reading = { ...plain, calls: [], owners: [] };
+    assert.deepEqual(allowedOnlyBy(plain, reading), { result: 'none' });
+    assert.deepEqual(allowedOnlyBy(reading, plain), { result: 'none' });
+    const owners = { ...plain, owners: ['a', 'b'] };
+    assert.deepEqual(allowedOnlyBy(owners, { ...plain, owners: ['b', 'a'] }), { result: 'none' });
+    assert.deepEqual(allowedOnlyBy(owners, plain), {
+      result: 'unknown',
+      why: 'they describe calls, or name owners, differently',
+    });
+  });
+
   it('shows requests that both policies decide as it says', () => {
     const found = allowedOnlyBy(parsePolicy(base.replace('<= 5', '<= 6')), parsePolicy(base));
     assert.ok(found.result === 'example');
+    assert.deepEqual(
+      [found.allowed, found.denied].map(({ policies }) => policies.map(({ name }) => name)),
+      [['one'], ['other']],
+    );
     assert.equal(found.allowed.decision.outcome, 'allow');
     assert.equal(found.denied.decision.outcome, 'deny');
     assert.deepEqual(found.allowed.request, found.denied.request);
@@ -108,7 +156,10 @@ describe('the difference of two policies', () => {
       [allowed, allowed],
       [denied, denied],
     ] as const)
-      assert.equal(exampleOf(one, other).result, 'unknown');
+      assert.deepEqual(exampleOf(one, other), {
+        result: 'unknown',
+        why: 'what was found is not decided differently',
+      });
   });
 
   it('does not know of constructs that more than six rules accept', () => {
