@@ -77,7 +77,10 @@ export async function placementsOf(
       const { name, row } = found as { name: Uint8Array; row: Uint8Array };
       const own = { current: [] as number[], others: [] as number[] };
       for (const backup of rows.open(name, row).backups) {
-        for (const kept of [backup.current, backup.staged, backup.replaced]) kept?.content.share.fill(0);
+        for (const kept of [backup.current, backup.staged, backup.replaced]) {
+          kept?.content.share.fill(0);
+          kept?.content.pepper.fill(0);
+        }
         const { current, staged, replaced, retired } = stateOf(backup);
         if (current !== undefined) own.current.push(count(current, 'current'));
         const beside = [staged, replaced?.generation].filter((one) => one !== undefined);

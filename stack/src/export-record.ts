@@ -42,7 +42,7 @@ export async function exportBackup(
   const settings = parseBackupSettings(readFileSync(settingsFileOf(home, 'backup'), 'utf8'));
   return {
     kind: 'keystead-backup-export',
-    version: 1,
+    version: 2,
     organizationId,
     backupName,
     generation: base64urlEncode(id),
@@ -53,6 +53,7 @@ export async function exportBackup(
     pinHashingMode: content.placement.pinHashingMode,
     share: base64urlEncode(content.share),
     ciphertext: base64urlEncode(content.ciphertext),
+    pepper: base64urlEncode(content.pepper),
   };
 }
 

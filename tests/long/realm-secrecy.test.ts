@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { utf8Encode } from '@keystead/crypto/bytes';
 import { createRecoveryClient } from '@keystead/sdk/recovery';
 import { attack, differentOf, everyPin, idOf, kindsOf, stealRealm } from '../recovery/attacker.ts';
 import { tenantToken } from '../recovery/tokens.ts';
@@ -36,14 +37,14 @@ describe('whoever has all of some realms', () => {
     );
 
     for (const realm of stolen) {
-      const candidates = attack([realm], everyPin, user);
+      const candidates = attack([realm], everyPin, utf8Encode(user));
       assert.equal(differentOf(candidates), everyPin.length, 'one candidate for each PIN');
       assert.equal(kindsOf(candidates), 1, 'every PIN fails and passes the same tests');
       assert.ok(candidates.every(({ secret: found }) => found === undefined));
     }
     // Negative control: the same program with one realm more.
     const [first, second] = stolen as [(typeof stolen)[0], (typeof stolen)[0]];
-    const candidates = attack([first, second], everyPin, user);
+    const candidates = attack([first, second], everyPin, utf8Encode(user));
     assert.equal(kindsOf(candidates), 2);
     const found = candidates.filter(({ secret: opened }) => opened !== undefined);
     assert.deepEqual(

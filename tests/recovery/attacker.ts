@@ -7,16 +7,17 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { chacha20Poly1305Open } from '@keystead/crypto/aead';
-import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { concatBytes, equalBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { CryptoError } from '@keystead/crypto/crypto-error';
 import { hexDecode, hexEncode } from '@keystead/crypto/hex';
+import { LibsodiumRistretto255 } from '@keystead/crypto/libsodium-ristretto255';
 import { fixed, struct, u8 } from '@keystead/crypto/pack';
-import { scalarToBytes } from '@keystead/crypto/ristretto255';
+import { elementToBytes, hashToElement, scalarToBytes } from '@keystead/crypto/ristretto255';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { sha512 } from '@keystead/crypto/sha512';
 import { RecordRows } from '@keystead/enclave-realm/record-rows';
 import { decryptSecret } from '@keystead/juicebox/encrypted-secret';
 import type { Registration } from '@keystead/juicebox/messages';
-import { evaluateDirectly } from '@keystead/juicebox/oprf';
 import { combineScalars } from '@keystead/juicebox/secret-sharing';
 import { pinHashing, pinSalt, splitStretchedPin } from '@keystead/juicebox/stretched-pin';
 import {
@@ -26,6 +27,9 @@ import {
   unlockKeyTag,
 } from '@keystead/juicebox/tags';
 import { branch } from '@keystead/protocol/deployment';
+
+const group = await LibsodiumRistretto255.load();
+const outputDomain = utf8Encode('Juicebox_OPRF_2023_1;');
 
 export interface StolenRealm {
   readonly id: Uint8Array;
@@ -71,20 +75,24 @@ export interface Candidate {
   readonly secret: Uint8Array | undefined;
 }
 
-/** Every PIN with what each test says of it. A PIN that no test tells from another is as good as any. */
-export function attack(realms: readonly StolenRealm[], pins: readonly string[], info: string): Candidate[] {
-  const subsets = nonEmptySubsets(realms);
+/** Every PIN, stretched with this `info`, with what each test says of it. A PIN that no test tells from another is as good as any. */
+export function attack(
+  realms: readonly StolenRealm[],
+  pins: readonly string[],
+  info: Uint8Array,
+): Candidate[] {
+  const parts = keysOf(realms);
+  const { version } = realms[0]!.registration;
   return pins.map((pin) => {
     const tests: boolean[] = [];
+    const { accessKey, encryptionKeySeed } = stretch(pin, version, info);
+    const element = elementToBytes(hashToElement(accessKey));
     let unlockKey: string | undefined;
     let secret: Uint8Array | undefined;
-    for (const subset of subsets) {
+    for (const { subset, key, scalar } of parts) {
       const [{ registration }] = subset as [StolenRealm, ...StolenRealm[]];
-      const { accessKey, encryptionKeySeed } = stretch(pin, registration.version, info);
-      const key = combineScalars(
-        subset.map(({ index, registration: { oprfPrivateKey: share } }) => ({ index, share })),
-      );
-      const unlock = unlockKeyOf(evaluateDirectly(key, accessKey));
+      const output = sha512(concatBytes(outputDomain, accessKey, group.multiply(element, key)));
+      const unlock = unlockKeyOf(output);
       unlockKey ??= hexEncode(unlock.key);
       tests.push(equalBytes(unlock.commitment, registration.unlockKeyCommitment));
       for (const { id, registration: own } of subset) {
@@ -93,9 +101,6 @@ export function attack(realms: readonly StolenRealm[], pins: readonly string[], 
         const expected = encryptedSecretCommitment(unlock.key, id, encryptionKeyScalarShare, encryptedSecret);
         tests.push(equalBytes(expected, commitment));
       }
-      const scalar = combineScalars(
-        subset.map(({ index, registration: { encryptionKeyScalarShare: share } }) => ({ index, share })),
-      );
       try {
         const encryptionKey = secretEncryptionKey(encryptionKeySeed, scalarToBytes(scalar));
         secret = decryptSecret(encryptionKey, registration.encryptedSecret);
@@ -109,16 +114,30 @@ export function attack(realms: readonly StolenRealm[], pins: readonly string[], 
   });
 }
 
+/** What each choice of realms would have, were it enough; choices that have the same are one. */
+function keysOf(realms: readonly StolenRealm[]) {
+  const parts = new Map<string, { subset: StolenRealm[]; key: bigint; scalar: bigint }>();
+  for (const chosen of nonEmptySubsets(realms)) {
+    const combined = (part: 'oprfPrivateKey' | 'encryptionKeyScalarShare') =>
+      combineScalars(chosen.map(({ index, registration }) => ({ index, share: registration[part] })));
+    const [key, scalar] = [combined('oprfPrivateKey'), combined('encryptionKeyScalarShare')];
+    const known = parts.get(`${key} ${scalar}`);
+    if (known === undefined) parts.set(`${key} ${scalar}`, { subset: chosen, key, scalar });
+    else known.subset = [...new Set([...known.subset, ...chosen])];
+  }
+  return [...parts.values()];
+}
+
 /** How many kinds of candidate the tests tell apart. */
 export function kindsOf(candidates: readonly Candidate[]): number {
   return new Set(candidates.map(({ tests }) => tests.join())).size;
 }
 
-function stretch(pin: string, version: Uint8Array, info: string) {
+function stretch(pin: string, version: Uint8Array, info: Uint8Array) {
   const { memoryKibibytes: memory, iterations: passes } = pinHashing.FastInsecure;
   const stretched = argon2Sync('argon2id', {
     message: utf8Encode(pin),
-    nonce: pinSalt(version, utf8Encode(info)),
+    nonce: pinSalt(version, info),
     parallelism: 1,
     tagLength: 64,
     memory,

@@ -187,7 +187,7 @@ class Wallets implements SeedlessWallets {
     });
     this.#realms = new RealmOperations({
       keeper: this.#keeper,
-      organizationId,
+      organization,
       configuration: options.configuration,
       previousConfigurations: options.previousConfigurations ?? [],
       guesses: options.guesses ?? defaultGuesses,
@@ -225,11 +225,17 @@ class Wallets implements SeedlessWallets {
     const { generation, content } = answer;
     await this.#assertNoOtherSeed(backupName, content.seedIdentity);
     const placed = { id: generation, placement: content.placement };
-    const share = await this.#realms.recover({ backupName, generation: placed, signal }, pin);
     const name = { organization: this.#organization, backupName, generation };
-    const entropy = await joinSeed(content, share, name);
-    share.fill(0);
-    content.share.fill(0);
+    let entropy: SecretBytes;
+    try {
+      const peppered = { pin, pepper: content.pepper };
+      const share = await this.#realms.recover({ backupName, generation: placed, signal }, peppered);
+      entropy = await joinSeed(content, share, name);
+      share.fill(0);
+    } finally {
+      content.share.fill(0);
+      content.pepper.fill(0);
+    }
     try {
       await this.#keepSeed(backupName, entropy);
     } finally {
@@ -446,10 +452,11 @@ class Wallets implements SeedlessWallets {
       const { placement } = generation;
       const made = { ...content, deviceKey: device?.publicKey, placement };
       await this.#keeper.call('putBackup', paramsOf(target), { content: made, signal });
-      await this.#realms.register(target, pin, realmShare.expose());
+      await this.#realms.register(target, { pin, pepper: content.pepper }, realmShare.expose());
     } finally {
       realmShare.wipe();
       content.share.fill(0);
+      content.pepper.fill(0);
     }
     await this.#selfTest(target, entropy, pin);
     const verifier = await makeVerifier(pin, this.#stretch, random);
@@ -490,13 +497,13 @@ class Wallets implements SeedlessWallets {
     return true;
   }
 
-  /** Recovers the new generation as a new device would. */
+  /** Recovers the new generation as a new device would: with the pepper that the keeper gives, too. */
   async #selfTest(target: RealmTarget, entropy: SecretBytes, pin: string): Promise<void> {
     const { backupName, generation, signal } = target;
     let recovered: SecretBytes | undefined;
     try {
       const { content } = await this.#keeper.call('getBackup', paramsOf(target), { signal });
-      const share = await this.#realms.recover(target, pin);
+      const share = await this.#realms.recover(target, { pin, pepper: content.pepper });
       recovered = await joinSeed(content, share, {
         organization: this.#organization,
         backupName,
@@ -504,6 +511,7 @@ class Wallets implements SeedlessWallets {
       });
       share.fill(0);
       content.share.fill(0);
+      content.pepper.fill(0);
       if (equalBytes(recovered.expose(), entropy.expose())) return;
     } catch (cause) {
       signal?.throwIfAborted();

@@ -32,6 +32,7 @@ const generation = (value: number) => ({
   content: {
     share: new Uint8Array([value]),
     ciphertext: new Uint8Array([value, 1]),
+    pepper: new Uint8Array(32).fill(value),
     seedIdentity: id(9),
     deviceKey: undefined,
     placement: { realmIds: [id(1)], recoverThreshold: 1, pinHashingMode: 'Standard2019' as const },

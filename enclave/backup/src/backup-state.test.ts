@@ -23,6 +23,7 @@ const generation = (value: number, seed = 0) => ({
   content: {
     share: new Uint8Array([value]),
     ciphertext: new Uint8Array([value, 1]),
+    pepper: new Uint8Array(32).fill(value),
     seedIdentity: id(seed),
     deviceKey: undefined as Uint8Array | undefined,
     placement: { realmIds: [id(value)], recoverThreshold: 1, pinHashingMode: 'Standard2019' as const },
@@ -110,6 +111,9 @@ describe('backups of an organization', () => {
     assert.equal(put(staged, 'a', generation(2)), staged);
     const other = { id: id(2), content: generation(3).content };
     assert.throws(() => put(staged, 'a', other), refusedWith('generation-used'));
+    const { content } = generation(2);
+    const peppered = { id: id(2), content: { ...content, pepper: new Uint8Array(32).fill(3) } };
+    assert.throws(() => put(staged, 'a', peppered), refusedWith('generation-used'));
     assert.throws(() => put(made, 'a', generation(1)), refusedWith('generation-used'));
     assert.throws(
       () => put(switchTo(staged, 'a', id(2)), 'a', generation(1)),

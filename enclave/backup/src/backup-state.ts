@@ -298,6 +298,7 @@ const placed = ({ id, content }: Generation): BackupGeneration => ({ id, placeme
 const isSame = (one: BackupContent, other: BackupContent): boolean =>
   equalBytes(one.share, other.share) &&
   equalBytes(one.ciphertext, other.ciphertext) &&
+  equalBytes(one.pepper, other.pepper) &&
   equalBytes(one.seedIdentity, other.seedIdentity) &&
   equalBytes(one.deviceKey ?? none, other.deviceKey ?? none) &&
   equalBytes(BackupPlacement.encode(one.placement), BackupPlacement.encode(other.placement));

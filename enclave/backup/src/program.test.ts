@@ -271,7 +271,13 @@ describe('the keeper of backups', () => {
     await world.call(put(2));
     const other = [...world.rows.values()][0]!;
     assert.notDeepEqual(one, other);
-    for (const part of [Buffer.from('main'), content(1).share, content(1).ciphertext, Buffer.alloc(16, 7)])
+    for (const part of [
+      Buffer.from('main'),
+      content(1).share,
+      content(1).ciphertext,
+      content(1).pepper,
+      Buffer.alloc(16, 7),
+    ])
       for (const row of [one, other]) assert.ok(!Buffer.from(row).includes(part));
   });
 

@@ -345,7 +345,9 @@ export class BackupKeeper implements Program<ToBackup, FromBackup> {
   #assertOperators(placement: BackupPlacement): void {
     if (operatorOfThreshold(placement, this.#settings) === undefined) return;
     if (this.#context.profile === 'production') throw new BackupRefusal('operators-too-few');
-    this.#context.log('realms-of-one-operator', { detail: 'whoever runs them can search a PIN' });
+    this.#context.log('realms-of-one-operator', {
+      detail: 'whoever runs them and this keeper can search a PIN',
+    });
   }
 
   #tokensFor(

@@ -6,7 +6,7 @@ import type { BackupSettings } from './settings.ts';
 const ownName = '';
 
 /**
- * The operator who has as many of the realms as recover, and so can search a PIN, undefined when there is none. The keeper's own
+ * The operator who has as many of the realms as recover, and so has a PIN as soon as it has the content, undefined when there is none. The keeper's own
  * operator is the empty text.
  */
 export function operatorOfThreshold(

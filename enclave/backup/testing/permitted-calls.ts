@@ -47,6 +47,7 @@ export const realmIds = ['00'.repeat(16), '11'.repeat(16), '22'.repeat(16)];
 export const content = (value: number): BackupContent => ({
   share: new Uint8Array(33).fill(value),
   ciphertext: new Uint8Array(35).fill(value),
+  pepper: new Uint8Array(32).fill(value + 64),
   seedIdentity: new Uint8Array(16).fill(6),
   deviceKey: undefined,
   placement: {

@@ -106,7 +106,7 @@ export function planMigration({ from, to, isDevelopment = false }: MigrationQues
     findings.push({
       severity,
       rule: 'pin-hashing-weaker',
-      detail: 'a threshold of realms would search a PIN in a moment',
+      detail: 'a threshold of realms with the keeper would search a PIN in a moment',
     });
   if (added.length + kept.length + removed.length > mostRealms)
     findings.push({
@@ -144,7 +144,7 @@ function parsed(
   }
 }
 
-/** A threshold of one operator's realms can search a PIN: it is no threshold. */
+/** A threshold of one operator's realms can search a PIN, with a keeper's content or where there is no keeper: it is no threshold. */
 function operatorFindings(
   { realms }: ConfigurationDocument,
   { recoverThreshold }: Configuration,

@@ -19,6 +19,7 @@ import { RawRequest } from './frames.ts';
 
 export const generationBytes = 16;
 export const seedIdentityBytes = 16;
+export const pepperBytes = 32;
 /** Backups that one organization has at most, and generations that wait for their deletion in one of them. */
 export const maximumBackups = 32;
 export const maximumRetired = 8;
@@ -40,6 +41,8 @@ export const BackupContent = struct({
   share: bytes(64),
   /** The seed under that key, ChaCha20-Poly1305. */
   ciphertext: bytes(1024),
+  /** Random; in the hash of the PIN, so that realms alone have no PIN to try (spec/backup.md §2). */
+  pepper: fixed(pepperBytes),
   /** Which seed it is, to whoever has that seed (spec/backup.md §2). */
   seedIdentity: fixed(seedIdentityBytes),
   /** Ed25519. Until the generation is in use, realms register and guess it with stamps of this key alone (spec/backup.md §6.2). */

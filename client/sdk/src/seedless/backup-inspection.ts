@@ -83,7 +83,7 @@ export class BackupInspection {
     this.#keeper = new KeeperConnection({ client, organizationId, keeper, fetch: send });
     this.#realms = new RealmOperations({
       keeper: this.#keeper,
-      organizationId,
+      organization,
       configuration,
       previousConfigurations,
       guesses: 0,
@@ -106,7 +106,7 @@ export class BackupInspection {
    */
   async verify(backupName: string, pin?: Uint8Array): Promise<BackupVerdict> {
     const { generation: id, content, state } = await this.#keeper.call('getBackup', { backupName });
-    const { share, ciphertext, placement } = content;
+    const { share, ciphertext, pepper, placement } = content;
     const generation: BackupGeneration = { id, placement };
     const passed: BackupCheck[] = ['released'];
     const verdict = (failure?: string, entropy?: SecretBytes): BackupVerdict => ({
@@ -128,13 +128,14 @@ export class BackupInspection {
       if (inspected.guesses === undefined) return verdict(whyNotRegistered(inspected));
       passed.push('registered');
       if (pin === undefined) return verdict();
-      const realmShare = await this.#realms.recover({ backupName, generation }, pin);
+      const realmShare = await this.#realms.recover({ backupName, generation }, { pin, pepper });
       const name = { organization: this.#organization, backupName, generation: id };
       const entropy = await joinSeed(content, realmShare, name).finally(() => realmShare.fill(0));
       passed.push('recovered');
       return verdict(undefined, entropy);
     } finally {
       share.fill(0);
+      pepper.fill(0);
     }
   }
 

@@ -1,5 +1,5 @@
 import { base64urlDecode } from '@keystead/crypto/base64url';
-import { equalBytes, utf8Encode } from '@keystead/crypto/bytes';
+import { equalBytes } from '@keystead/crypto/bytes';
 import { CryptoError } from '@keystead/crypto/crypto-error';
 import { hexDecode } from '@keystead/crypto/hex';
 import { scalarToBytes } from '@keystead/crypto/ristretto255';
@@ -14,10 +14,12 @@ import {
   splitStretchedPin,
 } from '@keystead/juicebox/stretched-pin';
 import { encryptedSecretCommitment, secretEncryptionKey, unlockKeyOf } from '@keystead/juicebox/tags';
+import { pepperBytes } from '@keystead/protocol/backup-messages';
 import { parseUuid } from '@keystead/protocol/ids';
 import { stretch as defaultStretch } from '#argon2';
 import type { Stretch } from '../recovery/argon2.ts';
-import { joinSeed } from './sealed-seed.ts';
+import { pinInfo } from './pin-info.ts';
+import { type GenerationName, joinSeed } from './sealed-seed.ts';
 import { SeedlessError } from './seedless-error.ts';
 
 /** spec/backup.md §11: what a realm's operator exports of one registration. Bytes are base64url. */
@@ -39,7 +41,7 @@ export interface RealmExport {
 /** What the keeper's operator exports of one backup. */
 export interface BackupExport {
   readonly kind: 'keystead-backup-export';
-  readonly version: 1;
+  readonly version: 2;
   readonly organizationId: string;
   readonly backupName: string;
   readonly generation: string;
@@ -52,6 +54,7 @@ export interface BackupExport {
   readonly pinHashingMode: PinHashingMode;
   readonly share: string;
   readonly ciphertext: string;
+  readonly pepper: string;
 }
 
 /**
@@ -70,15 +73,17 @@ export async function recoverOffline(options: {
     throw new SeedlessError('exports-too-few', { detail: `${backup.recoverThreshold} realms are needed` });
   let realmShare: Uint8Array | undefined;
   let content: { share: Uint8Array; ciphertext: Uint8Array };
-  let name: { organization: Uint8Array; backupName: string; generation: Uint8Array };
+  let name: GenerationName;
   try {
     const organization = parseUuid(backup.organizationId);
-    if (backup.kind !== 'keystead-backup-export' || backup.version !== 1 || organization === undefined)
+    if (backup.kind !== 'keystead-backup-export' || backup.version !== 2 || organization === undefined)
       throw new TypeError('no export of a backup');
     name = { organization, backupName: backup.backupName, generation: base64urlDecode(backup.generation) };
     content = { share: base64urlDecode(backup.share), ciphertext: base64urlDecode(backup.ciphertext) };
     const registrations = options.realms.map((realm) => registrationOf(realm, backup.realms));
-    const info = utf8Encode(`${backup.organizationId}/${backup.backupName}`);
+    const pepper = base64urlDecode(backup.pepper);
+    if (pepper.length !== pepperBytes) throw new TypeError('no pepper');
+    const info = pinInfo(name, pepper);
     const { version } = registrations[0]!;
     if (!registrations.every((one) => equalBytes(one.version, version)))
       throw new TypeError('exports of several registrations');

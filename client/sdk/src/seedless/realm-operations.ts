@@ -1,5 +1,4 @@
 import { base64urlEncode } from '@keystead/crypto/base64url';
-import { utf8Encode } from '@keystead/crypto/bytes';
 import { publicKey, sign } from '@keystead/crypto/ed25519';
 import { hexEncode } from '@keystead/crypto/hex';
 import {
@@ -18,12 +17,14 @@ import {
 } from '../recovery.ts';
 import { RealmConnection } from '../recovery/realm-connection.ts';
 import type { KeeperConnection } from './keeper-connection.ts';
+import { pinInfo } from './pin-info.ts';
 import { isSamePlacement, placementOf } from './placement.ts';
 import { SeedlessError } from './seedless-error.ts';
 
 export interface RealmOperationsOptions {
   readonly keeper: KeeperConnection;
-  readonly organizationId: string;
+  /** 16 bytes. */
+  readonly organization: Uint8Array;
   readonly configuration: ConfigurationDocument;
   /** Newest first. */
   readonly previousConfigurations: readonly ConfigurationDocument[];
@@ -42,6 +43,13 @@ export interface RealmTarget {
   /** Of a generation that is being made: the key that its content names. A key of the call unless given. */
   readonly device?: DeviceKey | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What a generation's PIN is hashed of: what its person knows, and what the keeper's content holds. */
+export interface PepperedPin {
+  readonly pin: string | Uint8Array;
+  /** 32 bytes. */
+  readonly pepper: Uint8Array;
 }
 
 /** One realm of a generation. */
@@ -112,15 +120,25 @@ export class RealmOperations {
     return this.#options.deviceStamps ? newDeviceKey() : undefined;
   }
 
-  async register(target: RealmTarget, pin: string, share: Uint8Array): Promise<void> {
+  async register(target: RealmTarget, { pin, pepper }: PepperedPin, share: Uint8Array): Promise<void> {
     const { guesses } = this.#options;
     const client = this.#client(target, 'register');
-    await client.register({ pin, secret: share, info: this.#info(target), guesses, ...signalOf(target) });
+    const info = this.#info(target, pepper);
+    try {
+      await client.register({ pin, secret: share, info, guesses, ...signalOf(target) });
+    } finally {
+      info.fill(0);
+    }
   }
 
-  async recover(target: RealmTarget, pin: string | Uint8Array): Promise<Uint8Array> {
+  async recover(target: RealmTarget, { pin, pepper }: PepperedPin): Promise<Uint8Array> {
     const client = this.#client(target, 'recover');
-    return client.recover({ pin, info: this.#info(target), ...signalOf(target) });
+    const info = this.#info(target, pepper);
+    try {
+      return await client.recover({ pin, info, ...signalOf(target) });
+    } finally {
+      info.fill(0);
+    }
   }
 
   /** What each realm of the generation says, without a guess. */
@@ -247,9 +265,9 @@ export class RealmOperations {
     };
   }
 
-  /** Names the person to the realms' hash, and nobody else's PIN fits it. */
-  #info({ backupName }: RealmTarget): Uint8Array {
-    return utf8Encode(`${this.#options.organizationId}/${backupName}`);
+  #info({ backupName, generation }: RealmTarget, pepper: Uint8Array): Uint8Array {
+    const { organization } = this.#options;
+    return pinInfo({ organization, backupName, generation: generation.id }, pepper);
   }
 }
 

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
+import { argon2Sync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { combine } from 'shamir-secret-sharing';
 import { chacha20Poly1305Open } from '@keystead/crypto/aead';
+import { hexDecode, hexEncode } from '@keystead/crypto/hex';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
+import { pinHashing, type PinHashingMode, pinSalt } from '@keystead/juicebox/stretched-pin';
+import { pinInfo } from './pin-info.ts';
 import { joinSeed, seedIdentityOf, splitSeed } from './sealed-seed.ts';
 import { SeedlessError } from './seedless-error.ts';
 
@@ -53,17 +57,6 @@ test('one share fits every key: whoever has it alone can tell no key from anothe
 test('the identity of a seed is an HMAC under the seed over organization and name: equal for two generations, other for another seed or name', async () => {
   const [one, two] = [await splitSeed(entropy, name, random), await splitSeed(entropy, name, random)];
   assert.deepEqual(one.content.seedIdentity, two.content.seedIdentity);
-  const fixed = { organization: new Uint8Array(16).fill(7), backupName: 'main' };
-  const message = Buffer.concat([
-    Buffer.from('keystead/seed-identity/v1\0'),
-    fixed.organization,
-    Buffer.from('main'),
-  ]);
-  const expected = createHmac('sha256', new Uint8Array(16).fill(1)).update(message).digest().subarray(0, 16);
-  assert.equal(
-    Buffer.from(seedIdentityOf(new Uint8Array(16).fill(1), fixed)).toString('hex'),
-    expected.toString('hex'),
-  );
   for (const other of [
     seedIdentityOf(random(16), name),
     seedIdentityOf(entropy.expose(), { ...name, backupName: 'other' }),
@@ -71,3 +64,59 @@ test('the identity of a seed is an HMAC under the seed over organization and nam
   ])
     assert.notDeepEqual(other, one.content.seedIdentity);
 });
+
+test('every generation has a pepper of its own, and with another one, or for another generation, a PIN is another input', async () => {
+  const peppers: Uint8Array[] = [];
+  for (let made = 0; made < 3; made += 1)
+    peppers.push((await splitSeed(entropy, name, random)).content.pepper);
+  const infos = [
+    ...peppers.map((pepper) => pinInfo(name, pepper)),
+    ...[
+      { ...name, backupName: 'other' },
+      { ...name, organization: random(16) },
+      { ...name, generation: random(16) },
+    ].map((other) => pinInfo(other, peppers[0]!)),
+  ];
+  assert.equal(new Set(infos.map(hexEncode)).size, infos.length);
+});
+
+interface SeedBackupVector {
+  readonly backupName: string;
+  readonly pin: string;
+  readonly pinHashingMode: PinHashingMode;
+  /** All others are bytes in hexadecimal. */
+  readonly [member: string]: string;
+}
+
+const { cases } = JSON.parse(
+  readFileSync(new URL('../../../../vectors/keystead/seed-backup.json', import.meta.url), 'utf8'),
+) as { cases: SeedBackupVector[] };
+
+for (const vector of cases)
+  test(`the seed, its identity and the input of the PIN are as the vectors say: ${vector.backupName}`, async () => {
+    const hex = (member: string) => hexDecode(vector[member]!);
+    const { backupName, pinHashingMode } = vector;
+    const named = { organization: hex('organization'), backupName, generation: hex('generation') };
+    const content = { share: hex('share'), ciphertext: hex('ciphertext') };
+    const joined = await joinSeed(content, hex('realmShare'), named);
+    assert.equal(hexEncode(joined.expose()), vector['entropy']);
+    assert.equal(hexEncode(seedIdentityOf(joined.expose(), named)), vector['seedIdentity']);
+    // What the product draws itself stands in the vector: key, then pepper.
+    const draws = [hex('key'), hex('pepper')];
+    const made = await splitSeed(joined, named, () => draws.shift()!);
+    const { ciphertext, pepper, seedIdentity } = made.content;
+    assert.deepEqual(
+      [ciphertext, pepper, seedIdentity].map(hexEncode),
+      ['ciphertext', 'pepper', 'seedIdentity'].map((member) => vector[member]),
+    );
+
+    const info = pinInfo(named, pepper);
+    assert.equal(hexEncode(info), vector['info']);
+    const salt = pinSalt(hex('registrationVersion'), info);
+    assert.equal(hexEncode(salt), vector['salt']);
+    const { memoryKibibytes: memory, iterations: passes } = pinHashing[pinHashingMode];
+    const stretched = argon2Sync('argon2id', {
+      ...{ message: vector.pin, nonce: salt, parallelism: 1, tagLength: 64, memory, passes },
+    });
+    assert.equal(stretched.toString('hex'), vector['accessKey']! + vector['encryptionKeySeed']!);
+  });

@@ -4,11 +4,11 @@ import { concatBytes, utf8Encode } from '@keystead/crypto/bytes';
 import { hmacSha256 } from '@keystead/crypto/hmac';
 import { bytes, struct, u8 } from '@keystead/crypto/pack';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
-import { type BackupContent, seedIdentityBytes } from '@keystead/protocol/backup-messages';
+import { type BackupContent, pepperBytes, seedIdentityBytes } from '@keystead/protocol/backup-messages';
 import { domainPrefix } from '@keystead/protocol/domain';
 import { SeedlessError } from './seedless-error.ts';
 
-/** spec/backup.md §2: the seed under a key of its own, and the key in two shares, of which one alone says nothing. */
+/** spec/backup.md §2: the seed under a key of its own, the key in two shares, of which one alone says nothing, and a pepper for the PIN. */
 
 const version = 1;
 const Seed = struct({ version: u8, /** BIP-39: 16 to 32 bytes. */ entropy: bytes(32) });
@@ -30,12 +30,12 @@ export interface GenerationName {
 export type SealedSeed = Pick<BackupContent, 'share' | 'ciphertext'>;
 
 export interface SplitSeed {
-  readonly content: SealedSeed & Pick<BackupContent, 'seedIdentity'>;
+  readonly content: SealedSeed & Pick<BackupContent, 'pepper' | 'seedIdentity'>;
   /** For the realms. */
   readonly realmShare: SecretBytes;
 }
 
-/** A fresh key, the seed under it, and the key split in two. */
+/** A fresh key, the seed under it, the key split in two, and a fresh pepper. */
 export async function splitSeed(
   entropy: SecretBytes,
   name: GenerationName,
@@ -47,7 +47,8 @@ export async function splitSeed(
     const ciphertext = chacha20Poly1305Seal(key, nonce, associated(name), plaintext);
     const [share, other] = await split(key, 2, 2);
     const seedIdentity = seedIdentityOf(entropy.expose(), name);
-    return { content: { share: share!, ciphertext, seedIdentity }, realmShare: SecretBytes.take(other!) };
+    const content = { share: share!, ciphertext, pepper: random(pepperBytes), seedIdentity };
+    return { content, realmShare: SecretBytes.take(other!) };
   } finally {
     key.fill(0);
     plaintext.fill(0);
