@@ -58,13 +58,16 @@ export function reportText(results: Results, sources: readonly string[], root: s
     equivalents.find(
       (each) => each.file === file && each.original === original && each.replacement === replacement,
     )?.why;
+  const isStale = (file: string): boolean =>
+    results[file] !== undefined &&
+    results[file].sha256 !==
+      createHash('sha256')
+        .update(readFileSync(join(root, file)))
+        .digest('hex');
   const rows = sources.map((file) => {
     const result = results[file];
     if (result === undefined) return `| \`${file}\` | not run | | | | |`;
-    const now = createHash('sha256')
-      .update(readFileSync(join(root, file)))
-      .digest('hex');
-    const stale = now === result.sha256 ? '' : ' (changed since)';
+    const stale = isStale(file) ? ' (changed since)' : '';
     const one = [result];
     return `| \`${file}\`${stale} | ${percent(one)} | ${sum(one, 'Killed')} | ${sum(one, 'Timeout')} | ${sum(one, 'Survived', 'RuntimeError')} | ${sum(one, 'NoCoverage')} |`;
   });
@@ -78,6 +81,8 @@ export function reportText(results: Results, sources: readonly string[], root: s
     '| --- | --- | --- | --- | --- | --- |',
     ...rows,
     `| all that were run | ${percent(all)} | ${sum(all, 'Killed')} | ${sum(all, 'Timeout')} | ${sum(all, 'Survived', 'RuntimeError')} | ${sum(all, 'NoCoverage')} |`,
+    '',
+    `Of ${sources.length} files ${all.length} were run, ${sources.filter(isStale).length} of them as they were before a later change.`,
     '',
     '## Survivors',
   ];

@@ -80,6 +80,7 @@ function keyOf({
 
 class InProcessRunner implements TestRunner {
   readonly #tests = new Map<string, Declared>();
+  readonly #loaded = new Set<string>();
   #plan: Plan | null = null;
   /** Some mutant ran in this process. */
   #hasRun = false;
@@ -89,9 +90,12 @@ class InProcessRunner implements TestRunner {
     return { reloadEnvironment: false };
   }
 
-  async #load(): Promise<void> {
-    if (this.#tests.size > 0) return;
-    const path: string[] = [];
+  /** The tests of one file, whose path their names begin with. */
+  async #load(file: string): Promise<void> {
+    if (this.#loaded.has(file)) return;
+    this.#loaded.add(file);
+    const path: string[] = [file];
+    let declared = 0;
     shared.declareSuite = (title, body) => {
       path.push(title);
       body();
@@ -99,14 +103,11 @@ class InProcessRunner implements TestRunner {
     };
     shared.declareTest = (title, body) => {
       const name = [...path, title].join(' > ');
-      const id = this.#tests.has(name) ? `${name} (${this.#tests.size})` : name;
+      declared += 1;
+      const id = this.#tests.has(name) ? `${name} (${declared})` : name;
       this.#tests.set(id, { id, body });
     };
-    for (const file of process.env.MUTATION_TESTS!.split(':')) {
-      path.push(file);
-      await import(pathToFileURL(file).href);
-      path.pop();
-    }
+    await import(pathToFileURL(file).href);
   }
 
   async #run({ id, body }: Declared): Promise<string | null> {
@@ -122,7 +123,7 @@ class InProcessRunner implements TestRunner {
   }
 
   async dryRun({ coverageAnalysis }: DryRunOptions): Promise<DryRunResult> {
-    await this.#load();
+    for (const file of files()) await this.#load(file);
     const results: TestResult[] = [];
     for (const test of this.#tests.values()) {
       const start = performance.now();
@@ -155,16 +156,25 @@ class InProcessRunner implements TestRunner {
     this.#hasRun = true;
     state.hitCount = undefined;
     state.hitLimit = undefined;
-    if (mutantActivation === 'static') state.activeMutant = activeMutant.id;
-    try {
-      await this.#load();
-    } catch (error) {
-      return killed(['loading'], String(error), 0);
-    }
+    const isStatic = mutantActivation === 'static';
+    if (!isStatic) for (const file of files()) await this.#load(file);
     const wanted = testFilter === undefined ? null : new Set(testFilter);
     let ran = 0;
-    for (const id of this.#plan.order) {
+    // A process of its own loads what it needs, the tests beside the source first.
+    const beside = `${activeMutant.fileName.slice(0, -'.ts'.length)}.test.ts > `;
+    const order = isStatic
+      ? [...this.#plan.order].sort((one, other) => +other.startsWith(beside) - +one.startsWith(beside))
+      : this.#plan.order;
+    for (const id of order) {
       if (wanted !== null && !wanted.has(id)) continue;
+      if (isStatic) {
+        state.activeMutant = activeMutant.id;
+        try {
+          await this.#load(id.slice(0, id.indexOf(' > ')));
+        } catch (error) {
+          return killed(['loading'], String(error), ran);
+        }
+      }
       ran += 1;
       const test = this.#tests.get(id)!;
       state.activeMutant = activeMutant.id;
@@ -183,6 +193,11 @@ class InProcessRunner implements TestRunner {
     }
     return { status: MutantRunStatus.Survived, nrOfTests: ran };
   }
+}
+
+/** The files of tests of this run. */
+function files(): readonly string[] {
+  return process.env.MUTATION_TESTS!.split(':');
 }
 
 function killed(killedBy: string[], failureMessage: string, nrOfTests: number): MutantRunResult {

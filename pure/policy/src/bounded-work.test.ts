@@ -285,6 +285,50 @@ describe('the steps of a decision', () => {
     assert.equal(steps({ on: ['sign-typed-data'] }, named), 1 + charges * 15 + 500);
   });
 
+  it('count the asset of a fee, and each policy by what it reads', () => {
+    const limit = { id: 'l', meter: 'usd', per: ['wallet'], window: day, max: '1' };
+    const policy = policyOf([rule('r', sorted(3))], [limit]);
+    const { effects, ...request } = paying(99);
+    const paid = { ...effects!, maxFee: { asset: 'x/fee', amount: 1n } };
+    const priced = (outputs: number, assets: number): number =>
+      1 + outputs * 3 + (outputs + 1) * 15 + 500 + assets * 1000;
+    assert.equal(stepsOf([policy], { ...request, effects }), priced(99, 1));
+    assert.equal(stepsOf([policy], { ...request, effects: paid }), priced(99, 2));
+    const readings = { 1: paying(200).effects! };
+    assert.equal(
+      stepsOf([policy, policy], { ...request, effects, readings }),
+      priced(99, 1) + priced(200, 1),
+    );
+  });
+
+  it('are too many for limits alone, and for paths alone', () => {
+    const limits = Array.from({ length: 25 }, (_, index) => ({
+      id: `l${index}`,
+      meter: 'amount',
+      per: ['asset', 'destination'],
+      window: day,
+      max: '1000000',
+    }));
+    const limited = policyOf([rule('r', { constant: true })], limits);
+    assert.ok(stepsOf([limited], paying(700)) > mostSteps);
+    const denied = decideInWords([limited], paying(700), counting(), 0);
+    assert.deepEqual([denied.code, denied.rule], ['policy-too-complex', 'p/l0']);
+    const path: Condition = { field: 'item', operator: '!=', value: 'm/1' };
+    const walking = policyOf([
+      rule('r', {
+        every: 'resource.derivationPaths',
+        where: { all: Array.from({ length: 999 }, () => path) },
+      }),
+    ]);
+    const { resource, ...others } = paying(1);
+    const paths = (count: number): PolicyRequest => ({
+      ...others,
+      resource: { ...resource, derivationPaths: Array.from({ length: count }, () => 'm/0') },
+    });
+    assert.equal(decide([walking], paths(900), counting(), 0).outcome, 'allow');
+    assert.equal(decideInWords([walking], paths(1001), counting(), 0).code, 'policy-too-complex');
+  });
+
   it('count local time and calendar periods once for all policies', () => {
     const hour = (zone: string): Condition => ({
       field: `time.now.getHours("${zone}")`,

@@ -92,6 +92,23 @@ test('what would pass is said of every reading alike', () => {
   ]);
 });
 
+test('what would pass is said of what only one policy reads, without a coin that the others do not see', () => {
+  const read = described('1', 7n);
+  const more = { ...read, outflows: [read.outflows[0]!, { ...read.outflows[0]!, amount: 9n }] };
+  const second = outcome([describing], request({ 0: more })).counterfactual;
+  assert.equal(second?.text, 'would pass with effects.outflows[1].amount at 7 or less');
+  const cheap = parsePolicy(`policy 1; ${call}
+    allow "swaps" on sign-transaction when effects.fee <= 3 accepting unresolved("described-call");`);
+  const fee = { asset: 'eip155:1/slip44:60', amount: 9n };
+  const asked = (own: Effects) =>
+    outcome([cheap], request({ 0: { ...read, maxFee: fee } }, own)).counterfactual?.text;
+  assert.equal(asked(effects), 'would pass with effects.fee at 3 or less');
+  assert.equal(
+    asked({ ...effects, maxFee: fee }),
+    'would pass with effects.fee at 3 (0.000000000000000003 ether) or less',
+  );
+});
+
 test('a receipt holds the readings, and is decided again from them to the same bytes', () => {
   const policies = [{ name: 'user', document: describing }];
   const text = receiptText(decideWithReceipt(policies, request({ 0: described('100') }), usage, 0));
