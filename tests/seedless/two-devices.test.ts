@@ -155,6 +155,28 @@ describe('two devices of one account', () => {
     }
   });
 
+  test('a change says that another device changed the backup, wherever that one cleaned up or began a change of its own, and that its own trial failed where nobody did', async () => {
+    const devices = await TwoDevices.start(await InProcess.start());
+    const requests = await devices.requests();
+    const toRealms = requests.flatMap((to, index) => (to === 'realm' ? [index + 1] : []));
+    // Before the switch; those that delete what was replaced come after it.
+    for (const request of toRealms.slice(0, -3).filter((_, index) => index % 3 === 0))
+      for (const other of ['cleanUp', 'resetPin'] as const) {
+        const { phone, counts } = await devices.meet(request, other);
+        const expected = { cleanUp: 'old', resetPin: 'tablet' }[other];
+        assert.deepEqual([phone, counts], ['backup-changed', expected], `${other} before ${request}`);
+      }
+    const world = await InProcess.start();
+    const deviceStore = memoryDeviceStore();
+    await world.device(openWay, { deviceStore }).create({ backupName, pin: '180361' });
+    const isStopped: Way = async (sent, deliver) => {
+      if (sent.to === 'realm' && sent.number >= toRealms.at(-10)!) throw new TypeError('connection lost');
+      return deliver();
+    };
+    const alone = world.device(isStopped, { deviceStore }).resetPin({ backupName, newPin: '472936' });
+    assert.equal(await outcomeOf(alone), 'self-test-failed');
+  });
+
   test('a PIN that another device has replaced does not become the PIN again: this device is told so, and a recovery brings it up to date', async () => {
     const world = await InProcess.start();
     const [phone, tablet] = [world.device(), world.device()];

@@ -452,13 +452,16 @@ class Wallets implements SeedlessWallets {
       const { placement } = generation;
       const made = { ...content, deviceKey: device?.publicKey, placement };
       await this.#keeper.call('putBackup', paramsOf(target), { content: made, signal });
-      await this.#realms.register(target, { pin, pepper: content.pepper }, realmShare.expose());
+      await this.#whileStaged(target, async () => {
+        await this.#realms.register(target, { pin, pepper: content.pepper }, realmShare.expose());
+        realmShare.wipe();
+        await this.#selfTest(target, entropy, pin);
+      });
     } finally {
       realmShare.wipe();
       content.share.fill(0);
       content.pepper.fill(0);
     }
-    await this.#selfTest(target, entropy, pin);
     const verifier = await makeVerifier(pin, this.#stretch, random);
     const before = await this.#recordOrNone(backupName);
     // The device must know both PINs before the switch: afterwards it may not get to say which one counts.
@@ -466,6 +469,21 @@ class Wallets implements SeedlessWallets {
     // Another page of this device may have brought another seed meanwhile.
     await this.#assertNoOtherSeed(backupName, content.seedIdentity);
     await this.#switchTo(target, verifier, current);
+  }
+
+  /** What fails because another device has begun a change, or cleaned this one up, says so. */
+  async #whileStaged(
+    { backupName, generation, signal }: RealmTarget,
+    act: () => Promise<void>,
+  ): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      signal?.throwIfAborted();
+      const state = await this.#state(backupName, signal).catch(() => 'unknown' as const);
+      const isStaged = state === 'unknown' || (state?.staged && equalBytes(state.staged.id, generation.id));
+      throw isStaged ? error : new SeedlessError('backup-changed', { cause: error });
+    }
   }
 
   async #switchTo(
