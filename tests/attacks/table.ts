@@ -73,7 +73,7 @@ const RESULTS: Readonly<Record<string, string>> = {
   E12: 'counts',
   E17: 'counts once',
   E18: 'changes nothing that is decided',
-  E19: 'unresolved: only a rule that names it lets it pass',
+  E19: 'unresolved: only a rule that names it lets it pass; listed, and revoked, until it is final',
   E20: 'counts once',
   E21: 'an error, and no signature',
   H3: 'nothing found',

@@ -101,6 +101,11 @@ async function runs(username: string, file: string): Promise<readonly Stated[]> 
   return (json as { stated: Stated[] }).stated;
 }
 
+const untold = {
+  account: { walletId: new Uint8Array(16), derivationPath: '', addressFormat: '' },
+  takesUp: true,
+};
+
 const positionOf = ({ body, text }: Answer): number => {
   assert.equal(typeof body?.signature, 'string', text);
   return AnswerSignature.decode(Buffer.from(String(body!.signature), 'base64url')).statement.position;
@@ -309,6 +314,7 @@ test('E7: a Solana transaction is found by what was signed, and expired only whe
       version: 'legacy',
       signers: [from.toBase58()],
       feePayer: from.toBase58(),
+      maxFee: null,
       validity: {
         uniqueness: 'blockhash' as const,
         key: of.recentBlockhash!,
@@ -317,6 +323,7 @@ test('E7: a Solana transaction is found by what was signed, and expired only whe
       },
     },
     bytesDigest: signedBytesDigest([{ algorithm: 'ed25519', bytes: of.serializeMessage() }]),
+    ...untold,
     stated: null,
   });
   const honest = chainNode(running.solana.url);
@@ -397,9 +404,11 @@ test('E7: of a Bitcoin transaction whose input is spent six blocks deep it is kn
       version: 'psbt0',
       signers: [address],
       feePayer: address,
+      maxFee: null,
       validity: { uniqueness: 'utxo', key: outpoint, notBefore: null, notAfter: null },
     },
     bytesDigest,
+    ...untold,
     stated: null,
   });
   /** Says that `spender` stands in block 100. */

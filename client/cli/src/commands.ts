@@ -53,6 +53,8 @@ import { recoverComplete } from './commands/recover/complete.ts';
 import { recoverStart } from './commands/recover/start.ts';
 import { recoverOfflineCommand } from './commands/recover-offline.ts';
 import { factsState } from './commands/facts/state.ts';
+import { outcomesList } from './commands/outcomes/list.ts';
+import { outcomesRevoke } from './commands/outcomes/revoke.ts';
 import { outcomesState } from './commands/outcomes/state.ts';
 import { outcomesWatch } from './commands/outcomes/watch.ts';
 import { pricesFeed } from './commands/prices/feed.ts';
@@ -122,6 +124,8 @@ export const commands: readonly Command[] = [
   pricesState,
   pricesFeed,
   factsState,
+  outcomesList,
+  outcomesRevoke,
   outcomesState,
   outcomesWatch,
   signMessage,

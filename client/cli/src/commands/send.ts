@@ -1,5 +1,4 @@
 import { base64urlEncode } from '@keystead/crypto/base64url';
-import type { JsonValue } from '@keystead/crypto/strict-json';
 import { type ChosenAccount, chosenAccount } from '../chain/account.ts';
 import { ethereumTransfer } from '../chain/ethereum-transfer.ts';
 import { type ChainNode, chainNode } from '../chain/json-rpc.ts';
@@ -9,6 +8,7 @@ import { accountOptions, type CommandArguments } from '../command-arguments.ts';
 import { CommandError, UsageError } from '../command-error.ts';
 import { openSession, type Session } from '../session.ts';
 import { signingMembers } from '../signing-options.ts';
+import { submissionOf } from '../submission.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { decodeGiven, encodings, readGiven } from '../terminal/given-bytes.ts';
 
@@ -135,20 +135,4 @@ async function addressOf(given: CommandArguments, session: Session, account: Cho
   if (found === undefined)
     throw new CommandError('the wallet has no such account', 'keystead wallet accounts shows them');
   return found.address;
-}
-
-/** What the network said: the host's word, which no enclave states. */
-function submissionOf(submission: JsonValue | undefined): {
-  readonly hash?: string;
-  readonly failure?: { readonly detail: string; readonly hint: string };
-} {
-  const answer = (submission ?? {}) as { result?: JsonValue; error?: { message?: JsonValue } };
-  if (typeof answer.result === 'string') return { hash: answer.result };
-  const said = typeof answer.error?.message === 'string' ? `: ${answer.error.message}` : '';
-  return {
-    failure: {
-      detail: `signed, but the network is not known to have taken it${said}`,
-      hint: 'look for the transaction on the chain before making another; sending these bytes again does no harm',
-    },
-  };
 }

@@ -52,7 +52,7 @@ export class OutcomeNodes {
 
   /** Null as well where no node is named for the network. Throws NodeLies and CommandError. */
   async outcomeOf(entry: UnsettledEntry): Promise<FoundOutcome> {
-    const network = this.#networkOf(entry);
+    const network = this.networkOf(entry);
     if (network === undefined) return null;
     let asks = this.#asks.get(network);
     if (asks === undefined) {
@@ -64,7 +64,14 @@ export class OutcomeNodes {
     return (await asks)(entry);
   }
 
-  #networkOf({ effects }: UnsettledEntry): string | undefined {
+  /** The URL of a network's node, once the node said that it is of that network. Throws NodeLies and CommandError. */
+  async checkedUrl(network: string): Promise<string> {
+    await (this.#asks.get(network) ?? asking(network, this.#urls.get(network)!));
+    return this.#urls.get(network)!;
+  }
+
+  /** Undefined where no node is named for it. */
+  networkOf({ effects }: UnsettledEntry): string | undefined {
     const prefix = { solana: 'solana:', bitcoin: 'bip122:', ethereum: '', sui: '' }[effects.chain];
     if (prefix === '') return this.#urls.has(effects.network ?? '') ? effects.network! : undefined;
     return [...this.#urls.keys()].find((network) => network.startsWith(prefix));
@@ -86,7 +93,7 @@ async function asking(network: string, url: string): Promise<Asks> {
   return (entry) => ethereumOutcome(node, entry);
 }
 
-function esplora(url: string): Esplora {
+export function esplora(url: string): Esplora {
   return {
     async get(path) {
       try {

@@ -32,7 +32,8 @@ export async function stateRound(
   session: Session,
   nodes: OutcomeNodes,
 ): Promise<Round> {
-  const entries = await entriesOf(given, surroundings, session);
+  const source = session.username(given);
+  const entries = (await entriesOf(given, surroundings, session, source)).filter(({ takesUp }) => takesUp);
   const found: StatedOutcome[] = [];
   for (const entry of entries) {
     try {
@@ -54,10 +55,12 @@ export async function stateRound(
   return { unsettled: entries.length, stated };
 }
 
-async function entriesOf(
+/** Those of the store up to the end that the deployment signs for, oldest first. Throws KmsError and CommandError. */
+export async function entriesOf(
   given: CommandArguments,
   surroundings: Surroundings,
-  { client, organizationId, username }: Session,
+  { client, organizationId }: Session,
+  source?: string,
 ): Promise<UnsettledEntry[]> {
   const organization = parseUuid(organizationId);
   if (organization === undefined)
@@ -78,7 +81,7 @@ async function entriesOf(
         'the store holds another chain than the deployment signs for',
         'name the store of this deployment with --store',
       );
-    return unsettledEntries(chain.rows(), position, username(given));
+    return unsettledEntries(chain.rows(), position, source);
   } finally {
     copy.close();
   }

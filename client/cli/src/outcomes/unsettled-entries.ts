@@ -1,17 +1,22 @@
 import { utf8Decode } from '@keystead/crypto/bytes';
 import type { Effects } from '@keystead/chains/effects';
-import { Entry, outcomeAllow } from '@keystead/protocol/entry';
+import { Entry, type KeyUse, outcomeAllow } from '@keystead/protocol/entry';
 import type { Outcome } from '@keystead/protocol/methods/stateOutcomes';
 import type { EntryRow } from '../ledger/verify-chain.ts';
 
-/** An entry that let a transaction be signed, took up a limit, and of which no outcome stands yet. */
+/** An entry that let a transaction be signed and of which no outcome stands yet. */
 export interface UnsettledEntry {
   readonly position: number;
   /** Milliseconds. */
   readonly time: number;
-  readonly effects: Pick<Effects, 'chain' | 'network' | 'version' | 'signers' | 'feePayer' | 'validity'>;
+  readonly effects: Pick<Effects, 'chain' | 'network' | 'version' | 'signers' | 'feePayer' | 'validity'> & {
+    readonly maxFee: { readonly asset: string; readonly amount: string } | null;
+  };
   /** Of exactly what is signed (spec/signer.md §4). */
   readonly bytesDigest: Uint8Array;
+  readonly account: Pick<KeyUse, 'walletId' | 'derivationPath' | 'addressFormat'>;
+  /** Whether an amount of a limit is taken up by it. */
+  readonly takesUp: boolean;
   /** What this source said of it last. */
   readonly stated: { readonly outcome: Outcome; readonly by: string } | null;
 }
@@ -28,7 +33,7 @@ interface OutcomeCell {
 export function unsettledEntries(
   rows: Iterable<EntryRow>,
   through: number,
-  source: string,
+  source: string | undefined,
 ): UnsettledEntry[] {
   const found = new Map<number, UnsettledEntry>();
   const cells = new Map<string, OutcomeCell>();
@@ -39,14 +44,15 @@ export function unsettledEntries(
       if (key.startsWith('outcome/') && value !== undefined)
         cells.set(key, JSON.parse(utf8Decode(value)) as OutcomeCell);
     const { keyUse, effects } = entry;
-    const takesUp = entry.reservations.some(({ asset }) => asset !== 'count');
     if (entry.method !== 'signTransaction' || entry.decision.outcome !== outcomeAllow) continue;
-    if (!takesUp || keyUse === undefined || effects.length === 0) continue;
+    if (keyUse === undefined || effects.length === 0) continue;
     found.set(position, {
       position,
       time: entry.time,
       effects: JSON.parse(utf8Decode(effects)) as UnsettledEntry['effects'],
       bytesDigest: keyUse.bytesDigest,
+      account: keyUse,
+      takesUp: entry.reservations.some(({ asset }) => asset !== 'count'),
       stated: null,
     });
   }
