@@ -114,6 +114,11 @@ describe('a number in a text', () => {
       [...between(6n, 900n), is(text, 'x', '3', '12', '9')],
       becomes('12'),
     ],
+    [
+      'none of the texts that are more than a number',
+      [...between(5n, 900n), is(text, 'x6', '7x', '8')],
+      becomes('8'),
+    ],
     ['none where no text is one', [...between(6n, 900n), is(text, 'x', '3')], 'none'],
     ['none where a text begins as no number does', [...between(6n, 900n), ...starts('x')], 'none'],
     ['what begins as the text does', [...between(41n, 900n), ...starts('5')], becomes('50')],
@@ -255,6 +260,11 @@ describe('what is spent of an asset', () => {
     );
     const { result } = finished([one('outflows')], world);
     assert.equal(result, either(`${outflow(0)}.asset`, 'x/a', 'x/b', 'other-asset-0'));
+    const nameless = { policy: 'deny "d" when effects.spending.exists(s, s.amount > 100);' };
+    assert.equal(
+      finished([one('outflows')], nameless).result,
+      either(`${outflow(0)}.asset`, 'other-asset-0'),
+    );
   });
 
   it('is of one of the assets that are left for what leaves', () => {
@@ -278,6 +288,8 @@ describe('what is spent of an asset', () => {
       world,
     );
     assert.equal(result, either(`${grant(0)}.asset`, 'x/a', 'x/b', 'other-asset-0', 'other-asset-1'));
+    const named = [one('outflows'), one('grants'), is(`${outflow(0)}.asset`, 'x/c')];
+    assert.equal(finished(named, world).result, either(`${grant(0)}.asset`, 'x/a', 'x/b', 'other-asset-0'));
   });
 
   it('is of the asset of the fee too, if there is a fee', () => {
@@ -348,6 +360,14 @@ describe('what is spent of an asset', () => {
       is(`${spent(1)}.asset`, 'x/b'),
     ];
     assert.deepEqual(amounts(found([...exactly, ...other], world)), [5n, 0n]);
+  });
+
+  it('is no more than every integer, however much nothing bounds', () => {
+    const accepting = `${policy} allow "u" when true accepting unbounded("transfer");`;
+    const two = [outflow(0), outflow(1)].map((each) => compare(`${each}.amount`, '==', [infinite]));
+    const goals = [...raised, one('outflows'), is(`${outflow(1)}.asset`, 'x/a'), ...two];
+    assert.equal(finished([...goals, amount('>', 5n)], { policy: accepting }).result, 'found');
+    assert.equal(finished([...goals, amount('<', infinite)], { policy: accepting }).result, 'none');
   });
 
   it('is nothing that is less than what leaves', () => {
@@ -570,6 +590,8 @@ describe('what goes to an address', () => {
       const names = (...of: string[]): Goal[] =>
         [0, 1].map((index) => is(`${element(index)}.${receiver}`, ...of));
       assert.equal(finished([...two, ...names('bob')]).result, 'none');
+      const notEve = [0, 1].map((index) => compare(`${element(index)}.${receiver}`, '!=', ['eve']));
+      assert.equal(finished([...two, ...names('bob', 'eve'), ...notEve]).result, 'none');
       assert.equal(
         finished([...two, ...names('bob', 'eve')]).result,
         `(${element(0)}.${receiver} == bob or ${element(0)}.${receiver} == eve)`,
