@@ -16,6 +16,7 @@ import { FEE, lamports, limited, Scene, signing, SOL, stampKeyOf } from './scene
 const running = withStack();
 
 const TOKEN_PROGRAM = new PublicKey('TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA');
+const TOKEN_2022_PROGRAM = new PublicKey('TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb');
 const ASSOCIATED_TOKEN_PROGRAM = new PublicKey('ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL');
 const WRAPPED_SOL = new PublicKey('So11111111111111111111111111111111111111112');
 
@@ -271,6 +272,44 @@ test('L18: wrapping SOL into the own token account spends the fee only; closing 
   // A policy that does not leave out what is its own counts it.
   await scene.change('agent', limited(own(false)));
   assert.equal((await runs(...wraps(tokens(us)))).body?.code, 'spending-limit-exceeded');
+});
+
+test('L18: what a mint of Token-2022 may keep of a transfer to ourselves counts, all of it or the fee that is stated', async () => {
+  const scene = await Scene.of(running);
+  const mint = Keypair.generate().publicKey;
+  const limit = { ...ofAsset(`solana/token:${mint.toBase58()}`, 100), excludeOwn: true };
+  const agent = await scene.user('agent', limited(limit));
+  const us = new PublicKey(scene.address('Solana'));
+  const moves = (program: PublicKey, data: number[]) => {
+    const tokens = PublicKey.findProgramAddressSync(
+      [us.toBuffer(), program.toBuffer(), mint.toBuffer()],
+      ASSOCIATED_TOKEN_PROGRAM,
+    )[0];
+    const transaction = new Transaction({
+      feePayer: us,
+      recentBlockhash: Keypair.generate().publicKey.toBase58(),
+    }).add(
+      new TransactionInstruction({
+        programId: program,
+        data: Buffer.from(data),
+        keys: [Keypair.generate().publicKey, mint, tokens, us].map((pubkey) => ({
+          pubkey,
+          isSigner: pubkey.equals(us),
+          isWritable: true,
+        })),
+      }),
+    );
+    const bytes = transaction.serialize({ requireAllSignatures: false, verifySignatures: false });
+    return scene.signs(agent, bytes, 'solana');
+  };
+  const u64 = (value: number) => [value & 255, value >> 8, 0, 0, 0, 0, 0, 0];
+  const unstated = [12, ...u64(1000), 6];
+  assert.equal((await moves(TOKEN_2022_PROGRAM, unstated)).body?.code, 'spending-limit-exceeded');
+  const stated = (fee: number) => moves(TOKEN_2022_PROGRAM, [26, 1, ...u64(1000), 6, ...u64(fee)]);
+  assert.equal((await stated(101)).body?.code, 'spending-limit-exceeded');
+  assert.equal((await stated(100)).status, 200);
+  // The control: a mint of the first program keeps nothing.
+  assert.equal((await moves(TOKEN_PROGRAM, unstated)).status, 200);
 });
 
 test('L26: a coin has one budget under all of its names', async () => {

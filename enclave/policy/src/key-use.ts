@@ -25,6 +25,7 @@ import { accountKeyOf, withAccountKey } from './account-keys.ts';
 import { type AccountKeyCell, type DerivedAccount, encodeJson, type WalletCell } from './cells.ts';
 import { Draft } from './draft.ts';
 import type { Organization } from './organization.ts';
+import { ownAddressesOf } from './own-addresses.ts';
 import { NeedMade, NeedOwner, type Pending } from './pending.ts';
 import { type Reading, readSigning } from './reading.ts';
 import type { GrantTerms } from './grants.ts';
@@ -248,7 +249,14 @@ export function keyUseOf(
       accountKey = accountKeyInUse(pending, wallet, account) ?? null;
       return accountKey === null ? undefined : accountKeyOf(accountKey, wallet.cell.accounts);
     };
-    const reading = readSigning(request, signingAccount(account), homeOf(wallet, draft), time, keyOf);
+    const reading = readSigning(
+      request,
+      signingAccount(account),
+      homeOf(wallet, draft),
+      time,
+      ownAddressesOf(wallet.cell),
+      keyOf,
+    );
     return {
       keyUse: use(ownerOf(wallet), wallet.walletId, account, signedBytesDigest(reading.inputs)),
       effects: reading.effects,

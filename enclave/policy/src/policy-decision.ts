@@ -19,11 +19,12 @@ import { KmsError } from '@keystead/protocol/errors';
 import { formatUuid } from '@keystead/protocol/ids';
 import type { GrantRules, GrantScope } from '@keystead/protocol/parameters/grant';
 import type { UserPolicy } from '@keystead/protocol/parameters/user';
-import type { PolicyCell, WalletCell } from './cells.ts';
+import type { PolicyCell } from './cells.ts';
 import type { Draft } from './draft.ts';
 import type { GrantTerms } from './grants.ts';
 import type { Use } from './key-use.ts';
 import type { Pending } from './pending.ts';
+import { ownAddressesOf } from './own-addresses.ts';
 import { Places } from './places.ts';
 import { type Reserving, reserve, usageOf } from './usage.ts';
 
@@ -419,16 +420,6 @@ function limitExtra(exceeded: NonNullable<PolicyDecision['exceeded']>): object {
 }
 
 const noAddresses: ReadonlySet<string> = new Set();
-const addressSets = new WeakMap<WalletCell, ReadonlySet<string>>();
-
-function addressesOf(cell: WalletCell): ReadonlySet<string> {
-  const known = addressSets.get(cell);
-  if (known !== undefined) return known;
-  const addresses = new Set(cell.accounts.map(({ address }) => address));
-  addressSets.set(cell, addresses);
-  return addresses;
-}
-
 const authenticatorIds = new WeakMap<AuthenticatorLeaf, string>();
 
 function authenticatorIdOf({ authenticator }: Caller): string {
@@ -491,7 +482,7 @@ export function policyRequestOf(
       derivationPaths: typeof paths === 'string' ? [paths] : paths,
       address: use?.account?.address ?? null,
       addressFormat: (use?.account?.addressFormat ?? null) as AddressFormat | null,
-      ownAddresses: wallet === null ? noAddresses : addressesOf(wallet.cell),
+      ownAddresses: wallet === null ? noAddresses : ownAddressesOf(wallet.cell),
     },
     effects: use?.effects ?? null,
   };

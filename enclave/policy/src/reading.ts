@@ -23,14 +23,15 @@ export interface Reading {
 const maximumReadings = 3;
 
 /**
- * Reads a request. `home` is the organization that owns the wallet; `accountKey` is asked for only when the bytes pay
- * somebody. Throws KmsError as `signingRequest`, NeedRows, and what `accountKey` throws.
+ * Reads a request. `home` is the organization that owns the wallet, whose addresses `ownAddresses` are; `accountKey` is
+ * asked for only when the bytes pay somebody. Throws KmsError as `signingRequest`, NeedRows, and what `accountKey` throws.
  */
 export function readSigning(
   request: SigningRequestOf,
   account: SigningAccount,
   home: Draft,
   time: number,
+  ownAddresses: ReadonlySet<string>,
   accountKey: () => AccountKey | undefined,
 ): Reading {
   const { inputs, effects: bare } = signingRequest(request, account);
@@ -39,11 +40,14 @@ export function readSigning(
   const facts = new Facts(home, time);
   const context = (): ParseContext => ({
     ...facts.context,
+    ...(bare.chain === 'solana' ? { ownAddresses } : {}),
     ...(key === undefined ? {} : { accountKey: key }),
   });
   const readAgain = (added: PolicyContext): Effects =>
     signingRequest(request, account, { ...context(), ...added }).effects ?? unread();
-  let effects = key === undefined ? bare : readAgain({});
+  // What goes to another address of the wallet may be named otherwise.
+  const staysOwn = bare.outflows.some(({ to }) => to !== null && ownAddresses.has(to));
+  let effects = key === undefined && !(bare.chain === 'solana' && staysOwn) ? bare : readAgain({});
   for (let readings = 0; readings < maximumReadings && facts.learn(effects); readings += 1)
     effects = readAgain({});
   return { inputs, bare, effects, under: readAgain };

@@ -65,6 +65,11 @@ export interface ParseContext {
   /** Solana: owners whose associated token accounts are recognised as recipients; at most 64 are looked at. */
   readonly knownOwners?: readonly string[];
   /**
+   * Solana: the wallet's addresses beside the account's. A mint of Token-2022 may keep a part of what moves to them, so
+   * that a transfer without a stated fee goes to the token account by name, and not to its owner.
+   */
+  readonly ownAddresses?: ReadonlySet<string>;
+  /**
    * Sui: types of objects by address, in Move's notation with addresses in full. An object keeps its type for ever.
    */
   readonly objectTypes?: ReadonlyMap<string, string>;

@@ -1,5 +1,5 @@
 import { DataReader, type EffectsCollector, type Instruction } from './instruction.ts';
-import { SOL, TOKEN_2022_PROGRAM, TOKEN_PROGRAM } from './programs.ts';
+import { SOL, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, tokenAsset } from './programs.ts';
 
 /** Rent exemption of a token account of 165 bytes: (128 + 165) × 6,960 lamports. */
 const TOKEN_ACCOUNT_RENT = 2_039_280n;
@@ -60,7 +60,8 @@ export function readAssociatedToken(instruction: Instruction, effects: EffectsCo
 
 /**
  * Tokens of an account whose owner is another associated account go to the wallet's own associated account, and the
- * rent to the wallet. Where our wallet's account is named and derives, nothing leaves.
+ * rent to the wallet. Where our wallet's account is named and derives, nothing leaves, but for what a mint of Token-2022
+ * may keep of the tokens, however many they are.
  */
 function readRecoverNested(instruction: Instruction, effects: EffectsCollector, reader: DataReader): void {
   const details: Record<string, string> = { discriminator: '2' };
@@ -78,6 +79,16 @@ function readRecoverNested(instruction: Instruction, effects: EffectsCollector, 
           `${instruction.field}.accounts[2]`,
           'the account is not the one that wallet, token program and mint derive',
         );
+      }
+      if (program === TOKEN_2022_PROGRAM) {
+        const from = accounts[0]!.label;
+        effects.outflows.push({
+          asset: tokenAsset(mint),
+          amount: 'unbounded',
+          from,
+          to: null,
+          kind: 'other',
+        });
       }
     }
   }

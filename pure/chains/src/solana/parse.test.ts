@@ -526,7 +526,19 @@ describe('Token programs', () => {
     const fee = [26, 1, ...u64(8n), 6, ...u64(1n)];
     const accounts = [OUR_TOKENS, MINT, THEIR_TOKENS, US.publicKey] as const;
     const effects = parse([instruction(TOKEN_2022, fee, ...accounts)]);
-    assert.deepEqual([effects.outflows[0]!.amount, kinds(effects)], [8n, []]);
+    const amounts = ({ outflows }: ReturnType<typeof parse>) =>
+      outflows.map(({ amount, to }) => [amount, to]);
+    assert.deepEqual(amounts(effects), [
+      [7n, THEIR_TOKENS.toBase58()],
+      [1n, null],
+    ]);
+    assert.deepEqual(kinds(effects), []);
+    // A fee above the amount makes the transfer fail: nothing more than the amount leaves.
+    const dear = parse([instruction(TOKEN_2022, [26, 1, ...u64(8n), 6, ...u64(9n)], ...accounts)]);
+    assert.deepEqual(amounts(dear), [
+      [0n, THEIR_TOKENS.toBase58()],
+      [8n, null],
+    ]);
     const hooked = parse([instruction(TOKEN_2022, [12, ...u64(8n), 6], ...accounts, UNKNOWN)]);
     assert.deepEqual(kinds(hooked), ['transfer-hook']);
     assert.deepEqual(kinds(parse([instruction(TOKEN, fee, ...accounts)])), ['unknown-instruction']);

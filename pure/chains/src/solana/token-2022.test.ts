@@ -188,6 +188,39 @@ describe('Token-2022', () => {
     assert.deepEqual(set(3, TOKEN).unresolved, []);
   });
 
+  test('what goes to the wallet’s own is named by its token account, unless the bytes state what the mint keeps', () => {
+    const to = (owner: PublicKey, program: string, data: number[]) => {
+      const tokens = associatedTokenAddress(owner.toBase58(), MINT.toBase58(), program);
+      const effects = parse(
+        [
+          instruction(new PublicKey(program), data, key(70), MINT, new PublicKey(tokens), US),
+          SystemProgram.transfer({ fromPubkey: US, toPubkey: US, lamports: 1 }),
+        ],
+        {
+          knownOwners: [PROGRAM.toBase58(), key(90).toBase58()],
+          ownAddresses: new Set([PROGRAM.toBase58()]),
+        },
+      );
+      const names = effects.outflows
+        .slice(0, -1)
+        .map((each) => [
+          each.amount,
+          each.to === tokens ? 'tokens' : each.to === owner.toBase58() ? 'owner' : each.to,
+        ]);
+      return names;
+    };
+    const plain = [12, ...u64(8n), 6];
+    for (const own of [US, PROGRAM]) {
+      assert.deepEqual(to(own, TOKEN_2022_PROGRAM, plain), [[8n, 'tokens']]);
+      assert.deepEqual(to(own, TOKEN_PROGRAM, plain), [[8n, 'owner']]);
+      assert.deepEqual(to(own, TOKEN_2022_PROGRAM, [26, 1, ...u64(8n), 6, ...u64(3n)]), [
+        [5n, 'owner'],
+        [3n, null],
+      ]);
+    }
+    assert.deepEqual(to(key(90), TOKEN_2022_PROGRAM, plain), [[8n, 'owner']]);
+  });
+
   test('accounts after a multisignature owner that do not sign serve a hook', () => {
     const data = [12, ...u64(8n), 6];
     const accounts = [key(70), MINT, key(71), key(72), THEM, US];
@@ -212,6 +245,19 @@ describe('the associated token program', () => {
       ]);
     assert.deepEqual([recover(own(MINT)).unresolved, recover(own(MINT)).outflows], [[], []]);
     assert.equal(recover(key(73)).unresolved[0]!.kind, 'derived-address-mismatch');
+  });
+
+  test('bounds nothing of nested tokens of Token-2022, of which the mint may keep any part', () => {
+    const destination = new PublicKey(
+      associatedTokenAddress(US.toBase58(), MINT.toBase58(), TOKEN_2022_PROGRAM),
+    );
+    const { outflows, unresolved } = parse([
+      instruction(associatedProgram, [2], key(70), MINT, destination, own(key(71)), key(71), US, TOKEN_2022),
+    ]);
+    assert.deepEqual(
+      [outflows.map((each) => [each.asset, each.amount]), unresolved],
+      [[[asset, 'unbounded']], []],
+    );
   });
 });
 

@@ -211,6 +211,11 @@ function recipientOf(
   return account === null ? null : (effects.ownerOf(account, mint, instruction.program) ?? account);
 }
 
+/** Whether what goes to an owner would be taken for kept. */
+function isOwn(owner: string | null, { ours, context }: EffectsCollector): boolean {
+  return owner !== null && (owner === ours || context.ownAddresses?.has(owner) === true);
+}
+
 function assetOf(mint: string | null): string {
   return mint === null ? UNKNOWN_TOKEN : tokenAsset(mint);
 }
@@ -240,15 +245,17 @@ function readTransfer(
   if (fee !== null) more.fee = String(fee);
   if (ours) {
     const mint = mintOf(instruction, effects, checked ? 1 : null, [0, destination]);
-    const to = recipientOf(instruction, effects, destination, mint);
-    if (to !== null) more.owner = to;
-    effects.outflows.push({
-      asset: assetOf(mint),
-      amount,
-      from: label(instruction, 0),
-      to,
-      kind: 'transfer',
-    });
+    const owner = recipientOf(instruction, effects, destination, mint);
+    if (owner !== null) more.owner = owner;
+    const asset = assetOf(mint);
+    const from = label(instruction, 0);
+    const kept = fee === null ? 0n : fee < amount ? fee : amount;
+    const to =
+      fee === null && instruction.program === TOKEN_2022_PROGRAM && isOwn(owner, effects)
+        ? effects.resolve(instruction, destination)
+        : owner;
+    effects.outflows.push({ asset, amount: amount - kept, from, to, kind: 'transfer' });
+    if (kept > 0n) effects.outflows.push({ asset, amount: kept, from, to: null, kind: 'other' });
     // Accounts after a single owner, and accounts that do not sign after a multisignature owner, can only serve a
     // transfer hook, a program of the mint's choice.
     const single = instruction.accounts[authority]!.signer;
