@@ -1,6 +1,6 @@
 /**
  * Generated EVM transactions of two own accounts: coins, tokens, collectibles, allowances, multicalls that are what they say
- * and contracts that only have the same functions. A small world beside the decoder carries out what was meant, with every
+ * and contracts that only have the same functions, user operations of a contract account, permits. A small world beside the decoder carries out what was meant, with every
  * contract that may cheat cheating; of the transactions of one nonce any one lands.
  */
 import assert from 'node:assert/strict';
@@ -10,11 +10,12 @@ import type { Effects } from '@keystead/chains/effects';
 import { address, parseAddress } from '@keystead/chains/ethereum/address';
 import { parseTransaction } from '@keystead/chains/ethereum/parse';
 import { encodeUnsignedTransaction } from '@keystead/chains/ethereum/transaction';
+import { hashTypedData } from '@keystead/chains/ethereum/typed-data';
 import { hexDecode } from '@keystead/crypto/hex';
 import { publicKey } from '@keystead/crypto/secp256k1';
 import { placesOf } from '@keystead/policy/exclusive';
 import { Random } from '@keystead/policy/testing/generate';
-import { Interface } from 'ethers';
+import { type FunctionFragment, Interface } from 'ethers';
 import { Counting } from './counting.ts';
 
 const functions = new Interface([
@@ -26,10 +27,19 @@ const functions = new Interface([
   'function deposit()',
   'function multicall(bytes[] data)',
   'function aggregate3Value((address target,bool allowFailure,uint256 value,bytes callData)[] calls)',
+  'function execute(address target,uint256 value,bytes data)',
+  'function handleOps((address sender,uint256 nonce,bytes initCode,bytes callData,bytes32 accountGasLimits,uint256 preVerificationGas,bytes32 gasFees,bytes paymasterAndData,bytes signature)[] operations,address beneficiary)',
+  'function approve(address token,address spender,uint160 amount,uint48 expiration)',
+  'function transferFrom(address from,address to,uint160 amount,address token)',
+  'function withdrawTo(address account,uint256 amount)',
   'function execTransaction(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice,address gasToken,address refundReceiver,bytes signatures)',
 ]);
-const encode = (name: string, ...values: readonly unknown[]): string =>
-  functions.encodeFunctionData(name, values);
+const encode = (name: string, ...values: readonly unknown[]): string => {
+  const meant = name.includes('(')
+    ? name
+    : functions.fragments.find((each) => (each as FunctionFragment).name === name)!.format();
+  return functions.encodeFunctionData(meant, values);
+};
 
 const accounts = [1, 2].map((fill): SigningAccount => {
   const key = publicKey(new Uint8Array(32).fill(fill));
@@ -51,6 +61,10 @@ const collection = '0x4444444444444444444444444444444444444444';
 /** Has every function, and keeps what it gets. */
 const cheat = '0x5555555555555555555555555555555555555555';
 const multicall3 = '0xcA11bde05977b3631167028862bE2a173976CA11';
+const permit2 = '0x000000000022D473030F116dDEE9F6B43aC78BA3';
+const entryPoint = '0x4337084D9E255Ff0702461CF8895CE9E3b5Ff108';
+/** A contract account whose owner is our key; what leaves it is lost like what leaves the key's own address. */
+const account4337 = '0x6666666666666666666666666666666666666666';
 const networks = [1n, 10n, 1337n];
 const COINS = networks.map((chainId) => `eip155:${chainId}/slip44:60`);
 const NOTHING = '0x';
@@ -59,10 +73,9 @@ const NOTHING = '0x';
 interface Sent {
   readonly account: SigningAccount;
   readonly chainId: bigint;
-  readonly nonce: bigint;
-  readonly to: string;
-  readonly value: bigint;
-  readonly data: string;
+  /** Of these at most one lands; null where nothing excludes it. */
+  readonly nonce: bigint | null;
+  readonly effects: Effects;
   readonly losses: ReadonlyMap<string, bigint>;
   readonly received: ReadonlyMap<string, bigint>;
 }
@@ -218,6 +231,150 @@ function plain(random: Random): Meant {
   return { to, value, data: NOTHING, happens: (world) => world.pay(world.coin, to, value) };
 }
 
+/** Half the value of a call of our contract account, which may come back to one of ours. */
+function accountCall(random: Random): Omit<Meant, 'to' | 'value'> {
+  if (random.chance(50)) {
+    const inner = tokenCall(random, account4337);
+    return { data: encode('execute', token, 0n, inner.data), happens: inner.happens };
+  }
+  const to = random.pick([thief, first, cheat]);
+  const value = BigInt(random.below(80));
+  return {
+    data: encode('execute', to, value, NOTHING),
+    happens: (world) => world.pay(world.coin, to, value),
+  };
+}
+
+const word = (high: bigint, low: bigint): string =>
+  `0x${high.toString(16).padStart(32, '0')}${low.toString(16).padStart(32, '0')}`;
+
+interface Operation {
+  /** Fields as they are signed, in order, with what EIP-712 calls them. */
+  readonly message: Readonly<Record<string, string>>;
+  readonly cost: bigint;
+  readonly happens: (world: World) => void;
+}
+
+/** Verification, call and preparation use all that they may, at the highest price. */
+function operation(random: Random): Operation {
+  const gas = Array.from({ length: 3 }, () => BigInt(random.below(500)));
+  const price = BigInt(random.below(9));
+  const { data, happens } = accountCall(random);
+  return {
+    message: {
+      sender: account4337,
+      nonce: '0',
+      initCode: NOTHING,
+      callData: data,
+      accountGasLimits: word(gas[0]!, gas[1]!),
+      preVerificationGas: String(gas[2]!),
+      gasFees: word(0n, price),
+      paymasterAndData: NOTHING,
+    },
+    cost: gas.reduce((sum, each) => sum + each, 0n) * price,
+    happens,
+  };
+}
+
+/** Operations of our contract account, handed in by one of our addresses. */
+function handedIn(random: Random): Meant {
+  const operations = Array.from({ length: 1 + random.below(2) }, () => operation(random));
+  const beneficiary = random.pick([thief, first, second]);
+  return {
+    to: entryPoint,
+    value: 0n,
+    data: encode(
+      'handleOps',
+      operations.map(({ message }) => [...Object.values(message), NOTHING]),
+      beneficiary,
+    ),
+    happens: (world) => {
+      for (const each of operations) {
+        world.pay(world.coin, beneficiary, each.cost);
+        each.happens(world);
+      }
+    },
+  };
+}
+
+/** Allowances and transfers through Permit2, and a token that wraps another. */
+function throughPermit2(random: Random, sender: string): Meant {
+  const to = random.pick([thief, first, second]);
+  const amount = BigInt(random.below(50));
+  switch (random.below(3)) {
+    case 0:
+      return {
+        to: permit2,
+        value: 0n,
+        data: encode('approve(address,address,uint160,uint48)', token, to, amount, 99n),
+        happens: (world) => world.pay(erc20(world), to, amount),
+      };
+    case 1:
+      return {
+        to: permit2,
+        value: 0n,
+        data: encode('transferFrom(address,address,uint160,address)', sender, to, amount, token),
+        happens: (world) => world.pay(erc20(world), to, amount),
+      };
+    default:
+      return {
+        to: token,
+        value: 0n,
+        data: encode('withdrawTo', to, amount),
+        happens: (world) => world.pay(erc20(world), to, amount),
+      };
+  }
+}
+
+const fieldsOf = (text: string) =>
+  text.split(',').map((field) => {
+    const [type, name] = field.split(' ') as [string, string];
+    return { name, type };
+  });
+const OPERATION_FIELDS = fieldsOf(
+  'address sender,uint256 nonce,bytes initCode,bytes callData,bytes32 accountGasLimits,uint256 preVerificationGas,bytes32 gasFees,bytes paymasterAndData',
+);
+const PERMIT_FIELDS = fieldsOf('address owner,address spender,uint256 value,uint256 nonce,uint256 deadline');
+
+/** Typed data that somebody else submits: an operation of our contract account, or a permit. */
+function signedFor(random: Random, account: SigningAccount, chainId: bigint): Sent {
+  const world = new World(chainId);
+  const sign = (
+    primaryType: string,
+    fields: typeof PERMIT_FIELDS,
+    verifyingContract: string,
+    message: object,
+  ) =>
+    hashTypedData(
+      {
+        types: { [primaryType]: fields },
+        primaryType,
+        domain: { name: 'x', chainId: String(chainId), verifyingContract },
+        message: { ...message },
+      },
+      account.address,
+    ).effects;
+  const done = (effects: Effects): Sent => ({
+    account,
+    chainId,
+    nonce: null,
+    effects,
+    losses: world.losses,
+    received: world.received,
+  });
+  if (random.chance(50)) {
+    const { message, cost, happens } = operation(random);
+    world.pay(world.coin, '', cost);
+    happens(world);
+    return done(sign('PackedUserOperation', OPERATION_FIELDS, entryPoint, message));
+  }
+  const spender = random.pick([thief, first]);
+  const value = BigInt(random.below(50));
+  world.pay(erc20(world), spender, value);
+  const message = { owner: account.address, spender, value: String(value), nonce: '0', deadline: '99' };
+  return done(sign('Permit', PERMIT_FIELDS, token, message));
+}
+
 const GAS = 100_000n;
 const GAS_PRICE = 2n;
 
@@ -225,6 +382,7 @@ function sentBy(random: Random): Sent {
   const account = random.pick(accounts);
   const sender = account.address;
   const chainId = random.pick(networks);
+  if (random.chance(20)) return signedFor(random, account, chainId);
   const { happens, ...call } = random.pick([
     () => plain(random),
     () => tokenCall(random, sender),
@@ -232,16 +390,24 @@ function sentBy(random: Random): Sent {
     () => multicallWithValue(random, chainId),
     () => cheated(random),
     () => batched(random, sender),
+    () => handedIn(random),
+    () => throughPermit2(random, sender),
   ])();
   const world = new World(chainId);
   // Whether it succeeds or not, the gas may cost so much.
   world.pay(world.coin, '', GAS * GAS_PRICE);
   happens(world);
   const nonce = BigInt(random.below(3));
-  return { account, chainId, nonce, ...call, losses: world.losses, received: world.received };
+  const effects = effectsOf(account, chainId, nonce, call);
+  return { account, chainId, nonce, effects, losses: world.losses, received: world.received };
 }
 
-function effectsOf({ account, chainId, nonce, to, value, data }: Sent): Effects {
+function effectsOf(
+  account: SigningAccount,
+  chainId: bigint,
+  nonce: bigint,
+  { to, value, data }: Omit<Meant, 'happens'>,
+): Effects {
   const bytes = encodeUnsignedTransaction({
     version: 'eip1559',
     chainId,
@@ -261,8 +427,8 @@ function effectsOf({ account, chainId, nonce, to, value, data }: Sent): Effects 
 /** The most that lands: of each chain, account and nonce the one that takes most. */
 function mostOf(sent: readonly Sent[], of: (each: Sent) => bigint): bigint {
   const most = new Map<string, bigint>();
-  for (const each of sent) {
-    const place = `${each.chainId} ${each.account.address} ${each.nonce}`;
+  for (const [index, each] of sent.entries()) {
+    const place = `${each.chainId} ${each.account.address} ${each.nonce ?? `signed ${index}`}`;
     const amount = of(each);
     if (amount > (most.get(place) ?? 0n)) most.set(place, amount);
   }
@@ -277,7 +443,11 @@ function uncounted(
   const random = new Random(seed);
   const sent = Array.from({ length: 1 + random.below(8) }, () => sentBy(random));
   const counting = new Counting(places, COINS);
-  for (const each of sent) counting.sign(rule(effectsOf(each)), { walletId: 'one', ownAddresses: own });
+  for (const { effects } of sent) {
+    // Nothing of this needs a rule of its own, or the limits would not be all that stands before it.
+    assert.deepEqual([effects.unresolved, effects.takeovers], [[], []]);
+    counting.sign(rule(effects), { walletId: 'one', ownAddresses: own });
+  }
   for (const asset of new Set(sent.flatMap(({ losses }) => [...losses.keys()]))) {
     const loss = mostOf(sent, ({ losses }) => losses.get(asset) ?? 0n);
     if (loss > counting.asset(asset)) return asset;
@@ -335,4 +505,25 @@ test('the same search finds the loss when a nonce is one place on all chains, or
   const ofAllAccounts: typeof placesOf = ({ network, validity }) => [`${network} ${validity.key}`];
   for (const places of [onAllChains, ofAllAccounts])
     assert.match(firstLeak((effects) => effects, places) ?? '', /^seed/);
+});
+
+test('the same search finds the loss when the gas of user operations is nobody’s', () => {
+  const ofNobody = (effects: Effects): Effects => ({
+    ...effects,
+    maxFee: effects.version === 'typed-data' ? null : effects.maxFee,
+    outflows: effects.calls.some(({ name }) => name === 'erc4337.handleOps')
+      ? effects.outflows.filter(({ kind }) => kind !== 'other')
+      : effects.outflows,
+  });
+  assert.match(firstLeak(ofNobody) ?? '', /^seed/);
+});
+
+test('the same search finds the loss when withdrawTo of any contract is that of an entry point', () => {
+  const asEntryPoint = (effects: Effects): Effects => ({
+    ...effects,
+    outflows: effects.calls.some(({ name }) => name === 'erc4337.withdrawTo')
+      ? effects.outflows.slice(0, 1)
+      : effects.outflows,
+  });
+  assert.match(firstLeak(asEntryPoint) ?? '', /erc20/);
 });
