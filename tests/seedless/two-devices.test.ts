@@ -177,6 +177,39 @@ describe('two devices of one account', () => {
     assert.equal(await outcomeOf(alone), 'self-test-failed');
   });
 
+  test('a registration that comes to a realm after its generation was cleaned up is refused there: nobody would know of it', async () => {
+    const world = await InProcess.start();
+    const deviceStore = memoryDeviceStore();
+    await world.device(openWay, { deviceStore }).create({ backupName, pin: '180361' });
+    const held: (() => Promise<unknown>)[] = [];
+    let registering = 0;
+    // All requests of the registration but the first three, of which each asks whether a realm serves, are on their way for long.
+    const isHeld: Way = async (sent, deliver) => {
+      if (sent.to === 'realm' && (registering += 1) > 3) {
+        held.push(deliver);
+        throw new TypeError('connection lost');
+      }
+      return deliver();
+    };
+    const phone = world.device(isHeld, { deviceStore });
+    await outcomeOf(phone.resetPin({ backupName, newPin: '472936' }));
+    const registrations = () =>
+      world.realmEvents.filter(({ event }) => event === 'registered').length -
+      world.realmEvents.filter(({ event }) => event === 'deleted').length;
+    assert.equal(registrations(), 3);
+    await world.device().cleanUp({ backupName });
+    world.pass(1000);
+    assert.ok(held.length >= 3);
+    for (const arrive of held) await arrive();
+    assert.equal(registrations(), 3, 'those of the generation in use');
+    await phraseBehind(world, '180361');
+    // The control: without the clean-up they are taken.
+    held.length = registering = 0;
+    await outcomeOf(phone.resetPin({ backupName, newPin: '472936' }));
+    for (const arrive of held) await arrive();
+    assert.equal(registrations(), 6);
+  });
+
   test('a PIN that another device has replaced does not become the PIN again: this device is told so, and a recovery brings it up to date', async () => {
     const world = await InProcess.start();
     const [phone, tablet] = [world.device(), world.device()];

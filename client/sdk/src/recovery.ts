@@ -88,6 +88,12 @@ export interface RecoveryClient {
   guessesRemaining(options?: CallOptions): Promise<GuessesRemaining>;
 }
 
+/** Refusals of a registration with which a realm keeps what it has. */
+const changesNothing: ReadonlySet<string> = new Set([
+  'guesses-refused',
+  'registration-exists',
+  'registration-deleted',
+]);
 const defaultGuesses = 7;
 const defaultTimeout = 10_000;
 const random = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
@@ -158,8 +164,7 @@ export function createRecoveryClient(options: RecoveryClientOptions): RecoveryCl
       const cause = mostTelling(made.errors);
       // Nothing was replaced when every realm refused.
       const isUntouched =
-        made.answers.length === 0 &&
-        made.errors.every(({ code }) => code === 'guesses-refused' || code === 'registration-exists');
+        made.answers.length === 0 && made.errors.every(({ code }) => changesNothing.has(code));
       throw isUntouched
         ? cause
         : new RecoveryError('registration-incomplete', { detail: cause.message, cause });

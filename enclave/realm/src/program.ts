@@ -31,6 +31,7 @@ import {
   sealedAnswer,
   transportSeal,
 } from './caller.ts';
+import { Deletions } from './deletions.ts';
 import type { DeviceStamp } from './device-stamp.ts';
 import { assertUsable, evaluate } from './evaluate.ts';
 import { NoiseSessions, noiseKey, sessionSeconds } from './noise-sessions.ts';
@@ -120,6 +121,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
   readonly #rows: RecordRows;
   readonly #sessions: NoiseSessions;
   readonly #rates = new RateLimits();
+  readonly #deletions: Deletions;
   readonly #records = new Map<string, ActiveRecord>();
   readonly #counts = new Map<string, number>();
   #settings: RealmSettings;
@@ -131,6 +133,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
   constructor(context: RealmContext, heads: HeadsPort) {
     this.#context = context;
     this.#settings = context.settings;
+    this.#deletions = new Deletions(context.clock());
     this.#heads = new RowHeads(
       { name: 'realm', event: TenantEvent, maximumRowBytes: maximumRealmRowBytes },
       { seed: context.seed, id: context.realmId },
@@ -350,6 +353,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
 
   #apply({ id, caller, request, stamp, bearer, tenant, userId, record }: Pending): void {
     const now = this.#context.clock();
+    const key = bytesName(record.name);
     const {
       state,
       changed,
@@ -361,8 +365,13 @@ export class Realm implements Program<ToRealm, FromRealm> {
       stamp,
       confirmedKey: bearer.confirmedKey,
       registersOnce: bearer.scope === 'register',
+      barred: this.#deletions.bars(key, bearer.issued),
       needsDeviceStamps: tenant.needsDeviceStamps,
     });
+    if (request.type === 'Delete' && bearer.scope === 'delete' && reply.type === 'response') {
+      const issued = bearer.issued === 0 ? now / 1000 : bearer.issued;
+      this.#deletions.note(key, { issued, lifetime: tenant.tokenSeconds, now });
+    }
     const answer = () => {
       this.#answer(id, this.#finish(caller, request.type, reply));
       record.pending -= 1;
@@ -376,7 +385,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
     }
     record.state = state;
     record.batch = this.#batch;
-    this.#batch.changed.set(bytesName(record.name), record);
+    this.#batch.changed.set(key, record);
     this.#batch.answers.push(answer);
     for (const { event, guesses, guessCount } of events) {
       this.#batch.events.push({ tenant: tenant.name, userId, event, guesses, guessCount, time: now });
@@ -403,6 +412,12 @@ export class Realm implements Program<ToRealm, FromRealm> {
         return caller.refuse({ type: 'final', code: 'guesses-out-of-bounds', request: type });
       case 'registered':
         return caller.refuse({ type: 'final', code: 'registration-exists', request: type });
+      case 'barred':
+        return caller.refuse(
+          reply.code === 'registration-deleted'
+            ? { type: 'final', code: reply.code, request: type }
+            : { type: 'unauthorized', code: reply.code },
+        );
       case 'unstamped':
         return caller.refuse(
           reply.code === 'device-stamp-needed'

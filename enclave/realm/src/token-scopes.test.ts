@@ -4,6 +4,7 @@ import { base64urlEncode } from '@keystead/crypto/base64url';
 import * as ed25519 from '@keystead/crypto/ed25519';
 import { noChallenge, stampedBytes } from '@keystead/juicebox/device-stamp';
 import { encodeRequest, encodeStamped, type SecretsRequest } from '@keystead/juicebox/messages';
+import { Deletions } from './deletions.ts';
 import { guessOf, randomBytes, register2, registrationFor } from '../testing/registrations.ts';
 import { type RunningRealm, RealmWorld } from '../testing/realm-world.ts';
 
@@ -43,6 +44,57 @@ describe('a token of the scope register', () => {
     await realm.ask('ada', { type: 'Delete' });
     assert.deepEqual(await ask(realm, token, first), done);
     assert.deepEqual(await state(), [registration.version, 0]);
+  });
+
+  test('registers nothing any more once a token of the scope delete has deleted, also where nothing was there, and after a restart nothing if it is older than that', async () => {
+    const world = new RealmWorld();
+    let realm = world.start();
+    const late = world.token('ada', { scope: 'register' });
+    const body = encodeRequest(register2(registrationFor(world.realmId, '1234', 3)));
+    const deletion = encodeRequest({ type: 'Delete' });
+    const state = async () => (await realm.ask('ada', { type: 'Status' })).outcome;
+    world.now += 1000;
+    assert.deepEqual(await ask(realm, world.token('ada', { scope: 'delete' }), deletion), done);
+    assert.deepEqual(await ask(realm, late, body), [400, 'registration-deleted']);
+    const bob = world.token('bob', { scope: 'register' });
+    assert.deepEqual(await ask(realm, bob, body), done, 'nobody else is meant');
+    world.now += 60_000;
+    realm = world.start();
+    for (const token of [late, world.token('carol', { scope: 'register', nbf: undefined })])
+      assert.deepEqual(await ask(realm, token, body), [401, 'token-before-start']);
+    assert.equal(await state(), 'NotRegistered');
+    // The controls: a token from after both, and one for all requests.
+    const newer = world.token('ada', { scope: 'register' });
+    assert.deepEqual(await ask(realm, newer, body), done);
+    assert.deepEqual(await ask(realm, newer, body), done);
+    await realm.ask('ada', { type: 'Delete' });
+    assert.deepEqual(await ask(realm, world.token('ada'), body), done);
+  });
+});
+
+describe('deletions that a realm remembers', () => {
+  const lifetime = 60;
+  test('end with the tokens that they are for', () => {
+    const deletions = new Deletions(1_000_000);
+    deletions.note('a', { issued: 1000, lifetime, now: 1_000_000 });
+    assert.equal(deletions.bars('a', 1000), 'registration-deleted');
+    assert.equal(deletions.bars('a', 1001), undefined);
+    assert.equal(deletions.bars('b', 1000), undefined);
+    // One that comes late does not take back what a later one says.
+    deletions.note('a', { issued: 990, lifetime, now: 1_000_000 });
+    assert.equal(deletions.bars('a', 1000), 'registration-deleted');
+    deletions.note('b', { issued: 1100, lifetime, now: 1_100_000 });
+    assert.equal(deletions.bars('a', 1000), undefined);
+  });
+
+  test('are bounded: what is given up bars older tokens of everybody', () => {
+    const deletions = new Deletions(0);
+    for (let index = 0; index <= 65_536; index += 1)
+      deletions.note(`${index}`, { issued: index, lifetime: 86_400, now: index * 1000 });
+    assert.equal(deletions.bars('0', 0), 'token-before-start');
+    assert.equal(deletions.bars('somebody', 0), 'token-before-start');
+    assert.equal(deletions.bars('somebody', 1), undefined);
+    assert.equal(deletions.bars('1', 1), 'registration-deleted');
   });
 });
 

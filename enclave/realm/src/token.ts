@@ -23,6 +23,8 @@ export interface Bearer {
   readonly tenant: Tenant;
   readonly user: string;
   readonly scope: UserScope | 'audit';
+  /** When the token was issued, by its own word: `iat`, else `nbf`, else 0; seconds since 1970. */
+  readonly issued: number;
   /** The device key that the token confirms (RFC 7800): whoever bears it has to stamp with that. */
   readonly confirmedKey?: Uint8Array;
 }
@@ -35,7 +37,8 @@ export interface TokenCircumstances {
 }
 
 const maximumTokenLength = 2048;
-const leewaySeconds = 5;
+/** By how much clocks may differ. */
+export const leewaySeconds = 5;
 const kidPattern = /^([a-zA-Z0-9-]{1,64}):(0|[1-9][0-9]{0,19})$/;
 
 const scopesOf: Readonly<Record<Scope, readonly Bearer['scope'][]>> = {
@@ -95,11 +98,10 @@ export function judgeToken(
   if (found === undefined) return refused('scope');
   const why = expiry(claims, circumstances.now / 1000, tenant.tokenSeconds);
   if (why !== undefined) return refused(why);
-  if (claims.cnf === undefined) return { tenant, user: sub, scope: found };
+  const bearer = { tenant, user: sub, scope: found, issued: (claims.iat ?? claims.nbf ?? 0) as number };
+  if (claims.cnf === undefined) return bearer;
   const confirmedKey = confirmedKeyOf(claims.cnf);
-  return confirmedKey === undefined
-    ? refused('confirmation')
-    : { tenant, user: sub, scope: found, confirmedKey };
+  return confirmedKey === undefined ? refused('confirmation') : { ...bearer, confirmedKey };
 }
 
 /** An Ed25519 key as RFC 7800 §3.2 and RFC 8037 §2 write it; undefined for anything else, also for more. */

@@ -55,7 +55,12 @@ export type Reply =
   | { readonly type: 'outOfBounds' }
   /** Somebody has registered, and the token is for a first registration. */
   | { readonly type: 'registered' }
+  /** It was deleted since the token was issued, as far as the realm can know. */
+  | { readonly type: 'barred'; readonly code: Barred }
   | { readonly type: 'unstamped'; readonly code: StampRefusal };
+
+/** Why a token of the scope `register` registers nothing. */
+export type Barred = 'registration-deleted' | 'token-before-start';
 
 export interface Transition {
   readonly state: RecordState;
@@ -74,6 +79,8 @@ export interface Circumstances {
   readonly confirmedKey?: Uint8Array | undefined;
   /** Whether the token is for a first registration and for no other: its scope is `register`. */
   readonly registersOnce?: boolean;
+  /** Of such a token: why it comes too late. */
+  readonly barred?: Barred | undefined;
   /** Whether the tenant takes no registration without a stamp. */
   readonly needsDeviceStamps?: boolean;
 }
@@ -126,6 +133,8 @@ export function transition(
         return state.type === 'registered' && isSame(state.registration, registration)
           ? same({ type: request.type, outcome: 'Ok' })
           : { state, changed: false, reply: { type: 'registered' } };
+      if (circumstances.registersOnce === true && circumstances.barred !== undefined)
+        return { state, changed: false, reply: { type: 'barred', code: circumstances.barred } };
       const binding =
         stamp === undefined
           ? undefined

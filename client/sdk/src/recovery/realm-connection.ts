@@ -77,6 +77,7 @@ const finalRefusals: Readonly<Record<string, RecoveryErrorCode>> = {
   'guesses-out-of-bounds': 'guesses-refused',
   'registrations-closed': 'registrations-closed',
   'registration-exists': 'registration-exists',
+  'registration-deleted': 'registration-deleted',
   'device-stamp-needed': 'device-stamp-needed',
 };
 

@@ -11,6 +11,8 @@ export const recoveryErrors = {
   'registrations-closed': 'register with other realms: this one is being taken out of service',
   'registration-exists':
     'the token is for a first registration: delete the one that is there, or take a token for all requests',
+  'registration-deleted':
+    'somebody deleted this registration since the token was made: begin again, with another token',
   'device-stamp-needed': 'name a device key: these realms take only registrations that one stamps',
   'pin-not-stretched':
     'see that the page may start the worker of the package and that memory is left, or pass stretch; no guess was spent',

@@ -57,6 +57,7 @@ const order: readonly RecoveryErrorCode[] = [
   'guesses-refused',
   'registrations-closed',
   'registration-exists',
+  'registration-deleted',
   'guess-early',
   'rate-limited',
   'answer-untrusted',
