@@ -308,6 +308,32 @@ describe('the tail', () => {
     ]);
   });
 
+  it('gives the newest rows however long nothing followed them: the store may lack just those', async () => {
+    const engine = new TestEngine();
+    const harness = await Harness.started(engine);
+    const request = engine.founding(root);
+    const organization = engine.organizationOf(request);
+    await harness.advance([engine.change(organization, request)]);
+    engine.now += 10 * 60_000 + 1;
+    const order = engine.order([[engine.plain(organization)]]);
+    harness.give(order);
+    await settled();
+    const { heads } = harness;
+    // Marks, snapshots that could be due, and starts without an end of the store's trouble.
+    for (let start = 0; start < 3; start += 1) {
+      const { snapshotSequence } = heads;
+      const running = await Harness.started(engine, heads);
+      for (let hour = 0; hour < 3; hour += 1) {
+        engine.now += 3_600_000;
+        running.give({ type: 'ping', id: hour });
+        await settled();
+      }
+      assert.deepEqual(await tailOf(engine, heads), order.rows.toReversed());
+      // One snapshot may cover them; before another one, the keeper drops nothing that this one covers.
+      if (start > 0) assert.equal(heads.snapshotSequence, snapshotSequence);
+    }
+  });
+
   it('keeps more rows than a frame or a record has room for, ahead of the record that names the head', async () => {
     const engine = new TestEngine();
     const harness = await Harness.started(engine);

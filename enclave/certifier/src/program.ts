@@ -176,6 +176,8 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   #generationsKept: Promise<boolean> = Promise.resolve(true);
 
   #snapshotting = false;
+  /** Whether a head moved since the snapshot. */
+  #moved = false;
   #snapshotSequence = 0;
   #snapshotTime = 0;
   #snapshotBytes = 0;
@@ -196,7 +198,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
 
   /** Takes over the loaded log, gives the gateway its tail, and makes this start part of history. */
   begin(loaded: Awaited<ReturnType<HeadsPort['load']>>): void {
-    const { history, rows } = restore(loaded, this.#key, this.#context.deploymentId);
+    const { history, rows, moved } = restore(loaded, this.#key, this.#context.deploymentId);
     if (history.roleGeneration > this.#context.roleGeneration)
       throw new HeadsRefused(history.sequence, 'knows newer keys of the roles than the genesis records');
     this.#assertClock(history.mark);
@@ -207,13 +209,14 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     this.#mark = history.mark;
     this.#generations = history.generations;
     this.#snapshotSequence = loaded.snapshotSequence;
+    this.#moved = moved;
     this.#snapshotBytes = loaded.snapshot?.length ?? 0;
     this.#recordBytes = loaded.records.reduce(
       (sum, { sequence, record }) => sum + (sequence > loaded.snapshotSequence ? record.length : 0),
       0,
     );
     this.#snapshotTime = this.#now();
-    this.#signCheckpoint();
+    this.#checkpoint = this.#checkpointOf(history.frontier.size, history.root);
     const behind = history.mark - this.#context.clock();
     if (behind > 0) this.#context.log('clock-behind-mark', { milliseconds: behind });
     this.#context.log('heads-loaded', {
@@ -490,20 +493,31 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     this.#frontier = tree.after;
     this.#mark = body.time;
     this.#recordBytes += sealed.bytes.length;
+    let checkpoint: string | undefined;
+    const signed = () => (checkpoint ??= this.#checkpointOf(tree.after.size, tree.root));
     this.#heads.append(body.sequence, sealed.bytes).then(() => {
-      this.#durable(inFlight, body, sealed.mac, tree);
+      this.#durable(inFlight, body, sealed.mac, tree, signed());
     });
+    // When the record has left: while the keeper writes there is time to sign. Nobody gets to see it before the record is durable.
+    void Promise.resolve().then(signed);
   }
 
-  #durable(inFlight: InFlight, body: RecordBody, mac: Uint8Array, tree: AppendedLeaves): void {
+  #durable(
+    inFlight: InFlight,
+    body: RecordBody,
+    mac: Uint8Array,
+    tree: AppendedLeaves,
+    checkpoint: string,
+  ): void {
     const history = this.#history!;
     this.#inFlight.shift();
     history.apply(body, mac, tree.after);
     this.#appends += 1;
+    this.#moved ||= body.advances.length > 0;
     for (const [name, { record }] of this.#ahead) if (record === inFlight) this.#ahead.delete(name);
     for (const [name, record] of this.#aheadIdentities)
       if (record === inFlight) this.#aheadIdentities.delete(name);
-    this.#signCheckpoint();
+    this.#checkpoint = checkpoint;
     for (const told of inFlight.told) this.#tell(told, tree);
     this.#snapshotWhenDue();
     this.turn();
@@ -583,10 +597,9 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     this.send({ type: 'head', answer: this.#context.seal('certifier-to-policy', 'head-answer', answer) });
   }
 
-  #signCheckpoint(): void {
-    const { frontier, root } = this.#history!;
-    const text = formatCheckpoint({ origin: this.#origin, size: frontier.size, root });
-    this.#checkpoint = `${text}\n${this.#sign(text)}`;
+  #checkpointOf(size: number, root: Uint8Array): string {
+    const text = formatCheckpoint({ origin: this.#origin, size, root });
+    return `${text}\n${this.#sign(text)}`;
   }
 
   #sendTail(rows: readonly Uint8Array[]): void {
@@ -612,8 +625,10 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
       records >= Math.max(snapshotRecords, organizations / 64) ||
       this.#recordBytes >= Math.max(snapshotRecordBytes, 2 * this.#snapshotBytes) ||
       (now - this.#snapshotTime >= snapshotMilliseconds && records >= organizations / 1024);
-    if (this.#snapshotting || !isDue) return;
+    // Each snapshot lets the keeper drop older records. The newest rows may be in the store only later: they stay until more follow.
+    if (this.#snapshotting || !this.#moved || !isDue) return;
     this.#snapshotting = true;
+    this.#moved = false;
     this.#snapshotSequence = history.sequence;
     this.#snapshotTime = now;
     this.#recordBytes = 0;

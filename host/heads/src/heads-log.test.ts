@@ -296,6 +296,21 @@ it('keeps no more bytes of files that a snapshot covers than it is told, however
   open(directory, (again) => assert.deepEqual(sequences(again), [10, 11, 12, 13, 14, 15]));
 });
 
+it('keeps the file that was left last while it is young, however many bytes it has', (context) => {
+  const directory = freshDirectory(context);
+  let now = Date.now();
+  const log = new HeadsLog(directory, { segmentBytes: 1, retainedBytes: 1, retention: 1000, now: () => now });
+  for (let sequence = 1; sequence <= 3; sequence += 1) {
+    log.append(sequence, record(sequence));
+    log.addSnapshotPart(sequence, Buffer.from('state'), true);
+  }
+  assert.deepEqual(sequences(log), [3]);
+  now += 1000;
+  log.addSnapshotPart(3, Buffer.from('state'), true);
+  assert.deepEqual(sequences(log), []);
+  log.close();
+});
+
 it('never drops a file that holds a record above the snapshot', (context) => {
   const directory = freshDirectory(context);
   let now = Date.now();

@@ -169,7 +169,9 @@ export class HeadsLog {
       bytes += older.end;
       const isCovered = older.last <= this.snapshotSequence;
       const isYoung = now - lastWritten(older) < this.#retention;
-      if (isCovered && !(isYoung && bytes <= this.#retainedBytes)) break;
+      // However large it is: the store may still be writing the rows of its last records.
+      const isLast = from === this.#older.length;
+      if (isCovered && !(isYoung && (isLast || bytes <= this.#retainedBytes))) break;
       from -= 1;
     }
     return from;
