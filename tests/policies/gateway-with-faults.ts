@@ -1,6 +1,6 @@
 /**
- * The gateway, with a database of which every third commit fails while the file `faults` lies beside it: because it is
- * locked, full or cannot be written; some after they were made, so that nobody knows.
+ * The gateway, with a database of which two commits of six fail, one after the other, while the file `faults` lies beside it:
+ * because it is locked, full or cannot be written; some after they were made, so that nobody knows.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,10 +15,12 @@ probe.close();
 const { run } = statements;
 const faults = join(process.env.KEYSTEAD_HOME!, 'faults');
 let commits = 0;
+let failed = 0;
 statements.run = function (this: StatementSync, ...values: SQLInputValue[]) {
   if (this.sourceSQL !== 'COMMIT' || !existsSync(faults)) return Reflect.apply(run, this, values);
   commits += 1;
-  const fault = commits % 3 === 0 ? commits / 3 : undefined;
+  // What is committed again at once fails again.
+  const fault = commits % 6 >= 4 ? (failed += 1) : undefined;
   // Every fourth fault comes after the fact.
   const done = fault === undefined || fault % 4 === 0 ? Reflect.apply(run, this, values) : undefined;
   if (fault !== undefined)

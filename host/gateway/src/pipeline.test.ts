@@ -145,7 +145,7 @@ describe('tick', () => {
     assert.equal(policy.messages.filter(({ type }) => type === 'requests').length, 1);
   });
 
-  it('keeps rows before the certifier hears of them, all batches of a turn in one commit', async (context) => {
+  it('sends the orders of a turn and commits their rows in one go; nobody hears of a receipt before', async (context) => {
     const log: string[] = [];
     let release: () => void = () => {};
     const held = new Promise<void>((resolve) => {
@@ -162,18 +162,60 @@ describe('tick', () => {
         },
       }),
     });
-    const { policy, certifier } = running;
-    certifier.react = (message) => log.push(message.type);
+    const { policy, signer, certifier } = running;
+    policy.react = ({ type }) => void (type === 'receipt' && log.push('receipt'));
+    signer.react = ({ type }) => void (type === 'tickets' && log.push('tickets'));
+    certifier.react = (message) => {
+      if (message.type !== 'advance') return;
+      const number = Number(Buffer.from(message.order.bytes.subarray(16)).toString().slice(6));
+      certifier.send(receiptFor(number));
+    };
     policy.sendTogether([batchFor([], randomHash(), 1), batchFor([], randomHash(), 2)]);
+    const first = await certifier.next('advance');
+    await certifier.next('advance');
+    const [kept] = first.rows.map((row) => KeptRow.decode(row));
+    assert.equal(kept?.row === 'entry' && Buffer.from(kept.bytes).toString(), 'entry 1');
     await new Promise((resolve) => setTimeout(resolve, 100));
     assert.deepEqual(log, ['commit of 2']);
     release();
-    const first = await certifier.next('advance');
-    await certifier.next('advance');
-    assert.deepEqual(log, ['commit of 2', 'kept', 'advance', 'advance']);
-    const [kept] = first.rows.map((row) => KeptRow.decode(row));
-    assert.equal(kept?.row === 'entry' && Buffer.from(kept.bytes).toString(), 'entry 1');
+    for (let count = 0; count < 2; count += 1) await signer.next('tickets');
+    for (let count = 0; count < 2; count += 1) await policy.next('receipt');
+    assert.deepEqual(log.slice(0, 2), ['commit of 2', 'kept']);
+    assert.deepEqual(log.slice(2).sort(), ['receipt', 'receipt', 'tickets', 'tickets']);
     assert.equal(Buffer.from((await running.store.entry(organization, 2))!).toString(), 'entry 2');
+  });
+
+  it('keeps rows first that the heads log might not hold, and those beside a question for a head', async (context) => {
+    const log: string[] = [];
+    const running = await runGateway(context, {
+      wrapStore: (store: Store) => ({
+        ...bound(store),
+        commit: async (batches) => {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          await store.commit(batches);
+          log.push('kept');
+        },
+      }),
+    });
+    const { policy, certifier } = running;
+    certifier.react = ({ type }) => void (type === 'advance' && log.push(type));
+    const nodes = Array.from({ length: 17 }, () => ({ hash: randomHash(), bytes: Buffer.alloc(262_144) }));
+    const large = batchFor([], randomHash(), 1);
+    const withoutOrder = { ...batchFor([], randomHash(), 2), advance: undefined, tickets: undefined };
+    for (const together of [
+      [{ ...large, rows: { ...large.rows, nodes } }],
+      [
+        { ...withoutOrder, rows: { ...noRows(), nodes: nodes.slice(0, 1) }, waiting: [] },
+        batchFor([], randomHash(), 3),
+      ],
+      [batchFor([], randomHash(), 4), { type: 'queryHead' as const, query: sealed(boot, 'head') }],
+      [batchFor([], randomHash(), 5)],
+    ]) {
+      policy.sendTogether(together);
+      await certifier.next('advance');
+    }
+    while (log.length < 8) await new Promise(setImmediate);
+    assert.deepEqual(log, ['kept', 'advance', 'kept', 'advance', 'kept', 'advance', 'advance', 'kept']);
   });
 
   it('gives the signer no ticket before the receipt, and then the sealed rows in order', async (context) => {
@@ -542,7 +584,7 @@ describe('order', () => {
   });
 
   for (const role of ['signer', 'certifier'] as const)
-    it(`sends no order whose rows were being committed at the resync after the loss of the ${role}`, async (context) => {
+    it(`sends no order of before the resync after the loss of the ${role}, and answers no head before the rows of one that had left`, async (context) => {
       const store = heldStore();
       const running = await runGateway(context, { wrapStore: (inner) => store.wrap(inner) });
       const { policy } = running;
@@ -561,8 +603,12 @@ describe('order', () => {
       await policy.next('resync');
       store.release();
       policy.sendTogether([query('head'), batchFor([], randomHash(), 3)]);
-      await certifier.next('advance');
-      assert.deepEqual(told(certifier), ['head', 'order 3']);
+      for (;;) {
+        const { order } = await certifier.next('advance');
+        if (Buffer.from(order.bytes.subarray(16)).toString() === 'order 3') break;
+      }
+      const before = role === 'signer' ? ['order 1'] : [];
+      assert.deepEqual(told(certifier), [...before, 'head', 'order 3']);
       assert.equal(Buffer.from((await running.store.entry(organization, 1))!).toString(), 'entry 1');
       assert.equal(await running.store.entry(organization, 2), undefined);
     });
@@ -604,6 +650,9 @@ describe('order', () => {
 });
 
 describe('failure', () => {
+  /** Rows that are committed together with a question for a head are committed before their order leaves. */
+  const besideHead = { type: 'queryHead' as const, query: sealed(boot, 'head') };
+
   it('answers 503 when no answer comes in time, and drops the late one', async (context) => {
     const running = await runGateway(context, { patience: 300 });
     const response = await running.post(compatibility, 'x');
@@ -816,7 +865,54 @@ describe('failure', () => {
     await running.ready();
   });
 
-  it('sends no advance for rows that the store did not keep, and resyncs', async (context) => {
+  it('commits rows whose order has left until the store takes them, and takes no request meanwhile', async (context) => {
+    let full = true;
+    const running = await runGateway(context, {
+      wrapStore: (store: Store) => ({
+        ...bound(store),
+        commit: async (batches) => {
+          if (full) throw new StoreError('store-full', 'no room');
+          await store.commit(batches);
+        },
+      }),
+    });
+    const { policy, signer, certifier } = running;
+    const waiting = running.post(compatibility, 'x');
+    const [item] = (await policy.next('requests')).items;
+    policy.send(batchFor([item!.ref], identityOf('x')));
+    await certifier.next('advance');
+    certifier.send(receiptFor(1));
+    assert.equal((await waiting).status, 503);
+    assert.equal((await fetch(`${running.url}/readyz`)).status, 503);
+    assert.equal((await running.post(compatibility, 'y')).status, 503);
+    assert.ok(!policy.messages.some(({ type }) => type === 'receipt'));
+    assert.ok(!signer.messages.some(({ type }) => type === 'tickets'));
+    full = false;
+    await policy.next('receipt');
+    await signer.next('tickets');
+    assert.equal(Buffer.from((await running.store.entry(organization, 1))!).toString(), 'entry 1');
+    await running.ready();
+    assert.ok(!policy.messages.some(({ type }) => type === 'resync'));
+  });
+
+  it('answers as if nothing had been when the second commit of rows whose order has left succeeds', async (context) => {
+    let failures = 1;
+    const running = await runGateway(context, {
+      wrapStore: (store: Store) => ({
+        ...bound(store),
+        commit: async (batches) => {
+          failures -= 1;
+          if (failures >= 0) throw new StoreError('store-failed', 'no write');
+          await store.commit(batches);
+        },
+      }),
+    });
+    answerAll(running);
+    assert.deepEqual(await (await running.post(compatibility, 'x')).json(), { result: { body: 'x' } });
+    assert.equal((await fetch(`${running.url}/readyz`)).status, 200);
+  });
+
+  it('sends no advance that waits for rows which the store did not keep, and resyncs', async (context) => {
     let full = true;
     const running = await runGateway(context, {
       wrapStore: (store: Store) => ({
@@ -830,7 +926,7 @@ describe('failure', () => {
     const { policy, certifier } = running;
     const waiting = running.post(compatibility, 'x');
     const [item] = (await policy.next('requests')).items;
-    policy.send(batchFor([item!.ref], identityOf('x')));
+    policy.sendTogether([batchFor([item!.ref], identityOf('x')), besideHead]);
     assert.equal((await waiting).status, 503);
     await policy.next('resync');
     assert.equal(certifier.messages.length, 0);
@@ -859,7 +955,7 @@ describe('failure', () => {
     const refOf = (body: string) => items.find((item) => bodyOf(item) === body)!.ref;
     policy.answersPings = false;
     fails = true;
-    policy.send(batchFor([refOf('x')], identityOf('x')));
+    policy.sendTogether([batchFor([refOf('x')], identityOf('x')), besideHead]);
     await policy.next('resync');
     fails = false;
     // Under way when the resync was sent.

@@ -62,6 +62,11 @@ const mostFrameItems = 4096;
 const mostFrameBytes = 12 * 1024 * 1024;
 /** What a request has at most beside its body. */
 const mostHeadBytes = 64 * 1024;
+/** Pause before rows whose order has left are committed again, in milliseconds. */
+const commitRetry = 500;
+/** Rows that may be committed while the certifier judges their orders, of all batches together: it keeps them whole. */
+const mostAheadBytes = 4 * 1024 * 1024;
+const mostAheadRows = 16_384;
 /** What one frame with rows for the heads log carries at most. */
 const mostKeptBytes = 8 * 1024 * 1024;
 const mostKeptRows = 65_536;
@@ -76,11 +81,15 @@ interface Queued {
   readonly message: PolicyBatch | HeadQuestion;
 }
 
-/** A batch that is committed and whose receipt is not there yet. */
-interface Committed {
+type Secrets = { readonly hash: Uint8Array; readonly sealed: Uint8Array }[];
+
+/** A batch whose order has left and whose receipt is not there yet. */
+interface Ordered {
   readonly tickets: Sealed | undefined;
   readonly waiting: PolicyBatch['waiting'];
   readonly at: number;
+  /** The sealed rows that its tickets name, which are read while the certifier works. */
+  secrets: Promise<Secrets> | undefined;
   /** Receipts that the certifier owes for it. */
   owed: number;
 }
@@ -115,7 +124,7 @@ export class Pipeline implements LinkEvents {
   /** In the order of arrival: a question for a head must not pass the batch that moves it. */
   #queue: Queued[] = [];
   #passingOn: Promise<void> | undefined;
-  readonly #committed = new Map<string, Committed>();
+  readonly #ordered = new Map<string, Ordered>();
   /** Work on receipts goes on in the order of their arrival, although rows are read in between. */
   #receipts: Promise<void> = Promise.resolve();
 
@@ -134,6 +143,10 @@ export class Pipeline implements LinkEvents {
   #certifierLink = 0;
   readonly #rewrapper: Rewrapper;
   #storeFailing = false;
+  /** Receipts that came while the rows of orders that had left were being committed: undefined at other times. */
+  #early: Receipt[] | undefined;
+  /** The store does not take the rows of orders that have left, and is asked again and again. */
+  #rowsOwed = false;
   #draining = false;
   #stopped = false;
 
@@ -243,7 +256,9 @@ export class Pipeline implements LinkEvents {
   }
 
   get #isWhole(): boolean {
-    return this.#tailKept && !this.#resyncOwed && this.#orphaned.size === 0 && this.isHealthy;
+    return (
+      this.#tailKept && !this.#resyncOwed && !this.#rowsOwed && this.#orphaned.size === 0 && this.isHealthy
+    );
   }
 
   // Requests
@@ -357,27 +372,94 @@ export class Pipeline implements LinkEvents {
     this.#passingOn ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.#passOn());
   }
 
-  /** Commits in one go what has been read; what arrives meanwhile is the next go. Nothing leaves before it is kept. */
+  /**
+   * Commits in one go what has been read, and sends the orders: where it can be, before the commit, so that store and heads
+   * log write at once (decision 0045). What arrives meanwhile is the next go.
+   */
   async #passOn(): Promise<void> {
     while (this.#queue.length > 0) {
       const taken = this.#queue;
       this.#queue = [];
-      const kept = await this.#keep(
-        taken
-          .filter((queued) => this.#isCurrent(queued))
-          .flatMap(({ message }) => (message.type === 'batch' ? [message] : [])),
-      );
-      for (const queued of taken) {
-        const { message } = queued;
-        const isCurrent = this.#isCurrent(queued);
-        if (message.type === 'queryHead') {
-          if (isCurrent) this.#links.send('certifier', { type: 'queryHead', query: message.query });
-        } else if (isCurrent && kept) this.#orderReceipt(message);
-        else this.#failTickets(message.waiting);
-      }
-      this.#links.flush();
+      if (!(await this.#mayStand(this.#currentOf(taken))))
+        for (const { message } of taken) {
+          if (message.type === 'batch') this.#failTickets(message.waiting);
+        }
+      else if (this.#mayGoAhead(taken)) await this.#passOnAhead(taken);
+      else await this.#passOnKept(taken);
     }
     this.#passingOn = undefined;
+  }
+
+  #currentOf(taken: readonly Queued[]): PolicyBatch[] {
+    return taken.flatMap((queued) =>
+      queued.message.type === 'batch' && this.#isCurrent(queued) ? [queued.message] : [],
+    );
+  }
+
+  /**
+   * Whether the certifier may hear of these batches before their rows are durable. It keeps every row of theirs with the
+   * order then, so that the store gets from it what it does not come to write.
+   */
+  #mayGoAhead(taken: readonly Queued[]): boolean {
+    if (this.#storeFailing || !this.#links.isOpen('certifier')) return false;
+    let bytes = 0;
+    let rows = 0;
+    for (const { message } of taken) {
+      // Whoever learns a head asks for its rows.
+      if (message.type !== 'batch') return false;
+      const { entries, nodes, secrets, owners } = message.rows;
+      const count = entries.length + nodes.length + secrets.length + owners.length;
+      if (count === 0) continue;
+      if (message.advance === undefined || message.advance.bytes.length > mostAheadBytes) return false;
+      rows += count;
+      for (const each of [entries, nodes, secrets]) for (const row of each) bytes += row.bytes.length;
+      if (rows > mostAheadRows || bytes > mostAheadBytes) return false;
+    }
+    return true;
+  }
+
+  /** Orders first. What the certifier says to them goes on when the rows are durable too, and not before. */
+  async #passOnAhead(taken: readonly Queued[]): Promise<void> {
+    const batches = this.#currentOf(taken);
+    for (const { message } of taken)
+      if (message.type === 'batch' && !batches.includes(message)) this.#failTickets(message.waiting);
+    this.#early = [];
+    const ordered = batches.map((batch) => this.#orderReceipt(batch));
+    this.#links.flush();
+    for (let tries = 1; !(await this.#commit(batches)); tries += 1) {
+      if (tries === 1) continue;
+      if (tries === 2) {
+        // What they asked for may be history by now: identical bytes get its answer later.
+        this.#rowsOwed = true;
+        this.#waiting.fail(unavailable);
+        this.#line.clear();
+        this.#underWay.clear();
+      }
+      await delay(commitRetry);
+      if (this.#stopped) return;
+    }
+    this.#rowsOwed = false;
+    for (const each of ordered) this.#readSecrets(each);
+    const early = this.#early;
+    this.#early = undefined;
+    for (const receipt of early) this.#passReceipt(receipt);
+    this.#resyncWhenWhole();
+    this.#links.flush();
+  }
+
+  /** Rows first: no order leaves before its rows are durable. */
+  async #passOnKept(taken: readonly Queued[]): Promise<void> {
+    const kept = await this.#commit(this.#currentOf(taken));
+    if (!kept) this.#requestResync();
+    for (const queued of taken) {
+      const { message } = queued;
+      const isCurrent = this.#isCurrent(queued);
+      if (message.type === 'queryHead') {
+        if (isCurrent) this.#links.send('certifier', { type: 'queryHead', query: message.query });
+      } else if (isCurrent && kept) this.#readSecrets(this.#orderReceipt(message));
+      else this.#failTickets(message.waiting);
+    }
+    this.#links.flush();
   }
 
   /**
@@ -390,21 +472,24 @@ export class Pipeline implements LinkEvents {
     return !this.#resyncOwed && known === this.#resyncs;
   }
 
-  /** Whether the batches may go on: all of their rows are durable, and none took the place of history. */
-  async #keep(batches: readonly PolicyBatch[]): Promise<boolean> {
+  /** Whether no row of the batches takes the place of history. When one does, or nobody can say, a resync follows. */
+  async #mayStand(batches: readonly PolicyBatch[]): Promise<boolean> {
+    try {
+      const entries = batches.flatMap(({ rows }) => rows.entries);
+      if (!(await this.#certified.wouldChange(this.#store, entries))) return true;
+      this.#metrics.event('certified-row-kept');
+      this.#report('error', 'certified-row-kept');
+    } catch (error) {
+      this.#commitFailed(error);
+    }
+    this.#requestResync();
+    return false;
+  }
+
+  /** Whether all rows of the batches are durable. */
+  async #commit(batches: readonly PolicyBatch[]): Promise<boolean> {
     const begun = performance.now();
     try {
-      if (
-        await this.#certified.wouldChange(
-          this.#store,
-          batches.flatMap(({ rows }) => rows.entries),
-        )
-      ) {
-        this.#metrics.event('certified-row-kept');
-        this.#report('error', 'certified-row-kept');
-        this.#requestResync();
-        return false;
-      }
       const rows = batches.map((batch) => storeBatch(batch.rows)).filter(hasRows);
       if (rows.length > 0) {
         await this.#store.commit(rows);
@@ -414,31 +499,40 @@ export class Pipeline implements LinkEvents {
       if (batches.length > 0) this.#storeFailing = false;
       return true;
     } catch (error) {
-      this.#storeFailing = true;
-      this.#metrics.event('store-error');
-      this.#report('error', 'commit-failed', { reason: nameOf(error) });
-      this.#requestResync();
+      this.#commitFailed(error);
       return false;
     }
   }
 
-  #orderReceipt(batch: PolicyBatch): void {
+  #commitFailed(error: unknown): void {
+    this.#storeFailing = true;
+    this.#metrics.event('store-error');
+    this.#report('error', 'commit-failed', { reason: nameOf(error) });
+  }
+
+  /** Sends what the certifier has to say something to. Undefined when there is nothing, or nobody. */
+  #orderReceipt(batch: PolicyBatch): Ordered | undefined {
     const { advance, query, waiting, tickets } = batch;
     for (const { identity, refs } of waiting) this.#waiting.bind(identity, refs);
     const order = advance ?? query;
     const rows = this.#keptFor(batch);
-    if (order === undefined) {
-      if (waiting.length > 0) this.#failTickets(waiting);
-      return;
-    }
-    if (!this.#links.isOpen('certifier')) {
+    if (order === undefined || !this.#links.isOpen('certifier')) {
       this.#failTickets(waiting);
-      return;
+      return undefined;
     }
     const owed = (advance === undefined ? 0 : 1) + (query === undefined ? 0 : 1);
-    this.#committed.set(batchName(order, batch.batch), { tickets, waiting, owed, at: performance.now() });
+    const ordered: Ordered = { tickets, waiting, owed, at: performance.now(), secrets: undefined };
+    this.#ordered.set(batchName(order, batch.batch), ordered);
     if (advance !== undefined) this.#links.send('certifier', { type: 'advance', order: advance, rows });
     if (query !== undefined) this.#links.send('certifier', { type: 'query', query });
+    return ordered;
+  }
+
+  #readSecrets(ordered: Ordered | undefined): void {
+    if (ordered?.tickets === undefined) return;
+    ordered.secrets = this.#secretsOf(ordered.waiting);
+    // Whoever waits for them hears of an error.
+    ordered.secrets.catch(() => {});
   }
 
   /** The rows that go to the heads log with the batch's order. Those for which its frame has no room go ahead of it. */
@@ -457,9 +551,8 @@ export class Pipeline implements LinkEvents {
   certifier(message: FromCertifier): void {
     switch (message.type) {
       case 'receipt':
-        this.#certified.note(message.inclusions);
-        this.#links.send('policy', { type: 'receipt', receipt: message.forPolicy });
-        this.#receipt(message);
+        if (this.#early === undefined) this.#passReceipt(message);
+        else this.#early.push(message);
         return;
       case 'head':
         this.#links.send('policy', { type: 'head', answer: message.answer });
@@ -475,38 +568,45 @@ export class Pipeline implements LinkEvents {
     }
   }
 
+  #passReceipt(receipt: Receipt): void {
+    this.#certified.note(receipt.inclusions);
+    this.#links.send('policy', { type: 'receipt', receipt: receipt.forPolicy });
+    this.#receipt(receipt);
+  }
+
   #receipt(receipt: Receipt): void {
     const name = batchName(receipt.forPolicy, receipt.batch);
-    const committed = this.#committed.get(name);
-    if (committed === undefined) return;
-    committed.owed -= 1;
-    const last = committed.owed <= 0;
+    const ordered = this.#ordered.get(name);
+    if (ordered === undefined) return;
+    ordered.owed -= 1;
+    const last = ordered.owed <= 0;
     if (last) {
-      this.#committed.delete(name);
+      this.#ordered.delete(name);
       this.#orphaned.delete(name);
     }
-    const tickets = last ? committed.tickets : undefined;
+    const tickets = last ? ordered.tickets : undefined;
     this.#receipts = this.#receipts.then(async () => {
       try {
-        const secrets = tickets === undefined ? [] : await this.#secretsOf(committed.waiting);
+        const secrets =
+          tickets === undefined ? [] : await (ordered.secrets ?? this.#secretsOf(ordered.waiting));
         const sent = this.#links.send('signer', {
           type: 'tickets',
           tickets,
           receipt: receipt.forSigner,
           secrets,
         });
-        if (!sent) this.#failTickets(committed.waiting);
+        if (!sent) this.#failTickets(ordered.waiting);
         this.#links.flush();
       } catch (error) {
         this.#report('error', 'tickets-lost', { reason: nameOf(error) });
-        this.#failTickets(committed.waiting);
+        this.#failTickets(ordered.waiting);
       }
     });
   }
 
   /** The sealed rows that the tickets name, each once; a row that is gone is left out, and the signer refuses. */
-  async #secretsOf(waiting: PolicyBatch['waiting']): Promise<{ hash: Uint8Array; sealed: Uint8Array }[]> {
-    const secrets: { hash: Uint8Array; sealed: Uint8Array }[] = [];
+  async #secretsOf(waiting: PolicyBatch['waiting']): Promise<Secrets> {
+    const secrets: Secrets = [];
     // A wallet that signs often has many tickets in one batch.
     const read = new HashMap<true>();
     for (const { secret } of waiting) {
@@ -633,9 +733,9 @@ export class Pipeline implements LinkEvents {
     this.#answers = 0;
     const expired = this.#waiting.expire(now - this.#patience);
     for (let i = 0; i < expired; i++) this.#metrics.event('timeout');
-    for (const [name, { at }] of this.#committed)
+    for (const [name, { at }] of this.#ordered)
       if (now - at > this.#patience) {
-        this.#committed.delete(name);
+        this.#ordered.delete(name);
         this.#orphaned.delete(name);
       }
   }
@@ -658,13 +758,14 @@ export class Pipeline implements LinkEvents {
     if (role === 'certifier') {
       this.#certifierLink += 1;
       this.#tailKept = false;
-      this.#committed.clear();
+      this.#ordered.clear();
       this.#orphaned.clear();
+      if (this.#early !== undefined) this.#early = [];
     }
     if (role === 'signer') this.#rewrapper.stop();
     if (role === 'policy') {
       this.#queue = [];
-      for (const name of this.#committed.keys()) this.#orphaned.add(name);
+      for (const name of this.#ordered.keys()) this.#orphaned.add(name);
     }
     // A signer that is gone took requests and secrets under way with it, for which the policy engine waits.
     this.#resyncOwed = true;
@@ -677,7 +778,13 @@ export class Pipeline implements LinkEvents {
   }
 
   #resyncWhenWhole(): void {
-    if (!this.#resyncOwed || !this.#tailKept || !roles.every((role) => this.#links.isOpen(role))) return;
+    if (
+      !this.#resyncOwed ||
+      this.#rowsOwed ||
+      !this.#tailKept ||
+      !roles.every((role) => this.#links.isOpen(role))
+    )
+      return;
     this.#resyncOwed = false;
     this.#resyncs += 1;
     this.#resyncPing = this.#links.ping('policy');
