@@ -389,6 +389,63 @@ test('L26: a token is its contract: one that calls itself the same has a budget 
   assert.equal((await calls(scene, agent, NAMESAKE, few, 2)).status, 200);
 });
 
+test('assets on several chains that a list names as one have one budget in dollars, and each has its own without', async () => {
+  const scene = await Scene.of(running);
+  const mint = Keypair.generate().publicKey;
+  const listed = [erc20(TOKEN), `eip155:56/erc20:${NAMESAKE}`, `solana/token:${mint.toBase58()}`];
+  // 6, 18 and 6 decimals: base units of them have no sum.
+  const prices = {
+    [listed[0]!]: ['1000000', 6],
+    [listed[1]!]: ['1000000', 18],
+    [listed[2]!]: ['1000000', 6],
+  };
+  await scene.pricedAlike(prices as Record<string, readonly [string, number]>);
+  const policy = (over: object) => ({
+    version: 1,
+    lists: { dollars: listed },
+    rules: [signing],
+    limits: [{ id: 'dollars', meter: 'usd', window: { kind: 'lifetime' }, max: '100000000', ...over }],
+  });
+  const one = await scene.user('one', policy({ per: ['user'], across: { asset: { list: 'dollars' } } }));
+  const each = await scene.user(
+    'each',
+    policy({ per: ['user', 'asset'], across: { asset: { list: 'dollars' } } }),
+  );
+  const us = new PublicKey(scene.address('Solana'));
+  const transfer = (amount: bigint) => token.encodeFunctionData('transfer', [SPENDER, amount]);
+  const pays = (by: RawClient, nonce: number) => [
+    () => calls(scene, by, TOKEN, transfer(60_000_000n), nonce),
+    () => calls(scene, by, NAMESAKE, transfer(60n * 10n ** 18n), nonce, 0n, 56),
+    () => {
+      const accounts = [Keypair.generate().publicKey, mint, Keypair.generate().publicKey, us];
+      const data = Buffer.alloc(10);
+      data.set([12]);
+      data.writeBigUInt64LE(60_000_000n, 1);
+      data.set([6], 9);
+      const bytes = new Transaction({ feePayer: us, recentBlockhash: accounts[0]!.toBase58() })
+        .add(
+          new TransactionInstruction({
+            programId: TOKEN_PROGRAM,
+            data,
+            keys: accounts.map((pubkey) => ({ pubkey, isSigner: pubkey.equals(us), isWritable: true })),
+          }),
+        )
+        .serialize({ requireAllSignatures: false, verifySignatures: false });
+      return scene.signs(by, bytes, 'solana');
+    },
+  ];
+  const [first, ...others] = pays(one, 0);
+  assert.equal((await first!()).status, 200);
+  for (const other of others) assert.equal((await other()).body?.code, 'spending-limit-exceeded');
+  for (const pay of pays(each, 1)) {
+    const answer = await pay();
+    assert.equal(answer.status, 200, answer.text);
+  }
+  // A sum of base units is refused when it is written.
+  const sum = { ...ofAsset('', 0), across: { asset: listed }, max: '1' };
+  await assert.rejects(scene.change('one', limited(sum)), { code: 'parameter-invalid' });
+});
+
 test('L27: one wallet has one budget, whichever way it is asked', async (t) => {
   const scene = await Scene.of(running);
   const { organizationId, wallet } = scene;
