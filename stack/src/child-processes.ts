@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findSandboxTools } from '@keystead/enclave-launcher/sandbox-tools';
+import { allocatorSettings } from './allocator-settings.ts';
 import { hostCommand } from './host-users.ts';
 
 /** Flags of a launcher's own process. */
@@ -55,7 +56,11 @@ export function hostProcess({
   return (environment) =>
     spawn(file, rest, {
       detached: true,
-      env: { ...environment, ...(NODE_EXTRA_CA_CERTS === undefined ? {} : { NODE_EXTRA_CA_CERTS }) },
+      env: {
+        ...allocatorSettings,
+        ...environment,
+        ...(NODE_EXTRA_CA_CERTS === undefined ? {} : { NODE_EXTRA_CA_CERTS }),
+      },
       stdio: ['pipe', stderr === 'inherit' ? 2 : stderr, stderr],
     });
 }
@@ -77,7 +82,7 @@ export function keepProgram(
 export function launcherProcess(bundle: string, config: string, stderr: ErrorOutput): ChildProcess {
   const child = spawn(process.execPath, [...launcherFlags, bundle], {
     detached: true,
-    env: {},
+    env: allocatorSettings,
     stdio: ['pipe', 'pipe', stderr],
   });
   child.stdin!.on('error', () => {});

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { trivialBundles } from '../testing/trivial-enclaves.ts';
+import { allocatorSettings } from './allocator-settings.ts';
 import { type ProcessName, type Stack, startStack } from './start-stack.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'keystead-stack-'));
@@ -44,6 +45,18 @@ describe('a running stack', { concurrency: false }, () => {
       assert.equal(Buffer.from(one.deploymentId).toString('base64url'), stack.deploymentId);
       assert.deepEqual([one.environment, one.fetch, one.kill], [[], 'undefined', 'undefined']);
     }
+  });
+
+  it('tells the allocator of launcher, gateway and heads keeper to give memory back, and enclaves nothing', {
+    skip: process.platform !== 'linux',
+  }, () => {
+    const [name, settings] = Object.entries(allocatorSettings)[0]!;
+    // The C library ends each setting where it has read it.
+    const read = `${name}=${settings.replaceAll(':', '\0')}\0`;
+    const told = [...stack.processes]
+      .filter(([, pid]) => readFileSync(`/proc/${pid}/environ`, 'utf8').replaceAll(':', '\0').includes(read))
+      .map(([name]) => name);
+    assert.deepEqual(told.sort(), ['gateway', 'heads', 'launcher']);
   });
 
   for (const name of ['policy', 'certifier', 'gateway', 'heads', 'launcher'] satisfies ProcessName[])

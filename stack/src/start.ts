@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { allocatorSettings } from './allocator-settings.ts';
 
 /**
  * `npm start`: this process becomes the stack as one bundle (decision 0033). The compiler that strips the types of sources
@@ -30,8 +31,7 @@ async function written(): Promise<string | undefined> {
 const path = process.execve === undefined ? undefined : await written();
 if (path === undefined) await import('./main.ts');
 else
-  process.execve!(
-    process.execPath,
-    [process.execPath, ...flags, path, ...process.argv.slice(2)],
-    process.env as Record<string, string>,
-  );
+  process.execve!(process.execPath, [process.execPath, ...flags, path, ...process.argv.slice(2)], {
+    ...allocatorSettings,
+    ...(process.env as Record<string, string>),
+  });
