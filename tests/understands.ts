@@ -53,7 +53,7 @@ const ROOT = join(import.meta.dirname, '..');
 export const PAGE = join(ROOT, 'docs/understands.md');
 
 /** One construct and a transaction that holds it. */
-interface Probe {
+export interface Probe {
   readonly construct: string;
   read(): Effects;
 }
@@ -399,7 +399,18 @@ function solanaProbes(): Probe[] {
       const [data, accounts] = named(TOKEN, discriminator);
       return solanaProbe(name, TOKEN_PROGRAM, [discriminator, ...data], accounts);
     }),
+    ...(['mint tokens', 'freeze account', 'account owner', 'close account'] as const).map((type, index) =>
+      solanaProbe(`token.set-authority: ${type}`, TOKEN_PROGRAM, [6, index, 1, ...key(4)], [5, 0]),
+    ),
+    solanaProbe('token.set-authority to ourselves', TOKEN_PROGRAM, [6, 2, 1, ...US.publicKey], [5, 0]),
     solanaProbe('token.unwrap-lamports of everything', TOKEN_PROGRAM, [45, 0], [5, 6, 0]),
+    ...(
+      [
+        ['token.close-account', [9]],
+        ['token.withdraw-excess-lamports', [38]],
+        ['token.unwrap-lamports of everything', [45, 0]],
+      ] as const
+    ).map(([name, data]) => solanaProbe(`${name}, to ourselves`, TOKEN_PROGRAM, data, [5, 0, 0])),
     solanaProbe(
       'token.transfer-checked-with-fee',
       TOKEN_2022_PROGRAM,
@@ -853,8 +864,13 @@ const PROBES: Readonly<Record<ChainName, () => Probe[]>> = {
   sui: suiProbes,
 };
 
+/** Every construct of a chain's table. */
+export function probesOf(chain: ChainName): readonly Probe[] {
+  return PROBES[chain]();
+}
+
 export function rowsOf(chain: ChainName): Row[] {
-  return PROBES[chain]().map((probe) => ({ construct: probe.construct, verdict: verdictOf(probe) }));
+  return probesOf(chain).map((probe) => ({ construct: probe.construct, verdict: verdictOf(probe) }));
 }
 
 const begin = (chain: ChainName): string => `<!-- ${chain}: node tests/understands.ts --write -->`;

@@ -392,14 +392,16 @@ test('L26: a token is its contract: one that calls itself the same has a budget 
 test('assets on several chains that a list names as one have one budget in dollars, and each has its own without', async () => {
   const scene = await Scene.of(running);
   const mint = Keypair.generate().publicKey;
-  const listed = [erc20(TOKEN), `eip155:56/erc20:${NAMESAKE}`, `solana/token:${mint.toBase58()}`];
+  const ethereum = erc20(TOKEN);
+  const binance = `eip155:56/erc20:${NAMESAKE}`;
+  const solana = `solana/token:${mint.toBase58()}`;
+  const listed = [ethereum, binance, solana];
   // 6, 18 and 6 decimals: base units of them have no sum.
-  const prices = {
-    [listed[0]!]: ['1000000', 6],
-    [listed[1]!]: ['1000000', 18],
-    [listed[2]!]: ['1000000', 6],
-  };
-  await scene.pricedAlike(prices as Record<string, readonly [string, number]>);
+  await scene.pricedAlike({
+    [ethereum]: ['1000000', 6],
+    [binance]: ['1000000', 18],
+    [solana]: ['1000000', 6],
+  });
   const policy = (over: object) => ({
     version: 1,
     lists: { dollars: listed },
