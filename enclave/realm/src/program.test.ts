@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { utf8Encode } from '@keystead/crypto/bytes';
+import { utf8Decode, utf8Encode } from '@keystead/crypto/bytes';
 import { hexEncode } from '@keystead/crypto/hex';
 import { encodeRequest, type SecretsResponse } from '@keystead/juicebox/messages';
 import { isCommitted, isEvaluatedBy, openSecret, unlockKeyFrom } from '@keystead/juicebox/recovery';
@@ -89,6 +89,74 @@ describe('a realm', () => {
     for (const type of ['Recover1', 'Recover1', 'Status'] as const)
       assert.equal((await realm.ask('ada', { type })).outcome, 'NoGuesses');
     assert.equal(told().length, before, 'the destruction itself is no second one');
+  });
+
+  test('destroys what nobody has any guess for by itself, ten minutes after the last one, also when nobody asks again, over a restart, and never what its right last PIN has opened', async () => {
+    const minute = 60_000;
+    const world = new RealmWorld();
+    let realm = world.start();
+    const rowNames = new Map<string, string>();
+    const registrations = new Map<string, Uint8Array>();
+    for (const user of ['wrong', 'right', 'late', 'restarted', 'deleted', 'spare']) {
+      const registration = registrationFor(world.realmId, '1234', 3);
+      const before = new Set(world.rows.keys());
+      await realm.ask(user, register2(registration));
+      rowNames.set(user, [...world.rows.keys()].find((name) => !before.has(name))!);
+      registrations.set(user, registration.version);
+    }
+    const rowOf = (user: string) => world.rows.get(rowNames.get(user)!);
+    const tagAfter = async (user: string, pins: readonly string[]) => {
+      const version = registrations.get(user)!;
+      let tag: Uint8Array | undefined;
+      for (const pin of pins) {
+        const { request, blinded } = guessOf(pin, version);
+        const answer = await realm.ask(user, request);
+        assert.ok('evaluation' in answer, user);
+        const key = unlockKeyFrom(pinOf(pin), blinded, [{ index: 1, evaluation: answer.evaluation }]);
+        tag = key === undefined ? undefined : unlockKeyTag(key, world.realmId);
+      }
+      return tag;
+    };
+    const recover3 = (user: string, tag: Uint8Array) =>
+      realm.ask(user, { type: 'Recover3', version: registrations.get(user)!, unlockKeyTag: tag });
+    const pings = async () => {
+      for (let time = 1; time <= 5; time += 1) await realm.ping();
+    };
+    await tagAfter('spare', ['0', '1']);
+    for (const user of ['wrong', 'restarted', 'deleted']) await tagAfter(user, ['0', '1', '2']);
+    const right = (await tagAfter('right', ['0', '1', '1234']))!;
+    const late = (await tagAfter('late', ['0', '1', '1234']))!;
+    world.now += 10 * minute - 1;
+    await pings();
+    assert.ok('unlocked' in (await recover3('right', right)), 'its share was waiting');
+    await realm.ask('deleted', { type: 'Delete' });
+    const kept = new Map([...rowNames.keys()].map((user) => [user, rowOf(user)]));
+    world.now += 1;
+    await pings();
+    const events = world.events.length;
+    const isAnother = (user: string) => rowOf(user) !== kept.get(user);
+    for (const user of ['wrong', 'restarted', 'late']) assert.ok(isAnother(user), user);
+    for (const user of ['right', 'spare', 'deleted']) assert.ok(!isAnother(user), user);
+    for (const user of ['wrong', 'restarted', 'late', 'right', 'spare'])
+      assert.equal(rowOf(user)!.length, kept.get('right')!.length, 'as long as every row');
+    assert.equal((await recover3('late', late)).outcome, 'NoGuesses');
+    assert.equal((await realm.ask('spare', { type: 'Recover1' })).outcome, 'Ok');
+    assert.equal(JSON.parse(utf8Decode((await realm.ping()).metrics)).registrations, 2);
+    assert.equal(world.events.length, events, 'the lock-out was told with the last guess');
+
+    // The same where the realm ended before the time was over.
+    await tagAfter('spare', ['2']);
+    const spare = rowOf('spare');
+    realm.kill();
+    realm = world.start();
+    world.now += 10 * minute - 1;
+    await pings();
+    assert.equal(rowOf('spare'), spare);
+    world.now += 1;
+    await pings();
+    assert.notEqual(rowOf('spare'), spare);
+    assert.equal((await realm.ask('spare', { type: 'Status' })).outcome, 'NoGuesses');
+    assert.equal((await realm.ask('right', { type: 'Recover1' })).outcome, 'Ok');
   });
 
   test('users and realms do not see each other: the token names both', async () => {

@@ -5,7 +5,7 @@ import { bytesName } from '@keystead/crypto/recent';
 import { portableGroup, type RistrettoGroup } from '@keystead/crypto/ristretto255';
 import type { SecretBytes } from '@keystead/crypto/secret-bytes';
 import { sha256 } from '@keystead/crypto/sha256';
-import { headKept, headSpent } from '@keystead/enclave-runtime/head-table';
+import { headEnding, headKept, headSpent } from '@keystead/enclave-runtime/head-table';
 import type { HeadsPort } from '@keystead/enclave-runtime/heads-port';
 import type { Program } from '@keystead/enclave-runtime/program';
 import { type ChangedRow, RowHeads } from '@keystead/enclave-runtime/row-heads';
@@ -39,7 +39,15 @@ import { RateLimits } from './rate-limits.ts';
 import { RecordRows } from './record-rows.ts';
 import type { RealmSettings, Tenant } from './tenants.ts';
 import { type Bearer, judgeToken, permits } from './token.ts';
-import { notRegistered, type RecordState, type Reply, transition } from './transition.ts';
+import {
+  afterTime,
+  isEnding,
+  lastGuessMilliseconds,
+  notRegistered,
+  type RecordState,
+  type Reply,
+  transition,
+} from './transition.ts';
 
 export interface RealmContext {
   readonly seed: SecretBytes;
@@ -59,6 +67,8 @@ export interface RealmContext {
 
 /** Rows of one batch. The rest waits for the next. */
 const batchRows = 1024;
+/** Registrations without guesses that are looked at between two pings: what is left waits for the next. */
+const mostAgeing = 256;
 /** Each makes two events at most, and `maximumStoredRows` of them fit one record of the heads log. */
 const batchRequests = 2048;
 
@@ -73,6 +83,13 @@ interface Pending {
   readonly record: ActiveRecord;
 }
 
+/** Time is looked at what it has made of a record. */
+interface Ageing {
+  readonly record: ActiveRecord;
+}
+
+type Work = Pending | Ageing;
+
 /** A record with requests under way, or with a state that is not durable yet. */
 interface ActiveRecord {
   readonly name: Uint8Array;
@@ -81,7 +98,7 @@ interface ActiveRecord {
   pending: number;
   /** The batch that makes the state durable. */
   batch: Batch | undefined;
-  readonly waiting: Pending[];
+  readonly waiting: Work[];
 }
 
 interface Batch {
@@ -125,7 +142,9 @@ export class Realm implements Program<ToRealm, FromRealm> {
   readonly #records = new Map<string, ActiveRecord>();
   readonly #counts = new Map<string, number>();
   #settings: RealmSettings;
-  #ready: Pending[] = [];
+  #ready: Work[] = [];
+  /** Registrations whose last guess was used, and when they end. */
+  readonly #ending = new Map<string, { readonly name: Uint8Array; readonly due: number }>();
   /** What came before the realm knew whether it serves. */
   #early: ToRealm[] = [];
   #batch = newBatch();
@@ -146,6 +165,8 @@ export class Realm implements Program<ToRealm, FromRealm> {
       log: context.log,
       send: (message) => this.send(message),
       settled: () => {
+        for (const name of this.#heads.table.namesOf(headEnding))
+          this.#ending.set(bytesName(name), { name, due: 0 });
         for (const message of this.#early.splice(0)) this.receive(message);
       },
     });
@@ -185,6 +206,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
         return void this.send({ type: 'audited', id: message.id, tenant });
       }
       case 'ping':
+        this.#age();
         if (this.#batch.changed.size === 0) this.#stored.commitWhenIdle();
         return void this.#pong(message.id);
     }
@@ -194,9 +216,10 @@ export class Realm implements Program<ToRealm, FromRealm> {
   turn(): void {
     if (this.#stored.reason !== '') return;
     let taken = 0;
-    for (const pending of this.#ready) {
+    for (const work of this.#ready) {
       if (this.#batch.changed.size >= batchRows || this.#batch.answers.length >= batchRequests) break;
-      this.#apply(pending);
+      if ('request' in work) this.#apply(work);
+      else this.#applyTime(work.record);
       taken += 1;
     }
     this.#ready = this.#ready.slice(taken);
@@ -309,6 +332,13 @@ export class Realm implements Program<ToRealm, FromRealm> {
     if (!this.#rates.admit(tenant.name, key, isFollowing, tenant.rate, this.#context.clock()))
       return void refuse({ type: 'limited', code: 'rate-limited', seconds: 1 });
 
+    const record = this.#recordOf(name);
+    const userId = hexEncode(sha256(utf8Encode(`${tenant.name}:${user}`)));
+    this.#take({ id, caller, request, stamp, bearer, tenant, userId, record });
+  }
+
+  #recordOf(name: Uint8Array): ActiveRecord {
+    const key = bytesName(name);
     let record = this.#records.get(key);
     if (record === undefined) {
       record = { name, state: undefined, pending: 0, batch: undefined, waiting: [] };
@@ -317,11 +347,47 @@ export class Realm implements Program<ToRealm, FromRealm> {
       if (this.#heads.table.get(name) === undefined) record.state = notRegistered;
       else this.send({ type: 'read', name });
     }
+    return record;
+  }
+
+  #take(work: Work): void {
+    const { record } = work;
     record.pending += 1;
-    const userId = hexEncode(sha256(utf8Encode(`${tenant.name}:${user}`)));
-    const pending: Pending = { id, caller, request, stamp, bearer, tenant, userId, record };
-    if (record.state === undefined) record.waiting.push(pending);
-    else this.#ready.push(pending);
+    if (record.state === undefined) record.waiting.push(work);
+    else this.#ready.push(work);
+  }
+
+  /** Destroys what nobody has a guess for any more, though nobody asks. */
+  #age(): void {
+    if (this.#stored.reason !== '') return;
+    const now = this.#context.clock();
+    let left = mostAgeing;
+    for (const [key, { name, due }] of this.#ending) {
+      if (due > now) continue;
+      // One whose row the host does not give is asked for again.
+      this.#ending.set(key, { name, due: now + lastGuessMilliseconds });
+      this.#take({ record: this.#recordOf(name) });
+      left -= 1;
+      if (left === 0) return;
+    }
+  }
+
+  #applyTime(record: ActiveRecord): void {
+    const before = record.state!;
+    record.state = afterTime(before, this.#context.clock());
+    if (record.state !== before) {
+      record.batch = this.#batch;
+      this.#batch.changed.set(bytesName(record.name), record);
+    } else this.#noteEnding(record);
+    record.pending -= 1;
+    this.#forget(record);
+  }
+
+  /** After its state is durable, or as it was read. */
+  #noteEnding({ name, state }: ActiveRecord): void {
+    const key = bytesName(name);
+    if (state === undefined || !isEnding(state)) this.#ending.delete(key);
+    else this.#ending.set(key, { name, due: state.guessedAt + lastGuessMilliseconds });
   }
 
   #row(name: Uint8Array, row: Uint8Array | undefined): void {
@@ -336,8 +402,9 @@ export class Realm implements Program<ToRealm, FromRealm> {
     }
     this.#context.log('row-refused', { reason: row === undefined ? 'missing' : 'old' });
     this.#records.delete(bytesName(name));
-    for (const { id, caller } of waiting)
-      this.#answer(id, caller.refuse({ type: 'unavailable', code: 'realm-row-old' }));
+    for (const work of waiting)
+      if ('request' in work)
+        this.#answer(work.id, work.caller.refuse({ type: 'unavailable', code: 'realm-row-old' }));
   }
 
   /** Undefined when it is not the newest row of the record. */
@@ -440,12 +507,13 @@ export class Realm implements Program<ToRealm, FromRealm> {
         [...batch.changed.values()].map(({ name, state }): ChangedRow => {
           const kept = state!;
           if (kept.type === 'notRegistered') return { name, flag: 0, row: undefined };
-          const flag = kept.type === 'registered' ? headKept : headSpent;
+          const flag = kept.type === 'noGuesses' ? headSpent : isEnding(kept) ? headEnding : headKept;
           return { name, flag, row: this.#rows.seal(name, sequence, kept) };
         }),
       batch.events,
       () => {
         for (const record of batch.changed.values()) {
+          this.#noteEnding(record);
           if (record.batch === batch) record.batch = undefined;
           this.#forget(record);
         }

@@ -85,22 +85,33 @@ export interface Circumstances {
   readonly needsDeviceStamps?: boolean;
 }
 
+/**
+ * How long the last guess can still be confirmed (`Recover3`): a realm never sees a PIN, and whoever has entered a wrong one need not
+ * come back.
+ */
+export const lastGuessMilliseconds = 10 * 60_000;
+
+/** Whether nothing but the confirmation of its last guess keeps a registration. */
+export const isEnding = (state: RecordState): state is Registered =>
+  state.type === 'registered' && state.guessCount >= state.registration.policy.guesses;
+
+/** What time has made of a state: the same object where it made nothing. */
+export function afterTime(state: RecordState, now: number): RecordState {
+  // A clock that was set back must not keep it for longer.
+  const isOver = isEnding(state) && Math.abs(now - state.guessedAt) >= lastGuessMilliseconds;
+  return isOver ? noGuesses : state;
+}
+
 export function transition(
-  state: RecordState,
+  before: RecordState,
   request: SecretsRequest,
   circumstances: Circumstances,
 ): Transition {
   const { rules, now, stamp, confirmedKey } = circumstances;
-  const unstamped = (code: StampRefusal): Transition => ({
-    state,
-    changed: false,
-    reply: { type: 'unstamped', code },
-  });
-  const same = (response: SecretsResponse): Transition => ({
-    state,
-    changed: false,
-    reply: { type: 'response', response },
-  });
+  const state = afterTime(before, now);
+  const unchanged = (reply: Reply): Transition => ({ state, changed: state !== before, reply });
+  const unstamped = (code: StampRefusal): Transition => unchanged({ type: 'unstamped', code });
+  const same = (response: SecretsResponse): Transition => unchanged({ type: 'response', response });
   const moved = (next: RecordState, response: SecretsResponse, event?: EventOf): Transition => ({
     state: next,
     changed: true,
@@ -123,7 +134,7 @@ export function transition(
       const { registration } = request;
       const { guesses } = registration.policy;
       if (guesses < rules.minimumGuesses || guesses > rules.maximumGuesses)
-        return { state, changed: false, reply: { type: 'outOfBounds' } };
+        return unchanged({ type: 'outOfBounds' });
       if (stamp === undefined && circumstances.needsDeviceStamps === true)
         return unstamped('device-stamp-needed');
       const refused = judgeStamp(stamp, { confirmedKey, boundKey: stamp?.deviceKey, challenge: noChallenge });
@@ -132,9 +143,9 @@ export function transition(
         // The same may come again, and gives no guesses back.
         return state.type === 'registered' && isSame(state.registration, registration)
           ? same({ type: request.type, outcome: 'Ok' })
-          : { state, changed: false, reply: { type: 'registered' } };
+          : unchanged({ type: 'registered' });
       if (circumstances.registersOnce === true && circumstances.barred !== undefined)
-        return { state, changed: false, reply: { type: 'barred', code: circumstances.barred } };
+        return unchanged({ type: 'barred', code: circumstances.barred });
       const binding =
         stamp === undefined
           ? undefined
@@ -186,7 +197,7 @@ export function transition(
         return same({ type: request.type, outcome: 'VersionMismatch' });
       if (guessCount >= guesses) return destroyed({ type: request.type, outcome: 'NoGuesses' });
       const milliseconds = waitMilliseconds(rules, state, now);
-      if (milliseconds > 0) return { state, changed: false, reply: { type: 'wait', milliseconds } };
+      if (milliseconds > 0) return unchanged({ type: 'wait', milliseconds });
       const counted = guessCount + 1;
       return {
         state: { ...state, guessCount: counted, guessedAt: now, binding },

@@ -8,6 +8,8 @@ export const headBytes = 16;
 export const headKept = 1;
 /** A row that says that nothing is there any more. */
 export const headSpent = 2;
+/** Somebody depends on it still, and time alone takes that from it. */
+export const headEnding = 3;
 
 const slotBytes = rowNameBytes + headBytes;
 const firstSlots = 1024;
@@ -32,9 +34,17 @@ export class HeadTable {
     return this.#size;
   }
 
-  /** Names with a row of the kind `headKept`. */
+  /** Names with a row of the kinds `headKept` and `headEnding`. */
   get kept(): number {
     return this.#kept;
+  }
+
+  /** Names with a row of that kind, in no order. */
+  namesOf(kind: number): Uint8Array[] {
+    const names: Uint8Array[] = [];
+    for (let at = 0; at < this.#slots.length; at += slotBytes)
+      if (this.#slots[at + slotBytes - 1] === kind) names.push(this.#slots.slice(at, at + rowNameBytes));
+    return names;
   }
 
   /** The head, a view that the next change may move; undefined for a name without a row. */
@@ -138,4 +148,4 @@ export class HeadTable {
   }
 }
 
-const isKept = (head: Uint8Array) => head[headBytes - 1] === headKept;
+const isKept = (head: Uint8Array) => head[headBytes - 1] === headKept || head[headBytes - 1] === headEnding;
