@@ -211,6 +211,7 @@ test('no error of the SDK, no answer of keeper or realms, and nothing that kill 
     'kit passphrase': utf8Encode(kit.passphrase),
     share: base64urlDecode(backup.share),
     ciphertext: base64urlDecode(backup.ciphertext),
+    pepper: base64urlDecode(backup.pepper),
     'account key': person.privateKey.expose().slice(),
   };
   for (const home of [

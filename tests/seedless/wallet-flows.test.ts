@@ -211,7 +211,7 @@ describe('a seedless wallet', () => {
   stepUpFlows(world);
 
   test('comes back from the exports of keeper and a threshold of realms with the PIN, and from no less', async () => {
-    const { person, phrase } = await created('180361');
+    const { person, phone, phrase } = await created('180361');
     const { organizationId } = person;
     const backup = await exportBackup(world.keeperHome, { organizationId, backupName });
     const { tenant, subject: user } = backup;
@@ -241,6 +241,23 @@ describe('a seedless wallet', () => {
       exportRegistration(world.realmHome(2), { tenant, user: 'nobody' }),
       /no registration of that user/,
     );
+
+    // Another PIN is another generation, with a pepper of its own, and with no other pepper its PIN fits.
+    await phone.changePin({ backupName, pin: '180361', newPin: '291472' });
+    const next = await exportBackup(world.keeperHome, { organizationId, backupName });
+    const nextRealms = await Promise.all(
+      [1, 3].map((number) => exportRegistration(world.realmHome(number), { tenant, user: next.subject })),
+    );
+    const changed = (given: object) =>
+      recoverOffline({
+        ...{ backup: { ...next, ...given }, realms: nextRealms, pin: utf8Encode('291472') },
+        stretch: fastStretch,
+      });
+    assert.equal(mnemonicFromEntropy((await changed({})).expose()), phrase);
+    assert.notEqual(next.pepper, backup.pepper);
+    await assert.rejects(changed({ pepper: backup.pepper }), failsWith('pin-wrong'));
+    for (const malformed of [{ pepper: undefined }, { pepper: next.pepper.slice(4) }, { version: 1 }])
+      await assert.rejects(changed(malformed), failsWith('backup-unreadable'));
   });
 
   test('comes back from its recovery kit on a new device after wrong PINs destroyed the backup, and is backed up again', async () => {
