@@ -82,7 +82,7 @@ test('E18: a node that flips what it simulates changes no decision, and is not a
   assert.deepEqual(solana.asked, ['sendTransaction']);
 });
 
-test('E7: what a node says of a broadcast changes neither signature nor usage', async () => {
+test('E7: what a node says of a Solana broadcast changes neither signature nor usage', async () => {
   const scene = await Scene.of(running);
   running.solana.fund(scene.address('Solana'), 1_000_000n);
   const agent = await scene.user('agent', limited(whole));
@@ -106,7 +106,7 @@ test('E7: what a node says of a broadcast changes neither signature nor usage', 
   assert.equal((await scene.sends(agent, 60_000 - FEE)).status, 200);
 });
 
-test('E7: a transaction that a lying node filled in is judged by what it says: a fee of the node’s choice counts', async () => {
+test('E7: an EVM transaction that a lying node filled in is judged by what it says: a fee of the node’s choice counts', async () => {
   const scene = await Scene.of(running);
   const ether = 10n ** 18n;
   const limit = { ...lamports(0), id: 'ether', window: { kind: 'lifetime' }, max: String(ether) };

@@ -97,6 +97,43 @@ export const REASONS: Readonly<Record<string, string>> = {
   H20: 'two keepers of one heads log: `host/heads/src/main.test.ts`, without the id; no daemon yet',
 };
 
+const CHAINS: Readonly<Record<string, string>> = {
+  Solana: 'solana',
+  EVM: 'ethereum',
+  Bitcoin: 'bitcoin',
+  Sui: 'sui',
+};
+
+export const CHAIN_NAMES: readonly string[] = Object.keys(CHAINS);
+
+/** Rows about what is in a transaction: each chain has a test of its own, or a reason why there is none. */
+export const ROWS_BY_CHAIN: readonly string[] = [...numbered('E', 12).filter((id) => id !== 'E3'), 'E19'];
+
+const NO_CALLS = 'a transaction moves outputs and calls nothing';
+const IN_THE_BYTES = 'every recipient stands in the bytes';
+const ONE_HASH = 'one hash covers everything; there are no hash types and no change';
+
+/** Why a row has no test for a chain. It stands in the table only as long as that is so. */
+export const REASONS_BY_CHAIN: Readonly<Record<string, string>> = {
+  'E4 Solana': 'the bytes name no cluster: a recent blockhash is of one only',
+  'E4 Sui': 'the bytes name no network: versions and digests of objects are of one only',
+  'E5 Solana': ONE_HASH,
+  'E5 EVM': ONE_HASH,
+  'E5 Sui': ONE_HASH,
+  'E6 EVM': IN_THE_BYTES,
+  'E6 Bitcoin': IN_THE_BYTES,
+  'E6 Sui': IN_THE_BYTES,
+  'E8 Bitcoin': NO_CALLS,
+  'E9 Bitcoin': 'nothing lets somebody take later what is not signed away now',
+  'E9 Sui': 'coins have no allowances; what code is given counts as left (E8)',
+  'E10 Bitcoin': 'the account is its key',
+  'E10 Sui':
+    'an account has no operation that changes who controls it; objects that control others leave as objects (E11)',
+  'E11 EVM': 'no call that is decoded takes whatever there is; one that is not known needs a rule (E8)',
+  'E11 Bitcoin': 'every amount stands in the bytes or is proven',
+  'E19 Sui': 'a version of an object is used once: another transaction of it ends what was signed',
+};
+
 export interface AttackTest {
   readonly id: string;
   readonly title: string;
@@ -107,7 +144,7 @@ export interface AttackTest {
 export function attackTests(): AttackTest[] {
   const title = /\b(?:test|it|describe)\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|`([^`]*)`)/g;
   const named = /^((?:(?:[A-Z]\d{1,2}|row \d{1,2})(?:, |(?=:? )))+):? (.+)$/;
-  return globSync('{tests,pure/policy,enclave,host,stack,client}/**/*.test.ts', {
+  return globSync('{tests,pure/chains,pure/policy,enclave,host,stack,client}/**/*.test.ts', {
     cwd: ROOT,
     exclude: (path) => path.includes('node_modules'),
   })
@@ -120,6 +157,35 @@ export function attackTests(): AttackTest[] {
           : ids.split(', ').map((id) => ({ id: id.replace('row ', 'P'), title: sentence, file }));
       }),
     );
+}
+
+/** Files with a test of a row for a chain, which a folder, a file or a title names. */
+export function filesOfChain(tests: readonly AttackTest[], row: string, chain: string): string[] {
+  const folder = CHAINS[chain]!;
+  const isOf = ({ title, file }: AttackTest): boolean =>
+    file.includes(`/${folder}/`) ||
+    file.endsWith(`/${folder}.test.ts`) ||
+    new RegExp(`\\b${chain}\\b`).test(title);
+  return [...new Set(tests.filter((each) => each.id === row && isOf(each)).map(({ file }) => file))];
+}
+
+function chainsTable(tests: readonly AttackTest[]): string[] {
+  const cellOf = (row: string, chain: string): string => {
+    const files = filesOfChain(tests, row, chain);
+    return files.length > 0
+      ? files.map((file) => `\`${file}\``).join(', ')
+      : `none: ${REASONS_BY_CHAIN[`${row} ${chain}`] ?? 'no reason given'}`;
+  };
+  return [
+    `| row | ${Object.keys(CHAINS).join(' | ')} |`,
+    `| --- |${' --- |'.repeat(Object.keys(CHAINS).length)}`,
+    ...ROWS_BY_CHAIN.map(
+      (row) =>
+        `| ${row} | ${Object.keys(CHAINS)
+          .map((chain) => cellOf(row, chain))
+          .join(' | ')} |`,
+    ),
+  ];
 }
 
 const order = (id: string) => id.charCodeAt(0) * 100 + Number(id.slice(1));
@@ -143,6 +209,10 @@ export function tableText(tests: readonly AttackTest[]): string {
     '| id | attack | result | test |',
     '| --- | --- | --- | --- |',
     ...sorted.map(({ id, title, file }) => `| ${id} | ${cell(title)} | ${resultOf(id)} | \`${file}\` |`),
+    '',
+    'What is in a transaction, by chain. Rows E3, E13 to E18, E20 and E21 are decided before or after a chain is looked at, by the same code for all. Parts of rows about chains that are not served (BCH, XRP, Stellar, Tron, Algorand, TON, Cosmos) are not covered:',
+    '',
+    ...chainsTable(tests),
     '',
     'Attacks on the enclaves, on the rung `process`:',
     '',

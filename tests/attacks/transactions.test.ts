@@ -106,7 +106,7 @@ const BITCOIN = sampleOf('bitcoin: a payment with change');
 const SUI = sampleOf('sui: a transfer');
 
 describe('encodings', () => {
-  it('E1: refuses other encodings of the same transaction: padding, long lengths, leading zeros', () => {
+  it('E1: refuses other encodings of the same Solana, EVM, Bitcoin or Sui transaction: padding, long lengths, leading zeros', () => {
     for (const { account, bytes } of [ETHEREUM, SOLANA, BITCOIN, SUI]) {
       parse(bytes, account);
       for (const padding of [Uint8Array.of(0), new Uint8Array(32), bytes]) {
@@ -139,7 +139,7 @@ describe('encodings', () => {
     refused(Uint8Array.from(uleb), SUI.account, 'transaction-malformed');
   });
 
-  it('E2: a message that is a transaction, an authorisation, a digest or a typed-data preimage is seen as one', () => {
+  it('E2: a message that is a Solana, EVM, Bitcoin or Sui transaction, an authorisation, a digest or a typed-data preimage is seen as one', () => {
     for (const each of CASES) {
       const { curve } = chainFor(each.account.addressFormat);
       assert.ok(looksLikeTransactionOfCurve(hexDecode(each.bytes), curve), each.name);
@@ -182,7 +182,7 @@ describe('encodings', () => {
     }
   });
 
-  it('E4: refuses what is valid on more networks than one, and doubts typed data that names none', () => {
+  it('E4: refuses what is valid on more EVM networks than one, doubts typed data that names none, and knows the network of a Bitcoin account by its address', () => {
     const { account } = ETHEREUM;
     const legacy = encodeRlp([
       Uint8Array.of(7),
@@ -234,7 +234,7 @@ describe('encodings', () => {
     );
   });
 
-  it('E5: refuses open hash types and unproven amounts; a label makes no change', () => {
+  it('E5: refuses open hash types and unproven amounts of Bitcoin inputs; a label makes no change', () => {
     const { account, bytes } = BITCOIN;
     assert.deepEqual(needsRule(parse(bytes, account)), []);
     const psbt = decodePsbt(bytes);
@@ -272,7 +272,7 @@ describe('encodings', () => {
 });
 
 describe('what only trusted statements could show', () => {
-  it('E6: a recipient in a lookup table is doubted unless its contents are stated', () => {
+  it('E6: a recipient in a Solana lookup table is doubted unless its contents are stated', () => {
     const { account, bytes } = sampleOf('solana: a recipient in a lookup table');
     assert.deepEqual(needsRule(parse(bytes, account)), ['lookup-table']);
     const lookupTables = new Map([[key(50).toBase58(), [key(51).toBase58(), THEM.toBase58()]]]);
@@ -286,7 +286,7 @@ describe('what only trusted statements could show', () => {
     );
   });
 
-  it('E7: decimals that the bytes claim change no amount', () => {
+  it('E7: decimals that the bytes of a Solana transfer claim change no amount', () => {
     const transfer = (decimals: number) =>
       parse(solana(call(TOKENS, [12, ...u64(500), decimals], key(70), key(60), key(71), US)), SOLANA.account);
     for (const decimals of [0, 6, 18, 255]) {
@@ -303,7 +303,7 @@ describe('what only trusted statements could show', () => {
 describe('calls, approvals, takeovers, sweeps', () => {
   const transfer = encodeCallData('transfer(address,uint256)', [OTHER, 5n]);
 
-  it('E8: nothing hides inside other calls, and too many of them are refused', () => {
+  it('E8: nothing hides inside other calls, on Solana or an EVM network, and too many of them are refused', () => {
     const multicall = (...inner: Uint8Array[]) => encodeCallData('multicall(bytes[])', [inner]);
     const { account } = ETHEREUM;
     const nested = parse(ethereum({ data: multicall(transfer, multicall(transfer)) }), account);
@@ -336,7 +336,7 @@ describe('calls, approvals, takeovers, sweeps', () => {
     assert.deepEqual(needsRule(program), ['unknown-program']);
   });
 
-  it('E8: value counts as that of the contract that is sent it, whoever the data says that it is for', () => {
+  it('E8: value counts as that of the EVM contract that is sent it, whoever the data says that it is for', () => {
     const { account } = ETHEREUM;
     const named = new Interface([
       'function aggregate3Value((address target,bool allowFailure,uint256 value,bytes callData)[] calls)',
@@ -357,7 +357,7 @@ describe('calls, approvals, takeovers, sweeps', () => {
     ]);
   });
 
-  it('E9: a figure of zero is a token all the same where it may be the id of one', () => {
+  it('E9: a figure of zero is an EVM token all the same where it may be the id of one', () => {
     const { account } = ETHEREUM;
     const sum = (...[signature, values]: Parameters<typeof encodeCallData>) =>
       sumOf(parse(ethereum({ data: encodeCallData(signature, values) }), account));
@@ -370,7 +370,7 @@ describe('calls, approvals, takeovers, sweeps', () => {
     assert.equal(sum('decreaseAllowance(address,uint256)', [OTHER, 0n]), 0n);
   });
 
-  it('E9: an approval counts like a payment of its whole amount, and one without an end needs a rule', () => {
+  it('E9: an approval on Solana or an EVM network counts like a payment of its whole amount, and one without an end needs a rule', () => {
     const { account } = ETHEREUM;
     const approve = (amount: bigint) =>
       parse(ethereum({ data: encodeCallData('approve(address,uint256)', [OTHER, amount]) }), account);
@@ -453,7 +453,7 @@ describe('calls, approvals, takeovers, sweeps', () => {
       ETHEREUM.account,
     ],
   ];
-  it('E10: every operation that hands over control is a takeover, and its harmless likeness is none', () => {
+  it('E10: every operation of a Solana or EVM account that hands over control is a takeover, and its harmless likeness is none', () => {
     for (const [name, control, attack, account] of takeovers) {
       assert.deepEqual(needsRule(parse(control, account)), [], name);
       assert.match(needsRule(parse(attack, account)).join(), /^takeover /, name);
@@ -465,7 +465,7 @@ describe('calls, approvals, takeovers, sweeps', () => {
     );
   });
 
-  it('E11: what sweeps an account has no bound, unless it comes back to us', () => {
+  it('E11: what sweeps a Solana or Sui account has no bound, unless it comes back to us', () => {
     for (const data of [[9], [38], [45, 0]]) {
       const sweep = (to: PublicKey) => parse(solana(call(TOKENS, data, key(70), to, US)), SOLANA.account);
       assert.deepEqual([needsRule(sweep(THEM)), needsRule(sweep(US))], [['unbounded'], []]);
@@ -475,7 +475,7 @@ describe('calls, approvals, takeovers, sweeps', () => {
     assert.deepEqual(needsRule(parse(SUI.bytes, SUI.account)), []);
   });
 
-  it('E12: fees count: priority fees, gas prices, blobs, refunds, paymasters', () => {
+  it('E12: fees count: priority fees on Solana, gas prices and refunds on EVM networks, Bitcoin’s fee, Sui’s gas budget', () => {
     const price = (microLamports: number) => {
       const data = [3, ...u64(microLamports)];
       const budget = call(new PublicKey('ComputeBudget111111111111111111111111111111'), data);
@@ -501,7 +501,7 @@ describe('calls, approvals, takeovers, sweeps', () => {
     assert.equal(parse(SUI.bytes, SUI.account).maxFee!.amount, 5_000_000n);
   });
 
-  it('E19: a transaction that never expires needs a rule, and what it depends on is named', () => {
+  it('E19: a Solana transaction that never expires needs a rule, and what it depends on is named', () => {
     const { account, bytes } = sampleOf('solana: a durable nonce');
     const effects = parse(bytes, account);
     assert.deepEqual(needsRule(effects), ['durable-nonce']);

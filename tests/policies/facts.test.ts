@@ -191,7 +191,7 @@ test('the mint of a plain token transfer, and whose account receives, are what t
   passes(await scene.signs(agent, transfer(40), 'solana'));
 });
 
-test('a Sui object is a coin of the type that two operators say, and no bound of its value', async () => {
+test('E7: a Sui object is a coin of the type that two operators say, and no bound of its value', async () => {
   const scene = await Scene.of(running);
   const sender = scene.address('Sui');
   const [friend, object] = [`0x${'07'.repeat(32)}`, `0x${'0b'.repeat(32)}`];

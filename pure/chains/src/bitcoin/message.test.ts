@@ -39,7 +39,7 @@ test('recognises PSBTs, also broken ones', () => {
   assert.ok(looksLikeTransaction(PSBT_MAGIC));
 });
 
-test('recognises transactions with and without witness and the preimages of signature hashes', () => {
+test('E2: recognises transactions with and without witness and the preimages of signature hashes', () => {
   assert.ok(looksLikeTransaction(unsigned));
   assert.ok(looksLikeTransaction(signed));
   assert.ok(looksLikeTransaction(new Uint8Array([...unsigned, 1, 0, 0, 0])));

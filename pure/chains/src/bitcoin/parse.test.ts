@@ -330,7 +330,7 @@ test('shows every output that does not pay to the account as an outflow, and the
   });
 });
 
-test('reads testnet and regtest from the address of the account', () => {
+test('E4: reads testnet and regtest from the address of the account', () => {
   const psbt = psbtOf(
     [{ script: scriptOf(segwit), amount: 60_000n }],
     [{ script: foreignScript, amount: 30_000n }],
@@ -450,7 +450,7 @@ test('refuses a PSBT without an input of the account', () => {
   );
 });
 
-test('refuses the fee attack of 2020: a segwit amount that its previous transaction does not prove', () => {
+test('E5, E12: refuses the fee attack of 2020: a segwit amount that its previous transaction does not prove', () => {
   const own = { script: scriptOf(segwit), amount: 60_000n };
   refuses(psbtOf([{ ...own, proof: 'witness' }], oneOutput), segwit, 'transaction-unsafe');
   refuses(psbtOf([{ ...own, proof: 'none' }], oneOutput), segwit, 'transaction-unsafe');
@@ -523,7 +523,7 @@ test('a false amount of a foreign input changes the taproot digest', () => {
   assert.notEqual(joint(70_000n), joint(70_001n));
 });
 
-test('refuses every hash type that leaves an input or output open', () => {
+test('E5: refuses every hash type that leaves an input or output open', () => {
   for (const [account, types] of [
     [segwit, [0x00, 0x02, 0x03, 0x41, 0x80, 0x81, 0x82, 0x83, 0x100, 0x1_0001]],
     [taproot, [0x02, 0x03, 0x80, 0x81, 0x82, 0x83, 0x100, 0x1_0000]],

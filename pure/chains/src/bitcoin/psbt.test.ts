@@ -123,7 +123,7 @@ test('refuses other versions, fields of version 2 and a missing transaction', ()
   refuses(psbt({ global: [] }));
 });
 
-test('refuses repeated keys, trailing bytes, missing maps and other magic', () => {
+test('E1: refuses repeated keys, trailing bytes, missing maps and other magic', () => {
   const bytes = psbt();
   decodePsbt(bytes);
   refuses(psbt({ input: [record(INPUT.SIGHASH_TYPE, uint32(1)), record(INPUT.SIGHASH_TYPE, uint32(1))] }));
@@ -139,7 +139,7 @@ test('refuses repeated keys, trailing bytes, missing maps and other magic', () =
   refuses(PSBT_MAGIC);
 });
 
-test('refuses compact sizes that are longer than needed, in keys, values and transactions', () => {
+test('E1: refuses compact sizes that are longer than needed, in keys, values and transactions', () => {
   const keyed = (key: Uint8Array, value: Uint8Array): Uint8Array =>
     join([
       PSBT_MAGIC,

@@ -37,7 +37,7 @@ test('hashes messages as viem does', () => {
   );
 });
 
-test('recognises transactions of every type, unsigned and signed', async () => {
+test('E2: recognises transactions of every type, unsigned and signed', async () => {
   for (const transaction of transactions) {
     assert.ok(looksLikeTransaction(bytesOf(serializeTransaction(transaction))), transaction.type ?? '');
     assert.ok(

@@ -218,7 +218,7 @@ function refuses(bytes: Uint8Array, code: string, field?: string): void {
   assert.throws(() => parseTransaction(bytes, account), expected);
 }
 
-test('refuses transactions that are valid on every chain', () => {
+test('E4: refuses transactions that are valid on every chain', () => {
   refuses(
     bytesOf(serializeTransaction({ type: 'legacy', nonce: 0, gas: 21_000n, gasPrice: 1n, to: TO })),
     'transaction-unsafe',
@@ -277,7 +277,7 @@ test('refuses a transaction that carries a signature, also an empty one in a typ
   refuses(typed(2, [...fields, empty, empty, empty]), 'transaction-already-signed');
 });
 
-test('refuses encodings that other decoders accept', () => {
+test('E1: refuses encodings that other decoders accept', () => {
   const bytes = bytesOf(serializeTransaction(base));
   const fields = decodeRlp(bytes.subarray(1)) as readonly RlpItem[];
   refuses(new Uint8Array([...bytes, 0]), 'transaction-malformed');

@@ -299,7 +299,7 @@ describe('System program', () => {
     assert.deepEqual(kinds(effects), ['derived-address-mismatch']);
   });
 
-  test('knows a durable-nonce transaction, which never expires, by its first instruction only', () => {
+  test('E19: knows a durable-nonce transaction, which never expires, by its first instruction only', () => {
     const advance = SystemProgram.nonceAdvance({ noncePubkey: UNKNOWN, authorizedPubkey: US.publicKey });
     const transfer = SystemProgram.transfer({ fromPubkey: US.publicKey, toPubkey: ATTACKER, lamports: 1 });
     assert.equal(parse([transfer, advance]).validity.uniqueness, 'blockhash');
