@@ -31,6 +31,7 @@ const ETHEREUM = {
   curve: 'Secp256k1',
   addressFormat: 'Ethereum',
 };
+const ENTRY_POINT = '0x4337084D9E255Ff0702461CF8895CE9E3b5Ff108';
 const SPENDER = `0x${'33'.repeat(20)}`;
 const token = new Interface([
   'function transfer(address,uint256)',
@@ -39,6 +40,7 @@ const token = new Interface([
   'function burn(uint256)',
   'function multicall(bytes[])',
   'function multiSend(bytes)',
+  'function withdrawTo(address,uint256)',
 ]);
 
 /** A limit of one asset: the fee is of another. */
@@ -387,6 +389,69 @@ test('L26: a token is its contract: one that calls itself the same has a budget 
   assert.equal((await calls(scene, agent, TOKEN, transfer, 1)).status, 200);
   const few = token.encodeFunctionData('transfer', [SPENDER, 5n]);
   assert.equal((await calls(scene, agent, NAMESAKE, few, 2)).status, 200);
+});
+
+test('E9: withdrawTo of a token that wraps another takes the token, and of an entry point the coin', async () => {
+  const scene = await Scene.of(running);
+  const agent = await scene.user('agent', limited(ofAsset(erc20(TOKEN), 100)));
+  const withdraws = (contract: string, amount: bigint) =>
+    calls(scene, agent, contract, token.encodeFunctionData('withdrawTo', [SPENDER, amount]), 0);
+  assert.equal((await withdraws(TOKEN, 101n)).body?.code, 'spending-limit-exceeded');
+  assert.equal((await withdraws(TOKEN, 100n)).status, 200);
+  // The control: what an entry point holds is the coin, which this limit does not look at.
+  assert.equal((await withdraws(ENTRY_POINT, 101n)).status, 200);
+});
+
+test('E12: a signed user operation counts its gas at the highest price beside what its account is told to pay', async () => {
+  const scene = await Scene.of(running);
+  const agent = await scene.user('agent', {
+    version: 1,
+    rules: [{ ...signing, on: ['sign-typed-data'] }],
+    limits: [ofAsset('eip155:1/slip44:60', 1_000_000)],
+  });
+  const fields = (text: string) =>
+    text.split(',').map((field) => ({ type: field.split(' ')[0], name: field.split(' ')[1] }));
+  const word = (high: number, low: number) =>
+    `0x${high.toString(16).padStart(32, '0')}${low.toString(16).padStart(32, '0')}`;
+  const execute = (value: number) =>
+    new Interface(['function execute(address,uint256,bytes)']).encodeFunctionData('execute', [
+      SPENDER,
+      value,
+      '0x',
+    ]);
+  let nonce = 0;
+  const signs = (gas: number, value: number, paymasterAndData = '0x') =>
+    agent.rpc('ethereumSignTypedData', {
+      organizationId: scene.organizationId,
+      walletId: scene.wallet.walletId,
+      derivationInfo: ETHEREUM,
+      typedData: {
+        types: {
+          PackedUserOperation: fields(
+            'address sender,uint256 nonce,bytes initCode,bytes callData,bytes32 accountGasLimits,uint256 preVerificationGas,bytes32 gasFees,bytes paymasterAndData',
+          ),
+        },
+        primaryType: 'PackedUserOperation',
+        domain: { name: 'ERC4337', version: '1', chainId: 1, verifyingContract: ENTRY_POINT },
+        message: {
+          sender: NAMESAKE,
+          nonce: String(nonce++),
+          initCode: '0x',
+          callData: execute(value),
+          accountGasLimits: word(gas, gas),
+          preVerificationGas: String(gas),
+          gasFees: word(1, 10),
+          paymasterAndData,
+        },
+      },
+    });
+  // Three times the gas at ten wei each.
+  assert.equal((await signs(33_334, 0)).body?.code, 'spending-limit-exceeded');
+  assert.equal((await signs(10_000, 700_001)).body?.code, 'spending-limit-exceeded');
+  assert.equal((await signs(1, 1, `${SPENDER}${'00'.repeat(32)}`)).body?.code, 'transaction-blocked');
+  assert.equal((await signs(10_000, 600_000)).status, 200);
+  assert.equal((await signs(3_334, 0)).body?.code, 'spending-limit-exceeded');
+  assert.equal((await signs(3_333, 10)).status, 200);
 });
 
 test('assets on several chains that a list names as one have one budget in dollars, and each has its own without', async () => {
