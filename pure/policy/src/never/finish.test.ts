@@ -559,6 +559,8 @@ describe('the usage of a limit', () => {
     assert.equal(priced(2n, 3n).draft!.scaled, (3n * lowestPriced) / 2n);
     assert.equal(priced(1n, 1n).draft!.scaled, 1n);
     assert.deepEqual(priced(1n, 3n).draft!.used, []);
+    // Nothing that leaves is worth nothing.
+    assert.equal(priced(1n, 0n).draft, null);
     const out = priced(5n, 3n);
     assert.deepEqual([out.draft, out.isOpen], [null, true]);
     const over = `limit "l" usd over ${rolling} max 9;`;
