@@ -50,7 +50,7 @@ const state: Instrumented = (shared.__stryker__ ??= {});
 
 /** The module that test files get for `node:test`. */
 const substitute = `data:text/javascript,${encodeURIComponent(
-  'export const it = globalThis.declareTest, test = it, describe = globalThis.declareSuite;',
+  'export const it = (...given) => declareTest(...given), test = it, describe = (...given) => declareSuite(...given);',
 )}`;
 registerHooks({
   resolve: (specifier, context, next) =>
