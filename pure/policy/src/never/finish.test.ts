@@ -402,6 +402,50 @@ describe('what is spent of an asset', () => {
     ]);
   });
 
+  it('is split where it falls short, whatever else is spent, and never the fee', () => {
+    const second = [
+      one('spending'),
+      is(`${spent(1)}.asset`, 'x/b'),
+      compare(`${spent(1)}.amount`, '==', [5n]),
+      asked(`raise ${spent(1)}`),
+      one('outflows'),
+      is(`${outflow(1)}.asset`, 'x/b'),
+      upTo(`${outflow(1)}.amount`, 2n),
+    ];
+    assert.deepEqual(amounts(found([...raised, amount('==', 1n), ...second], world)), [1n, 2n, 2n, 1n]);
+    const small = upTo(`${outflow(0)}.amount`, 2n);
+    const fee = [present(feeVariables.amount), is(feeVariables.asset, 'x/a'), upTo(feeVariables.amount, 1n)];
+    assert.deepEqual(amounts(found([...raised, amount('==', 6n), small, ...fee], world)), [2n, 2n, 2n, 0n]);
+  });
+
+  it('is split where limits have room for all of it', () => {
+    const small = upTo(`${outflow(0)}.amount`, 2n);
+    for (const limit of [
+      'count over lifetime max 4',
+      'usd over transaction max 4',
+      'amount per asset across user in ["ann"] over transaction max 50',
+      'amount per asset across user in ["ann"] over transaction max 5',
+    ]) {
+      const goals = [...raised, amount('==', 5n), small, is('subject.user', 'ann')];
+      assert.deepEqual(
+        amounts(found(goals, { policy: `${policy} limit "l" ${limit};` })),
+        [2n, 2n, 1n],
+        limit,
+      );
+    }
+  });
+
+  it('counts in the usage of a limit as it was raised', () => {
+    const limited = `${policy} limit "l" amount per asset over rolling(duration("1h")) max 9;`;
+    const { draft } = found([...raised, amount('==', 5n), compare('usage["l"]', '==', [8n])], {
+      policy: limited,
+    });
+    assert.deepEqual(
+      draft!.used.map((each) => each.amount),
+      [3n],
+    );
+  });
+
   it('is not split into more than 64 charges, nor into more than a list may hold', () => {
     const small = upTo(`${outflow(0)}.amount`, 1n);
     const of = (wanted: bigint, ...more: Goal[]): string =>
@@ -532,6 +576,26 @@ describe('the usage of a limit', () => {
       finished([...paid(0, 2n, 'x/a'), is(`${outflow(0)}.to`, 'bob'), ...fees, usage('<=', 3n)], { policy })
         .result,
       `(${feeVariables.asset} == x/a or ${feeVariables.asset} == x/b)`,
+    );
+  });
+
+  it('is of one counter, and what other counters hold changes nothing of it', () => {
+    const policy = `limit "l" amount per asset over ${rolling} max 9;`;
+    const beside = paid(2, 1n, 'x/b', 'x/c');
+    const goals = [...paid(0, 2n, 'x/a'), ...paid(1, 2n, 'x/a'), ...beside, usage('<=', 3n)];
+    assert.equal(finished(goals, { policy }).result, 'none');
+    const single = 'limit "l" amount per asset over transaction max 9;';
+    const free = (index: number, asset: string, least: bigint): Goal[] => [
+      one('outflows'),
+      is(`${outflow(index)}.asset`, asset),
+      compare(`${outflow(index)}.amount`, '>=', [least]),
+    ];
+    const { draft } = found([...free(0, 'x/b', 1n), ...free(1, 'x/a', 2n), usage('==', 7n)], {
+      policy: single,
+    });
+    assert.deepEqual(
+      [0, 1].map((index) => draft!.values.of.get(`${outflow(index)}.amount`)),
+      [1n, 7n],
     );
   });
 
