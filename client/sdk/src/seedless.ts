@@ -27,6 +27,7 @@ import { RealmOperations, type RealmTarget } from './seedless/realm-operations.t
 import { joinSeed, seedIdentityOf, splitSeed } from './seedless/sealed-seed.ts';
 import { SeedlessError } from './seedless/seedless-error.ts';
 import type { StepUp } from './step-up.ts';
+import { throwIfAborted } from './throw-if-aborted.ts';
 
 export { SeedlessError };
 export type { DeviceStore, KeeperDocument, KitAccount, PinDigits, RecoveryKit };
@@ -427,7 +428,7 @@ class Wallets implements SeedlessWallets {
       if (await this.#resume({ backupName, signal }, pin, current)) return;
       await this.#installNew({ backupName, signal }, entropy, pin, current);
     } catch (error) {
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       for (let cause = error; cause instanceof Error; cause = cause.cause)
         if (cause instanceof SeedlessError && isOfAnother(cause))
           throw new SeedlessError('backup-changed', { cause: error });
@@ -479,7 +480,7 @@ class Wallets implements SeedlessWallets {
     try {
       await act();
     } catch (error) {
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       const state = await this.#state(backupName, signal).catch(() => 'unknown' as const);
       const isStaged = state === 'unknown' || (state?.staged && equalBytes(state.staged.id, generation.id));
       throw isStaged ? error : new SeedlessError('backup-changed', { cause: error });
@@ -532,7 +533,7 @@ class Wallets implements SeedlessWallets {
       content.pepper.fill(0);
       if (equalBytes(recovered.expose(), entropy.expose())) return;
     } catch (cause) {
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       throw new SeedlessError('self-test-failed', { cause });
     } finally {
       recovered?.wipe();
@@ -560,7 +561,7 @@ class Wallets implements SeedlessWallets {
       const state = await this.#state(backupName, signal);
       for (const generation of state?.retired ?? []) await this.#destroy({ backupName, generation, signal });
     } catch {
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
     }
   }
 

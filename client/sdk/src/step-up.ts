@@ -5,6 +5,7 @@ import { parseUuid } from '@keystead/protocol/ids';
 import type { Client, VerifiedAnswer } from './client.ts';
 import { AnsweredError, KmsError } from './errors.ts';
 import type { NativeMethod, ParamsOf, ResultOf } from './native-calls.ts';
+import { throwIfAborted } from './throw-if-aborted.ts';
 
 /**
  * Requests that need the consent of others, or time in which somebody can say no (spec/approval.md): sent, waited for, and sent again with
@@ -78,7 +79,7 @@ async function consentTo(
   { stepUp, signal, clock }: { stepUp: StepUp; signal: AbortSignal | undefined; clock: () => number },
 ): Promise<readonly string[]> {
   for (;;) {
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     const said = await verdictsOn(client, waiting, clock());
     if (said.isRejected) return [];
     const isReleased = waiting.releaseAt === undefined || clock() >= waiting.releaseAt;
@@ -189,15 +190,20 @@ export function waitForOthers({ every = fiveSeconds, onWaiting }: WaitForOthersO
 
 function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return void reject(signal.reason);
+    throwIfAborted(signal);
     const timer = setTimeout(() => {
       signal?.removeEventListener('abort', abort);
       resolve();
     }, milliseconds);
     const abort = () => {
       clearTimeout(timer);
-      reject(signal!.reason);
+      signal!.removeEventListener('abort', abort);
+      try {
+        throwIfAborted(signal);
+      } catch (reason) {
+        reject(reason);
+      }
     };
-    signal?.addEventListener('abort', abort, { once: true });
+    signal?.addEventListener('abort', abort);
   });
 }

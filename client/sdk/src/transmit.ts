@@ -1,5 +1,7 @@
 import { utf8Encode } from '@keystead/crypto/bytes';
 import { AnsweredError } from './errors.ts';
+import { within } from './recovery/within.ts';
+import { throwIfAborted } from './throw-if-aborted.ts';
 
 export type Fetch = (input: string, init?: RequestInit) => Promise<Response>;
 
@@ -51,46 +53,53 @@ export async function transmit(options: {
       });
     }
     await options.wait(pause);
-    options.signal?.throwIfAborted();
+    throwIfAborted(options.signal);
   }
 }
 
 type Outcome = (RawAnswer & { readonly retryAfter: string | null }) | { readonly cause: unknown };
 
 async function once(options: Parameters<typeof transmit>[0]): Promise<Outcome> {
-  options.signal?.throwIfAborted();
-  const timeout = AbortSignal.timeout(perTryMilliseconds);
+  throwIfAborted(options.signal);
   try {
-    const response = await options.fetch(options.url, {
-      method: options.method,
-      headers: { accept: 'application/json', ...options.headers },
-      // A redirect would carry the stamp to a place that nobody chose.
-      redirect: 'error',
-      signal: options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]),
-      ...(options.body === undefined ? {} : { body: options.body as BodyInit }),
+    return await within(perTryMilliseconds, options.signal, async (signal) => {
+      const response = await options.fetch(options.url, {
+        method: options.method,
+        headers: { accept: 'application/json', ...options.headers },
+        // A redirect would carry the stamp to a place that nobody chose.
+        redirect: 'error',
+        signal,
+        ...(options.body === undefined ? {} : { body: options.body as BodyInit }),
+      });
+      return {
+        status: response.status,
+        body: await read(response),
+        retryAfter: response.headers.get('retry-after'),
+      };
     });
-    return {
-      status: response.status,
-      body: await read(response),
-      retryAfter: response.headers.get('retry-after'),
-    };
   } catch (cause) {
-    options.signal?.throwIfAborted();
+    throwIfAborted(options.signal);
     return { cause };
   }
 }
 
 async function read(response: Response): Promise<Uint8Array> {
+  // React Native has no streams: there an answer comes whole.
+  if (response.body === undefined || response.body === null) {
+    const whole = new Uint8Array(await response.arrayBuffer());
+    if (whole.length > maximumAnswerBytes) throw new RangeError('the answer is too long');
+    return whole;
+  }
   const parts: Uint8Array[] = [];
   let length = 0;
-  const reader = response.body?.getReader();
-  for (let done = reader === undefined; !done; ) {
-    const chunk = await reader!.read();
+  const reader = response.body.getReader();
+  for (let done = false; !done; ) {
+    const chunk = await reader.read();
     done = chunk.done;
     if (chunk.value === undefined) continue;
     length += chunk.value.length;
     if (length > maximumAnswerBytes) {
-      await reader!.cancel();
+      await reader.cancel();
       throw new RangeError('the answer is too long');
     }
     parts.push(chunk.value);

@@ -14,7 +14,9 @@ import type { BackupMethod } from '@keystead/protocol/backup-permit';
 import type { Client } from '../client.ts';
 import { KmsError } from '../errors.ts';
 import type { NativeMethod, ParamsOf, Permitted } from '../native-calls.ts';
+import { within } from '../recovery/within.ts';
 import { callWithStepUp, type StepUp } from '../step-up.ts';
+import { throwIfAborted } from '../throw-if-aborted.ts';
 import type { DeviceStore } from './device-store.ts';
 import { PendingSession } from './pending-session.ts';
 import { SeedlessError } from './seedless-error.ts';
@@ -93,7 +95,7 @@ export class KeeperConnection {
       try {
         return await this.#call(method, params, options);
       } catch (error) {
-        options.signal?.throwIfAborted();
+        throwIfAborted(options.signal);
         const isOvertaken = error instanceof SeedlessError && error.reason === 'request-overtaken';
         if (!isOvertaken || left === 1) throw error;
       }
@@ -170,7 +172,7 @@ export class KeeperConnection {
       try {
         return await this.#postOnce(body, signal);
       } catch (error) {
-        signal?.throwIfAborted();
+        throwIfAborted(signal);
         if (!again || !(error instanceof SeedlessError) || error.code !== 'keeper-unavailable') throw error;
       }
     }
@@ -178,18 +180,19 @@ export class KeeperConnection {
 
   async #postOnce(body: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
     const { keeper, fetch: send } = this.#options;
-    const timeout = AbortSignal.timeout(timeLimit);
     let response: Response;
     let answered: Uint8Array;
     try {
-      response = await send(new URL('v1/backup', keeper.address).href, {
-        method: 'POST',
-        headers: { 'content-type': 'application/octet-stream' },
-        redirect: 'error',
-        signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
-        body: body as BodyInit,
+      [response, answered] = await within(timeLimit, signal, async (either) => {
+        const sent = await send(new URL('v1/backup', keeper.address).href, {
+          method: 'POST',
+          headers: { 'content-type': 'application/octet-stream' },
+          redirect: 'error',
+          signal: either,
+          body: body as BodyInit,
+        });
+        return [sent, new Uint8Array(await sent.arrayBuffer())] as const;
       });
-      answered = new Uint8Array(await response.arrayBuffer());
     } catch (cause) {
       throw new SeedlessError('keeper-unavailable', { cause });
     }
