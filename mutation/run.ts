@@ -32,11 +32,10 @@ const SOURCES = 'pure/policy/src';
 const resultsOf = (file: string): string =>
   join(HERE, 'results', `${file.slice(SOURCES.length + 1, -'.ts'.length)}.json`);
 
-/**
- * Modules that remember something between calls: each mutant of them starts in a new process, which loads no more than the
- * tests that name the module themselves.
- */
+/** Modules that remember something between calls: each mutant of them starts in a new process. */
 const REMEMBERING = ['pure/policy/src/calendar.ts'];
+/** Modules whose mutants need a process of their own, nearly all: it loads no more than the tests that name the module themselves. */
+const ALONE = [...REMEMBERING, 'pure/policy/src/language/fields.ts'];
 const LEFT_OUT = ['never-oracle.test.ts'];
 
 const sources = globSync(`${SOURCES}/**/*.ts`, { cwd: ROOT })
@@ -85,14 +84,14 @@ function hashOf(source: string): string {
 
 /** Files that are mutated in one run: those of one folder share the first run of all tests. */
 function runsOf(files: readonly string[]): string[][] {
-  const runs = Map.groupBy(files, (file) => (REMEMBERING.includes(file) ? file : dirname(file)));
+  const runs = Map.groupBy(files, (file) => (ALONE.includes(file) ? file : dirname(file)));
   return [...runs.values()];
 }
 
 /** Test files that load some of the source files, by way of whatever. */
 function testsOf(files: readonly string[]): string[] {
   const paths = files.map((file) => join(ROOT, file));
-  const depth = files.some((file) => REMEMBERING.includes(file)) ? 1 : Number.POSITIVE_INFINITY;
+  const depth = files.some((file) => ALONE.includes(file)) ? 1 : Number.POSITIVE_INFINITY;
   const loads = (path: string, left: number, seen: Set<string>): boolean => {
     if (paths.includes(path)) return true;
     if (left === 0 || seen.has(path)) return false;
