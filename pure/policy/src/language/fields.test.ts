@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { EvaluationContext } from '../evaluation.ts';
 import type { PolicyRequest } from '../request.ts';
+import { checkCondition } from './check-condition.ts';
 import { compileCondition, isError, isFalse, isTrue } from './compile-condition.ts';
 import { fieldNamed, listNamed } from './fields.ts';
 import { parseCondition } from './parse-text.ts';
@@ -226,6 +227,10 @@ describe('fields of conditions', () => {
   });
 
   it('compares a text by its beginning, and a truth by itself', () => {
+    const accepts = (text: string): void => {
+      assert.equal(truth(text, full), isTrue, text);
+      assert.doesNotThrow(() => checkCondition(parseCondition(text), {}, 'when'), text);
+    };
     for (const [text, start] of [
       ['subject.organization', 'ac'],
       ['subject.user', 'an'],
@@ -243,9 +248,8 @@ describe('fields of conditions', () => {
       ['effects.version', 'psbt'],
       ['effects.uniqueness', 'ut'],
     ])
-      assert.equal(truth(`${text}.startsWith("${start}")`, full), isTrue, text);
-    for (const text of ['subject.root', 'resource.ownUser', 'resource.rawPayload'])
-      assert.equal(truth(text, full), isTrue, text);
+      accepts(`${text}.startsWith("${start}")`);
+    for (const text of ['subject.root', 'resource.ownUser', 'resource.rawPayload']) accepts(text);
   });
 
   it('takes for a number only its one decimal text', () => {
@@ -256,6 +260,8 @@ describe('fields of conditions', () => {
       ['9 ', isError],
       ['', isError],
       ['0', isFalse],
+      [(2n ** 256n - 1n).toString(), isFalse],
+      [(2n ** 256n).toString(), isError],
     ] as const) {
       const calls = [{ target: 't', name: null, arguments: { n: text } }];
       const request = { ...full, effects: { ...full.effects!, calls } };

@@ -368,5 +368,15 @@ describe('what has to be brought about', () => {
     assert.equal(is('action.class', 'in', ['read', 'sign-message']), true);
     assert.equal(is('action.class', 'in', ['read']), false);
     assert.equal(is('effects.chain', '==', 'solana'), false);
+    const [path] = context.request.resource.derivationPaths!;
+    const walked = (value: string): boolean =>
+      holds(
+        goals.goal(
+          { some: 'resource.derivationPaths', where: { field: 'item', operator: '==', value } },
+          true,
+        ),
+        context,
+      );
+    assert.deepEqual([walked(path!), walked(`${path}/1`)], [true, false]);
   });
 });
