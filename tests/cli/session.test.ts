@@ -7,6 +7,7 @@ import { verifyMessage } from 'ethers';
 import nacl from 'tweetnacl';
 import bs58 from 'bs58';
 import { runCommandLine } from '@keystead/cli/command-line';
+import { solanaTransfer } from '@keystead/cli/chain/solana-transfer';
 import { commands } from '@keystead/cli/commands';
 import { readSurroundings } from '@keystead/cli/surroundings';
 import { SEPOLIA } from '../chains/anvil.ts';
@@ -365,6 +366,79 @@ describe('keystead', () => {
     assert.equal(again, 'the policy of dora is already this one');
     const bound = await run('keystead policy plan messages.txt --name house --json');
     assert.equal((JSON.parse(bound) as { change: string }).change, 'new');
+  });
+
+  test('lists the policies of the organization, and ends one', async () => {
+    await shell.play(`
+      $ keystead policy list
+      no policy of the organization
+
+      $ echo 'policy 1; allow "t" on sign-transaction when true;' > house.txt && keystead policy apply house.txt --name house
+      house binds every user
+
+      $ keystead policy apply house.txt --name draft --wallet $WALLET --shadow
+      draft is tried and not enforced: keystead policy shadow draft
+
+      $ keystead policy list
+      draft  <uuid>  tried, not enforced
+      house  every wallet
+
+      $ keystead sign message hi --wallet $WALLET
+      ! error: house: deny: nothing allows signUtf8Message (policy-denied)
+      ! hint: …
+      [1]
+
+      $ keystead policy remove draft
+      ! error: there is no policy draft of every wallet
+      ! hint: keystead policy list shows them
+      [1]
+
+      $ keystead policy remove draft --wallet $WALLET
+      draft binds nobody any more
+
+      $ keystead policy remove house
+      house binds nobody any more
+
+      $ keystead sign message hi --wallet $WALLET
+      <key>
+
+      $ keystead policy list
+      no policy of the organization
+    `);
+  });
+
+  test('shows those who approve a transaction what it does, and not its bytes alone', async () => {
+    const to = bs58.encode(new Uint8Array(32).fill(7));
+    const from = shell.variables.SOLANA_ADDRESS!;
+    const unsigned = await solanaTransfer(
+      { call: async () => ({ value: { blockhash: to } }) },
+      { from, to, lamports: 5_000_000n },
+    );
+    shell.variables.PAYMENT = Buffer.from(unsigned).toString('base64');
+    await shell.play(`
+      $ keystead user add payer --policy ALLOW_ALL --key-file payer.json --approvals 1
+      payer  ALLOW_ALL
+      <uuid>  keystead  keypair Ed25519  <key>
+
+      $ echo $PAYMENT > payment && keystead sign transaction payment --chain solana --wallet $WALLET --credentials payer.json
+      ! error: 1 approval is needed, and 0 given; the request waits as <PAYING:key> (approval-required)
+      ! hint: …
+      [1]
+
+      $ keystead user add watcher --policy GUARDIAN --key-file watcher.json
+      watcher  POLICY
+      <uuid>  keystead  keypair Ed25519  <key>
+    `);
+    const shown = async (more = '') =>
+      JSON.parse((await shell.run(`keystead approval show $PAYING --json${more}`)).stdout) as {
+        effects: { outflows?: unknown[]; unread?: string };
+      };
+    assert.deepEqual((await shown()).effects.outflows, [
+      { amount: '5000000', asset: 'solana/slip44:501', from, kind: 'transfer', to },
+    ]);
+    // Who may not try it is told so.
+    const { effects } = await shown(' --credentials watcher.json');
+    assert.match(effects.unread!, /simulateTransaction.*policy-denied/);
   });
 
   test('prints one JSON object and nothing else with --json', async () => {

@@ -44,7 +44,9 @@ import { policyApply } from './commands/policy/apply.ts';
 import { policyCheck } from './commands/policy/check.ts';
 import { policyDiff } from './commands/policy/diff.ts';
 import { policyExplain } from './commands/policy/explain.ts';
+import { policyList } from './commands/policy/list.ts';
 import { policyPlan } from './commands/policy/plan.ts';
+import { policyRemove } from './commands/policy/remove.ts';
 import { policyShadow } from './commands/policy/shadow.ts';
 import { policySimulate } from './commands/policy/simulate.ts';
 import { policyTest } from './commands/policy/test.ts';
@@ -121,6 +123,8 @@ export const commands: readonly Command[] = [
   policySimulate,
   policyShadow,
   policyApply,
+  policyList,
+  policyRemove,
   pricesState,
   pricesFeed,
   factsState,

@@ -365,9 +365,10 @@ function wordsOf(policy: CompiledPolicy, reason: Refusal['reason'], request: Pol
         field,
         why: figures === null ? why : `${why} ${windowText(limit.window)}`,
         hint:
-          figures === null
+          reason.refusal.hint ??
+          (figures === null
             ? 'Make the request so that the limit can be evaluated, or ask a root user to change the policy.'
-            : 'Ask for less, wait until the window has room, or ask a root user to raise the limit.',
+            : 'Ask for less, wait until the window has room, or ask a root user to raise the limit.'),
         code: limit.meter === 'count' ? 'rate-limit-exceeded' : 'spending-limit-exceeded',
         findings: [],
         excess: figures === null ? null : { amount: figures.used + figures.requested - figures.max, limit },

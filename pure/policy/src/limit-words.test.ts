@@ -321,6 +321,11 @@ describe('a limit that cannot be evaluated', () => {
         'spending-limit-exceeded',
       ],
     );
+    assert.match(denied.hint, /price sources/);
+    const dear = decided('limit "l" usd over lifetime max 1;', {
+      usage: { quotes: () => agreedQuotes(2_000_000n, 0, NOW) },
+    });
+    assert.match(dear.trace.at(-1)!, / are more than 1 micro US dollars ever$/);
     const { outcome, reservations } = decided(
       `limit "l" usd across asset in ["${TOKEN}"] over lifetime max 10000000;`,
       { usage: { quotes } },

@@ -50,6 +50,8 @@ export interface LimitRefusal {
   readonly limit: LimitDocument;
   readonly field: string;
   readonly why: string;
+  /** What to do, where it is neither to ask for less nor for a limit that can be evaluated. */
+  readonly hint?: string;
   /** Figures of an exceeded limit; null when it could not be evaluated at all. */
   readonly figures: {
     readonly meter: Meter;
@@ -216,7 +218,11 @@ export function compileLimit(document: LimitDocument, lists: Lists, pricing: Pri
         let known = prices.get(charge.asset);
         if (known === undefined) {
           const price: Price = priceOf(usage.quotes(charge.asset, policy), pricing, context.now);
-          if (!price.known) return refusal('effects', `${charge.asset} has no price: ${price.why}`);
+          if (!price.known)
+            return {
+              ...refusal('effects', `${charge.asset} has no price: ${price.why}`),
+              hint: 'Have price sources state it (keystead prices feed), or ask a root user to change the policy.',
+            };
           known = { scaled: price.scaled, text: priceText(charge.asset, price) };
           prices.set(charge.asset, known);
         }
@@ -264,7 +270,7 @@ export function checkLimit(
     const why =
       amount >= infinite
         ? `nothing bounds how much of ${asset} leaves`
-        : `${used} used and ${amount} asked for are more than ${limit.max}`;
+        : `${used} used and ${amount} asked for are more than ${limit.max}${limit.document.meter === 'usd' ? ' micro US dollars' : ''}`;
     return {
       limit: limit.document,
       field: 'effects',
