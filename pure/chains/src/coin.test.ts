@@ -11,6 +11,9 @@ describe('a coin', () => {
     for (const contract of [celo, celo.toLowerCase()])
       assert.equal(ethereumToken('eip155:42220', 'erc20', contract), 'eip155:42220/slip44:60');
     assert.equal(oneName('eip155:42220/slip44:60'), 'eip155:42220/slip44:60');
+    for (const type of ['0x2', `0x${'0'.repeat(63)}2`, '0X02'])
+      assert.equal(oneName(`sui/coin:${type}::sui::SUI`), 'sui/slip44:784');
+    assert.equal(oneName('sui/coin:0x3::sui::SUI'), `sui/coin:0x${'3'.padStart(64, '0')}::sui::SUI`);
   });
 
   it('is no token of the same contract on another chain, of another standard or mint', () => {

@@ -2,6 +2,7 @@
  * Chains' own coins under their other names: a token contract or mint whose balance is the coin itself. Effects, policies and
  * prices know each of them by one name, so that a limit on the coin has no second budget (spec/effects.md §2).
  */
+import { coinAsset } from './sui/asset.ts';
 
 /** Decimals by the coin type (SLIP-44) at the end of a CAIP-19 id; all EVM chains use 60 here. */
 const decimalsByCoinType: Readonly<Record<string, number>> = { 0: 8, 60: 18, 501: 9, 784: 9 };
@@ -34,9 +35,18 @@ const coinContracts: ReadonlySet<string> = new Set([
   'eip155:1088/erc20:0xdeaddeaddeaddeaddeaddeaddeaddeaddead0000',
 ]);
 
-/** The coin that a CAIP-19 asset is, or the asset. */
+/** An address within a type of Move, which people write without its leading zeros. */
+const moveAddress = /0[xX]([0-9a-fA-F]{1,64})(?=::)/g;
+
+/** The coin that a CAIP-19 asset is, or the asset; a coin of Sui by its type with addresses in full. */
 export function oneName(asset: string): string {
   if (asset === wrappedSol) return 'solana/slip44:501';
+  if (asset.startsWith('sui/coin:'))
+    return coinAsset(
+      asset
+        .slice('sui/coin:'.length)
+        .replace(moveAddress, (_, digits: string) => `0x${digits.toLowerCase().padStart(64, '0')}`),
+    );
   const contract = asset.indexOf('/erc20:');
   if (contract < 0 || !coinContracts.has(asset.toLowerCase())) return asset;
   return `${asset.slice(0, contract)}/slip44:60`;

@@ -2,6 +2,7 @@
 import { invalid } from '@keystead/protocol/schema';
 import { isTimeZone } from '../calendar.ts';
 import { infinite } from '../evaluation.ts';
+import { checksumAddress, parseAddress } from '@keystead/chains/ethereum/address';
 import { addressText, assetText } from './address-text.ts';
 import { bounds, type Comparison, type Condition, type Operator } from './document.ts';
 import { type Field, type FieldType, fieldNamed, type ListField, listNamed } from './fields.ts';
@@ -111,18 +112,37 @@ class Checker {
     if (operator !== 'in') {
       if (list !== undefined) throw invalid(`${at}.list`, 'stands only with in');
       checkConstant(field.type, value, `${at}.value`);
+      if (operator !== 'startsWith') assertOneText(condition.field, value, `${at}.value`);
       return;
     }
     if (list === undefined) {
       if (!Array.isArray(value)) throw invalid(`${at}.value`, 'must be an array');
-      for (const [index, each] of value.entries()) checkConstant(field.type, each, `${at}.value[${index}]`);
+      for (const [index, each] of value.entries()) {
+        checkConstant(field.type, each, `${at}.value[${index}]`);
+        assertOneText(condition.field, each, `${at}.value[${index}]`);
+      }
       return;
     }
     if (value !== undefined) throw invalid(`${at}.value`, 'must not stand beside list');
     const named = Object.hasOwn(this.#lists, list) ? this.#lists[list] : undefined;
     if (named === undefined) throw invalid(`${at}.list`, `no list is named ${list}`);
-    for (const [index, each] of named.entries()) checkConstant(field.type, each, `lists.${list}[${index}]`);
+    for (const [index, each] of named.entries()) {
+      checkConstant(field.type, each, `lists.${list}[${index}]`);
+      assertOneText(condition.field, each, `lists.${list}[${index}]`);
+    }
   }
+}
+
+/**
+ * What a call is given has no type here, and is compared as text: an EVM address that is not written as effects write it
+ * would be equal to nothing, and a denial that names it would deny nothing. Throws KmsError.
+ */
+function assertOneText(field: string, value: unknown, at: string): void {
+  if (!field.startsWith('item.arguments[') || typeof value !== 'string') return;
+  if (!/^0[xX][0-9a-fA-F]{40}$/.test(value)) return;
+  // A wrong checksum is no address.
+  const written = checksumAddress(parseAddress(value.toLowerCase()));
+  if (written !== value) throw invalid(at, `an address of an argument is written ${written}`);
 }
 
 /** Throws KmsError when a constant is none of the type. */

@@ -437,7 +437,8 @@ describe('the JSON form', () => {
       assert.equal(addressText(spelling), evm);
     assert.throws(() => addressText(`${evm.slice(0, -2)}e7`), RangeError);
     assert.equal(addressText(`0X${'AB'.repeat(32)}`), `0x${'ab'.repeat(32)}`);
-    assert.equal(addressText('0xAB'), '0xab');
+    assert.equal(addressText('0X2aB'), `0x${'2ab'.padStart(64, '0')}`);
+    assert.equal(addressText(`0x${'AB'.repeat(33)}`), `0x${'AB'.repeat(33)}`);
     for (const prefix of ['BC', 'TB', 'BCRT'])
       assert.equal(addressText(`${prefix}1QAR0SRRR`), `${prefix.toLowerCase()}1qar0srrr`);
     assert.equal(addressText('bc1QAR0SRRR'), 'bc1qar0srrr');
@@ -453,6 +454,81 @@ describe('the JSON form', () => {
       'BC2QAR0SRRR',
     ])
       assert.equal(addressText(text), text);
+  });
+
+  it('has one text for each coin of Sui, and none for an asset of a network that no transaction names', () => {
+    const full = (digits: string) => `0x${digits.padStart(64, '0')}`;
+    for (const spelling of ['0x2', '0X02', full('2'), full('2').toUpperCase().replace('0X', '0x')])
+      assert.equal(assetText(`sui/coin:${spelling}::sui::SUI`), 'sui/slip44:784');
+    assert.equal(
+      assetText('sui/coin:0xAB::lp::LP<0x2::sui::SUI, 0x5::c::C>'),
+      `sui/coin:${full('ab')}::lp::LP<${full('2')}::sui::SUI, ${full('5')}::c::C>`,
+    );
+    const named: readonly (readonly [string, RegExp])[] = [
+      ['solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp/slip44:501', / the asset is solana\/slip44:501$/],
+      ['sui:mainnet/slip44:784', / the asset is sui\/slip44:784$/],
+    ];
+    for (const [asset, says] of named) {
+      assert.throws(() => assetText(asset), { name: 'RangeError', message: says });
+      const when = `effects.outflows.exists(o, o.asset == "${asset}")`;
+      const { field } = refusal(() =>
+        policyDocument.parse(
+          document({ rules: [{ id: 'r', effect: 'deny', when: parseCondition(when) }] }),
+          'policy',
+        ),
+      );
+      assert.match(String(field), /^policy\.rules\[0\]\.when/);
+      const limit = {
+        id: 'l',
+        meter: 'amount',
+        across: [{ key: 'asset', values: [asset] }],
+        window: { kind: 'lifetime' },
+        max: '1',
+      };
+      refusal(() => policyDocument.parse(document({ limits: [limit] }), 'policy'));
+    }
+  });
+
+  it('keeps the network of an asset of Bitcoin, which its addresses name', () => {
+    const coin = 'bip122:000000000019d6689c085ae165831e93/slip44:0';
+    assert.equal(assetText(coin), coin);
+  });
+
+  it('refuses an EVM address that an argument is compared with and never equals', () => {
+    const evm = '0x52908400098527886E0F7030069857D2E4169EE7';
+    const parse = (comparison: string, lists = {}) =>
+      policyDocument.parse(
+        document({
+          lists,
+          rules: [
+            {
+              id: 'r',
+              effect: 'deny',
+              when: parseCondition(
+                `effects.calls.exists(c, ${comparison})`,
+                Object.fromEntries(Object.keys(lists).map((name) => [name, { list: name }])),
+              ),
+            },
+          ],
+        }),
+        'policy',
+      );
+    for (const spelling of [evm.toLowerCase(), `0x${evm.slice(2).toUpperCase()}`.replace('E7', 'e7')])
+      for (const given of [
+        () => parse(`c.arguments["to"] == "${spelling}"`),
+        () => parse(`c.arguments["to"] in ["${evm}", "${spelling}"]`),
+        () => parse('c.arguments["to"] in bad', { bad: [evm, spelling] }),
+      ])
+        assert.match(refusal(given).detail, new RegExp(`is written ${evm}`));
+    for (const given of [
+      `c.arguments["to"] == "${evm}"`,
+      `c.arguments["to"].startsWith("${evm.toLowerCase()}")`,
+      `c.arguments["data"] == "${evm.toLowerCase()}00"`,
+      `c.target == "${evm.toLowerCase()}"`,
+      `c.name == "${evm.toLowerCase()}"`,
+      'int(c.arguments["amount"]) == 7',
+    ])
+      parse(given);
   });
 
   it('has one text for each asset: that of its contract, wherever a token of it has a number', () => {
