@@ -354,6 +354,17 @@ const CONTROLS: readonly Control[] = [
     succeeds: ['E2'],
   },
   {
+    off: 'a user of another organization is a stranger to policies',
+    parts: [
+      {
+        file: 'pure/policy/src/request.ts',
+        name: 'seenBy',
+        body: 'request = { ...request, strangerTo: undefined };',
+      },
+    ],
+    succeeds: ['B5'],
+  },
+  {
     off: 'values round up',
     parts: [
       { file: 'pure/policy/src/pricing.ts', name: 'microDollars', body: 'return (amount * scaled) / scale;' },

@@ -39,6 +39,8 @@ interface StandingPolicy {
   readonly policy: CompiledPolicy;
   /** The organization whose counters the policy's limits use. */
   readonly home: Draft;
+  /** It is of another organization than the subject, and sees a stranger (spec/policy.md §3.1). */
+  readonly isOfOther?: boolean;
 }
 
 // Cells and leaves are the same object until they are written again.
@@ -134,7 +136,9 @@ function standingPolicies(
   const granted = use?.wallet?.granted;
   if (granted != null) {
     standing.push({ policy: compiledGrant(granted.grant, granted.terms), home: granted.owner });
-    if (boundActions.has(action)) standing.push(...organizationPolicies(granted.owner, walletId));
+    if (boundActions.has(action))
+      for (const one of organizationPolicies(granted.owner, walletId))
+        standing.push({ ...one, isOfOther: true });
   }
   return standing;
 }
@@ -164,7 +168,9 @@ function shadowsOver(
   const walletId = use?.wallet?.id ?? null;
   const granted = use?.wallet?.granted;
   const shadows = organizationPolicies(draft, walletId, 'shadow');
-  if (granted != null) shadows.push(...organizationPolicies(granted.owner, walletId, 'shadow'));
+  if (granted != null)
+    for (const one of organizationPolicies(granted.owner, walletId, 'shadow'))
+      shadows.push({ ...one, isOfOther: true });
   if (shadows.length === 0) return noShadows;
   const lines: string[] = [];
   const reservations: (Reserving & { readonly home: Draft })[] = [];
@@ -182,7 +188,7 @@ function shadowsOver(
       lines.push(`shadow ${policy.name}: deny: ${error.detail}`);
       continue;
     }
-    const seen = readings === null ? request : { ...request, readings };
+    const seen = seenRequest(request, readings, [shadow]);
     const ofShadow = stepsOf([policy], seen);
     if (steps + ofShadow > mostSteps) {
       lines.push(
@@ -298,6 +304,21 @@ function withShadows(
   return [...held, ...others].slice(0, Math.max(held.length, maximumReservations));
 }
 
+/** The request with what single policies see of it otherwise, by their place. */
+function seenRequest(
+  request: PolicyRequest,
+  readings: Readonly<Record<string, Effects>> | null,
+  standing: readonly StandingPolicy[],
+): PolicyRequest {
+  const strangerTo = standing.flatMap(({ isOfOther }, place) => (isOfOther === true ? [place] : []));
+  if (readings === null && strangerTo.length === 0) return request;
+  return {
+    ...request,
+    ...(readings === null ? {} : { readings }),
+    ...(strangerTo.length === 0 ? {} : { strangerTo }),
+  };
+}
+
 /** Decides; a denial is a decision like another. Throws NeedRows. */
 export function decideOn(
   pending: Pending,
@@ -314,7 +335,7 @@ export function decideOn(
   const readings = readingsOf(standing, use);
   const byPolicies = decideInWords(
     standing.map(({ policy }) => policy),
-    readings === null ? request : { ...request, readings },
+    seenRequest(request, readings, standing),
     usageOf((policy) => standing[policy]!.home, places),
     now,
   );

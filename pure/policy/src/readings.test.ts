@@ -131,3 +131,28 @@ test('two policies that describe differently are not compared by effects', () =>
     allow "swaps" on sign-transaction when true;`);
   assert.equal(allowedOnlyBy(two, { ...two, calls: [...two.calls!].reverse() }).result, 'none');
 });
+
+test('a policy of another organization sees a stranger: no name, trait or root of its own', () => {
+  const rule = (when: string) =>
+    parsePolicy(`policy 1; allow "r" on sign-transaction when ${when}
+    accepting unresolved("unknown-call");`);
+  const guest = (strangerTo?: readonly number[]): PolicyRequest => ({
+    ...request(),
+    subject: { organizationId: 'o', username: 'u', root: true, authenticatorId: 'a', traits: { team: 't' } },
+    ...(strangerTo === undefined ? {} : { strangerTo }),
+  });
+  for (const when of ['subject.user == "u"', 'subject.root', 'subject.traits["team"] == "t"']) {
+    assert.equal(outcome([rule(when)], guest()).outcome, 'allow', when);
+    assert.equal(outcome([rule(when)], guest([1])).outcome, 'allow', when);
+    assert.equal(outcome([rule(when)], guest([0])).outcome, 'deny', when);
+  }
+  const whole = rule('subject.user == "o/u" && subject.organization == "o" && subject.authenticator == "a"');
+  assert.equal(outcome([whole], guest([0])).outcome, 'allow');
+  const both = { ...guest([0]), readings: { 0: described('100') } };
+  assert.equal(outcome([describing], both).outcome, 'allow');
+  const text = receiptText(
+    decideWithReceipt([{ name: 'p', document: rule('subject.root') }], guest([0]), usage, 0),
+  );
+  assert.match(text, /"outcome":"deny"/);
+  assert.equal(verifyReceipt(text), true);
+});

@@ -47,11 +47,28 @@ export interface PolicyRequest {
    * absent: all see `effects`.
    */
   readonly readings?: Readonly<Record<string, Effects>>;
+  /** Places of the policies of another organization than the subject's; absent: none. */
+  readonly strangerTo?: readonly number[];
 }
 
 /** What one policy of a set sees of a request. */
 export function seenBy(request: PolicyRequest, policy: number): PolicyRequest {
-  if (request.readings === undefined) return request;
-  const { readings, ...others } = request;
-  return Object.hasOwn(readings, policy) ? { ...others, effects: readings[policy]! } : others;
+  if (request.readings === undefined && request.strangerTo === undefined) return request;
+  const { readings, strangerTo, ...others } = request;
+  const seen =
+    readings !== undefined && Object.hasOwn(readings, policy)
+      ? { ...others, effects: readings[policy]! }
+      : others;
+  return strangerTo?.includes(policy) === true ? { ...seen, subject: stranger(seen.subject) } : seen;
+}
+
+/** Name, traits and rank of a user are the word of its own organization: in another one they name and allow nobody. */
+function stranger({ organizationId, username, authenticatorId }: Subject): Subject {
+  return {
+    organizationId,
+    username: `${organizationId}/${username}`,
+    root: false,
+    authenticatorId,
+    traits: {},
+  };
 }

@@ -40,7 +40,7 @@ function words(result: Finished<Draft>): string {
 
 interface World {
   readonly policy?: string;
-  readonly action?: 'signTransaction' | 'signMessage';
+  readonly action?: 'signTransaction' | 'signUtf8Message';
   readonly largestList?: number;
   readonly accepts?: (draft: Draft) => boolean;
 }
@@ -228,13 +228,10 @@ describe('a list of which the length is known', () => {
 
   it('is not known to be impossible where its copies do not fit', () => {
     const policy = 'limit "l" amount per asset over transaction max 9;';
-    const goals = [size('outflows', '==', 5n), { kind: 'each', list: 'effects.outflows' } as const];
-    const each: Goal = {
-      ...goals[1]!,
-      where: (element: string) => compare(`${element}.amount`, '==', [2n]),
-    };
-    const sameAsset: Goal = { ...goals[1]!, where: (element: string) => is(`${element}.asset`, 'x/a') };
-    const asked = found([goals[0] as Goal, each, sameAsset], { policy });
+    const every = { kind: 'each', list: 'effects.outflows' } as const;
+    const each: Goal = { ...every, where: (element) => compare(`${element}.amount`, '==', [2n]) };
+    const sameAsset: Goal = { ...every, where: (element) => is(`${element}.asset`, 'x/a') };
+    const asked = found([size('outflows', '==', 5n), each, sameAsset], { policy });
     assert.deepEqual([asked.draft, asked.isOpen], [null, true]);
   });
 });
@@ -541,7 +538,7 @@ describe('the usage of a limit', () => {
     assert.equal(
       finished([usage('==', 5n)], {
         policy: policy.replace(' amount', ' on sign-transaction amount'),
-        action: 'signMessage',
+        action: 'signUtf8Message',
       }).result,
       'none',
     );
