@@ -2,13 +2,7 @@ import { compilePolicy } from '@keystead/policy/compile-policy';
 import { decide as decideOn } from '@keystead/policy/decide';
 import { policyDocument } from '@keystead/policy/language/read-document';
 import type { Usage } from '@keystead/policy/limits';
-import {
-  appendRow,
-  emptyLedger,
-  type LedgerHead,
-  type LedgerRow,
-  spentAfter,
-} from '@keystead/policy/usage-ledger';
+import { appendRow, emptyLedger, type LedgerRow, spentAfter } from '@keystead/policy/usage-ledger';
 import { document, engines, type Prepared, transactions } from './decide-policies.ts';
 import { median } from './load.ts';
 import { say, table } from './table.ts';
@@ -85,12 +79,11 @@ function slice({ on, act, times }: Subject): number {
 
 /** Decisions under the same rules and three limits, each of whose counters has its million rows within the window. */
 function withLimits(): (prepared: Prepared) => unknown {
-  let head: LedgerHead = emptyLedger;
+  const head = emptyLedger();
   const segments = new Map<string, readonly LedgerRow[]>();
   for (let row = 0; row < rowsInWindow; row += 1) {
-    const appended = appendRow(head, firstRow + row * rowMilliseconds, 1n);
-    head = appended.head;
-    for (const { level, index, rows } of appended.sealed) segments.set(`${level}/${index}`, rows);
+    const sealed = appendRow(head, firstRow + row * rowMilliseconds, 1n);
+    for (const { level, index, rows } of sealed) segments.set(`${level}/${index}`, rows);
   }
   const usage: Usage = {
     spent: (_scope, after) => spentAfter(head, after, (level, index) => segments.get(`${level}/${index}`)!),

@@ -87,6 +87,7 @@ export function forgeEntry(
     decision: { outcome: outcomeAllow, code: '', rule: 'forged', trace: [] },
     effects: new Uint8Array(0),
     reservations: [],
+    places: [],
     keyUse: keyUseOf(raw, organizationId, wallet),
     result: new Uint8Array(0),
     counterpart: undefined,

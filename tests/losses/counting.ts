@@ -91,9 +91,16 @@ export class Counting {
       return found;
     });
     this.#together = reserving.find(({ scope }) => scope.includes(' asset in '))?.scope ?? this.#together;
-    const reservations = reserve(draft, places, time, reserving);
+    const reserved = reserve(draft, places, time, reserving);
     const cells = draft.cellWrites();
-    const entry = emptyEntry({ organization: id, position: time, time, reservations, cells });
+    const entry = emptyEntry({
+      organization: id,
+      position: time,
+      time,
+      reservations: reserved.reservations,
+      places: [...reserved.places],
+      cells,
+    });
     this.#organization.append({ entry, hash: zeroHash, sealed: zeroHash }, 0);
   }
 

@@ -16,8 +16,8 @@ export const deploymentId = domainHash('test/deployment');
 const genesisIdentity = domainHash('test/identity', Uint8Array.of(1));
 export const organization = organizationIdOf(deploymentId, genesisIdentity);
 
-/** A chain of `length` entries; every tenth one changes the authority set, and every one a cell. */
-export function chainOf(length: number): Entry[] {
+/** A chain of `length` entries, with the members that `more` names; every tenth one changes the authority set, and every one a cell. */
+export function chainOf(length: number, more: (position: number) => Partial<Entry> = () => ({})): Entry[] {
   const fold = new Fold();
   const entries: Entry[] = [];
   let previous = zeroHash;
@@ -39,6 +39,7 @@ export function chainOf(length: number): Entry[] {
       decision: { outcome: 1, code: '', rule: 'ROOT', trace: [] },
       effects: new Uint8Array(0),
       reservations: [],
+      places: [],
       keyUse: undefined,
       result: utf8Encode('{}'),
       counterpart: undefined,
@@ -48,6 +49,7 @@ export function chainOf(length: number): Entry[] {
           ? [{ key: domainHash('test/leaf', Uint8Array.of(position)), value: Uint8Array.of(1) }]
           : [],
       stateRoot: undefined,
+      ...more(position),
     };
     fold.apply(entry);
     entry.authorityAfter = fold.authorityRoot();

@@ -339,6 +339,7 @@ export class TestEngine {
       decision: { outcome: outcomeAllow, code: '', rule: 'test', trace: [] },
       effects: new Uint8Array(0),
       reservations: [],
+      places: [],
       keyUse: undefined,
       result: new Uint8Array(0),
       cells: [],

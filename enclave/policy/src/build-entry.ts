@@ -1,18 +1,12 @@
 import { utf8Encode } from '@keystead/crypto/bytes';
-import {
-  checkpointInterval,
-  Entry,
-  entryHash,
-  entryVersion,
-  type KeyUse,
-  type Reservation,
-} from '@keystead/protocol/entry';
+import { checkpointInterval, Entry, entryHash, entryVersion, type KeyUse } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
 import { AuthorityEvidence } from '@keystead/protocol/receipt';
 import type { DecidedEntry } from './decided.ts';
 import type { Draft } from './draft.ts';
 import { sealEntry } from './organization.ts';
 import type { Pending } from './pending.ts';
+import type { Reserved } from './usage.ts';
 
 interface EntryParts {
   readonly kind: number;
@@ -21,7 +15,7 @@ interface EntryParts {
   readonly rule: string;
   readonly trace: readonly string[];
   readonly effects: Uint8Array;
-  readonly reservations: readonly Reservation[];
+  readonly reserved: Reserved;
   readonly keyUse: KeyUse | undefined;
   readonly result: Uint8Array;
   readonly counterpart: Uint8Array | undefined;
@@ -55,12 +49,13 @@ export function buildEntry(pending: Pending, draft: Draft, time: number, parts: 
       trace: parts.trace.slice(0, 64).map((line) => clip(line, 512)),
     },
     effects: parts.effects,
-    reservations: parts.reservations.map(({ counter, scope, asset, amount }) => ({
+    reservations: parts.reserved.reservations.map(({ counter, scope, asset, amount }) => ({
       counter,
       scope: clip(scope, 256),
       asset: clip(asset, 128),
       amount,
     })),
+    places: [...parts.reserved.places],
     keyUse: parts.keyUse,
     result: parts.result,
     counterpart: parts.counterpart,

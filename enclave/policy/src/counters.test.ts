@@ -54,7 +54,7 @@ function chain(length: number, nodes: NodeCache) {
 /** Cells of a counter with these rows, as spec/policy.md §6.4 and spec/state.md §3.1 say. */
 function cellsOf(name: string, rows: readonly LedgerRow[]): [string, Uint8Array][] {
   const cells: [string, Uint8Array][] = [];
-  const open: (readonly LedgerRow[])[] = [];
+  const open: LedgerRow[][] = [];
   const sealed: number[] = [];
   for (let level = 0, of = rows; of.length > 0; level += 1) {
     const segments = Math.floor(of.length / full);
@@ -187,6 +187,62 @@ describe('cells that lie together in a page', () => {
       encodePage(new Map(page.map(({ key, value }) => [Number(key.split('/')[2]), value]))),
     );
     assert.equal(map.get(cellKey('place/ab/9')), undefined, 'what is short again has no cell of its own');
+  });
+
+  it('follow from the entries that begin groups, until another entry writes them', () => {
+    const nodes = new NodeCache(10_000_000, 0);
+    const organization = new Organization(id, keys, nodes, noRequests(), zeroHash, emptyHead);
+    const append = (changes: Partial<Entry>) => {
+      const position = organization.tail.position + 1;
+      const entry = emptyEntry({ organization: id, position, time: start + position, ...changes });
+      const checkpoint = position % checkpointInterval === 0 ? organization.checkpoint(entry) : undefined;
+      for (const node of checkpoint?.nodes ?? []) nodes.put(node.hash, node.bytes);
+      const final = { ...entry, stateRoot: checkpoint?.root };
+      const encoded = Entry.encode(final);
+      organization.append({ entry: final, hash: entryHash(encoded), sealed: sealEntry(keys, encoded) }, 0);
+      return final;
+    };
+    const counter = names[0]!;
+    const reserving = (amount: bigint) => ({
+      reservations: [
+        { counter: hexDecode(names[1]!), scope: 'count', asset: 'count', amount: '1' },
+        { counter: hexDecode(counter), scope: 's', asset: 'usd', amount: amount.toString() },
+      ],
+    });
+    const page = 'ab'.repeat(16);
+    const alone = (position: number, amount: bigint, places: string[]) => ({
+      stands: 'alone' as const,
+      position,
+      time: start + position,
+      places,
+      amounts: [{ counter, amount }],
+    });
+    const begun = [`${page}/1`, `${page}/2`];
+    append({ ...reserving(5n), places: begun });
+    assert.deepEqual(organization.cell('place', begun[0]), alone(1, 5n, begun));
+    assert.deepEqual(organization.cell('place', begun[1]), { stands: 'elsewhere', at: begun[0] });
+    assert.equal(organization.cell('place', `${page}/3`), undefined);
+    append({ ...reserving(6n), places: [`${page}/3`] });
+    append({ cells: [cell(2, 2)].map(({ value }) => ({ key: `place/${page}/3`, value })) });
+    const written = { stands: 'elsewhere', at: '2'.padStart(40, '0') };
+    assert.deepEqual(organization.cell('place', `${page}/3`), written);
+    while (organization.tail.position < 63) append({});
+    const { stateRoot } = append({ ...reserving(7n), places: [`${page}/4`] });
+    append({ ...reserving(8n), places: [`${page}/3`] });
+    const cold = new Organization(id, keys, nodes, noRequests(), stateRoot!, emptyHead);
+    for (const [of, third] of [
+      [organization, alone(65, 8n, [`${page}/3`])],
+      [cold, written],
+    ] as const)
+      assert.deepEqual(
+        [1, 2, 3, 4].map((slot) => of.cell('place', `${page}/${slot}`)),
+        [alone(1, 5n, begun), { stands: 'elsewhere', at: begun[0] }, third, alone(64, 7n, [`${page}/4`])],
+      );
+    const slots = ([1, 2, 3, 4] as const).map(
+      (slot) => [slot, encodeCell('place', cold.cell('place', `${page}/${slot}`)!)] as const,
+    );
+    const map = new MerkleMap(stateRoot!, nodes);
+    assert.deepEqual(map.get(cellKey(`place/${page}`)), encodePage(new Map(slots)));
   });
 
   it('are those of the checkpoint that was appended, whatever other one was worked out', () => {

@@ -3,6 +3,7 @@ import type { Recent } from '@keystead/crypto/recent';
 import type { Credit } from '@keystead/policy/exclusive';
 import {
   appendRow,
+  copyOfLedger,
   emptyLedger,
   type LedgerHead,
   type LedgerRow,
@@ -18,16 +19,21 @@ export interface Counter {
   /** Of rows that count no more or in part, oldest first (spec/policy.md §6.4). */
   readonly credits: readonly Credit[];
   /** Segments that were filled since the newest checkpoint: they are in no map yet. */
-  readonly filled: readonly SealedSegment[];
+  readonly filled: SealedSegment[];
   /** The full segment of each level that was read last: the edge of a window moves slowly. */
   readonly read: ({ readonly index: number; readonly rows: readonly LedgerRow[] } | undefined)[];
 }
 
-/** Names of counters that an organization keeps from one checkpoint to the next. */
-const maximumKeys = 64;
+/** Counters whose names an organization keeps from one checkpoint to the next. */
+const maximumTracked = 64;
 
 /** What entries added to a counter since the newest checkpoint. */
-type AddedRow = readonly [time: number, amount: bigint];
+interface Tracked {
+  /** Its name in `#kept`: the same string each time, whose hash is known. */
+  readonly key: string;
+  times: number[];
+  amounts: bigint[];
+}
 
 /**
  * The counters of one organization (spec/state.md §3.1): their cells at the newest checkpoint, and the rows that entries
@@ -39,9 +45,7 @@ export class Counters {
   readonly #kept: Recent<Counter>;
   readonly #atCheckpoint: (name: string) => Uint8Array | undefined;
   readonly #atTail: (name: string) => Uint8Array | undefined;
-  #added = new Map<string, AddedRow[]>();
-  /** Names of counters in `#kept`. */
-  #keys = new Map<string, string>();
+  #tracked = new Map<string, Tracked>();
 
   /** The two read a cell at the checkpoint and at the tail; they may throw NeedRows. */
   constructor(
@@ -56,48 +60,57 @@ export class Counters {
     this.#atTail = atTail;
   }
 
-  /** A counter, which is empty when nothing was ever reserved. Throws NeedRows. */
+  /** A counter, which is empty when nothing was ever reserved; `append` changes it. Throws NeedRows. */
   counter(name: string): Counter {
-    const key = this.#key(name);
+    const tracked = this.#tracked.get(name);
+    const key = tracked?.key ?? this.#prefix + name;
     const kept = this.#kept.get(key);
     if (kept !== undefined) return kept;
     const bytes = this.#atCheckpoint(`usage/${name}`);
     const credits = this.#atTail(`usage-credits/${name}`);
-    let counter: Counter = {
-      head: bytes === undefined ? emptyLedger : UsageCell.decode(bytes),
+    const counter: Counter = {
+      head: bytes === undefined ? emptyLedger() : UsageCell.decode(bytes),
       credits: credits === undefined ? noCredits : decodeCell('usage-credits', credits).map(rowOf),
       filled: [],
       read: [],
     };
-    for (const row of this.#added.get(name) ?? []) counter = withRow(counter, row);
+    if (tracked !== undefined) addRows(counter, tracked);
     this.#kept.set(key, counter);
     return counter;
   }
 
-  /** The same string each time, whose hash is known. */
-  #key(name: string): string {
-    const known = this.#keys.get(name);
+  #track(name: string): Tracked {
+    const known = this.#tracked.get(name);
     if (known !== undefined) return known;
-    const key = this.#prefix + name;
-    this.#keys.set(name, key);
-    return key;
+    const tracked = { key: this.#prefix + name, times: [], amounts: [] };
+    this.#tracked.set(name, tracked);
+    return tracked;
   }
 
   /** The cells of all counters that got a row since the checkpoint before `entry`, which is one. Throws NeedRows. */
   *cellsAt(entry: Entry): Iterable<() => readonly (readonly [name: string, value: Uint8Array])[]> {
-    const own = new Map<string, AddedRow[]>();
-    for (const { name, row } of rowsOf(entry)) own.set(name, [...(own.get(name) ?? []), row]);
-    for (const name of new Set([...this.#added.keys(), ...own.keys()]))
+    const own = new Map<string, Pick<Tracked, 'times' | 'amounts'>>();
+    for (const { counter, amount } of entry.reservations) {
+      const name = counterNameOf(counter);
+      const { times, amounts } = own.get(name) ?? { times: [], amounts: [] };
+      own.set(name, { times: [...times, entry.time], amounts: [...amounts, BigInt(amount)] });
+    }
+    const added = [...this.#tracked].flatMap(([name, { times }]) => (times.length > 0 ? [name] : []));
+    for (const name of new Set([...added, ...own.keys()]))
       yield () => {
-        let counter = this.counter(name);
-        for (const row of own.get(name) ?? []) counter = withRow(counter, row);
-        const { head, filled } = counter;
+        const known = this.counter(name);
+        const more = own.get(name);
+        // What is kept changes with `append` alone.
+        const { head, filled } =
+          more === undefined
+            ? known
+            : addRows({ ...known, head: copyOfLedger(known.head), filled: [...known.filled] }, more);
         return [
           ...filled.map(
             ({ level, index, rows }) =>
               [`usage-segment/${name}/${level}/${index}`, SegmentCell.encode(rows)] as const,
           ),
-          [`usage/${name}`, UsageCell.encode({ open: [...head.open], sealed: [...head.sealed] })] as const,
+          [`usage/${name}`, UsageCell.encode(head)] as const,
         ];
       };
   }
@@ -107,39 +120,32 @@ export class Counters {
     for (const { key } of entry.cells)
       if (key.startsWith('usage-credits/'))
         this.#kept.delete(this.#prefix + key.slice('usage-credits/'.length));
-    for (const { name, row } of rowsOf(entry)) {
-      const added = this.#added.get(name);
-      if (added === undefined) this.#added.set(name, [row]);
-      else added.push(row);
-      const key = this.#key(name);
-      const kept = this.#kept.peek(key);
-      if (kept !== undefined) this.#kept.set(key, withRow(kept, row));
+    for (const { counter, amount } of entry.reservations) {
+      const tracked = this.#track(counterNameOf(counter));
+      const added = BigInt(amount);
+      tracked.times.push(entry.time);
+      tracked.amounts.push(added);
+      const kept = this.#kept.peek(tracked.key);
+      if (kept !== undefined) addRow(kept, entry.time, added);
     }
     if (entry.stateRoot === undefined) return;
-    for (const name of this.#added.keys()) {
-      const key = this.#key(name);
-      const kept = this.#kept.peek(key);
-      if (kept !== undefined && kept.filled.length > 0) this.#kept.set(key, { ...kept, filled: [] });
+    for (const tracked of this.#tracked.values()) {
+      const kept = this.#kept.peek(tracked.key);
+      if (kept !== undefined) kept.filled.length = 0;
+      tracked.times = [];
+      tracked.amounts = [];
     }
-    this.#added = new Map();
-    if (this.#keys.size > maximumKeys) this.#keys = new Map();
+    if (this.#tracked.size > maximumTracked) this.#tracked = new Map();
   }
 }
 
 const noCredits: readonly Credit[] = [];
 
-function withRow({ head, credits, filled, read }: Counter, [time, amount]: AddedRow): Counter {
-  const appended = appendRow(head, time, amount);
-  return {
-    head: appended.head,
-    credits,
-    read,
-    filled: appended.sealed.length === 0 ? filled : [...filled, ...appended.sealed],
-  };
+function addRow({ head, filled }: Counter, time: number, amount: bigint): void {
+  for (const segment of appendRow(head, time, amount)) filled.push(segment);
 }
 
-const rowsOf = ({ reservations, time }: Entry) =>
-  reservations.map(({ counter, amount }) => ({
-    name: counterNameOf(counter),
-    row: [time, BigInt(amount)] as const,
-  }));
+function addRows(counter: Counter, { times, amounts }: Pick<Tracked, 'times' | 'amounts'>): Counter {
+  for (const [index, time] of times.entries()) addRow(counter, time, amounts[index]!);
+  return counter;
+}

@@ -34,6 +34,7 @@ import { changeMethods } from './method-dispatch.ts';
 import type { Organization } from './organization.ts';
 import { NeedMade, type Pending } from './pending.ts';
 import { applyPolicy } from './policy-decision.ts';
+import { nothingReserved } from './usage.ts';
 
 interface DecisionEnvironment {
   readonly deploymentId: Uint8Array;
@@ -117,7 +118,7 @@ function denied(pending: Pending, draft: Draft, time: number, error: KmsError, {
     rule: String(error.extra?.rule ?? ''),
     trace: Array.isArray(error.extra?.trace) ? error.extra.trace.map(String) : [],
     effects: isKept ? effects : new Uint8Array(0),
-    reservations: [],
+    reserved: nothingReserved,
     // Nobody signs on a denial: it says what a later policy would be asked.
     keyUse: isKept ? use?.keyUse : undefined,
     result: errorBytes(error),
@@ -229,7 +230,7 @@ function allowed(
     const result = method(context);
     const own = buildEntry(pending, draft, time, {
       ...shared,
-      reservations: applied.reserve(draft, time),
+      reserved: applied.reserve(draft, time),
       kind: caller === null ? entryKind.genesis : entryKind.decision,
       keyUse: undefined,
       result: encodeJson(result),
@@ -239,7 +240,7 @@ function allowed(
       entries.push(
         buildEntry(pending, counterpart, Math.max(time, counterpart.organization.tailTime), {
           ...shared,
-          reservations: [],
+          reserved: nothingReserved,
           kind: entryKind.transferIn,
           keyUse: undefined,
           result: new Uint8Array(0),
@@ -266,7 +267,7 @@ function allowed(
     };
     const entry = buildEntry(pending, draft, time, {
       ...shared,
-      reservations: applied.reserve(draft, time),
+      reserved: applied.reserve(draft, time),
       kind: entryKind.decision,
       keyUse,
       result: new Uint8Array(0),
@@ -288,7 +289,7 @@ function allowed(
   rememberAccount(use, draft);
   const own = buildEntry(pending, draft, time, {
     ...shared,
-    reservations: applied.reserve(draft, time),
+    reserved: applied.reserve(draft, time),
     kind: entryKind.decision,
     keyUse: use.keyUse,
     result: new Uint8Array(0),
@@ -300,7 +301,7 @@ function allowed(
     entries.push(
       buildEntry(pending, owner, ownerTime, {
         ...shared,
-        reservations: applied.reserve(owner, ownerTime),
+        reserved: applied.reserve(owner, ownerTime),
         kind: entryKind.grantedUse,
         keyUse: use.keyUse,
         result: new Uint8Array(0),

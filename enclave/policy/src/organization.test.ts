@@ -60,10 +60,10 @@ describe('entry rows', () => {
   });
 
   it('name the version of an entry that is not read any more', () => {
-    const old = sealEntry(keys, encoded.with(0, 1));
+    const old = sealEntry(keys, encoded.with(0, 2));
     assert.throws(() => openEntry(keys, old), {
       code: 'organization-locked',
-      detail: 'an entry has version 1, and only version 2 is read',
+      detail: 'an entry has version 2, and only version 3 is read',
     });
   });
 

@@ -16,6 +16,7 @@ import {
   zeroHash,
 } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
+import { type BeginningEntry, placeCellOf } from '@keystead/protocol/state-cells';
 import { formatUuid } from '@keystead/protocol/ids';
 import { decisionWindowMilliseconds } from '@keystead/protocol/stamp';
 import {
@@ -24,6 +25,7 @@ import {
   cellName,
   decodeCell,
   decodeRequestsCell,
+  encodeCell,
   encodeRequestsCell,
   requestsCellName,
 } from './cells.ts';
@@ -39,6 +41,11 @@ export interface KnownEntry {
   readonly hash: Uint8Array;
   readonly sealed: Uint8Array;
 }
+
+const placePrefix = 'place/';
+
+const begunBytes = (begun: BeginningEntry, name: string): Uint8Array =>
+  encodeCell('place', placeCellOf(begun, name.slice(placePrefix.length)));
 
 export const emptyHead: Head = { position: 0, hash: zeroHash, authority: zeroHash, floor: 0 };
 
@@ -106,6 +113,8 @@ export class Organization {
   #notedSince = 0;
   #stateRoot: Uint8Array;
   #overlay = new Map<string, Uint8Array | undefined>();
+  /** Entries since the checkpoint that begin groups, by the names of the cells that they write so. */
+  #begun = new Map<string, BeginningEntry>();
   /** The newest entries of the tail, those since the checkpoint at least. */
   readonly #trail = new EntryTrail();
   /** Names this tail: cells of one that was given up are not those of the next. */
@@ -165,11 +174,15 @@ export class Organization {
 
   /** Most places are new and are looked at once: they are not kept. */
   #place(name: string): CellTypes['place'] | undefined {
+    const begun = this.#begun.get(name);
+    if (begun !== undefined) return placeCellOf(begun, name.slice(placePrefix.length));
     const bytes = this.cellBytes(name);
     return bytes === undefined ? undefined : decodeCell('place', bytes);
   }
 
   cellBytes(name: string): Uint8Array | undefined {
+    const begun = this.#begun.get(name);
+    if (begun !== undefined) return begunBytes(begun, name);
     return this.#overlay.has(name) ? this.#overlay.get(name) : this.#pages.value(name);
   }
 
@@ -310,7 +323,9 @@ export class Organization {
   } {
     const map = this.#nodes.map(this.#stateRoot).fork();
     const all = new Map(this.#overlay);
+    for (const [name, begun] of this.#begun) all.set(name, begunBytes(begun, name));
     for (const { key, value } of entry.cells) all.set(key, value);
+    for (const place of entry.places) all.set(placePrefix + place, begunBytes(entry, placePrefix + place));
     all.set(requestsCellName(entry.position), this.#requestsUpTo(entry));
     const steps = [...this.#pages.leavesOf(all), ...this.#counters.cellsAt(entry)];
     withAllNodes(
@@ -340,8 +355,10 @@ export class Organization {
     const { entry } = known;
     for (const { key, value } of entry.cells) {
       this.#overlay.set(key, value);
-      if (!key.startsWith('place/')) this.#nodes.cells.delete(this.#tailName + key);
+      if (key.startsWith(placePrefix)) this.#begun.delete(key);
+      else this.#nodes.cells.delete(this.#tailName + key);
     }
+    if (entry.places.length > 0) this.#begin(entry);
     this.#counters.append(entry);
     if (!equalBytes(entry.identity, zeroHash))
       this.#requests.note(this.id, entry.identity, entry.position, entry.time);
@@ -355,13 +372,22 @@ export class Organization {
       const isComputed = computed !== undefined && equalBytes(computed.root(), entry.stateRoot);
       if (isComputed) this.#nodes.replaceMap(this.#stateRoot, computed);
       this.#stateRoot = entry.stateRoot;
-      this.#pages.settle(this.#overlay, isComputed);
+      this.#pages.settle([...this.#overlay.keys(), ...this.#begun.keys()], isComputed);
       this.#overlay = new Map();
+      this.#begun = new Map();
     }
     this.tail = { position: entry.position, hash: known.hash, authority: entry.authorityAfter, floor };
     this.tailTime = entry.time;
     this.#trail.append(entry, known.hash);
     this.#trail.forgetUpTo(this.certified.position);
+  }
+
+  #begin({ position, time, reservations, places }: BeginningEntry): void {
+    const begun = { position, time, reservations, places };
+    for (const place of places) {
+      this.#overlay.delete(placePrefix + place);
+      this.#begun.set(placePrefix + place, begun);
+    }
   }
 
   /** Runs a read or write of an authority map; a missing node becomes a row query. */

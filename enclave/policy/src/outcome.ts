@@ -44,6 +44,7 @@ export function buildOutcome(
     },
     effects: new Uint8Array(0),
     reservations: [],
+    places: [],
     keyUse: undefined,
     result: message.outcome,
     counterpart: undefined,

@@ -60,9 +60,9 @@ export class Pages {
       };
   }
 
-  /** A checkpoint: what was written since the one before is at it from now on; `isComputed` when the newest `leavesOf` led to it. */
-  settle(written: ReadonlyMap<string, Uint8Array | undefined>, isComputed: boolean): void {
-    for (const name of written.keys()) {
+  /** A checkpoint: the cells that were written since the one before are at it from now on; `isComputed` when the newest `leavesOf` led to it. */
+  settle(written: Iterable<string>, isComputed: boolean): void {
+    for (const name of written) {
       const found = pageOf(name);
       if (found !== undefined) this.#kept.delete(this.#prefix + found.page);
     }

@@ -1,5 +1,5 @@
 import { type Credit, type OpenRow, takenAfter, withMember, withNeed } from '@keystead/policy/exclusive';
-import { type GroupCell, type PlaceCell, placeName } from '@keystead/protocol/state-cells';
+import { type GroupCell, groupOfOne, type PlaceCell, placeName } from '@keystead/protocol/state-cells';
 import type { Draft } from './draft.ts';
 
 /** Groups of transactions that exclude each other, as cells of the state (spec/policy.md §6.5, spec/state.md §3.1). */
@@ -29,7 +29,7 @@ export class Places {
 interface Standing {
   /** The group that the transaction would join. */
   readonly joined: FoundGroup | undefined;
-  /** Of places where nothing stands, as far as none is joined. */
+  /** Of places where nothing stands, as far as none is joined: where it begins a group. At another one that group is not found: both count. */
   readonly free: readonly string[];
 }
 
@@ -56,9 +56,11 @@ interface FoundGroup {
 /** The group that stands at a place, or of which the place was one when it began. */
 function groupOf(draft: Draft, name: string, cell: PlaceCell | undefined): FoundGroup | undefined {
   if (cell === undefined) return undefined;
-  if (cell.stands === 'here') return { name, group: cell };
-  const group = draft.cell('place', cell.at);
-  return group?.stands === 'here' ? { name: cell.at, group } : undefined;
+  if (cell.stands === 'elsewhere') {
+    const home = draft.cell('place', cell.at);
+    return home === undefined || home.stands === 'elsewhere' ? undefined : groupOf(draft, cell.at, home);
+  }
+  return { name, group: cell.stands === 'alone' ? groupOfOne(cell) : cell };
 }
 
 /** The group whose member an entry's transaction is. Throws NeedRows. */
@@ -113,41 +115,29 @@ export function takenByGroup(group: GroupCell, counter: string, after: number): 
   return found === undefined ? 0n : takenAfter(found.open.map(pairOf), after);
 }
 
-/** Makes a transaction the member of a group; gives what that takes off the rows of the others, by counter. Throws NeedRows. */
+/**
+ * Makes a transaction the member of the group that it joins; gives what that takes off the rows of the others, by counter.
+ * Throws NeedRows.
+ */
 export function joinGroup(
   draft: Draft,
-  places: Places,
+  { name, group }: FoundGroup,
+  places: readonly string[],
   time: number,
-  reserving: readonly { readonly counter: string; readonly amount: bigint }[],
+  amounts: readonly { readonly counter: string; readonly amount: bigint }[],
 ): ReadonlyMap<string, readonly Credit[]> {
-  const { joined, free } = places.in(draft);
-  const rows = new Map(joined?.group.rows.map(({ counter, open }) => [counter, open]));
+  const rows = new Map(group.rows.map(({ counter, open }) => [counter, open]));
   const credits = new Map<string, readonly Credit[]>();
-  for (const { counter, amount } of reserving) {
+  for (const { counter, amount } of amounts) {
     const member = withMember((rows.get(counter) ?? []).map(pairOf), time, amount);
     rows.set(counter, member.rows.map(rowOfPair));
     credits.set(counter, member.credits);
   }
-  const group = {
-    stands: 'here' as const,
-    members: [
-      ...(joined?.group.members ?? []),
-      {
-        position: draft.organization.tail.position + 1,
-        amounts: reserving.map(({ counter, amount }) => ({ counter, amount })),
-      },
-    ],
+  draft.write('place', name, {
+    stands: 'here',
+    places: group.places.filter((place) => places.includes(place)),
+    members: [...group.members, { position: draft.organization.tail.position + 1, amounts: [...amounts] }],
     rows: [...rows].map(([counter, open]) => ({ counter, open })),
-  };
-  if (joined !== undefined) {
-    const common = joined.group.places.filter((name) => places.names.includes(name));
-    draft.write('place', joined.name, { ...group, places: common });
-    return credits;
-  }
-  // Where another group stands already, this one is not found by that place: then both count.
-  const [home, ...others] = free;
-  if (home === undefined) return credits;
-  draft.write('place', home, { ...group, places: [home, ...others] });
-  for (const name of others) draft.write('place', name, { stands: 'elsewhere', at: home });
+  });
   return credits;
 }

@@ -14,7 +14,6 @@ import { mostSteps, stepsOf } from '@keystead/policy/work';
 import type { AddressFormat } from '@keystead/chains/chain';
 import type { Caller } from '@keystead/protocol/authenticate';
 import type { AuthenticatorLeaf, GrantLeaf } from '@keystead/protocol/authority';
-import type { Reservation } from '@keystead/protocol/entry';
 import { KmsError } from '@keystead/protocol/errors';
 import { formatUuid } from '@keystead/protocol/ids';
 import type { GrantRules, GrantScope } from '@keystead/protocol/parameters/grant';
@@ -26,13 +25,13 @@ import type { Use } from './key-use.ts';
 import type { Pending } from './pending.ts';
 import { ownAddressesOf } from './own-addresses.ts';
 import { Places } from './places.ts';
-import { type Reserving, reserve, usageOf } from './usage.ts';
+import { type Reserved, type Reserving, reserve, usageOf } from './usage.ts';
 
 /** A decision, and what it takes up when it becomes an entry. */
 export interface AppliedPolicy {
   readonly decision: PolicyDecision;
-  /** Writes the reservations into the drafts, all of them, and gives them as the entry of `draft` holds them. */
-  reserve(draft: Draft, time: number): Reservation[];
+  /** Gives the reservations as the entry of `draft` holds them, and writes there what the fold does not. */
+  reserve(draft: Draft, time: number): Reserved;
 }
 
 interface StandingPolicy {
@@ -41,6 +40,13 @@ interface StandingPolicy {
   readonly home: Draft;
   /** It is of another organization than the subject, and sees a stranger (spec/policy.md §3.1). */
   readonly isOfOther?: boolean;
+}
+
+interface Standing {
+  /** All of them have to let a request pass. */
+  readonly binding: StandingPolicy[];
+  /** They are tried and not enforced (spec/policy.md §4.2). */
+  readonly shadows: StandingPolicy[];
 }
 
 // Cells and leaves are the same object until they are written again.
@@ -105,20 +111,23 @@ const boundActions: ReadonlySet<ActionClass> = new Set([
   'delete-backup',
 ]);
 
-/** Policies of an organization about all of its wallets, or about the one that is used: those that bind, or the shadows. */
-function organizationPolicies(
+/** Adds the policies of an organization about all of its wallets, or about the one that is used: those that bind, and the shadows. */
+function addOrganizationPolicies(
+  { binding, shadows }: Standing,
   home: Draft,
   walletId: string | null,
-  mode: PolicyCell['mode'] = undefined,
-): StandingPolicy[] {
-  const names = home.cell('organization')?.policies ?? [];
-  return names.flatMap((name) => {
+  isOfOther: boolean,
+): void {
+  for (const name of home.cell('organization')?.policies ?? noNames) {
     const cell = home.cell('policy', name);
     if (cell === undefined) throw new KmsError('organization-locked', { detail: 'a policy is missing' });
-    const applies = cell.mode === mode && (cell.walletId === null || cell.walletId === walletId);
-    return applies ? [{ policy: compiledOrganizationPolicy(name, cell), home }] : [];
-  });
+    if (cell.walletId !== null && cell.walletId !== walletId) continue;
+    const policies = cell.mode === 'shadow' ? shadows : binding;
+    policies.push({ policy: compiledOrganizationPolicy(name, cell), home, isOfOther });
+  }
 }
+
+const noNames: readonly string[] = [];
 
 const founderPolicy: UserPolicy = { type: 'ROOT' };
 
@@ -127,18 +136,20 @@ function standingPolicies(
   caller: Caller | null,
   use: Use | null,
   action: ActionClass,
-): StandingPolicy[] {
+): Standing {
   const policy = caller === null ? founderPolicy : draft.cell('user', caller.user.username)?.policy;
   if (policy === undefined) throw new KmsError('authenticator-unknown', {});
-  const standing: StandingPolicy[] = [{ policy: compiledUserPolicy(policy), home: draft }];
+  const standing: Standing = {
+    binding: [{ policy: compiledUserPolicy(policy), home: draft }],
+    shadows: [],
+  };
   const walletId = use?.wallet?.id ?? null;
-  if (boundActions.has(action)) standing.push(...organizationPolicies(draft, walletId));
+  const isBound = boundActions.has(action);
+  if (isBound) addOrganizationPolicies(standing, draft, walletId, false);
   const granted = use?.wallet?.granted;
   if (granted != null) {
-    standing.push({ policy: compiledGrant(granted.grant, granted.terms), home: granted.owner });
-    if (boundActions.has(action))
-      for (const one of organizationPolicies(granted.owner, walletId))
-        standing.push({ ...one, isOfOther: true });
+    standing.binding.push({ policy: compiledGrant(granted.grant, granted.terms), home: granted.owner });
+    if (isBound) addOrganizationPolicies(standing, granted.owner, walletId, true);
   }
   return standing;
 }
@@ -155,27 +166,18 @@ const noShadows: Shadows = { lines: [], reservations: [] };
 
 /** Tries each shadow alone on a request that passes. Whatever one says, and whatever it costs, the request passes. */
 function shadowsOver(
-  draft: Draft,
-  standing: readonly StandingPolicy[],
+  { binding, shadows }: Standing,
   use: Use | null,
-  action: ActionClass,
   request: PolicyRequest,
   places: Places | null,
   now: number,
   enforced: PolicyDecision,
 ): Shadows {
-  if (!boundActions.has(action)) return noShadows;
-  const walletId = use?.wallet?.id ?? null;
-  const granted = use?.wallet?.granted;
-  const shadows = organizationPolicies(draft, walletId, 'shadow');
-  if (granted != null)
-    for (const one of organizationPolicies(granted.owner, walletId, 'shadow'))
-      shadows.push({ ...one, isOfOther: true });
   if (shadows.length === 0) return noShadows;
   const lines: string[] = [];
   const reservations: (Reserving & { readonly home: Draft })[] = [];
   let steps = stepsOf(
-    standing.map(({ policy }) => policy),
+    binding.map(({ policy }) => policy),
     request,
   );
   for (const shadow of shadows) {
@@ -329,28 +331,27 @@ export function decideOn(
 ): AppliedPolicy {
   const action = actionClassOf(pending.request.method);
   const standing = standingPolicies(draft, caller, use, action);
+  const { binding } = standing;
   const taken = use?.effects == null ? [] : placesOf(use.effects);
   const places = taken.length === 0 ? null : new Places(taken);
   const request = policyRequestOf(pending, draft, caller, use);
-  const readings = readingsOf(standing, use);
+  const readings = readingsOf(binding, use);
   const byPolicies = decideInWords(
-    standing.map(({ policy }) => policy),
-    seenRequest(request, readings, standing),
-    usageOf((policy) => standing[policy]!.home, places),
+    binding.map(({ policy }) => policy),
+    seenRequest(request, readings, binding),
+    usageOf((policy) => binding[policy]!.home, places),
     now,
   );
   const enforced =
     byPolicies.outcome === 'allow' ? withinTransactionPolicy(pending, use, byPolicies) : byPolicies;
   const shadows =
-    enforced.outcome === 'allow'
-      ? shadowsOver(draft, standing, use, action, request, places, now, enforced)
-      : noShadows;
+    enforced.outcome === 'allow' ? shadowsOver(standing, use, request, places, now, enforced) : noShadows;
   const decision =
     shadows.lines.length === 0 ? enforced : { ...enforced, trace: [...enforced.trace, ...shadows.lines] };
   return {
     decision,
     reserve(of, time) {
-      const own = onePerCounter(decision.reservations.filter(({ policy }) => standing[policy]!.home === of));
+      const own = onePerCounter(decision.reservations.filter(({ policy }) => binding[policy]!.home === of));
       const taken = shadows.reservations.length === 0 ? own : withShadows(own, shadows.reservations, of);
       return reserve(of, places, time, taken);
     },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MerkleMap } from '@keystead/crypto/merkle-map';
 import { SecretBytes } from '@keystead/crypto/secret-bytes';
-import { appendRow, emptyLedger, type LedgerHead } from '@keystead/policy/usage-ledger';
+import { appendRow, emptyLedger } from '@keystead/policy/usage-ledger';
 import { Entry, entryHash, zeroHash } from '@keystead/protocol/entry';
 import { counterName, SegmentCell, UsageCell } from '@keystead/protocol/state-cells';
 import { emptyEntry, noRequests } from '../testing/entries.ts';
@@ -38,14 +38,12 @@ function stateWith(rows: number, step: number): CountedDraft {
   const nodes = new NodeCache(1_000_000_000, 0);
   const map = new MerkleMap(zeroHash, nodes);
   const name = counterName(scope);
-  let head: LedgerHead = emptyLedger;
+  const head = emptyLedger();
   for (let row = 0; row < rows; row += 1) {
-    const appended = appendRow(head, row * step, 1n);
-    head = appended.head;
-    for (const { level, index, rows: sealed } of appended.sealed)
+    for (const { level, index, rows: sealed } of appendRow(head, row * step, 1n))
       map.set(cellKey(`usage-segment/${name}/${level}/${index}`), SegmentCell.encode(sealed));
   }
-  map.set(cellKey(`usage/${name}`), UsageCell.encode({ open: [...head.open], sealed: [...head.sealed] }));
+  map.set(cellKey(`usage/${name}`), UsageCell.encode(head));
   const root = map.root();
   for (const { hash, bytes } of map.newNodes()) nodes.put(hash, bytes);
   return new CountedDraft(new Organization(id, keys, nodes, noRequests(), root, emptyHead));
@@ -76,9 +74,9 @@ test('L28: with a million rows in the window a decision reads the counter, its c
   times.sort((one, other) => one - other);
   t.diagnostic(`median ${times[500]!.toFixed(3)} ms, 99 of 100 within ${times[990]!.toFixed(3)} ms`);
   draft.reads = 0;
-  const reservations = reserve(draft, null, now, [{ scope, asset: 'solana/slip44:501', amount: 5n }]);
+  const reserved = reserve(draft, null, now, [{ scope, asset: 'solana/slip44:501', amount: 5n }]);
   assert.deepEqual([draft.reads, draft.cellWrites()], [0, []]);
-  draft.organization.append(knownEntry({ time: now, reservations }), 0);
+  draft.organization.append(knownEntry({ time: now, reservations: reserved.reservations }), 0);
   assert.equal(usage.spent(scope, now - 1, 0), 6n);
 });
 

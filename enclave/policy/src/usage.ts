@@ -75,16 +75,27 @@ export interface Reserving {
   readonly amount: bigint;
 }
 
+/** What the fold adds to the state by itself (spec/state.md §3). */
+export interface Reserved {
+  /** A row of each counter. */
+  readonly reservations: Reservation[];
+  /** Places where a group of this transaction alone begins. */
+  readonly places: readonly string[];
+}
+
+export const nothingReserved: Reserved = { reservations: [], places: [] };
+
 /**
- * What an entry reserves: a row of each counter, which the fold adds (spec/state.md §3). A transaction that takes places joins its
- * group, and that takes credits off the rows before. Throws NeedRows.
+ * What an entry reserves. A transaction that takes places begins a group or joins one, and joining takes credits off the rows
+ * before. Throws NeedRows.
  */
 export function reserve(
   draft: Draft,
   places: Places | null,
   time: number,
   reserving: readonly Reserving[],
-): Reservation[] {
+): Reserved {
+  if (reserving.length === 0) return nothingReserved;
   const reservations = reserving.map(({ scope, asset, amount }) => ({
     counter: counterId(scope).bytes,
     scope,
@@ -93,11 +104,13 @@ export function reserve(
   }));
   // A count is of requests, whatever becomes of them.
   const spending = reserving.filter(({ asset }) => asset !== 'count');
-  if (places === null || spending.length === 0) return reservations;
-  const members = spending.map(({ scope, amount }) => ({ counter: counterName(scope), amount }));
-  for (const [counter, credits] of joinGroup(draft, places, time, members))
+  if (places === null || spending.length === 0) return { reservations, places: [] };
+  const { joined, free } = places.in(draft);
+  if (joined === undefined) return { reservations, places: free };
+  const amounts = spending.map(({ scope, amount }) => ({ counter: counterName(scope), amount }));
+  for (const [counter, credits] of joinGroup(draft, joined, places.names, time, amounts))
     if (credits.length > 0) writeCredits(draft, counter, credits);
-  return reservations;
+  return { reservations, places: [] };
 }
 
 /** Takes credits off rows of a counter; never more than the rows at that time still count. Throws NeedRows. */

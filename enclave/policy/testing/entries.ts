@@ -20,6 +20,7 @@ export function emptyEntry(changes: Partial<Entry> = {}): Entry {
     decision: { outcome: outcomeAllow, code: '', rule: '', trace: [] },
     effects: new Uint8Array(0),
     reservations: [],
+    places: [],
     keyUse: undefined,
     result: new Uint8Array(0),
     counterpart: undefined,

@@ -387,6 +387,7 @@ export class SignerBench {
       decision: { outcome: outcomeAllow, code: '', rule: 'root', trace: [] },
       effects: new Uint8Array(0),
       reservations: [],
+      places: [],
       keyUse: options.keyUse,
       result: new Uint8Array(0),
       counterpart: undefined,

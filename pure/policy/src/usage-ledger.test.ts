@@ -13,14 +13,12 @@ import {
 } from './usage-ledger.ts';
 
 class Ledger {
-  head: LedgerHead = emptyLedger;
+  readonly head: LedgerHead = emptyLedger();
   readonly segments = new Map<string, readonly LedgerRow[]>();
   reads = 0;
 
   append(time: number, amount: bigint): void {
-    const { head, sealed } = appendRow(this.head, time, amount);
-    this.head = head;
-    for (const { level, index, rows } of sealed) {
+    for (const { level, index, rows } of appendRow(this.head, time, amount)) {
       assert.ok(!this.segments.has(`${level}/${index}`), 'a full segment changed');
       this.segments.set(`${level}/${index}`, rows);
     }

@@ -10,9 +10,9 @@ export type LedgerRow = readonly [time: number, total: bigint];
 /** The open end of a ledger: what one more row changes. */
 export interface LedgerHead {
   /** Rows of the open segment of each level; level 0 holds rows, level n + 1 the last row of each full segment of n. */
-  readonly open: readonly (readonly LedgerRow[])[];
+  readonly open: LedgerRow[][];
   /** Full segments of each level. */
-  readonly sealed: readonly number[];
+  readonly sealed: number[];
 }
 
 export interface SealedSegment {
@@ -24,7 +24,15 @@ export interface SealedSegment {
 /** Rows of a segment. Level n covers 128^(n + 1) rows: three levels cover 2 * 10^6. */
 export const segmentRows = 128;
 
-export const emptyLedger: LedgerHead = { open: [], sealed: [] };
+export const emptyLedger = (): LedgerHead => ({ open: [], sealed: [] });
+
+/** What is appended to either is not in the other. */
+export const copyOfLedger = ({ open, sealed }: LedgerHead): LedgerHead => ({
+  open: open.map((rows) => [...rows]),
+  sealed: [...sealed],
+});
+
+const noSegments: readonly SealedSegment[] = [];
 
 /** The total of all rows. */
 export function ledgerTotal({ open }: LedgerHead): bigint {
@@ -40,31 +48,25 @@ export function ledgerTime({ open }: LedgerHead): number {
 }
 
 /**
- * The ledger after one more row, and the segments that it filled. A time that lies before the newest row counts as that
+ * Appends one more row to the ledger, and gives the segments that it filled. A time that lies before the newest row counts as that
  * row's time: a clock that goes back gives no budget.
  */
-export function appendRow(
-  head: LedgerHead,
-  time: number,
-  amount: bigint,
-): { readonly head: LedgerHead; readonly sealed: readonly SealedSegment[] } {
-  const open = head.open.map((rows) => rows);
-  const counts = [...head.sealed];
-  const sealed: SealedSegment[] = [];
-  let row: LedgerRow = [Math.max(time, ledgerTime(head)), ledgerTotal(head) + amount];
+export function appendRow(head: LedgerHead, time: number, amount: bigint): readonly SealedSegment[] {
+  const { open, sealed: counts } = head;
+  const row: LedgerRow = [Math.max(time, ledgerTime(head)), ledgerTotal(head) + amount];
+  let sealed = noSegments;
   for (let level = 0; ; level += 1) {
-    const rows = [...(open[level] ?? []), row];
-    counts[level] ??= 0;
-    if (rows.length < segmentRows) {
-      open[level] = rows;
-      break;
+    if (open[level] === undefined) {
+      open.push([]);
+      counts.push(0);
     }
-    sealed.push({ level, index: counts[level]!, rows });
+    const rows = open[level]!;
+    rows.push(row);
+    if (rows.length < segmentRows) return sealed;
+    sealed = [...sealed, { level, index: counts[level]!, rows }];
     counts[level]! += 1;
     open[level] = [];
-    row = rows.at(-1)!;
   }
-  return { head: { open, sealed: counts }, sealed };
 }
 
 /** The sum of the rows after `after` (exclusive). `segment` reads a full segment. */

@@ -54,12 +54,11 @@ export function policyVectors(): Plain {
     const decision = decideInWords(policies, request, usage, now);
     return { document, request, now, quotes: [...quotes], steps: stepsOf(policies, request), decision };
   });
-  let head = emptyLedger;
+  const head = emptyLedger();
   const segments = new Map<string, unknown>();
   for (let row = 0; row < 300; row += 1) {
-    const appended = appendRow(head, 1000 * row, BigInt(row + 1));
-    head = appended.head;
-    for (const { level, index, rows } of appended.sealed) segments.set(`${level}/${index}`, rows);
+    for (const { level, index, rows } of appendRow(head, 1000 * row, BigInt(row + 1)))
+      segments.set(`${level}/${index}`, rows);
   }
   const ledgerSums = [-1, 0, 127_000, 127_999, 128_000, 200_500, 298_999, 299_000].map((after) => ({
     after,

@@ -4,7 +4,7 @@ import { domainHash } from './domain.ts';
 /** spec/entry.md. An entry is what was decided; history is a chain of entries per organization. */
 
 /** The one version that is written and read. */
-export const entryVersion = 2;
+export const entryVersion = 3;
 
 export const zeroHash: Uint8Array = new Uint8Array(32);
 
@@ -84,6 +84,8 @@ export const Entry = struct({
   /** Canonical JSON (RFC 8785) of the effects, empty when the request has none. */
   effects: bytes(131072),
   reservations: list(Reservation, 64),
+  /** Names of places where a group of this transaction alone begins (spec/state.md §3.1). */
+  places: list(text(40), 16),
   keyUse: option(KeyUse),
   /** Canonical JSON of the result or error body, when the policy engine answers; empty when the signer does. */
   result: bytes(1048576),

@@ -8,9 +8,11 @@ import {
   counterName,
   decodePage,
   encodePage,
+  groupOfOne,
   type Page,
   PlaceCell,
   pageOf,
+  placeCellOf,
   placeName,
   SegmentCell,
   UsageCell,
@@ -107,6 +109,7 @@ describe('places', () => {
     const counter = 'ab'.repeat(16);
     const cells: PlaceCell[] = [
       { stands: 'elsewhere', at: `${counter}/63` },
+      { stands: 'alone', position: 3, time: 5, places: [`${counter}/0`], amounts: [{ counter, amount: 7n }] },
       {
         stands: 'here',
         places: [`${counter}/0`],
@@ -115,12 +118,42 @@ describe('places', () => {
       },
     ];
     for (const cell of cells) assert.deepEqual(PlaceCell.decode(PlaceCell.encode(cell)), cell);
-    const bytes = hexEncode(PlaceCell.encode(cells[1]!));
+    const bytes = hexEncode(PlaceCell.encode(cells[2]!));
     assert.ok(bytes.endsWith('0000000130'), 'an amount is written in decimal');
     for (const amount of ['0000000230' + '30', '00000000', '000000012d', '0000000161'])
       assert.throws(() => PlaceCell.decode(hexDecode(bytes.slice(0, -10) + amount)), {
         code: 'pack-malformed',
       });
+  });
+
+  it('begin as what the entry reserved without counts, which is a group of one member', () => {
+    const [home, other] = ['ab', 'cd'].map((byte) => `${byte.repeat(16)}/0`) as [string, string];
+    const reservation = (byte: number, asset: string, amount: string) => ({
+      counter: new Uint8Array(16).fill(byte),
+      scope: 's',
+      asset,
+      amount,
+    });
+    const entry = {
+      position: 3,
+      time: 5,
+      places: [home, other],
+      reservations: [reservation(1, 'count', '1'), reservation(2, 'usd', '7'), reservation(3, 'a', '0')],
+    };
+    const cell = placeCellOf(entry, home);
+    assert.ok(cell.stands === 'alone');
+    const counters = ['02', '03'].map((byte) => byte.repeat(16)) as [string, string];
+    const amounts = [
+      { counter: counters[0], amount: 7n },
+      { counter: counters[1], amount: 0n },
+    ];
+    assert.deepEqual(groupOfOne(cell), {
+      stands: 'here',
+      places: [home, other],
+      members: [{ position: 3, amounts }],
+      rows: amounts.map(({ counter, amount }) => ({ counter, open: [{ time: 5, amount }] })),
+    });
+    assert.deepEqual(placeCellOf(entry, other), { stands: 'elsewhere', at: home });
   });
 
   it('are found in their page by name, and no other cell lies in one', () => {
@@ -189,6 +222,22 @@ describe('vectors/keystead/state.json', () => {
     for (const { place, name } of counters.places) assert.equal(placeName(place), name);
   });
 
+  it('gives the cells of places where an entry begins a group', () => {
+    const { entry, cells } = counters.begins;
+    const begins = {
+      ...entry,
+      reservations: entry.reservations.map((each) => ({ ...each, counter: bytesOf(each.counter) })),
+    };
+    assert.deepEqual(
+      entry.places.map((place) => PlaceCell.encode(placeCellOf(begins, place))),
+      cells.map(({ bytes }) => bytesOf(bytes)),
+    );
+    assert.deepEqual(
+      entry.places.map((place) => `place/${place}`),
+      cells.map(({ name }) => name),
+    );
+  });
+
   it('encodes rows, counters, places and pages', () => {
     for (const { rows, bytes } of counters.rows) {
       assert.deepEqual(SegmentCell.encode(rowsOf(rows)), bytesOf(bytes));
@@ -218,5 +267,19 @@ interface Vectors {
   readonly rows: readonly { readonly rows: PlainRows; readonly bytes: string }[];
   readonly usage: { readonly open: readonly PlainRows[]; readonly sealed: number[]; readonly bytes: string };
   readonly cells: readonly { readonly cell: unknown; readonly bytes: string }[];
+  readonly begins: {
+    readonly entry: {
+      readonly position: number;
+      readonly time: number;
+      readonly places: string[];
+      readonly reservations: readonly {
+        readonly counter: string;
+        readonly scope: string;
+        readonly asset: string;
+        readonly amount: string;
+      }[];
+    };
+    readonly cells: readonly { readonly name: string; readonly bytes: string }[];
+  };
   readonly page: { readonly slots: readonly (readonly [number, string | null])[]; readonly bytes: string };
 }

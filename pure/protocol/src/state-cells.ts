@@ -15,6 +15,7 @@ import {
 } from '@keystead/crypto/pack';
 import { Recent } from '@keystead/crypto/recent';
 import { domainHash } from './domain.ts';
+import type { Entry } from './entry.ts';
 
 /** Cells of counters and places (spec/state.md §3.1), as the engine and whoever folds a chain encode them. */
 
@@ -41,14 +42,15 @@ function encodeRows(rows: readonly CounterRow[]): Uint8Array {
     let rest = total;
     for (let word = words; word > 0; word -= 1) {
       view.setBigUint64(at + 8 * word, rest);
-      rest >>= 64n;
+      // Nearly every total has one word.
+      if (word > 1) rest >>= 64n;
     }
     at += size;
   }
   return encoded;
 }
 
-function decodeRows(encoded: Uint8Array): readonly CounterRow[] {
+function decodeRows(encoded: Uint8Array): CounterRow[] {
   const view = new DataView(encoded.buffer, encoded.byteOffset, encoded.length);
   const count = view.getUint16(0);
   const words = view.getUint8(2);
@@ -71,7 +73,7 @@ const maximumRowsBytes = rowsHead + 65_535 * 8 * (1 + maximumWords);
 export const SegmentCell = {
   encode: encodeRows,
   /** Throws RangeError for bytes that are no rows. */
-  decode: decodeRows,
+  decode: (encoded: Uint8Array): readonly CounterRow[] => decodeRows(encoded),
 };
 
 /** `usage`: the ledger's open end (spec/policy.md §6.4). */
@@ -111,9 +113,51 @@ export const PlaceCell = variant('stands', {
     }),
   ],
   elsewhere: [2, struct({ at: text(40) })],
+  alone: [
+    3,
+    struct({
+      /** Of the entry that reserved. */
+      position: u53,
+      time: u53,
+      /** Names of its places. */
+      places: list(text(40), 16),
+      amounts: list(struct({ counter, amount }), 64),
+    }),
+  ],
 });
 export type PlaceCell = Static<typeof PlaceCell>;
 export type GroupCell = Extract<PlaceCell, { stands: 'here' }>;
+export type AloneCell = Extract<PlaceCell, { stands: 'alone' }>;
+
+/** What the fold reads of an entry whose transaction begins a group. */
+export type BeginningEntry = Pick<Entry, 'position' | 'time' | 'reservations' | 'places'>;
+
+/** The cell that the fold writes at one of the places of an entry: a group whose one member it is, or where that stands. */
+export function placeCellOf(
+  { position, time, reservations, places }: BeginningEntry,
+  name: string,
+): PlaceCell {
+  const home = places[0]!;
+  if (name !== home) return { stands: 'elsewhere', at: home };
+  return {
+    stands: 'alone',
+    position,
+    time,
+    places: [...places],
+    amounts: reservations
+      // A count is of requests, whatever becomes of them.
+      .filter(({ asset }) => asset !== 'count')
+      .map(({ counter, amount }) => ({ counter: counterNameOf(counter), amount: BigInt(amount) })),
+  };
+}
+
+/** The same as a group that others can join. */
+export const groupOfOne = ({ position, time, places, amounts }: AloneCell): GroupCell => ({
+  stands: 'here',
+  places,
+  members: [{ position, amounts }],
+  rows: amounts.map(({ counter, amount }) => ({ counter, open: [{ time, amount }] })),
+});
 
 /** Names of counters by their scopes: the same few are asked for all the time. */
 const counterIds = new Recent<CounterId>(4096);
@@ -145,15 +189,21 @@ export const counterNameOf = (bytes: Uint8Array): string => namesOfBytes.get(byt
 export const counterName = (scope: string): string => counterId(scope).name;
 
 /** Consecutive nonces of one sender that stand together. */
-const pageSlots = 64n;
+const pageSlots = 64;
 const pageNames = new Recent<string>(1024);
 
 /** Name of a place's cell, `<page>/<slot>`. */
 export function placeName(place: string): string {
   if (!place.startsWith('eip155:')) return `${pageName(place)}/0`;
   const end = place.lastIndexOf(' ') + 1;
+  const page = place.slice(0, end);
+  // A short nonce is a number, which costs less.
+  if (place.length - end < 16) {
+    const nonce = Number(place.slice(end));
+    return `${pageName(page + Math.floor(nonce / pageSlots))}/${nonce % pageSlots}`;
+  }
   const nonce = BigInt(place.slice(end));
-  return `${pageName(place.slice(0, end) + nonce / pageSlots)}/${nonce % pageSlots}`;
+  return `${pageName(page + nonce / BigInt(pageSlots))}/${nonce % BigInt(pageSlots)}`;
 }
 
 function pageName(page: string): string {

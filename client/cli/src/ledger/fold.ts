@@ -8,6 +8,8 @@ import {
   encodePage,
   type Page,
   pageOf,
+  PlaceCell,
+  placeCellOf,
   SegmentCell,
   UsageCell,
   writtenPage,
@@ -34,6 +36,8 @@ export class Fold {
   apply(entry: Entry): void {
     for (const { key, value } of entry.authority) write(this.#authority, key, value);
     for (const { key, value } of entry.cells) this.#writeCell(key, value);
+    for (const place of entry.places)
+      this.#writeCell(`place/${place}`, PlaceCell.encode(placeCellOf(entry, place)));
     for (const { counter, amount } of entry.reservations)
       this.#addRow(hexEncode(counter), entry.time, BigInt(amount));
     if (this.#identities.length === 0) this.#oldestTime = entry.time;
@@ -61,20 +65,17 @@ export class Fold {
   }
 
   #addRow(counter: string, time: number, amount: bigint): void {
-    const { head, sealed } = appendRow(this.#ledgers.get(counter) ?? emptyLedger, time, amount);
-    this.#ledgers.set(counter, head);
+    const ledger = this.#ledgers.get(counter) ?? emptyLedger();
+    this.#ledgers.set(counter, ledger);
     this.#counted.add(counter);
-    for (const { level, index, rows } of sealed)
+    for (const { level, index, rows } of appendRow(ledger, time, amount))
       this.#filled.set(`usage-segment/${counter}/${level}/${index}`, rows);
   }
 
   #writeCounters(): void {
     for (const [name, rows] of this.#filled) this.#cells.set(cellKey(name), SegmentCell.encode(rows));
-    for (const counter of this.#counted) {
-      const { open, sealed } = this.#ledgers.get(counter)!;
-      const cell = UsageCell.encode({ open: [...open], sealed: [...sealed] });
-      this.#cells.set(cellKey(`usage/${counter}`), cell);
-    }
+    for (const counter of this.#counted)
+      this.#cells.set(cellKey(`usage/${counter}`), UsageCell.encode(this.#ledgers.get(counter)!));
     this.#filled = new Map();
     this.#counted = new Set();
   }

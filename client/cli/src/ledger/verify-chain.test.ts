@@ -19,9 +19,9 @@ const edited = (position: number, edit: (entry: Entry) => Partial<Entry>) =>
   rowsOf(entries.map((entry) => (entry.position === position ? { ...entry, ...edit(entry) } : entry)));
 
 /** The chain after `edit`, with every later link mended: what a forger without the heads would store. */
-function forged(position: number, edit: (entry: Entry) => Partial<Entry>): EntryRow[] {
-  let previous = entries[0]!.previous;
-  const chain = entries.map((entry) => {
+function forged(position: number, edit: (entry: Entry) => Partial<Entry>, from = entries): EntryRow[] {
+  let previous = from[0]!.previous;
+  const chain = from.map((entry) => {
     const mended = { ...entry, ...(entry.position === position ? edit(entry) : {}), previous };
     previous = entryHash(Entry.encode(mended));
     return mended;
@@ -69,10 +69,10 @@ describe('verifyChain', () => {
 
   it('names an entry of another version by its number', () => {
     const rows = rowsOf(entries);
-    rows[9] = { ...rows[9]!, bytes: rows[9]!.bytes.with(0, 1) };
+    rows[9] = { ...rows[9]!, bytes: rows[9]!.bytes.with(0, 2) };
     assert.deepEqual(verify(rows).bad, {
       position: 10,
-      what: 'its version is 1, and only version 2 is read',
+      what: 'its version is 2, and only version 3 is read',
     });
   });
 
@@ -93,6 +93,33 @@ describe('verifyChain', () => {
     }));
     assert.equal(verify(rows).bad?.position, 64);
     assert.match(verify(rows).bad!.what, /root that the checkpoint states/);
+  });
+
+  it('names the checkpoint after places, or what is reserved there, that were edited, also when every link was mended', () => {
+    const reserved = {
+      counter: new Uint8Array(16).fill(7),
+      scope: 'amount asset="a"',
+      asset: 'a',
+      amount: '5',
+    };
+    const begun = (amount: string, place: string) => ({
+      reservations: [{ ...reserved, amount }],
+      places: [`${'ab'.repeat(16)}/${place}`],
+    });
+    const good = chainOf(130, (position) => (position === 20 ? begun('5', '3') : {}));
+    assert.equal(verify(rowsOf(good)).bad, null);
+    for (const [amount, place] of [
+      ['6', '3'],
+      ['5', '4'],
+    ] as const) {
+      const rows = forged(20, () => begun(amount, place), good);
+      assert.equal(verify(rows).bad?.position, 64);
+      assert.match(verify(rows).bad!.what, /root that the checkpoint states/);
+    }
+    const lone = forged(20, () => ({ ...begun('5', '3'), places: [] }), good);
+    assert.equal(verify(lone).bad?.position, 64);
+    const unnamed = forged(20, () => ({ ...begun('5', '3'), places: ['no page'] }), good);
+    assert.match(verify(unnamed).bad!.what, /its writes cannot be applied/);
   });
 
   it('names an entry whose time goes back', () => {

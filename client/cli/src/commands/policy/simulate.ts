@@ -158,13 +158,12 @@ function simulated(
 
 /** One counter of a limit, in memory. */
 class Counter {
-  #head: LedgerHead = emptyLedger;
+  readonly #head: LedgerHead = emptyLedger();
   readonly #segments = new Map<string, readonly LedgerRow[]>();
 
   add(time: number, amount: bigint): void {
-    const { head, sealed } = appendRow(this.#head, time, amount);
-    this.#head = head;
-    for (const { level, index, rows } of sealed) this.#segments.set(`${level}/${index}`, rows);
+    for (const { level, index, rows } of appendRow(this.#head, time, amount))
+      this.#segments.set(`${level}/${index}`, rows);
   }
 
   spent(after: number): bigint {
