@@ -5,7 +5,7 @@ import { memoryDeviceStore } from '@keystead/sdk/seedless/device-store';
 import { InProcess } from './in-process.ts';
 import { PinChanges } from './interruptions.ts';
 import { outcomeOf } from './two-devices.ts';
-import { openWay, type Sent, type Way } from './ways.ts';
+import { losingFrom, openWay, type Sent, type Way } from './ways.ts';
 
 const backupName = 'main';
 
@@ -74,5 +74,46 @@ describe('a change of the PIN', () => {
       .changePin({ backupName, pin: '180361', newPin: '472936' });
     await assert.rejects(change, (error) => (error as SeedlessError).code === 'self-test-failed');
     await world.device().recover({ backupName, pin: '180361' });
+  });
+
+  test('goes on for ever though one realm is gone for good: what is left there keeps nothing else from being tidied up', async () => {
+    const world = await InProcess.start();
+    const deviceStore = memoryDeviceStore();
+    let pin = '180361';
+    await world.device(openWay, { deviceStore }).create({ backupName, pin });
+    const [, , gone] = world.configuration().realms;
+    const isGone: Way = async (sent, deliver) => {
+      if (sent.url?.startsWith(gone!.address)) throw new TypeError('connection lost');
+      return deliver();
+    };
+    const phone = world.device(isGone, {
+      deviceStore,
+      configuration: world.configuration([0, 1]),
+      previousConfigurations: [world.configuration()],
+    });
+    assert.deepEqual(await phone.migrate({ backupName, pin }), { migrated: true });
+    for (let time = 1; time <= 12; time += 1) {
+      const newPin = String(472_936 + 1_117 * time);
+      await phone.changePin({ backupName, pin, newPin });
+      pin = newPin;
+    }
+    const retired = async () => {
+      const { backups } = await world.connection().call('listBackups', {});
+      return backups[0]!.retired.map(({ placement }) => placement.realmIds.length);
+    };
+    assert.deepEqual(await retired(), [3]);
+    // Whoever asks for the clean-up hears that something is left, and gets the rest done.
+    const lost = losingFrom('activateBackup');
+    await outcomeOf(
+      world.device(lost, { deviceStore, configuration: world.configuration([0, 1]) }).resetPin({
+        backupName,
+        newPin: '739164',
+      }),
+    );
+    assert.equal(await outcomeOf(phone.cleanUp({ backupName })), 'deletion-incomplete');
+    assert.deepEqual(await retired(), [3]);
+    const { backups } = await world.connection().call('listBackups', {});
+    assert.equal(backups[0]!.staged, undefined);
+    await phone.recover({ backupName, pin });
   });
 });

@@ -372,7 +372,7 @@ class Wallets implements SeedlessWallets {
     if (after.current !== undefined && !equalBytes(after.current.id, generation.id))
       throw new SeedlessError('backup-changed');
     if (after.current !== undefined) return { deletableAt: after.deletableAt };
-    await this.#destroy({ backupName, generation, signal });
+    await this.#destroy({ backupName, signal }, [generation]);
     return { deletableAt: undefined };
   }
 
@@ -559,7 +559,7 @@ class Wallets implements SeedlessWallets {
   async #tryToCleanUp(backupName: string, signal: AbortSignal | undefined): Promise<void> {
     try {
       const state = await this.#state(backupName, signal);
-      for (const generation of state?.retired ?? []) await this.#destroy({ backupName, generation, signal });
+      await this.#destroy({ backupName, signal }, state?.retired ?? []);
     } catch {
       throwIfAborted(signal);
     }
@@ -569,21 +569,46 @@ class Wallets implements SeedlessWallets {
     const state = await this.#state(backupName, signal);
     if (state === undefined) return;
     const left = [...state.retired, ...(state.staged === undefined ? [] : [state.staged])];
-    for (const generation of left) await this.#destroy({ backupName, generation, signal });
+    await this.#destroy({ backupName, signal }, left);
   }
 
   /**
-   * Deletes a generation that is not in use, at the realms first: the keeper's list says what is left to do. The keeper makes no
-   * tokens for one that came into use meanwhile; after it made them the generation never does.
+   * Deletes generations that are not in use, at the realms first: the keeper's list says what is left to do. The keeper makes no
+   * tokens for one that came into use meanwhile; after it made them the generation never does. What a realm or a configuration that
+   * is missing keeps here keeps no other here: realms are asked all at once, the keeper one after the other, and the first reason is
+   * thrown in the end.
    */
-  async #destroy(target: RealmTarget): Promise<void> {
-    try {
-      await this.#realms.delete(target);
-      await this.#keeper.call('forgetGeneration', paramsOf(target), { signal: target.signal });
-    } catch (error) {
-      const isLeft = !(error instanceof SeedlessError) || !isOfAnother(error);
-      if (isLeft) throw error;
-    }
+  async #destroy(
+    { backupName, signal }: OfBackup & { signal?: AbortSignal | undefined },
+    generations: readonly BackupGeneration[],
+  ): Promise<void> {
+    const reasons: unknown[] = [];
+    const orLeft = async (act: () => Promise<unknown>) => {
+      try {
+        await act();
+      } catch (error) {
+        throwIfAborted(signal);
+        const isOfRealms =
+          error instanceof RecoveryError ||
+          (error instanceof SeedlessError && error.code === 'configuration-unknown');
+        if (isOfRealms) reasons.push(error);
+        else if (!(error instanceof SeedlessError) || !isOfAnother(error)) throw error;
+      }
+    };
+    const begun: { readonly target: RealmTarget; readonly done: Promise<void> }[] = [];
+    for (const generation of generations)
+      await orLeft(async () => {
+        const target = { backupName, generation, signal };
+        const { done } = await this.#realms.delete(target);
+        done.catch(() => {});
+        begun.push({ target, done });
+      });
+    for (const { target, done } of begun)
+      await orLeft(async () => {
+        await done;
+        await this.#keeper.call('forgetGeneration', paramsOf(target), { signal });
+      });
+    if (reasons.length > 0) throw reasons[0];
   }
 
   /** Over `current`, undefined for none: what another device has switched to meanwhile stays in use. */

@@ -174,10 +174,17 @@ export class RealmOperations {
     return this.#client(target, 'status').guessesRemaining(signalOf(target));
   }
 
-  /** At every realm where the generation may be and that the keeper has not left behind. */
-  async delete(target: RealmTarget): Promise<void> {
+  /**
+   * At every realm where the generation may be and that the keeper has not left behind. Resolves when the keeper has made the tokens;
+   * `done` when all realms have deleted.
+   */
+  async delete(target: RealmTarget): Promise<{ readonly done: Promise<void> }> {
     const tokens = this.#tokens(target, 'delete');
     const realms = (await tokens.realmIds()).map((id) => this.#realm(id));
+    return { done: this.#deleteAt(realms, target, tokens) };
+  }
+
+  async #deleteAt(realms: readonly RealmDocument[], target: RealmTarget, tokens: RealmTokens): Promise<void> {
     const outcomes = await Promise.allSettled(
       realms.map((realm) =>
         this.#clientOf(
