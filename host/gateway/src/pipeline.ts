@@ -401,7 +401,8 @@ export class Pipeline implements LinkEvents {
    * order then, so that the store gets from it what it does not come to write.
    */
   #mayGoAhead(taken: readonly Queued[]): boolean {
-    if (this.#storeFailing || !this.#links.isOpen('certifier')) return false;
+    // Before the tail is kept, what the store has need not be a beginning of history.
+    if (!this.#tailKept || this.#storeFailing || !this.#links.isOpen('certifier')) return false;
     let bytes = 0;
     let rows = 0;
     for (const { message } of taken) {
