@@ -232,6 +232,18 @@ describe('backups of an organization', () => {
     assert.equal(stateNamed(remove(made, 'a', id(1), at(0)), 'a').current, undefined);
   });
 
+  test('of two changes within the delay the first generation is kept, and the one between them is not', () => {
+    const once = switchTo(put(made, 'a', generation(2)), 'a', id(2), at(0, 50));
+    const twice = switchTo(put(once, 'a', generation(3)), 'a', id(3), at(10, 50));
+    const { replaced, retired } = stateNamed(twice, 'a');
+    assert.deepEqual([replaced!.generation.id, replaced!.until], [id(1), 50]);
+    assert.deepEqual(
+      retired.map((one) => one.id),
+      [id(2)],
+    );
+    assert.deepEqual(read(switchTo(twice, 'a', id(1), at(49, 50)), 'a', null), generation(1));
+  });
+
   test('a switch, back or forth, is made over the generation that its caller knows to be in use, and takes a deletion back of no other', () => {
     const over = switchTo(put(made, 'a', generation(2)), 'a', id(2), at(0, 50));
     const staged = put(over, 'a', generation(3));
