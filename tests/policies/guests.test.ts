@@ -10,7 +10,8 @@ const rule = (when: object) => ({
 });
 const names = { field: 'subject.user', operator: '==', value: 'alice' };
 
-test("B5 naming users of one's own organization like those of the owner gives them nothing of theirs", async () => {
+/** An owner with a user alice, and a guest organization whose root user has that name too and a grant. */
+async function granted() {
   const owner = await Attacked.found();
   const { organizationId, wallet, stack } = owner;
   const alice = await owner.addUser('alice', { traits: { team: 'treasury' } });
@@ -38,7 +39,11 @@ test("B5 naming users of one's own organization like those of the owner gives th
     stack.submit(by.request('native', 'signUtf8Message', { ...owner.message(), organizationId: of }));
   const binds = (policy: object | null) =>
     owner.result('native', 'updatePolicy', { organizationId, policyName: 'house', policy });
+  return { owner, alice, guest, target, stack, organizationId, asks, binds };
+}
 
+test("B5 naming users of one's own organization like those of the owner gives them nothing of theirs", async () => {
+  const { owner, alice, guest, target, organizationId, asks, binds } = await granted();
   accepted(await asks(guest, target), 'the grant alone');
   const rules: readonly (readonly [string, object])[] = [
     ['its name', rule(names)],
@@ -68,4 +73,47 @@ test("B5 naming users of one's own organization like those of the owner gives th
   await binds(rule({ field: 'subject.organization', operator: '==', value: target }));
   accepted(await asks(guest, target));
   refused(await asks(alice, organizationId), 'policy-denied');
+});
+
+test("B5 getting the approvals that the owner asks for from users of one's own organization signs nothing", async () => {
+  const { owner, alice, guest, target, stack, organizationId, binds } = await granted();
+  const key = newStampKey();
+  const user = { username: 'bob', policy: { type: 'ROOT' }, authenticators: [keypair('bobs', key)] };
+  await guest.result('compatibility', 'addUserToOrganization', { organizationId: target, user });
+  const approved = async (by: typeof guest, other: typeof guest, of: string) => {
+    const params = { ...owner.message(), organizationId: of };
+    const first = await stack.submit(by.request('native', 'signUtf8Message', params));
+    const { code, subject } = first.body as { code?: string; subject?: string };
+    if (code !== 'approval-required') return first;
+    const consent = { organizationId: of, subject, verdict: 'approve', expiresInMs: 60_000 };
+    accepted(await stack.submit(other.request('native', 'approve', consent)));
+    const open = await by.result<{ approvals: { verdicts: { approval: string }[] }[] }>(
+      'native',
+      'getApprovals',
+      {
+        organizationId: of,
+        subject,
+      },
+    );
+    const approvals = open.approvals[0]!.verdicts.map(({ approval }) => approval);
+    return stack.submit(
+      by.stamped('native', JSON.stringify({ method: 'signUtf8Message', params, approvals })),
+    );
+  };
+  const asking = (more: object, on: readonly string[] = ['sign-message', 'read']) => ({
+    version: 1,
+    rules: [{ id: 'r', effect: 'allow', on, when: { constant: true }, ...more }],
+  });
+  await binds(asking({ approvals: 1 }));
+  accepted(await approved(alice, owner, organizationId), 'the control');
+  assert.equal(refused(await approved(guest, guest.with(key), target), 'policy-denied').rule, 'house/r');
+  // Nor does it wait where only the guest sees it wait.
+  await binds(asking({ delaySeconds: 60 }));
+  refused(await approved(alice, owner, organizationId), 'delay-required', 'the control');
+  assert.equal(refused(await approved(guest, guest.with(key), target), 'policy-denied').rule, 'house/r');
+  // What the guest's own policy asks for, its own users give.
+  await binds(asking({}));
+  const policy = asking({ approvals: 1 });
+  await guest.result('native', 'updatePolicy', { organizationId: target, policyName: 'own', policy });
+  accepted(await approved(guest, guest.with(key), target));
 });

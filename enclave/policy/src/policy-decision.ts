@@ -306,6 +306,45 @@ function withShadows(
   return [...held, ...others].slice(0, Math.max(held.length, maximumReservations));
 }
 
+/**
+ * What is allowed, unless a policy of the wallet's owner asks that others agree or that it waits: whoever agrees or says no to a
+ * request is of the organization that sends it, and those of a guest speak for nobody here.
+ */
+function withConsentOfOwner(
+  standing: readonly StandingPolicy[],
+  request: PolicyRequest,
+  places: Places | null,
+  allowed: PolicyDecision,
+  now: number,
+): PolicyDecision {
+  if (allowed.approvalsNeeded === 0 && allowed.delaySeconds === 0) return allowed;
+  for (const one of standing) {
+    if (one.isOfOther !== true) continue;
+    const { outcome, rule, approvalsNeeded, delaySeconds } = decideInWords(
+      [one.policy],
+      seenRequest(request, null, [one]),
+      usageOf(() => one.home, places),
+      now,
+    );
+    if (outcome === 'allow' && approvalsNeeded === 0 && delaySeconds === 0) continue;
+    const name = rule ?? one.policy.name;
+    return {
+      ...allowed,
+      outcome: 'deny',
+      rule: name,
+      trace: [
+        ...allowed.trace,
+        `${name}: deny: users of another organization cannot get the consent of this one`,
+      ],
+      hint: 'Ask a user of the organization that owns the wallet to send the request.',
+      reservations: [],
+      approvalsNeeded: 0,
+      delaySeconds: 0,
+    };
+  }
+  return allowed;
+}
+
 /** The request with what single policies see of it otherwise, by their place. */
 function seenRequest(
   request: PolicyRequest,
@@ -342,8 +381,11 @@ export function decideOn(
     usageOf((policy) => binding[policy]!.home, places),
     now,
   );
-  const enforced =
-    byPolicies.outcome === 'allow' ? withinTransactionPolicy(pending, use, byPolicies) : byPolicies;
+  const seen =
+    byPolicies.outcome === 'allow'
+      ? withConsentOfOwner(standing, request, places, byPolicies, now)
+      : byPolicies;
+  const enforced = seen.outcome === 'allow' ? withinTransactionPolicy(pending, use, seen) : seen;
   const shadows =
     enforced.outcome === 'allow' ? shadowsOver(standing, use, request, places, now, enforced) : noShadows;
   const decision =
