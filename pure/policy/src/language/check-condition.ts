@@ -138,10 +138,10 @@ class Checker {
  * would be equal to nothing, and a denial that names it would deny nothing. Throws KmsError.
  */
 function assertOneText(field: string, value: unknown, at: string): void {
-  if (!field.startsWith('item.arguments[') || typeof value !== 'string') return;
-  if (!/^0[xX][0-9a-fA-F]{40}$/.test(value)) return;
+  const text = String(value);
+  if (!field.startsWith('item.arguments[') || !/^0[xX][0-9a-fA-F]{40}$/.test(text)) return;
   // A wrong checksum is no address.
-  const written = checksumAddress(parseAddress(value.toLowerCase()));
+  const written = checksumAddress(parseAddress(text.toLowerCase()));
   if (written !== value) throw invalid(at, `an address of an argument is written ${written}`);
 }
 
