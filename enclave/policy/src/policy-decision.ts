@@ -312,6 +312,7 @@ function withShadows(
  */
 function withConsentOfOwner(
   standing: readonly StandingPolicy[],
+  use: Use | null,
   request: PolicyRequest,
   places: Places | null,
   allowed: PolicyDecision,
@@ -322,7 +323,7 @@ function withConsentOfOwner(
     if (one.isOfOther !== true) continue;
     const { outcome, rule, approvalsNeeded, delaySeconds } = decideInWords(
       [one.policy],
-      seenRequest(request, null, [one]),
+      seenRequest(request, readingsOf([one], use), [one]),
       usageOf(() => one.home, places),
       now,
     );
@@ -383,7 +384,7 @@ export function decideOn(
   );
   const seen =
     byPolicies.outcome === 'allow'
-      ? withConsentOfOwner(standing, request, places, byPolicies, now)
+      ? withConsentOfOwner(binding, use, request, places, byPolicies, now)
       : byPolicies;
   const enforced = seen.outcome === 'allow' ? withinTransactionPolicy(pending, use, seen) : seen;
   const shadows =
