@@ -1,7 +1,8 @@
 /**
  * `npm run mutation [file …]`: changes pure/policy/src in one place at a time and runs the tests that come by. Without
  * names all files; what was found of each is kept in results/, and report.md is written from that. `--survivors` asks again
- * only what lived, of sources that have not changed since: for when there are more tests than before.
+ * only what lived, of sources that have not changed since: for when there are more tests than before. `--nearest` runs only the
+ * tests that name a source themselves: quicker, and it finds no more than all would.
  *
  * Works on a copy, so that nothing here is ever left mutated. The lists of generated cases are shorter than in the suite
  * (POLICY_CASES); the tests beside a solver are left out: they would take minutes for each mutant that survives.
@@ -42,9 +43,10 @@ const sources = globSync(`${SOURCES}/**/*.ts`, { cwd: ROOT })
   .filter((file) => !file.endsWith('.test.ts'))
   .sort();
 const onlySurvivors = process.argv.includes('--survivors');
+const nearest = process.argv.includes('--nearest');
 const named = process.argv
   .slice(2)
-  .filter((each) => each !== '--report' && each !== '--survivors')
+  .filter((each) => !each.startsWith('--'))
   .map((path) => path.replace(`${ROOT}/`, ''));
 for (const path of named)
   if (!sources.includes(path)) throw new Error(`${path} is no source file of pure/policy`);
@@ -91,7 +93,7 @@ function runsOf(files: readonly string[]): string[][] {
 /** Test files that load some of the source files, by way of whatever. */
 function testsOf(files: readonly string[]): string[] {
   const paths = files.map((file) => join(ROOT, file));
-  const depth = files.some((file) => ALONE.includes(file)) ? 1 : Number.POSITIVE_INFINITY;
+  const depth = nearest || files.some((file) => ALONE.includes(file)) ? 1 : Number.POSITIVE_INFINITY;
   const loads = (path: string, left: number, seen: Set<string>): boolean => {
     if (paths.includes(path)) return true;
     if (left === 0 || seen.has(path)) return false;
