@@ -20,7 +20,10 @@ export interface FileResult {
 }
 
 /** Which mutant it is: of those that begin at one place, the one that replaces just this. */
-export function mutantKey(file: string, { line, column, original, replacement }: Survivor): string {
+export function mutantKey(
+  file: string,
+  { line, column, original, replacement }: Pick<Survivor, 'line' | 'column' | 'original' | 'replacement'>,
+): string {
   const lines = original.split('\n');
   const endColumn = lines.length === 1 ? column + original.length : lines.at(-1)!.length + 1;
   return `${file}:${line}:${column}-${line + lines.length - 1}:${endColumn} ${replacement}`;

@@ -172,11 +172,20 @@ function keep(file: string, source: string, mutants: Mutants): void {
     lines[0] = lines[0]!.slice(start.column - 1);
     return lines.join('\n');
   };
-  const survivors = mutants.filter(({ status }) => status !== 'Killed' && status !== 'Timeout');
+  const before = onlySurvivors ? found(file)! : null;
+  const asked = new Set(before?.survivors.map((each) => mutantKey(file, each)));
   const counts: Record<string, number> = {};
-  for (const { status } of mutants) counts[status] = (counts[status] ?? 0) + 1;
+  const survivors: Mutants[number][] = [];
+  for (const mutant of mutants) {
+    const { location, replacement = '' } = mutant;
+    const { line, column } = location.start;
+    const key = mutantKey(file, { line, column, original: textAt(location), replacement });
+    const status = before === null || asked.has(key) ? mutant.status : 'Killed';
+    counts[status] = (counts[status] ?? 0) + 1;
+    if (status !== 'Killed' && status !== 'Timeout') survivors.push(mutant);
+  }
   // What was not asked again counts as killed here, and may have been endless.
-  const endless = onlySurvivors ? (found(file)!.counts.Timeout ?? 0) : 0;
+  const endless = before?.counts.Timeout ?? 0;
   if (endless > 0) {
     counts.Killed! -= endless;
     counts.Timeout = (counts.Timeout ?? 0) + endless;
