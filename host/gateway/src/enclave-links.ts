@@ -12,6 +12,7 @@ import {
 } from '@keystead/protocol/frames';
 import { FrameReader, maximumFrameBytes } from '@keystead/protocol/framing';
 import { Hello } from '@keystead/protocol/hello';
+import { helloPatience } from '@keystead/host-program/hello-patience';
 import { listenAt } from '@keystead/host-program/listen-at';
 import { nameOf, type Report } from '@keystead/host-program/report';
 
@@ -58,8 +59,6 @@ export interface Pong {
   readonly metrics: Uint8Array;
 }
 
-/** How long a new connection may take to say who it is, in milliseconds. */
-const helloPatience = 5000;
 const pingInterval = 1000;
 /** An enclave that is locked answers nothing: pings stop before they fill its stream. */
 const mostUnansweredPings = 30;

@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { FrameReader, frame } from '@keystead/protocol/framing';
 import { Hello } from '@keystead/protocol/hello';
 import type { StoredRow } from '@keystead/protocol/row-frames';
+import { helloPatience } from './hello-patience.ts';
 import { listenAt } from './listen-at.ts';
 import { nameOf, type Report } from './report.ts';
 
@@ -33,8 +34,6 @@ export interface LinkedFrames<Request, Answer, Open, Event> {
   readonly decode: (payload: Uint8Array) => FromRows<Event> | Answer | Open;
 }
 
-/** How long a new connection may take to say who it is, in milliseconds. */
-const helloPatience = 5000;
 const pingInterval = 1000;
 /** Age of the last pong from which the enclave counts as not answering. */
 const pongPatience = 5000;
