@@ -156,7 +156,13 @@ const CONTROLS: readonly Control[] = [
   },
   {
     off: 'a decision reserves',
-    parts: [{ file: 'enclave/policy/src/usage.ts', name: 'reserve', body: 'return [];' }],
+    parts: [
+      {
+        file: 'enclave/policy/src/usage.ts',
+        name: 'reserve',
+        body: 'return { reservations: [], places: [] };',
+      },
+    ],
     succeeds: ['L1', 'L2', 'L5', 'L8', 'L16', 'L19', 'L23', 'L24', 'L27', 'L30'],
   },
   {
