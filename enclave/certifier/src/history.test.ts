@@ -334,6 +334,44 @@ describe('the tail', () => {
     }
   });
 
+  it('has the rows of orders that left together, although a snapshot came between their records', async () => {
+    const engine = new TestEngine();
+    const harness = await Harness.started(engine);
+    const request = engine.founding(root);
+    const organization = engine.organizationOf(request);
+    await harness.advance([engine.change(organization, request)]);
+    engine.now += 10 * 60_000 + 1;
+    const { heads } = harness;
+    const orders = [1, 2, 3].map(() => engine.order([[engine.plain(organization)]]));
+    // The second is on its way to the keeper while the first is covered, the third comes after that.
+    heads.held = true;
+    for (const order of orders.slice(0, 2)) harness.give(order);
+    heads.release(1);
+    await settled();
+    const covered = heads.snapshotSequence;
+    assert.ok(covered > 0, 'a snapshot covers the first');
+    heads.held = false;
+    heads.release();
+    engine.now += 20;
+    harness.give(orders[2]!);
+    await settled();
+    for (let start = 0; start < 3; start += 1) {
+      const running = start === 0 ? harness : await Harness.started(engine, heads);
+      for (let hour = 0; hour < 3; hour += 1) {
+        engine.now += 3_600_000;
+        running.give({ type: 'ping', id: hour });
+        await settled();
+      }
+      // With another one, the keeper would drop the file of the first.
+      assert.equal(heads.snapshotSequence, covered);
+    }
+    assert.deepEqual(await tailOf(engine, heads), orders.flatMap(({ rows }) => rows).toReversed());
+    const last = await Harness.started(engine, heads);
+    engine.now += 60_000;
+    await last.advance([engine.plain(organization)]);
+    assert.ok(heads.snapshotSequence > covered, 'what comes later shows that the store has them');
+  });
+
   it('keeps more rows than a frame or a record has room for, ahead of the record that names the head', async () => {
     const engine = new TestEngine();
     const harness = await Harness.started(engine);

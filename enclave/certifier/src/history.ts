@@ -179,8 +179,6 @@ export interface Restored {
   readonly history: History;
   /** Encoded `KeptRow`s of the minutes before the newest record that has rows, newest first. */
   readonly rows: readonly Uint8Array[];
-  /** Whether a head moved after the snapshot. */
-  readonly moved: boolean;
 }
 
 /**
@@ -238,8 +236,7 @@ export function restore(loaded: LoadedHeads, key: SecretBytes, deploymentId: Uin
     throw new HeadsRefused(snapshotSequence, 'is missing');
   // A mark without rows is no reason to leave out the newest rows, however late it came: the store may lack just those.
   const newest = kept.findLast(({ rows }) => rows.length > 0)?.time ?? 0;
-  const moved = kept.some(({ sequence, advances }) => sequence > snapshotSequence && advances.length > 0);
-  return { history, rows: newestRows(kept, newest - tailMilliseconds), moved };
+  return { history, rows: newestRows(kept, newest - tailMilliseconds) };
 }
 
 function newestRows(kept: readonly RecordBody[], since: number): Uint8Array[] {

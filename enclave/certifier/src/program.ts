@@ -50,6 +50,8 @@ const tailChunkRows = 4096;
 const snapshotRecords = 512;
 const snapshotRecordBytes = 8 * 1024 * 1024;
 const snapshotMilliseconds = 60_000;
+/** Orders that leave the gateway together, before it stores the rows of any of them, arrive within this time. */
+const togetherMilliseconds = 1000;
 /** A certifier that has nothing to record keeps a time mark this often, so that idle time is no jump of the clock. */
 const markMilliseconds = 3_600_000;
 /** Which part of the largest jump the clock may gain on the machine's monotonic clock while this runs. */
@@ -176,8 +178,10 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
   #generationsKept: Promise<boolean> = Promise.resolve(true);
 
   #snapshotting = false;
-  /** Whether a head moved since the snapshot. */
+  /** Whether an order moved a head that left the gateway after all that the snapshot covers. */
   #moved = false;
+  /** Orders from then on did so, by `passed` of the context. */
+  #laterFrom = 0;
   #snapshotSequence = 0;
   #snapshotTime = 0;
   #snapshotBytes = 0;
@@ -198,7 +202,7 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
 
   /** Takes over the loaded log, gives the gateway its tail, and makes this start part of history. */
   begin(loaded: Awaited<ReturnType<HeadsPort['load']>>): void {
-    const { history, rows, moved } = restore(loaded, this.#key, this.#context.deploymentId);
+    const { history, rows } = restore(loaded, this.#key, this.#context.deploymentId);
     if (history.roleGeneration > this.#context.roleGeneration)
       throw new HeadsRefused(history.sequence, 'knows newer keys of the roles than the genesis records');
     this.#assertClock(history.mark);
@@ -209,7 +213,6 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     this.#mark = history.mark;
     this.#generations = history.generations;
     this.#snapshotSequence = loaded.snapshotSequence;
-    this.#moved = moved;
     this.#snapshotBytes = loaded.snapshot?.length ?? 0;
     this.#recordBytes = loaded.records.reduce(
       (sum, { sequence, record }) => sum + (sequence > loaded.snapshotSequence ? record.length : 0),
@@ -495,7 +498,9 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     this.#recordBytes += sealed.bytes.length;
     let checkpoint: string | undefined;
     const signed = () => (checkpoint ??= this.#checkpointOf(tree.after.size, tree.root));
+    const begun = this.#context.passed();
     this.#heads.append(body.sequence, sealed.bytes).then(() => {
+      this.#moved ||= advances.length > 0 && begun >= this.#laterFrom;
       this.#durable(inFlight, body, sealed.mac, tree, signed());
     });
     // When the record has left: while the keeper writes there is time to sign. Nobody gets to see it before the record is durable.
@@ -513,7 +518,6 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
     this.#inFlight.shift();
     history.apply(body, mac, tree.after);
     this.#appends += 1;
-    this.#moved ||= body.advances.length > 0;
     for (const [name, { record }] of this.#ahead) if (record === inFlight) this.#ahead.delete(name);
     for (const [name, record] of this.#aheadIdentities)
       if (record === inFlight) this.#aheadIdentities.delete(name);
@@ -625,10 +629,12 @@ class Certifier implements Program<ToCertifier, FromCertifier> {
       records >= Math.max(snapshotRecords, organizations / 64) ||
       this.#recordBytes >= Math.max(snapshotRecordBytes, 2 * this.#snapshotBytes) ||
       (now - this.#snapshotTime >= snapshotMilliseconds && records >= organizations / 1024);
-    // Each snapshot lets the keeper drop older records. The newest rows may be in the store only later: they stay until more follow.
+    // Each snapshot lets the keeper drop older records. The newest rows may be in the store only later: they stay until more follow
+    // that the gateway has not sent before it had stored them.
     if (this.#snapshotting || !this.#moved || !isDue) return;
     this.#snapshotting = true;
     this.#moved = false;
+    this.#laterFrom = this.#context.passed() + togetherMilliseconds;
     this.#snapshotSequence = history.sequence;
     this.#snapshotTime = now;
     this.#recordBytes = 0;
