@@ -227,6 +227,54 @@ describe('the recovery client', () => {
     assert.deepEqual(await patient.recover({ pin: '1234', info: 'ada' }), secret);
   });
 
+  test('sends the confirmation of a right last PIN again for a while, since nothing else opens that registration any more, and of no other', async () => {
+    const right = { pin: '1234', info: 'ada' };
+    for (const [noise, device, before] of [
+      [[], undefined, 2],
+      [[0, 1, 2], undefined, 2],
+      [[], newDevice(), 3],
+    ] as const)
+      for (const guesses of [3, 4]) {
+        const user = randomUUID();
+        const configuration = realms.configuration(noise);
+        const options = device === undefined ? {} : { device };
+        await clientOf(user, configuration, options).register({ ...right, secret, guesses });
+        for (let time = 0; time < 2; time += 1)
+          await assert.rejects(
+            clientOf(user, configuration, options).recover({ ...right, pin: '4321' }),
+            failsWith('invalid-pin'),
+          );
+        const counts = new Map<string, number>();
+        // The confirmation and its repetition, at each realm.
+        const lossy = spied((address) => {
+          const count = (counts.get(address) ?? 0) + 1;
+          counts.set(address, count);
+          return count > before && count <= before + 2 ? 'refuse' : 'pass';
+        });
+        const call = clientOf(user, configuration, { ...options, fetch: lossy.fetch }).recover(right);
+        if (guesses === 3) assert.deepEqual(await call, secret);
+        else await assert.rejects(call, failsWith('unavailable'));
+        assert.deepEqual(await clientOf(user, configuration, options).recover(right), secret);
+      }
+  });
+
+  test('confirms a last PIN no longer than its caller waits', async () => {
+    const user = randomUUID();
+    const configuration = realms.configuration([]);
+    await clientOf(user, configuration).register({ pin: '1234', secret, info: 'ada', guesses: 1 });
+    const abort = new AbortController();
+    const lossy = spied((_address, count) => {
+      if (count > 6) abort.abort();
+      return count > 6 && count <= 12 ? 'refuse' : 'pass';
+    });
+    const call = clientOf(user, configuration, { fetch: lossy.fetch }).recover({
+      pin: '1234',
+      info: 'ada',
+      signal: abort.signal,
+    });
+    await assert.rejects(call, failsWith('aborted'));
+  });
+
   test('goes on with one realm down, and says what it could not do', async () => {
     const user = randomUUID();
     const configuration = realms.configuration([]);

@@ -117,3 +117,60 @@ describe('a change of the PIN', () => {
     await phone.recover({ backupName, pin });
   });
 });
+
+test('a recovery asks for one set of tokens, of which its person is told once, whatever the clock of the device says, and with others when the first are old', async () => {
+  const world = await InProcess.start();
+  await world.device().create({ backupName, pin: '180361' });
+  const told = () => world.keeper.events.filter(({ event }) => event === 'guess_permitted').length;
+  for (const wrongBy of [0, 45_000, -45_000]) {
+    const clock = () => world.keeper.now + wrongBy;
+    const before = told();
+    await world.device(openWay, { clock }).recover({ backupName, pin: '180361' });
+    assert.equal(told(), before + 1, `${wrongBy}`);
+    // A device that stretches for long asks again, before its tokens are over.
+    const slowly: Way = async (sent, deliver) => {
+      const answer = await deliver();
+      if (isOf(sent, 'Recover1', 0)) world.pass(61_000);
+      return answer;
+    };
+    await world.device(slowly, { clock }).recover({ backupName, pin: '180361' });
+  }
+});
+
+test('a backup is deleted though one realm is gone for good and keeps an earlier generation: that is said in the end', async () => {
+  for (const deletionDelaySeconds of [0, 60]) {
+    const world = await InProcess.start({ deletionDelaySeconds });
+    const deviceStore = memoryDeviceStore();
+    const pin = '180361';
+    await world.device(openWay, { deviceStore }).create({ backupName, pin });
+    const [, , gone] = world.configuration().realms;
+    const isGone: Way = async (sent, deliver) => {
+      if (sent.url?.startsWith(gone!.address)) throw new TypeError('connection lost');
+      return deliver();
+    };
+    const phone = world.device(isGone, {
+      deviceStore,
+      configuration: world.configuration([0, 1]),
+      previousConfigurations: [world.configuration()],
+    });
+    assert.deepEqual(await phone.migrate({ backupName, pin }), { migrated: true });
+    world.pass(61_000);
+    if (deletionDelaySeconds > 0) {
+      const { deletableAt } = await phone.delete({ backupName });
+      assert.ok(deletableAt !== undefined, 'the delay has begun');
+      world.pass(61_000);
+    }
+    assert.equal(await outcomeOf(phone.delete({ backupName })), 'deletion-incomplete');
+    const { backups } = await world.connection().call('listBackups', {});
+    assert.equal(backups[0]!.current, undefined);
+    assert.deepEqual(
+      backups[0]!.retired.map(({ placement }) => placement.realmIds.length),
+      [3],
+    );
+    assert.equal(await outcomeOf(phone.recover({ backupName, pin })), 'backup-not-found');
+    // With the realm back the rest goes too.
+    const device = world.device(openWay, { deviceStore });
+    assert.deepEqual(await device.delete({ backupName }), { deletableAt: undefined });
+    assert.deepEqual((await world.connection().call('listBackups', {})).backups, []);
+  }
+});

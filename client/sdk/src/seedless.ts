@@ -363,16 +363,22 @@ class Wallets implements SeedlessWallets {
   }
 
   async delete({ backupName, signal }: OfBackup): Promise<{ deletableAt: number | undefined }> {
-    await this.#cleanUp(backupName, signal);
     const generation = (await this.#state(backupName, signal))?.current;
-    if (generation === undefined) return { deletableAt: undefined };
+    if (generation === undefined) {
+      await this.#cleanUp(backupName, signal);
+      return { deletableAt: undefined };
+    }
+    // What a realm keeps of earlier generations keeps nobody from the end of the one in use.
+    await this.#cleanUp(backupName, signal).catch((error: unknown) => {
+      if (!isOfRealms(error)) throw error;
+    });
     const params = paramsOf({ backupName, generation });
     const after = await this.#keeper.call('deleteBackup', params, { signal });
     // Another device may have switched, and cleaned up what was in use before.
     if (after.current !== undefined && !equalBytes(after.current.id, generation.id))
       throw new SeedlessError('backup-changed');
     if (after.current !== undefined) return { deletableAt: after.deletableAt };
-    await this.#destroy({ backupName, signal }, [generation]);
+    await this.#destroy({ backupName, signal }, after.retired);
     return { deletableAt: undefined };
   }
 
@@ -588,10 +594,7 @@ class Wallets implements SeedlessWallets {
         await act();
       } catch (error) {
         throwIfAborted(signal);
-        const isOfRealms =
-          error instanceof RecoveryError ||
-          (error instanceof SeedlessError && error.code === 'configuration-unknown');
-        if (isOfRealms) reasons.push(error);
+        if (isOfRealms(error)) reasons.push(error);
         else if (!(error instanceof SeedlessError) || !isOfAnother(error)) throw error;
       }
     };
@@ -711,6 +714,11 @@ class Wallets implements SeedlessWallets {
 /** Whether another device has switched to the generation meanwhile, or cleaned it up. */
 const isOfAnother = ({ code, reason }: SeedlessError): boolean =>
   code === 'backup-not-found' || reason === 'generation-unknown' || reason === 'current-other';
+
+/** Whether a realm, or a configuration that is missing, keeps what was to be deleted. */
+const isOfRealms = (error: unknown): boolean =>
+  error instanceof RecoveryError ||
+  (error instanceof SeedlessError && error.code === 'configuration-unknown');
 
 const paramsOf = ({ backupName, generation }: Pick<RealmTarget, 'backupName' | 'generation'>) => ({
   backupName,

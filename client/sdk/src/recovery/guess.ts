@@ -1,7 +1,7 @@
 import { hexEncode } from '@keystead/crypto/hex';
 import { nonZeroScalar } from '@keystead/crypto/ristretto255';
 import type { Configuration } from '@keystead/juicebox/configuration';
-import type { Evaluation, SecretsRequest, Unlocked } from '@keystead/juicebox/messages';
+import type { Evaluation, SecretsRequest, SecretsResponse, Unlocked } from '@keystead/juicebox/messages';
 import { blind } from '@keystead/juicebox/oprf';
 import {
   isCommitted,
@@ -18,6 +18,9 @@ import { pause } from './pause.ts';
 import type { RealmConnection } from './realm-connection.ts';
 import { RecoveryError } from './recovery-error.ts';
 import { mostTelling, settle } from './settle.ts';
+
+/** Milliseconds between the attempts to confirm a last guess: a realm keeps it for ten minutes (spec/realm.md §4). */
+const pausesOfLast = [500, 1000, 2000, 4000, 8000, 16_000];
 
 interface Guessed {
   readonly from: RealmConnection;
@@ -72,10 +75,12 @@ export async function guess(
     throw new RecoveryError('invalid-pin', { guessesRemaining: Math.min(...remaining) });
   }
   const { key, chosen } = unlocked;
+  const isLast = chosen.some(({ guessed: { value } }) => value.guessCount >= value.guesses);
   const indexOf = new Map(chosen.map(({ index, guessed }) => [guessed.from, index]));
   const { answers: given, errors: missing } = await settle(
     chosen.map(({ guessed }) => guessed.from),
-    (realm) => realm.ask({ type: 'Recover3', version, unlockKeyTag: unlockKeyTag(key, realm.realm.id) }),
+    (realm) =>
+      confirm(realm, { type: 'Recover3', version, unlockKeyTag: unlockKeyTag(key, realm.realm.id) }, isLast),
     (sofar) => sofar.filter(({ value }) => 'unlocked' in value).length >= threshold,
   );
   const shares = largestGroup(
@@ -99,6 +104,28 @@ export async function guess(
   } catch (cause) {
     throw new RecoveryError('answer-untrusted', { cause });
   }
+}
+
+/**
+ * Says which PIN was right. Of the last guess nothing else opens the registration any more, and another attempt ends it: what does not
+ * reach its realm is then sent again for a while.
+ */
+async function confirm(
+  realm: RealmConnection,
+  request: SecretsRequest,
+  isLast: boolean,
+): Promise<SecretsResponse> {
+  for (const milliseconds of isLast ? pausesOfLast : []) {
+    try {
+      return await realm.ask(request);
+    } catch (error) {
+      const isPassing =
+        error instanceof RecoveryError && (error.code === 'unavailable' || error.code === 'rate-limited');
+      if (!isPassing) throw error;
+    }
+    await realm.rest(milliseconds);
+  }
+  return await realm.ask(request);
 }
 
 interface Indexed {

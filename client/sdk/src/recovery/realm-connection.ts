@@ -106,15 +106,36 @@ export class RealmConnection {
   /** Rejects with RecoveryError. A guess is sent at most once. */
   async ask(request: SecretsRequest): Promise<SecretsResponse> {
     try {
-      return await this.#ask(request);
+      return await this.#once(request);
     } catch (error) {
       const mayRepeat = error instanceof RecoveryError && error.code === 'unavailable';
       if (!mayRepeat || !repeatable.has(request.type)) throw error;
-      this.#transport = undefined;
-      // The realm may have taken the first one.
-      this.#challenge = undefined;
-      return await this.#ask(request);
+      return await this.#once(request);
     }
+  }
+
+  async #once(request: SecretsRequest): Promise<SecretsResponse> {
+    try {
+      return await this.#ask(request);
+    } catch (error) {
+      // The realm may have taken it, or not.
+      this.#transport = undefined;
+      this.#challenge = undefined;
+      throw error;
+    }
+  }
+
+  /** Lets time pass, or less when the call is given up. */
+  async rest(milliseconds: number): Promise<void> {
+    await within(
+      milliseconds,
+      this.#options.signal,
+      (either) =>
+        new Promise<void>((resolve) => {
+          if (either.aborted) resolve();
+          else either.addEventListener('abort', () => resolve());
+        }),
+    );
   }
 
   /** The encoded request, with this device's stamp where it takes one. */
