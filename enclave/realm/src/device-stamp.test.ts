@@ -136,6 +136,33 @@ describe('a guess that a device stamps', () => {
     assert.equal((await realm.request(token, body)).status, 200, 'the control');
   });
 
+  test('a token alone does not end the last guess before it is confirmed; of a registration that is not bound it does', async () => {
+    for (const isBound of [true, false]) {
+      const { world, realm, device, registration } = await registered({ isBound });
+      const { version } = registration;
+      const token = world.token('ada');
+      let challenge = await challengeOf(realm);
+      const send = async (request: SecretsRequest) => {
+        if (!isBound) return realm.ask('ada', request);
+        const { body, signature } = device.stamp(world, request, token, challenge);
+        challenge = nextChallenge(challenge, signature);
+        return decodeResponse(request.type, (await realm.request(token, body)).body);
+      };
+      for (const pin of ['0', '1', '2', '3']) await send(guessOf(pin, version).request);
+      const { request, blinded } = guessOf('1234', version);
+      const answer = await send(request);
+      assert.ok('evaluation' in answer);
+      const key = unlockKeyFrom(pinOf('1234'), blinded, [{ index: 1, evaluation: answer.evaluation }])!;
+      // Copied on its way, or of another device of the same person.
+      const copied = world.token('ada', { scope: 'recover' });
+      const seen = await realm.request(copied, encodeRequest({ type: 'Recover1' }));
+      assert.equal(decodeResponse('Recover1', seen.body).outcome, 'NoGuesses');
+      const unlockKey = unlockKeyTag(key, world.realmId);
+      const { outcome } = await send({ type: 'Recover3', version, unlockKeyTag: unlockKey });
+      assert.equal(outcome, isBound ? 'Ok' : 'NoGuesses');
+    }
+  });
+
   test('another device recovers with a token that confirms its key, and nobody else can use that token', async () => {
     const { world, realm, device, registration } = await registered();
     const second = new Device();

@@ -165,6 +165,7 @@ export function transition(
   const { registration, guessCount } = state;
   const { guesses } = registration.policy;
   let binding = state.binding;
+  const needsStamp = confirmedKey !== undefined || binding !== undefined;
   // Was told with the last guess: who guesses may never ask again.
   const destroyed = (response: SecretsResponse) => moved(noGuesses, response);
   if (type === 'Recover2' || type === 'Recover3') {
@@ -190,7 +191,11 @@ export function transition(
     case 'Challenge':
       return same({ type: request.type, outcome: 'Ok', challenge: binding?.challenge ?? noChallenge });
     case 'Recover1':
-      if (guessCount >= guesses) return destroyed({ type: request.type, outcome: 'NoGuesses' });
+      if (guessCount >= guesses) {
+        const response: SecretsResponse = { type: request.type, outcome: 'NoGuesses' };
+        // A bearer who could not guess ends nobody's last guess.
+        return needsStamp ? same(response) : destroyed(response);
+      }
       return same({ type: request.type, outcome: 'Ok', version: registration.version });
     case 'Recover2': {
       if (!equalBytes(request.version, registration.version))
