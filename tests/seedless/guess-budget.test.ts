@@ -173,4 +173,23 @@ describe('guesses of whoever has the key of the account and no PIN', () => {
     world.pass(10 * minute);
     assert.deepEqual(await thief.guess(state.staged!, false), [0, 'staging-over']);
   });
+
+  test('are none when the last was used, and a look at the backup says so before and after it is destroyed', async () => {
+    const world = await InProcess.start();
+    await world.device().create({ backupName, pin });
+    const guess = (wrong: string) => outcomeOf(world.device().recover({ backupName, pin: wrong }));
+    const look = async () => {
+      const { passed, failure } = await world.inspection().verify(backupName);
+      return [passed.at(-1), failure?.replace(/^.*:/, '')];
+    };
+    for (let time = 1; time <= 6; time += 1) assert.equal(await guess('472936'), 'invalid-pin');
+    assert.deepEqual(await look(), ['registered', undefined]);
+    assert.equal(await guess('472936'), 'invalid-pin');
+    const used = 'the last guess was used, and nothing has said that it was right';
+    assert.deepEqual(await look(), ['well-formed', used]);
+    assert.equal(await guess(pin), 'no-guesses');
+    world.pass(10 * minute);
+    const destroyed = ' 0 have one, 0 none, 3 destroyed it, 0 did not answer';
+    assert.deepEqual(await look(), ['well-formed', destroyed]);
+  });
 });

@@ -18,6 +18,7 @@ import type { Client } from '@keystead/sdk/client';
 import type { Stretch } from '@keystead/sdk/recovery';
 import { createSeedlessWallets, type SeedlessOptions, type SeedlessWallets } from '@keystead/sdk/seedless';
 import { memoryDeviceStore } from '@keystead/sdk/seedless/device-store';
+import { BackupInspection } from '@keystead/sdk/seedless/backup-inspection';
 import { KeeperConnection } from '@keystead/sdk/seedless/keeper-connection';
 import { backupTenant } from '@keystead/stack/realm-tenant';
 import { type Devices, openWay, type Sent, type Way } from './ways.ts';
@@ -88,6 +89,18 @@ export class InProcess implements Devices {
   /** What whoever has the account's key says to the keeper by itself. */
   connection(way: Way = openWay): KeeperConnection {
     return new KeeperConnection({ ...this.#ways(way), organizationId, keeper: this.document });
+  }
+
+  /** How the account's backups stand. */
+  inspection(): BackupInspection {
+    const configuration = this.configuration();
+    return new BackupInspection({
+      ...this.#ways(openWay),
+      organizationId,
+      keeper: this.document,
+      configuration,
+      stretch,
+    });
   }
 
   /** `fetch` of a device. */

@@ -126,6 +126,8 @@ export class BackupInspection {
       passed.push('well-formed');
       const inspected = await this.#inspect({ ...state, backupName });
       if (inspected.guesses === undefined) return verdict(whyNotRegistered(inspected));
+      if (inspected.guesses === 0)
+        return verdict('the last guess was used, and nothing has said that it was right');
       passed.push('registered');
       if (pin === undefined) return verdict();
       const realmShare = await this.#realms.recover({ backupName, generation }, { pin, pepper });
