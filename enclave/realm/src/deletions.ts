@@ -34,8 +34,10 @@ export class Deletions {
     }
   }
 
-  /** Why a token of the scope `register` that was issued then registers nothing; undefined when it does. */
-  bars(record: string, issued: number): Barred | undefined {
+  /** Why a token of the scope `register` that was issued then registers nothing; undefined when it does. `now` in milliseconds. */
+  bars(record: string, issued: number, now: number): Barred | undefined {
+    // A clock that was ahead and was set back must not bar everybody until it is there again.
+    if (this.#floor > now / 1000 + 2 * leewaySeconds) this.#floor = Math.floor(now / 1000);
     const deleted = this.#deleted.get(record);
     if (deleted !== undefined && issued <= deleted.issued) return 'registration-deleted';
     return issued < this.#floor ? 'token-before-start' : undefined;

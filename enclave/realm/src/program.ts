@@ -432,7 +432,7 @@ export class Realm implements Program<ToRealm, FromRealm> {
       stamp,
       confirmedKey: bearer.confirmedKey,
       registersOnce: bearer.scope === 'register',
-      barred: this.#deletions.bars(key, bearer.issued),
+      barred: this.#deletions.bars(key, bearer.issued, now),
       needsDeviceStamps: tenant.needsDeviceStamps,
     });
     if (request.type === 'Delete' && bearer.scope === 'delete' && reply.type === 'response') {

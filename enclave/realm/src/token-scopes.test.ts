@@ -72,29 +72,42 @@ describe('a token of the scope register', () => {
   });
 });
 
+test('a realm that started with a clock that was ahead takes registrations again once it is right, and none from before that', async () => {
+  const world = new RealmWorld();
+  const right = world.now;
+  world.now += 3_600_000;
+  const realm = world.start();
+  world.now = right;
+  const body = encodeRequest(register2(registrationFor(world.realmId, '1234', 3)));
+  const before = world.token('ada', { scope: 'register' });
+  world.now += 30_000;
+  assert.deepEqual(await ask(realm, before, body), [401, 'token-before-start']);
+  assert.deepEqual(await ask(realm, world.token('ada', { scope: 'register' }), body), done);
+});
+
 describe('deletions that a realm remembers', () => {
   const lifetime = 60;
   test('end with the tokens that they are for', () => {
     const deletions = new Deletions(1_000_000);
     deletions.note('a', { issued: 1000, lifetime, now: 1_000_000 });
-    assert.equal(deletions.bars('a', 1000), 'registration-deleted');
-    assert.equal(deletions.bars('a', 1001), undefined);
-    assert.equal(deletions.bars('b', 1000), undefined);
+    assert.equal(deletions.bars('a', 1000, 1_000_000), 'registration-deleted');
+    assert.equal(deletions.bars('a', 1001, 1_000_000), undefined);
+    assert.equal(deletions.bars('b', 1000, 1_000_000), undefined);
     // One that comes late does not take back what a later one says.
     deletions.note('a', { issued: 990, lifetime, now: 1_000_000 });
-    assert.equal(deletions.bars('a', 1000), 'registration-deleted');
+    assert.equal(deletions.bars('a', 1000, 1_000_000), 'registration-deleted');
     deletions.note('b', { issued: 1100, lifetime, now: 1_100_000 });
-    assert.equal(deletions.bars('a', 1000), undefined);
+    assert.equal(deletions.bars('a', 1000, 1_100_000), undefined);
   });
 
   test('are bounded: what is given up bars older tokens of everybody', () => {
     const deletions = new Deletions(0);
     for (let index = 0; index <= 65_536; index += 1)
       deletions.note(`${index}`, { issued: index, lifetime: 86_400, now: index * 1000 });
-    assert.equal(deletions.bars('0', 0), 'token-before-start');
-    assert.equal(deletions.bars('somebody', 0), 'token-before-start');
-    assert.equal(deletions.bars('somebody', 1), undefined);
-    assert.equal(deletions.bars('1', 1), 'registration-deleted');
+    assert.equal(deletions.bars('0', 0, 65_536_000), 'token-before-start');
+    assert.equal(deletions.bars('somebody', 0, 65_536_000), 'token-before-start');
+    assert.equal(deletions.bars('somebody', 1, 65_536_000), undefined);
+    assert.equal(deletions.bars('1', 1, 65_536_000), 'registration-deleted');
   });
 });
 
