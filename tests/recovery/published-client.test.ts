@@ -41,4 +41,29 @@ describe('the published client, unmodified', () => {
       );
     });
   }
+
+  test('registers again, and after a deletion, with tokens of a day that are older than that', async () => {
+    for (const noise of [[], [0, 1, 2]]) {
+      const user = randomUUID();
+      const iat = Math.floor(Date.now() / 1000) - 3600;
+      const claims = { iat, nbf: iat, exp: iat + 86_400 };
+      const of = (scope: string) =>
+        new PublishedClient(realms.configuration(noise), (realmId) =>
+          tenantToken(testTenant, { user, realmId, scope, claims }),
+        );
+      const published = of('user');
+      for (const guesses of [1, 100]) {
+        assert.equal(await published.register('1234', secret, 'artemis', guesses), 'ok');
+        assert.deepEqual(await published.recover('1234', 'artemis'), secret);
+      }
+      for (const deleting of [published, of('delete')]) {
+        assert.equal(await deleting.delete(), 'ok');
+        assert.equal(await published.register('4321', secret, 'artemis', 2), 'ok');
+        assert.deepEqual(await published.recover('4321', 'artemis'), secret);
+      }
+      // The control: a narrower token from before the realms started registers nothing.
+      await published.delete();
+      assert.notEqual(await of('register').register('1234', secret, 'artemis', 2), 'ok');
+    }
+  });
 });
