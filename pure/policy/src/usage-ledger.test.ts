@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { Random } from '../testing/generate.ts';
 import {
   appendRow,
+  copyOfLedger,
   emptyLedger,
   type LedgerHead,
   type LedgerRow,
@@ -70,6 +71,23 @@ describe('the ledger of a counter', () => {
     // Three levels of at most 127 open rows: the cell of a counter does not grow with its rows.
     assert.ok(ledger.head.open.flat().length <= 3 * (segmentRows - 1));
     assert.equal(ledgerTotal(ledger.head), BigInt(rows));
+  });
+
+  it('goes on by itself beside its copy, within a segment and over its end', () => {
+    for (const count of [0, 1, segmentRows - 1, segmentRows, segmentRows * segmentRows - 1]) {
+      const ledger = new Ledger();
+      for (let row = 0; row < count; row += 1) ledger.append(row, 1n);
+      const before = structuredClone(ledger.head);
+      const copy = copyOfLedger(ledger.head);
+      assert.deepEqual(copy, before);
+      ledger.append(count, 5n);
+      assert.deepEqual(copy, before);
+      const after = structuredClone(ledger.head);
+      appendRow(copy, count, 7n);
+      appendRow(copy, count, 7n);
+      assert.deepEqual(ledger.head, after);
+      assert.equal(ledgerTotal(copy), BigInt(count) + 14n);
+    }
   });
 
   it('L20: a clock that goes back gives no budget', () => {

@@ -55,18 +55,21 @@ export function appendRow(head: LedgerHead, time: number, amount: bigint): reado
   const { open, sealed: counts } = head;
   const row: LedgerRow = [Math.max(time, ledgerTime(head)), ledgerTotal(head) + amount];
   let sealed = noSegments;
-  for (let level = 0; ; level += 1) {
+  for (let level = 0, isFull = true; isFull; level += 1) {
     if (open[level] === undefined) {
       open.push([]);
       counts.push(0);
     }
     const rows = open[level]!;
     rows.push(row);
-    if (rows.length < segmentRows) return sealed;
-    sealed = [...sealed, { level, index: counts[level]!, rows }];
-    counts[level]! += 1;
-    open[level] = [];
+    isFull = rows.length >= segmentRows;
+    if (isFull) {
+      sealed = [...sealed, { level, index: counts[level]!, rows }];
+      counts[level]! += 1;
+      open[level] = [];
+    }
   }
+  return sealed;
 }
 
 /** The sum of the rows after `after` (exclusive). `segment` reads a full segment. */
